@@ -1,0 +1,30 @@
+"""Every error twofold raises.
+
+TwofoldError             exit code 1: it could not be done
+├── UsageError           exit code 2: an option or argument is not legal
+├── DataError            the pictures or their list cannot be used as they are
+├── BackboneError        the network, its weights or its preprocessing cannot be used
+└── BundleError          the bundle is missing, damaged, altered or too new
+
+Each message is one sentence that says what is wrong and where, then what to do.
+"""
+
+
+class TwofoldError(Exception):
+    exit_code = 1
+
+
+class UsageError(TwofoldError):
+    exit_code = 2
+
+
+class DataError(TwofoldError):
+    pass
+
+
+class BackboneError(TwofoldError):
+    pass
+
+
+class BundleError(TwofoldError):
+    pass
