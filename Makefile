@@ -1,0 +1,51 @@
+# A machine needs Python 3.11 or newer, with pip and venv, and make; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup test lint format demo bench docs soak clean
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+setup: .venv/all  ## create .venv with everything the project needs
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twofold needs Python 3.11 or newer: make PYTHON=python3.x")'
+	$(PYTHON) -m venv .venv
+
+.venv/all: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) '.[all,dev,docs]'
+	@touch .venv/all .venv/demo
+
+.venv/demo: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) '.[demo]'
+	@touch .venv/demo
+
+lint: .venv/all  ## ruff, mypy, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/all  ## let ruff put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: lint  ## lint, then every test, doctest and README example
+	$(BIN)/python -m pytest
+
+demo: .venv/demo  ## train and evaluate on solar cells, from nothing
+	$(BIN)/python examples/solar_cells.py
+
+docs: .venv/all  ## the pages, into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+
+bench: .venv/all  ## measure; writes bench/RESULTS.md
+	$(BIN)/python bench/run.py
+
+soak: .venv/all  ## 50,000 pictures through two engines, with Ctrl-C in the middle
+	$(BIN)/python bench/soak.py
+
+clean:  ## take away what make made
+	rm -rf .venv build dist docs/_build bench/work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

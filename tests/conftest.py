@@ -1,0 +1,32 @@
+"""What several tests share: pictures drawn with a fixed seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def draw(label: str, number: int, side: int = 64) -> Image.Image:
+    """Picture `number` of a class: `bars` has upright stripes, `rings` has circles, on a noisy ground."""
+    random = np.random.default_rng([sum(label.encode()), number])
+    y, x = np.mgrid[:side, :side] - side / 2 + random.uniform(-6, 6, (2, 1, 1))
+    wave = x if label == "bars" else np.hypot(x, y)
+    pattern = np.sin(wave * random.uniform(0.5, 0.9))[..., None] * random.uniform(40, 90, 3)
+    pixels = 128 + pattern + random.normal(0, 12, (side, side, 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def draw_folder(folder: Path, count: int, start: int = 0) -> Path:
+    """`folder` with sub-folders `bars` and `rings`, `count` pictures each, numbered from `start`."""
+    for label in ("bars", "rings"):
+        (folder / label).mkdir(parents=True)
+        for number in range(start, start + count):
+            draw(label, number).save(folder / label / f"{label}-{number:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 20 pictures of bars and 20 of rings, for reading only."""
+    return draw_folder(tmp_path_factory.mktemp("drawn") / "pictures", 20)
