@@ -1,0 +1,71 @@
+"""Pictures per second of one network: decoding alone, computing alone, and both as `observe` does them.
+
+    python bench/rates.py ../shared/data/cats-dogs/test --backbone mobilenetv2 --precision int8 [--weights FILE]
+
+The limit that decoding and computing set together, on the same processors, is 1 / (1/decode + 1/compute).
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from twofold.data import look, read_bytes
+from twofold.embedding import BATCH, Engine, load_backbone, observe
+from twofold.options import BackboneOptions
+
+
+def decode(engine: Engine, paths: list[Path]) -> None:
+    def one(path: Path) -> None:
+        data = read_bytes(path)
+        assert isinstance(data, bytes)
+        look(data, engine.backbone.square)
+
+    with ThreadPoolExecutor(engine.threads) as pool:
+        list(pool.map(one, paths))
+
+
+def compute(engine: Engine, paths: list[Path]) -> None:
+    """As many batches as the pictures fill, on whatever the lanes hold."""
+    rounds = len(paths) // BATCH // engine.threads
+    with ThreadPoolExecutor(engine.threads) as pool:
+        list(pool.map(lambda lane: [lane.run(BATCH) for _ in range(rounds)], engine.lanes))
+
+
+def both(engine: Engine, paths: list[Path]) -> None:
+    for _ in observe(paths, engine):
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--backbone", default="efficientnet-lite0")
+    parser.add_argument("--precision", choices=("f32", "bf16", "int8"), default="f32")
+    parser.add_argument("--vector", default="stages")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+
+    paths = sorted(given.pictures.rglob("*.jpg"))
+    options = BackboneOptions(given.backbone, given.weights, vector=given.vector)
+    engine = Engine(load_backbone(options, given.precision, cache=Path()))
+    both(engine, paths[:64])  # compiled, and the files' pages in memory
+    decode(engine, paths)
+    work: dict[str, Callable[[Engine, list[Path]], None]] = {"decode": decode, "compute": compute, "both": both}
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(given.repeats):  # interleaved: what disturbs the machine disturbs all three
+        for name, function in work.items():
+            started = time.perf_counter()
+            function(engine, paths)
+            seconds[name].append(time.perf_counter() - started)
+    rates = {name: len(paths) / statistics.median(times) for name, times in seconds.items()}
+    limit = 1 / (1 / rates["decode"] + 1 / rates["compute"])
+    print(json.dumps({**rates, "limit": limit, "share_of_limit": rates["both"] / limit}))
+
+
+if __name__ == "__main__":
+    main()
