@@ -1,0 +1,73 @@
+"""Calibration: from the head's logit to a probability that can be taken at its word."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINIMAL_SLOPE = 1e-3
+"""A head that is no better than chance out-of-fold would get a slope at or below 0; with this one its order of the pictures
+stays, every probability lies close to the share of positives, and the map can still be inverted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """probability = sigmoid(slope * logit + intercept), slope > 0."""
+
+    slope: float
+    intercept: float
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The calibrated chance of the positive class, float64 in the shape of the logits."""
+        return sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
+
+
+def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-z)), without overflow for any z."""
+    return np.exp(-np.logaddexp(0.0, -z))
+
+
+def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> Calibration:
+    """The sigmoid that fits these out-of-fold logits best, by Platt's method.
+
+    Platt 1999, "Probabilistic outputs for support vector machines", with his smoothed targets, so that perfectly separated
+    logits get a finite slope; the minimum is found by Newton's method with a line search, as Lin, Lin and Weng 2007, "A note
+    on Platt's probabilistic outputs for support vector machines", advise. Logits that are all equal, or that rank the classes
+    the wrong way round, get `MINIMAL_SLOPE` and so the share of positives for every picture.
+    """
+    z = np.asarray(logits, np.float64)
+    targets = _smoothed_targets(labels)
+    centre, spread = float(z.mean()), float(z.std())
+    if spread > 0:
+        slope, intercept = _newton((z - centre) / spread, targets)
+        if slope / spread > MINIMAL_SLOPE:
+            return Calibration(slope / spread, intercept - slope / spread * centre)
+    share = float(targets.mean())
+    return Calibration(MINIMAL_SLOPE, float(np.log(share / (1 - share))) - MINIMAL_SLOPE * centre)
+
+
+def _smoothed_targets(labels: NDArray[np.int8]) -> NDArray[np.float64]:
+    positives = int(np.sum(labels == 1))
+    negatives = len(labels) - positives
+    return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+
+def _newton(z: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[float, float]:
+    design = np.stack([z, np.ones_like(z)], axis=1)  # (n, 2)
+    theta = np.zeros(2)
+    loss = _loss(design @ theta, targets)
+    for _ in range(100):
+        p = sigmoid(design @ theta)
+        gradient = design.T @ (p - targets)
+        if np.abs(gradient).max() < 1e-9 * len(z):
+            break
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
+        step, scale = np.linalg.solve(hessian, gradient), 1.0
+        while (tried := _loss(design @ (theta - scale * step), targets)) > loss and scale > 1e-10:
+            scale /= 2
+        theta, loss = theta - scale * step, tried
+    return float(theta[0]), float(theta[1])
+
+
+def _loss(z: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    return float(np.sum(np.logaddexp(0.0, z) - targets * z))
