@@ -30,20 +30,29 @@ def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
 def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> Calibration:
     """The sigmoid that fits these out-of-fold logits best, by Platt's method.
 
-    Platt 1999, "Probabilistic outputs for support vector machines", with his smoothed targets, so that perfectly separated
-    logits get a finite slope; the minimum is found by Newton's method with a line search, as Lin, Lin and Weng 2007, "A note
-    on Platt's probabilistic outputs for support vector machines", advise. Logits that are all equal, or that rank the classes
+    Platt 1999, "Probabilistic outputs for support vector machines", with his smoothed targets, so that perfectly
+    separated logits get a finite slope; the minimum is found by Newton's method with a line search, as Lin, Lin and
+    Weng 2007, "A note on Platt's probabilistic outputs", advise. Logits that are all equal, or that rank the classes
     the wrong way round, get `MINIMAL_SLOPE` and so the share of positives for every picture.
     """
-    z = np.asarray(logits, np.float64)
-    targets = _smoothed_targets(labels)
+    z, targets = np.asarray(logits, np.float64), _smoothed_targets(labels)
     centre, spread = float(z.mean()), float(z.std())
     if spread > 0:
-        slope, intercept = _newton((z - centre) / spread, targets)
+        unit = (z - centre) / spread
+        slope, intercept = _newton(np.stack([unit, np.ones_like(unit)], axis=1), targets)
         if slope / spread > MINIMAL_SLOPE:
             return Calibration(slope / spread, intercept - slope / spread * centre)
     share = float(targets.mean())
     return Calibration(MINIMAL_SLOPE, float(np.log(share / (1 - share))) - MINIMAL_SLOPE * centre)
+
+
+def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
+    """The same, among the sigmoids that give one half at the logit `neutral`."""
+    z = np.asarray(logits, np.float64) - neutral
+    spread = float(np.sqrt(np.mean(z**2)))
+    slope = float(_newton((z / spread)[:, None], _smoothed_targets(labels))[0]) / spread if spread > 0 else 0.0
+    slope = max(slope, MINIMAL_SLOPE)
+    return Calibration(slope, -slope * neutral)
 
 
 def _smoothed_targets(labels: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -52,21 +61,21 @@ def _smoothed_targets(labels: NDArray[np.int8]) -> NDArray[np.float64]:
     return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
-def _newton(z: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[float, float]:
-    design = np.stack([z, np.ones_like(z)], axis=1)  # (n, 2)
-    theta = np.zeros(2)
+def _newton(design: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The coefficients (k,) of the logistic regression of targets (n,) on a design (n, k)."""
+    theta = np.zeros(design.shape[1])
     loss = _loss(design @ theta, targets)
     for _ in range(100):
         p = sigmoid(design @ theta)
         gradient = design.T @ (p - targets)
-        if np.abs(gradient).max() < 1e-9 * len(z):
+        if np.abs(gradient).max() < 1e-9 * len(design):
             break
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(2)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(len(theta))
         step, scale = np.linalg.solve(hessian, gradient), 1.0
         while (tried := _loss(design @ (theta - scale * step), targets)) > loss and scale > 1e-10:
             scale /= 2
         theta, loss = theta - scale * step, tried
-    return float(theta[0]), float(theta[1])
+    return theta
 
 
 def _loss(z: NDArray[np.float64], targets: NDArray[np.float64]) -> float:

@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Rate = NDArray[np.float64]
+Cell = NDArray[np.int64] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The four cells, each of any one shape: 0-d for one threshold, (k,) for k thresholds, (b, k) for b samples of them."""
+    """The four cells, all of one shape: 0-d for one threshold, (k,) for k of them, (b, k) for b samples of k."""
 
-    tn: NDArray[np.int64]
-    fp: NDArray[np.int64]
-    fn: NDArray[np.int64]
-    tp: NDArray[np.int64]
+    tn: Cell
+    fp: Cell
+    fn: Cell
+    tp: Cell
 
 
 def count(labels: NDArray[np.int8], probabilities: NDArray[np.float64], threshold: float) -> Counts:
@@ -27,8 +28,9 @@ def count(labels: NDArray[np.int8], probabilities: NDArray[np.float64], threshol
 
 def ratio(part: ArrayLike, whole: ArrayLike) -> Rate:
     """part / whole, and NaN where the whole is 0: nobody to count among."""
-    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole != 0)
+    numerator, denominator = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    undefined = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    return np.asarray(np.divide(numerator, denominator, out=undefined, where=denominator != 0))
 
 
 def accuracy(c: Counts) -> Rate:
@@ -57,11 +59,11 @@ def balanced_accuracy(c: Counts) -> Rate:
 
 
 def f1(c: Counts) -> Rate:
-    """2 tp / (2 tp + fp + fn), the harmonic mean of precision and recall; NaN when no positive exists and none is called."""
+    """2 tp / (2 tp + fp + fn), the harmonic mean of precision and recall; NaN without positives and positive answers."""
     return ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
 
 
 def mcc(c: Counts) -> Rate:
-    """Matthews' correlation of answer and truth (Matthews 1975), -1 to 1; NaN when a class or an answer does not occur."""
+    """Correlation of answer and truth (Matthews 1975), -1 to 1; NaN when a class or an answer does not occur."""
     tn, fp, fn, tp = (np.asarray(cell, np.float64) for cell in (c.tn, c.fp, c.fn, c.tp))
     return ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))

@@ -43,7 +43,9 @@ def fit_head(vectors: NDArray[np.float32], labels: NDArray[np.int8], folds: NDAr
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # two BLAS threads on tall, thin products wait for each other: 4 ms at best, 70 ms on a busy machine
+    with threadpool_limits(
+        1
+    ):  # two BLAS threads on tall, thin products wait for each other: 4 ms at best, 70 ms on a busy machine
         problem = _Problem.of(vectors, labels, folds)
         return _along_the_path(problem, labels)
 
@@ -158,9 +160,7 @@ def _standardised(
     return matrix, mean, spread
 
 
-def _moments(
-    matrix: NDArray[np.float32], seen: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(matrix: NDArray[np.float32], seen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     share = (seen / seen.sum(axis=1, keepdims=True)).astype(np.float32)
     centre = (share @ matrix).astype(np.float64)
     square = np.zeros_like(centre)
