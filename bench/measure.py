@@ -1,4 +1,4 @@
-"""Whole processes, measured; every run is kept as a line of JSON, so that a long measurement goes on where it stopped."""
+"""Whole processes, measured; every run is kept as a line of JSON, so that a stopped measurement can go on."""
 
 import json
 import os
@@ -15,7 +15,7 @@ Figures = dict[str, Any]
 
 
 def run(command: list[str], *, cache: Path | None = None) -> Figures:
-    """Wall seconds, peak memory in MB and what stdout's JSON (its last line, or the whole) says; a failure ends the bench.
+    """Wall seconds, peak memory in MB, and stdout's JSON (its last line, or the whole); a failure ends the bench.
 
     `cache` is the user's cache folder of that process: an empty one, gone afterwards, where none is given.
     """
