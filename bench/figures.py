@@ -130,7 +130,7 @@ def decoding(given: Given) -> Figures:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A name in the journal and how it is measured; `repeats` is given where `--repeats` would be too few or too many."""
+    """A name in the journal and how it is measured; and how often, where not as often as `--repeats` says."""
 
     name: str
     measure: Callable[[Given], Figures]

@@ -1,21 +1,97 @@
-"""What loads when: a fast start is a promise, held to an allow-list in a process of its own."""
+"""What loads when, and that nothing is sent: promises about whole processes, so each runs in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 LOADED = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+CLI = "from twofold.cli import main\ntry: main({arguments!r})\nexcept SystemExit as end: assert not end.code, end.code"
+
+# Put before a program, as `sitecustomize`, in its process and in every process that it starts.
+WATCH = """
+import os, socket
+
+def _told(*what):
+    with open(os.environ["TOLD"], "a") as file:
+        print(*what, file=file)
+    raise OSError("nothing may leave")
+
+_connect = socket.socket.connect
+socket.socket.connect = lambda self, to: _connect(self, to) if self.family == socket.AF_UNIX else _told("connect", to)
+socket.getaddrinfo = lambda *host, **_: _told("look up", *host)
+"""
+FORKED = """
+import multiprocessing, urllib.request
+process = multiprocessing.get_context("fork").Process(target=urllib.request.urlopen, args=("http://example.org",))
+process.start(); process.join()
+"""
 
 
-def loaded_by(program: str) -> set[str]:
-    """The top-level packages, Python's own and those of a bare start left out, that are loaded once `program` ran."""
+def run(program: str, **environment: str) -> str:
+    """What the program prints. CI's own variables are left out: they would silence a program that reports at home."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env={**kept, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
-    def packages(program: str) -> set[str]:
-        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
-        return set(json.loads(run.stdout.splitlines()[-1]))
 
-    return packages(f"{program}\n{LOADED}") - packages(LOADED) - sys.stdlib_module_names
+def packages(program: str) -> set[str]:
+    """The top-level packages that are loaded once `program` ran, Python's own and those of a bare start left out."""
+
+    def loaded(program: str) -> set[str]:
+        return set(json.loads(run(program).splitlines()[-1]))
+
+    return loaded(f"{program}\n{LOADED}") - loaded(LOADED) - sys.stdlib_module_names
+
+
+@pytest.fixture(scope="module")
+def bundle(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained in a process of its own, in an empty home, with watched sockets: see `told` beside it."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
+    arguments = ["train", str(drawn), "--out", str(folder / "drawn.twofold"), "--quiet"]
+    run(CLI.format(arguments=arguments), **watched(folder))
+    return folder / "drawn.twofold"
+
+
+def watched(folder: Path) -> dict[str, str]:
+    home = {name: str(folder) for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
+    return {**home, "PYTHONPATH": str(folder), "TOLD": str(folder / "told")}
 
 
 def test_importing_twofold_loads_nothing_heavy() -> None:
-    assert loaded_by("import twofold") <= {"twofold", "numpy", "PIL"}
+    assert packages("import twofold") <= {"twofold", "numpy", "PIL"}
+
+
+def test_showing_help_loads_nothing_heavy() -> None:
+    assert packages(CLI.format(arguments=["--help"])) <= {"twofold", "numpy", "PIL", "typer", "click", "rich"}
+
+
+def test_predicting_loads_no_framework(bundle: Path, drawn: Path) -> None:
+    arguments = ["predict", str(bundle), str(drawn / "bars"), "--no-cache"]
+    heavy = {"torch", "sklearn", "scipy", "onnx", "matplotlib", "pooch", "jinja2", "pandas"}
+    assert not packages(CLI.format(arguments=arguments)) & heavy
+
+
+def test_the_watch_sees_what_a_forked_process_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
+    run(FORKED, **watched(tmp_path))
+    assert "look up example.org" in (tmp_path / "told").read_text(encoding="utf-8")
+
+
+def test_training_and_predicting_send_nothing_and_leave_nothing_at_home(bundle: Path, drawn: Path) -> None:
+    home = bundle.parent
+    run(CLI.format(arguments=["predict", str(bundle), str(drawn / "rings")]), **watched(home))
+    assert not (home / "told").exists()
+    assert {entry.name for entry in home.iterdir()} <= {"sitecustomize.py", "__pycache__", "twofold", "drawn.twofold"}
+
+
+def test_openvino_is_kept_from_reporting() -> None:
+    program = "from twofold.embedding.engine import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"
+    assert not [name for name in run(program).split() if name.startswith("openvino_telemetry.")]

@@ -1,0 +1,79 @@
+"""The documentation says what is: every example runs, the command reference is generated, every page builds."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drawings import draw, draw_folder
+
+from twofold.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ELSEWHERE = ("pip", "git", "make", "cd")  # commands in examples that are not ours to run
+
+
+def examples(page: Path) -> Iterator[tuple[str, str]]:
+    """("python", code) and ("twofold", arguments) in the order of the page."""
+    for language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            yield language, body
+        if language == "console":
+            for command in re.findall(r"^\$ (.*)", body, re.MULTILINE):
+                name, _, arguments = command.partition(" ")
+                assert name == "twofold" or name in ELSEWHERE, command
+                if name == "twofold":
+                    yield name, arguments
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the pictures that the examples speak of, and with the cache of a user who never ran twofold."""
+    for folder, start in (("photos", 0), ("other", 30), ("pets/train", 0), ("pets/test", 40)):
+        draw_folder(tmp_path / folder, 12, start, labels=("cats", "dogs"))
+    (tmp_path / "new").mkdir()
+    for number in range(3):
+        draw("rings", 100 + number).save(tmp_path / "new" / f"{number}.jpg")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_twofold(arguments: str) -> None:
+    given = [match for word in shlex.split(arguments) for match in (sorted(map(str, Path().glob(word))) or [word])]
+    with pytest.raises(SystemExit) as end:
+        main(given)
+    assert not end.value.code, arguments
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_examples_of_a_page_run_in_their_order(page: Path, desk: Path) -> None:
+    names: dict[str, object] = {}
+    for kind, text in examples(page):
+        if kind == "python":
+            exec(compile(text, str(page), "exec"), names)
+        else:
+            run_twofold(text)
+
+
+def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "-q",
+        "-E",
+        "-d",
+        tmp_path / "trees",
+        ROOT / "docs",
+        tmp_path / "html",
+    ]
+    built = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "default"})
+    assert built.returncode == 0, built.stderr
