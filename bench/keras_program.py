@@ -3,8 +3,8 @@
     python bench/keras_program.py ../shared/data/cats-dogs --out pets.keras [--weights imagenet] [--cache-features]
 
 Without ImageNet's weights (`--weights none`) it does the same work on the same pictures: good for timing, not for
-accuracy. `--cache-features` is the variant that passes every picture through the frozen network once and fits the unit on
-what comes out.
+accuracy. `--cache-features` is the variant that passes every picture through the frozen network once and fits the unit
+on what comes out.
 """
 
 import argparse

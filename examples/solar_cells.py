@@ -1,7 +1,7 @@
 """Solar cells, functional or defective: a public data set laid out as twofold's DATA, then trained and evaluated.
 
-The pictures are those of elpv-dataset (Buerhop-Lutz et al. 2018; Deitsch et al. 2019): 2,624 cells, 300 x 300, grey, each with
-the probability that it is defective. They stay where pip put them; what is written is two lists of them and a bundle.
+The pictures are those of elpv-dataset (Buerhop-Lutz et al. 2018; Deitsch et al. 2019): 2,624 cells, 300 x 300, grey, each
+with the probability that it is defective. They stay where pip put them; what is written is two lists of them and a bundle.
 """
 
 import csv
