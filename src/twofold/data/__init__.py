@@ -1,0 +1,41 @@
+"""From DATA to pictures, groups and folds."""
+
+from twofold.data.classes import check_counts, check_same_classes
+from twofold.data.dataset import copy_groups, folds, split
+from twofold.data.files import read_bytes
+from twofold.data.folders import Skip, list_files
+from twofold.data.ledger import Fate, LedgerRow, write_ledger
+from twofold.data.notes import Note
+from twofold.data.pictures import MAX_PIXELS, Look, Picture, Square, look, open_picture
+from twofold.data.refusals import Refusal
+from twofold.data.sources import Item, Listing, list_pictures
+from twofold.data.texts import printable, replacing
+from twofold.options import DataOptions
+
+__all__ = [
+    "MAX_PIXELS",
+    "DataOptions",
+    "Fate",
+    "Item",
+    "LedgerRow",
+    "Listing",
+    "Look",
+    "Note",
+    "Picture",
+    "Refusal",
+    "Skip",
+    "Square",
+    "check_counts",
+    "check_same_classes",
+    "copy_groups",
+    "folds",
+    "list_files",
+    "list_pictures",
+    "look",
+    "open_picture",
+    "printable",
+    "read_bytes",
+    "replacing",
+    "split",
+    "write_ledger",
+]

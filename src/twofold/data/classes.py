@@ -1,0 +1,76 @@
+"""The two classes: which they are, which is positive, and whether there is enough of each."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from twofold.errors import DataError, UsageError
+from twofold.options import DataOptions
+
+MINIMUM: Final = 10
+_LISTED: Final = 20
+
+
+def choose_classes(counts: Mapping[str, int], options: DataOptions, place: str) -> tuple[str, str]:
+    """The two classes of `place` in alphabetical order; `counts` gives the files of every class found there."""
+    if options.classes is None and len(counts) != 2:
+        raise DataError(_not_two(counts, place))
+    first, second = sorted(options.classes or counts)
+    for name in (first, second):
+        if name not in counts:
+            raise DataError(f"{place} has no class {name!r}{_nearest(name, counts)}; it has {listed(counts)}.")
+        if not counts[name]:
+            raise DataError(f"The class {name!r} of {place} has no files that can be pictures: add some.")
+    return first, second
+
+
+def choose_positive(classes: tuple[str, str], positive: str | None) -> str:
+    """The class that counts as positive: the one asked for, or the second."""
+    if positive is not None and positive not in classes:
+        raise UsageError(f"--positive must be {classes[0]!r} or {classes[1]!r}, got {positive!r}.")
+    return positive or classes[1]
+
+
+def check_counts(usable: Mapping[str, int], minimum: int = MINIMUM) -> None:
+    """Raise a DataError if a class has fewer usable pictures than it takes to learn anything."""
+    short = [f"{name!r} has {count}" for name, count in usable.items() if count < minimum]
+    if short:
+        raise DataError(
+            f"At least {minimum} usable pictures a class are needed, {' and '.join(short)}: add pictures, "
+            "or look in the ledger why others were skipped."
+        )
+
+
+def check_same_classes(train: Sequence[str], test: Sequence[str]) -> None:
+    """Raise a DataError if the classes of the test pictures are not those that the model was trained on."""
+    if sorted(train) != sorted(test):
+        raise DataError(
+            f"The model knows the classes {' and '.join(map(repr, train))}, these pictures are of "
+            f"{' and '.join(map(repr, test))}: rename the folders or labels, or choose two with --classes."
+        )
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """The classes with their numbers of files, the largest first."""
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    more = f" and {len(ranked) - _LISTED} more" if len(ranked) > _LISTED else ""
+    return ", ".join(f"{name} ({counts[name]} files)" for name in ranked[:_LISTED]) + more
+
+
+def _not_two(counts: Mapping[str, int], place: str) -> str:
+    if len(counts) < 2:
+        found = f"only {listed(counts)}" if counts else "none"
+        return (
+            f"{place} must have two classes, found {found}: make one sub-folder for each class, or give "
+            "--label-pattern if the class stands in the file name."
+        )
+    largest = sorted(counts, key=lambda name: (-counts[name], name))[:2]
+    advice = " ".join(sorted(largest))
+    return (
+        f"{place} must have two classes, found {len(counts)}, {listed(counts)}: choose two, as in --classes {advice}."
+    )
+
+
+def _nearest(name: str, counts: Mapping[str, int]) -> str:
+    near = get_close_matches(name, counts, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

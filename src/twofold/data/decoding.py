@@ -1,0 +1,115 @@
+"""Bytes to pixels, the only place where files are decoded; docs/decisions/001-decoding.md says why it is Pillow."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from twofold.data.files import Format, sniff
+from twofold.data.orientation import read_orientation
+from twofold.data.pixels import eight_bits
+from twofold.data.refusals import Refusal
+
+# The readers are called by name, not through Image.open: none is tried that is not wanted (EPS starts Ghostscript), and
+# Pillow's process-wide limit on pixels neither warns nor refuses before ours.
+_READERS: Final[dict[Format, type[ImageFile.ImageFile]]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+    "TIFF": TiffImageFile,
+    "AVIF": AvifImageFile,
+}
+# Pillow warns about odd metadata, which says nothing about the pixels. As catch_warnings is not safe in threads, a filter
+# as narrow as can be is put in, and stays.
+_CHATTY: Final = r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"
+_CUT_SHORT: Final = re.compile(
+    "truncated|unexpected end|not enough|end of|incomplete|buffer is not large", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Eight-bit pixels, not yet upright, of which each stands for `step` x `step` pixels of the picture."""
+
+    image: Image.Image  # mode L or RGB
+    step: int  # 1, 2, 4 or 8
+    width: int  # of the whole picture as stored, in its own pixels
+    height: int
+    orientation: int
+    format: str
+
+
+def decode(data: bytes, shrink: Callable[[int, int], float], max_pixels: int) -> Decoded | Refusal:
+    """The first frame of the file; `shrink(width, height)` says how many times smaller it may be decoded."""
+    kind = sniff(data)
+    if isinstance(kind, Refusal):
+        return kind
+    _hush()
+    try:
+        image = _READERS[kind](io.BytesIO(data))
+        width, height = image.size
+        if width * height > max_pixels:
+            return _too_large(width, height, max_pixels)
+        step = _draft(image, shrink(width, height)) if isinstance(image, JpegImageFile) else 1
+        return _load(image, step, (width, height), kind)
+    # Pillow has no list of what its readers raise: damaged bytes end in anything from OSError to AssertionError.
+    except Exception as error:
+        return _refuse(error, kind)
+
+
+def adopt(image: Image.Image) -> Decoded | Refusal:
+    """A PIL image of any mode, which is left as it is."""
+    _hush()
+    try:
+        return _load(image, 1, image.size, image.format or "array")
+    except Exception as error:  # it may still have to be read from its file
+        return _refuse(error, image.format or "array")
+
+
+def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> Decoded:
+    image.load()
+    if step == 1:
+        size = image.size  # load() turns a TIFF file upright
+    return Decoded(eight_bits(image), step, *size, read_orientation(image.info), name)
+
+
+def _draft(image: JpegImageFile, shrink: float) -> int:
+    """Have libjpeg decode at 1/2, 1/4 or 1/8, by leaving out high frequencies: ten times the speed on large photos."""
+    step = next(step for step in (8, 4, 2, 1) if step <= max(shrink, 1))
+    image.draft(None, (max(image.width // step, 1), max(image.height // step, 1)))
+    return step
+
+
+def _hush() -> None:
+    if ("ignore", None, UserWarning, re.compile(_CHATTY), 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_CHATTY)
+
+
+def _too_large(width: int, height: int, max_pixels: int) -> Refusal:
+    size = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
+    return Refusal(
+        "too-large",
+        f"The picture is {size}, the limit is {max_pixels / 1e6:g}: raise --max-megapixels or scale it down.",
+    )
+
+
+def _refuse(error: Exception, name: str) -> Refusal:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return Refusal("too-large", "Pillow refuses the picture for its size: scale it down.")
+    if _CUT_SHORT.search(str(error)):
+        return Refusal("truncated", f"The {name} file ends before the picture does: fetch it again.")
+    text = str(error) or type(error).__name__
+    return Refusal("damaged", f"The {name} file cannot be decoded ({text}): fetch it again or export it anew.")

@@ -1,0 +1,11 @@
+"""A note: what was assumed, skipped or corrected, carried in the result so that every face shows the same."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A code in kebab-case, and one sentence."""
+
+    code: str
+    text: str

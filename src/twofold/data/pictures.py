@@ -1,0 +1,117 @@
+"""Pictures as the network sees them: one function from bytes, images or arrays to a square of RGB, or a refusal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from twofold.data.decoding import Decoded, adopt, decode
+from twofold.data.orientation import put_upright, swaps_sides
+from twofold.data.pixels import from_array
+from twofold.data.refusals import Refusal
+from twofold.options import Filter, Fit
+
+Picture = NDArray[np.uint8]  # (height, width, 3) RGB
+
+MAX_PIXELS: Final = 50_000_000
+# The classic evaluation of ImageNet networks: short side to 256, then the middle 224 of them.
+_CROP: Final = 224 / 256
+# Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
+_GREY: Final = (127, 127, 127)
+_FILTERS: Final[dict[Filter, Image.Resampling]] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """How a picture becomes the network's input, `size` x `size`.
+
+    stretch: the whole picture, its shape lost. crop: the short side to size * 256 / 224, then the middle square. pad:
+    the whole picture, its shape kept, on mid-grey.
+    """
+
+    size: int
+    fit: Fit = "stretch"
+    filter: Filter = "bicubic"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a picture gives."""
+
+    square: Picture  # (size, size, 3), C-contiguous
+    width: int  # of the whole picture, upright
+    height: int
+    format: str  # "JPEG", "PNG", ...; "array" for pixels handed over in memory
+
+
+def look(source: bytes | Image.Image | NDArray[Any], square: Square, *, max_pixels: int = MAX_PIXELS) -> Look | Refusal:
+    """The picture fitted to the square, or why it cannot be used; whatever the bytes, nothing is raised.
+
+    Of an animation the first frame is taken, what is transparent becomes white, and the EXIF orientation is followed;
+    colour profiles are not applied.
+    """
+    decoded = _decoded(source, lambda width, height: _shrink(width, height, square), max_pixels)
+    if isinstance(decoded, Refusal):
+        return decoded
+    width, height = decoded.width, decoded.height
+    if swaps_sides(decoded.orientation):
+        width, height = height, width
+    return Look(_fit(decoded, square), width, height, decoded.format)
+
+
+def open_picture(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> Picture | Refusal:
+    """The whole picture, upright, at its full size, by the same rules as `look`."""
+    decoded = _decoded(source, lambda width, height: 1, max_pixels)
+    if isinstance(decoded, Refusal):
+        return decoded
+    return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
+
+
+def _decoded(
+    source: bytes | Image.Image | NDArray[Any], shrink: Callable[[int, int], float], max_pixels: int
+) -> Decoded | Refusal:
+    if isinstance(source, bytes):
+        return decode(source, shrink, max_pixels)
+    image = from_array(source) if isinstance(source, np.ndarray) else source
+    return image if isinstance(image, Refusal) else adopt(image)
+
+
+def _shrink(width: int, height: int, square: Square) -> float:
+    """How many of the picture's pixels stand behind one of the square's, along the side where they are fewest."""
+    left, top, right, bottom = _area(width, height, square)
+    across, down = _inner(width, height, square)
+    return min((right - left) / across, (bottom - top) / down)
+
+
+def _area(width: int, height: int, square: Square) -> tuple[float, float, float, float]:
+    """The part of the picture that is seen: left, top, right, bottom in its own pixels."""
+    if square.fit != "crop":
+        return 0, 0, width, height
+    side = min(width, height) * square.size / round(square.size / _CROP)
+    return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
+
+
+def _inner(width: int, height: int, square: Square) -> tuple[int, int]:
+    """The width and height that it takes in the square."""
+    if square.fit != "pad":
+        return square.size, square.size
+    scale = square.size / max(width, height)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _fit(decoded: Decoded, square: Square) -> Picture:
+    inner = _inner(decoded.width, decoded.height, square)
+    left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, square))
+    seen = decoded.image.resize(inner, _FILTERS[square.filter], (left, top, right, bottom))
+    seen = put_upright(seen, decoded.orientation).convert("RGB")
+    if seen.size == (square.size, square.size):
+        return np.array(seen)
+    padded = Image.new("RGB", (square.size, square.size), _GREY)
+    padded.paste(seen, ((square.size - seen.width) // 2, (square.size - seen.height) // 2))
+    return np.array(padded)

@@ -1,0 +1,170 @@
+"""DATA to paths and labels: a folder with one sub-folder a class, a table, or a flat folder with a pattern."""
+
+import re
+import shlex
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from twofold.data.classes import choose_classes, choose_positive
+from twofold.data.folders import Skip, entries, is_junk, walk
+from twofold.data.notes import Note
+from twofold.data.tables import read_table
+from twofold.errors import DataError, UsageError
+from twofold.options import DataOptions
+
+_PARTS: Final = r"([-_ ]?(set|data|images?))?\d*"
+_TRAIN: Final = re.compile(r"(train|training)" + _PARTS, re.IGNORECASE)
+_HELD_OUT: Final = re.compile(
+    r"(test|testing|val|valid|validation|dev|eval|evaluation|holdout)" + _PARTS, re.IGNORECASE
+)
+_PASSED_OVER: Final = {
+    "junk": "{count} hidden or left-over entries were skipped, such as {example}.",
+    "loop": "{count} links that lead back to a folder they lie in were skipped, such as {example}.",
+    "outside-classes": "{count} files beside the class folders were skipped, such as {example}.",
+    "no-label": "{count} files whose names do not match --label-pattern were skipped, such as {example}.",
+    "other-class": "{count} files of other classes were left out, such as {example}.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file that is to be a picture of its class; items of one group are never parted."""
+
+    path: Path
+    label: str
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What DATA holds, before any file is opened."""
+
+    items: tuple[Item, ...]
+    skips: tuple[Skip, ...]
+    classes: tuple[str, str]  # in alphabetical order
+    positive: str
+    notes: tuple[Note, ...]
+
+
+@dataclass(slots=True)
+class _Found:
+    items: list[Item] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)  # classes without a file
+
+
+def list_pictures(data: Path, options: DataOptions, *, positive: str | None = None) -> Listing:
+    """Every file of the two classes, in sorted order (a table's own order), and what was passed over.
+
+    Raises DataError where DATA does not have two classes with files, UsageError where an option does not fit it.
+    """
+    found = _find(data, options)
+    counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.items)
+    classes = choose_classes(counts, options, str(data))
+    items = tuple(item for item in found.items if item.label in classes)
+    others = [
+        Skip(item.path, "other-class", f"Its class is {item.label!r}.")
+        for item in found.items
+        if item.label not in classes
+    ]
+    skips = (*found.skips, *others)
+    return Listing(items, skips, classes, choose_positive(classes, positive), _notes(skips))
+
+
+def _find(data: Path, options: DataOptions) -> _Found:
+    if data.is_dir():
+        return _by_name(data, _compile(options.label_pattern)) if options.label_pattern else _by_folder(data, options)
+    if not data.exists():
+        raise DataError(f"There is no {data}: give a folder with one sub-folder for each class, or a CSV file.")
+    if options.label_pattern:
+        raise UsageError(f"--label-pattern is for a folder, and {data} is a file: leave it out.")
+    if data.suffix.lower() != ".csv":
+        raise DataError(
+            f"{data} is neither a folder nor a CSV file: unpack an archive, or list the pictures in a CSV file."
+        )
+    return _Found([Item(*row) for row in read_table(data)])
+
+
+def _by_folder(data: Path, options: DataOptions) -> _Found:
+    found = _Found()
+    folders = _step_in(data, found)
+    _refuse_splits(folders, options)
+    for folder in folders:
+        before = len(found.items)
+        for path in walk(folder):
+            if isinstance(path, Skip):
+                found.skips.append(path)
+            else:
+                found.items.append(Item(path, folder.name))
+        if len(found.items) == before:
+            found.empty.append(folder.name)
+    return found
+
+
+def _step_in(data: Path, found: _Found) -> list[Path]:
+    """The class folders: those of DATA, or where that holds a single folder of folders, those in there, and so on."""
+    folders = _class_folders(data, found)
+    while len(folders) == 1 and any(path.is_dir() and not is_junk(path) for path in entries(folders[0])):
+        folders = _class_folders(folders[0], found)
+    return folders
+
+
+def _class_folders(folder: Path, found: _Found) -> list[Path]:
+    folders = []
+    for path in entries(folder):
+        if is_junk(path):
+            found.skips.append(Skip(path, "junk", "Hidden, or left behind by an operating system or a tool."))
+        elif path.is_dir():
+            folders.append(path)
+        else:
+            found.skips.append(
+                Skip(path, "outside-classes", "It lies beside the class folders, so that it has no label.")
+            )
+    return folders
+
+
+def _refuse_splits(folders: list[Path], options: DataOptions) -> None:
+    """Raise a DataError if the folders are the parts of a data set and --classes names none of them."""
+    train = [folder for folder in folders if _TRAIN.fullmatch(folder.name)]
+    held_out = [folder for folder in folders if _HELD_OUT.fullmatch(folder.name)]
+    named = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}
+    if train and held_out and not named:
+        first, second = shlex.quote(str(train[0])), shlex.quote(str(held_out[0]))
+        raise DataError(
+            f"{train[0].parent} holds splits ({', '.join(folder.name for folder in train + held_out)}), not "
+            f"classes: type 'twofold train {first} --out NAME.twofold', then 'twofold evaluate NAME.twofold {second}'."
+        )
+
+
+def _by_name(data: Path, pattern: re.Pattern[str]) -> _Found:
+    found = _Found()
+    for path in walk(data):
+        if isinstance(path, Skip):
+            found.skips.append(path)
+        elif (match := pattern.search(path.name)) and match[1]:
+            found.items.append(Item(path, match[1]))
+        else:
+            found.skips.append(Skip(path, "no-label", "Its name does not match --label-pattern."))
+    return found
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--label-pattern {pattern!r} is no regular expression ({error}): try '(cat|dog)'.") from error
+    if not compiled.groups:
+        raise UsageError(f"--label-pattern {pattern!r} has no group: put the class in brackets, as in '(cat|dog)'.")
+    return compiled
+
+
+def _notes(skips: tuple[Skip, ...]) -> tuple[Note, ...]:
+    """One note for every reason there was to pass over a path."""
+    counts = Counter(skip.code for skip in skips)
+    first = {skip.code: skip.path for skip in reversed(skips)}
+    return tuple(
+        Note(f"skipped-{code}", _PASSED_OVER[code].format(count=count, example=first[code]))
+        for code, count in counts.items()
+    )

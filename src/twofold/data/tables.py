@@ -1,0 +1,59 @@
+"""A list of pictures as CSV: `path,label` and optionally `group`."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from twofold.errors import DataError
+
+Row = tuple[Path, str, str | None]  # path, label, group
+
+_NEEDED: Final = ("path", "label")
+_SHOWN: Final = 10
+
+
+def read_table(file: Path) -> list[Row]:
+    """The rows, their paths relative to the table's own folder; every row that names no file is told at once."""
+    # utf-8-sig: Excel begins its files with a mark; surrogateescape: file names need not be UTF-8.
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+            rows = list(_rows(lines, file))
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{file} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
+    _complain(
+        file, "have an empty path or label", [f"line {line}" for line, row in rows if not (row[0].name and row[1])]
+    )
+    _complain(file, "name no file", [f"line {line}: {row[0]}" for line, row in rows if not row[0].is_file()])
+    labels: dict[Path, set[str]] = {}
+    for _, (path, label, _) in rows:
+        labels.setdefault(path, set()).add(label)
+    _complain(
+        file, "give one path two labels", [f"line {line}: {row[0]}" for line, row in rows if len(labels[row[0]]) > 1]
+    )
+    return list({row[0]: row for _, row in rows}.values())
+
+
+def _rows(text: Iterable[str], file: Path) -> Iterator[tuple[int, Row]]:
+    lines = csv.reader(text)
+    header = [name.strip().lower() for name in next(lines, [])]
+    if missing := [name for name in _NEEDED if name not in header]:
+        raise DataError(
+            f"{file} has no column {' and '.join(map(repr, missing))}: its first line must name path, label and "
+            f"optionally group, separated by commas; it is {','.join(header)!r}."
+        )
+    path, label = (header.index(name) for name in _NEEDED)
+    group = header.index("group") if "group" in header else len(header)
+    for cells in lines:
+        value = dict(enumerate(cell.strip() for cell in cells))
+        if any(value.values()):
+            yield lines.line_num, (file.parent / value.get(path, ""), value.get(label, ""), value.get(group) or None)
+
+
+def _complain(file: Path, what: str, faults: list[str]) -> None:
+    if faults:
+        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise DataError(
+            f"{len(faults)} rows of {file} {what} ({'; '.join(faults[:_SHOWN])}{more}): correct them; paths "
+            f"are relative to {file.parent}."
+        )
