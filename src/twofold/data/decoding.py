@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image, ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
@@ -32,11 +32,13 @@ _READERS: Final[dict[Format, type[ImageFile.ImageFile]]] = {
     "TIFF": TiffImageFile,
     "AVIF": AvifImageFile,
 }
-# Pillow warns about odd metadata, which says nothing about the pixels. As catch_warnings is not safe in threads, a filter
+# Pillow warns about odd metadata, which says nothing of the pixels. As catch_warnings is not safe in threads, a filter
 # as narrow as can be is put in, and stays.
 _CHATTY: Final = r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"
+# How Pillow's readers, Python and libavif say that there are bytes missing.
 _CUT_SHORT: Final = re.compile(
-    "truncated|unexpected end|not enough|end of|incomplete|buffer is not large", re.IGNORECASE
+    "truncated|incomplete|not enough|end of|buffer|out of range|no more images|cannot load|chunk b'.{0,3}'",
+    re.IGNORECASE,
 )
 
 
@@ -67,7 +69,7 @@ def decode(data: bytes, shrink: Callable[[int, int], float], max_pixels: int) ->
         return _load(image, step, (width, height), kind)
     # Pillow has no list of what its readers raise: damaged bytes end in anything from OSError to AssertionError.
     except Exception as error:
-        return _refuse(error, kind)
+        return _refuse(error, kind, data)
 
 
 def adopt(image: Image.Image) -> Decoded | Refusal:
@@ -106,10 +108,18 @@ def _too_large(width: int, height: int, max_pixels: int) -> Refusal:
     )
 
 
-def _refuse(error: Exception, name: str) -> Refusal:
+def _refuse(error: Exception, name: str, data: bytes = b"") -> Refusal:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return Refusal("too-large", "Pillow refuses the picture for its size: scale it down.")
-    if _CUT_SHORT.search(str(error)):
+    if _ends_early(data) or _CUT_SHORT.search(str(error)):
         return Refusal("truncated", f"The {name} file ends before the picture does: fetch it again.")
     text = str(error) or type(error).__name__
     return Refusal("damaged", f"The {name} file cannot be decoded ({text}): fetch it again or export it anew.")
+
+
+def _ends_early(data: bytes) -> bool:
+    """Whether a WebP file is shorter than it says, or a TIFF file ends before its directory: Pillow tells neither."""
+    if data[:4] == b"RIFF":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    order: Literal["little", "big"] | None = {b"II*\x00": "little", b"MM\x00*": "big"}.get(data[:4])
+    return order is not None and int.from_bytes(data[4:8], order) >= len(data)

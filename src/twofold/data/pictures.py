@@ -17,8 +17,6 @@ from twofold.options import Filter, Fit
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 
 MAX_PIXELS: Final = 50_000_000
-# The classic evaluation of ImageNet networks: short side to 256, then the middle 224 of them.
-_CROP: Final = 224 / 256
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
 _GREY: Final = (127, 127, 127)
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
@@ -93,7 +91,7 @@ def _area(width: int, height: int, square: Square) -> tuple[float, float, float,
     """The part of the picture that is seen: left, top, right, bottom in its own pixels."""
     if square.fit != "crop":
         return 0, 0, width, height
-    side = min(width, height) * square.size / round(square.size / _CROP)
+    side = min(width, height)
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 

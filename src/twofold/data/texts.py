@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO
+
+from twofold.errors import DataError
 
 
 def printable(text: str) -> str:
-    r"""The text with what is no Unicode in it, as a file name of another time may have, written as an escape.
+    r"""The text with what is no Unicode in it, as the name of an old file may have, written as an escape.
 
     >>> printable(b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))
     'caf\\udce9.jpg'
@@ -21,22 +22,21 @@ def printable(text: str) -> str:
 def replacing(path: Path) -> Iterator[IO[str]]:
     """A text file in UTF-8 to write to, which takes the place of `path` only when the block ends without an error.
 
-    Line ends are left alone, as `csv` wants it; what is no Unicode is written as an escape, as by `printable`.
+    A device or a pipe is written to as it is. Line ends are left alone, as `csv` wants it, and what is no Unicode is
+    written as by `printable`. Raises DataError where nothing can be written.
     """
-    with NamedTemporaryFile(
-        "w",
-        dir=path.parent,
-        prefix=f".{path.name}.",
-        delete=False,
-        newline="",
-        encoding="utf-8",
-        errors="backslashreplace",
-    ) as file:
-        temporary = Path(file.name)
-        try:
+    target = path.resolve()
+    at_once = target.exists() and not target.is_file()
+    place = target if at_once else target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        file = place.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise DataError(f"{printable(str(path))} cannot be written ({error.strerror}): check its folder.") from error
+    try:
+        with file:
             yield file
-            file.close()
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        if not at_once:
+            place.replace(target)
+    finally:
+        if not at_once:
+            place.unlink(missing_ok=True)
