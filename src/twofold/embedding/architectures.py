@@ -7,7 +7,6 @@ head and the first and last stage never scaled. MobileNetV2 is arXiv:1801.04381,
 from dataclasses import dataclass
 from typing import Literal
 
-
 from twofold.errors import UsageError
 from twofold.naming import nearest
 from twofold.options import Filter, Fit
@@ -53,15 +52,17 @@ class Architecture:
     last: int = 1280
 
 
-def _lite(number: int, size: int, channels: tuple[int, ...], repeats: tuple[int, ...], file: str, sha256: str) -> Architecture:
+def _lite(
+    number: int, size: int, channels: tuple[int, ...], repeats: tuple[int, ...], file: str, sha256: str
+) -> Architecture:
     shape = zip((1, 6, 6, 6, 6, 6, 6), channels, repeats, (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1), strict=True)
     return Architecture(
         name=f"efficientnet-lite{number}",
         stages=tuple(Stage(*row) for row in shape),
         sizes=range(96, 385),
         size=size,
-        fit="stretch",
-        filter="bicubic",
+        fit="crop",
+        filter="bilinear",
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
         padding="same",
@@ -89,8 +90,8 @@ _MOBILENET_V2 = Architecture(
     ),
     sizes=range(96, 289),
     size=160,
-    fit="stretch",
-    filter="bicubic",
+    fit="crop",
+    filter="bilinear",
     mean=(123.675, 116.28, 103.53),
     std=(58.395, 57.12, 57.375),
     padding="symmetric",
@@ -138,5 +139,7 @@ ARCHITECTURES = {
 def architecture(name: str) -> Architecture:
     """The table of a built-in network; UsageError with the legal names and the nearest for any other."""
     if name not in ARCHITECTURES:
-        raise UsageError(f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use one of {', '.join(ARCHITECTURES)}, or FILE.onnx.")
+        raise UsageError(
+            f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use one of {', '.join(ARCHITECTURES)}, or FILE.onnx."
+        )
     return ARCHITECTURES[name]

@@ -20,7 +20,9 @@ OPSET = 17
 Ranges = Mapping[str, tuple[float, float]]
 
 
-def build_graph(table: Architecture, weights: Weights, *, size: int, vector: Vector, ranges: Ranges | None = None) -> onnx.ModelProto:
+def build_graph(
+    table: Architecture, weights: Weights, *, size: int, vector: Vector, ranges: Ranges | None = None
+) -> onnx.ModelProto:
     """The network as ONNX. With `ranges` (lowest and highest value of every tensor that is quantised) its convolutions are int8."""
     net = _Net(table, weights, ranges)
     x, side, block, parts = net.unit("stem", net.normalised(), size, kernel=3, stride=2), -(-size // 2), 0, []
@@ -101,14 +103,18 @@ class _Net:
         gamma, beta = self.weights[f"{norm}.weight"], self.weights[f"{norm}.bias"]
         mean, variance = self.weights[f"{norm}.running_mean"], self.weights[f"{norm}.running_var"]
         scale = gamma / np.sqrt(variance + self.table.epsilon)
-        return (self.weights[f"{conv}.weight"] * scale[:, None, None, None]).astype(np.float32), (beta - mean * scale).astype(np.float32)
+        return (self.weights[f"{conv}.weight"] * scale[:, None, None, None]).astype(np.float32), (
+            beta - mean * scale
+        ).astype(np.float32)
 
     def moments(self, x: str, name: str) -> list[str]:
         """Mean and standard deviation of every channel over the map, each (batch, channels, 1, 1)."""
         mean = self.add("ReduceMean", x, name=f"{name}.mean", axes=[2, 3])
         # Not E[x²] - E[x]²: in float32 that loses the small deviations.
         off = self.add("Sub", x, mean, name=f"{name}.off")
-        variance = self.add("ReduceMean", self.add("Mul", off, off, name=f"{name}.square"), name=f"{name}.variance", axes=[2, 3])
+        variance = self.add(
+            "ReduceMean", self.add("Mul", off, off, name=f"{name}.square"), name=f"{name}.variance", axes=[2, 3]
+        )
         return [mean, self.add("Sqrt", variance, name=f"{name}.deviation")]
 
     def quantised(self, x: str, bounds: tuple[float, float] | None = None) -> str:
@@ -119,7 +125,13 @@ class _Net:
         scale = np.float32((max(high, 0.0) - min(low, 0.0)) / 255)
         step = self.constant(f"{x}.scale", scale)
         zero = self.constant(f"{x}.zero", np.uint8(np.clip(np.rint(-min(low, 0.0) / scale), 0, 255)))
-        return self.add("DequantizeLinear", self.add("QuantizeLinear", x, step, zero, name=f"{x}.quantised"), step, zero, name=f"{x}.rounded")
+        return self.add(
+            "DequantizeLinear",
+            self.add("QuantizeLinear", x, step, zero, name=f"{x}.quantised"),
+            step,
+            zero,
+            name=f"{x}.rounded",
+        )
 
     def weight(self, name: str, values: NDArray[np.float32]) -> str:
         """A weight, (out, in, k, k); in a quantised graph int8 with a scale for every output channel."""
@@ -174,3 +186,16 @@ def _torchvision_keys(unit: str, table: Architecture) -> tuple[str, str]:
 
 
 _KEYS = {"efficientnet": _efficientnet_keys, "torchvision": _torchvision_keys}
+
+
+def with_head(graph: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
+    """The backbone's ONNX with one more output: `logit`, float32 (batch,), of a head with these weights, (d,)."""
+    model = onnx.load_model_from_string(graph)
+    net = model.graph
+    net.initializer.append(numpy_helper.from_array(weights[:, None], "head.weights"))
+    net.initializer.append(numpy_helper.from_array(np.float32([bias]), "head.bias"))
+    net.initializer.append(numpy_helper.from_array(np.int64([-1]), "head.shape"))
+    net.node.append(helper.make_node("Gemm", ["vector", "head.weights", "head.bias"], ["head.column"], name="head"))
+    net.node.append(helper.make_node("Reshape", ["head.column", "head.shape"], ["logit"], name="logit"))
+    net.output.append(helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["batch"]))
+    return bytes(model.SerializeToString(deterministic=True))

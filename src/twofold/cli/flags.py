@@ -1,0 +1,46 @@
+"""Option records -> command-line flags: an option is described in `twofold.options` and nowhere else."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+
+def flags(command: Callable[..., int]) -> Callable[..., None]:
+    """The command with every parameter that is an option record replaced by one flag for each of its fields.
+
+    The number that the command returns becomes the exit code.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    records = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+
+    @wraps(command)
+    def expanded(**given: Any) -> None:
+        for name, record in records.items():
+            given[name] = record(**{field.name: given.pop(field.name) for field in fields(record)})
+        raise typer.Exit(command(**given))
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        record = records.get(parameter.name)
+        given_by_name = parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters += _fields(record) if record else [given_by_name]
+    expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+    expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return expanded
+
+
+def _fields(record: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(record)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if field.default is MISSING else field.default,
+            annotation=Annotated[hints[field.name], typer.Option(help=field.metadata["help"])],
+        )
+        for field in fields(record)
+    ]

@@ -1,0 +1,38 @@
+"""The machine as the command line sees it: the user's cache folder, and progress on the terminal."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from twofold.options import EngineOptions
+
+
+def machine(options: EngineOptions, *, quiet: bool) -> Any:
+    """The Machine that a command runs on; progress goes to stderr, where that is a terminal."""
+    from twofold.embedding import Machine
+    from twofold.embedding.machine import unwatched
+
+    watch = unwatched if quiet or not sys.stderr.isatty() else watched
+    return Machine(user_cache_path("twofold"), options, watch)
+
+
+def watched(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
+    """The stream, with a bar that shows its speed and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=length, rate="")
+        for item in stream:
+            yield item
+            speed = progress.tasks[task].speed
+            progress.update(task, advance=1, rate=f"{speed:.0f} pictures/s" if speed else "")

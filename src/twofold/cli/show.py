@@ -1,0 +1,163 @@
+"""Results as people read them, and as JSON and CSV."""
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from twofold.data import Note
+from twofold.evaluation import Comparison, Evaluation, Interval
+from twofold.model import Answer
+from twofold.testing import Testing
+from twofold.training import Training
+from twofold.writing import printable, replacing
+
+_SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "f1": "F1",
+    "mcc": "MCC",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "loss (log-loss)",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
+
+
+def print_json(result: Any) -> None:
+    _print(json.dumps(result, indent=1, ensure_ascii=False))
+
+
+def print_training(training: Training, out: Path) -> None:
+    backbone, seconds = training.fit.model.backbone, training.seconds
+    _print(_counted("train", training.sample.as_json()))
+    if training.test is not None:
+        _print(_counted("test", training.test.sample.as_json()))
+    _print(
+        f"{backbone.name} at {backbone.square.size} px in {backbone.precision}: "
+        f"observed in {seconds['embed']:.1f} s, fitted in {seconds['fit']:.1f} s, {seconds['total']:.1f} s in all"
+    )
+    columns = {"train (out-of-fold)": training.fit.evaluation}
+    if training.test is not None:
+        columns["test"] = training.test.evaluation
+    _print_metrics(columns)
+    name, shown = list(columns.items())[-1]
+    _print_report(name, shown)
+    _print_notes(training.notes)
+    _print(f"\nWrote {printable(str(out))}")
+
+
+def print_testing(testing: Testing, out: Path | None) -> None:
+    _print(_counted("test", testing.sample.as_json()))
+    columns = {"test": testing.evaluation}
+    if testing.second is not None and testing.comparison is not None:
+        columns = {"first": testing.evaluation, "second": testing.second}
+    _print_metrics(columns)
+    if testing.comparison is not None:
+        _print_comparison(testing.comparison)
+    for name, evaluation in columns.items():
+        _print_report(name, evaluation)
+    _print_notes(testing.notes)
+    if out is not None:
+        _print(f"\nWrote {printable(str(out))}")
+
+
+def print_answers(answers: Sequence[Answer], out: Path | None, *, as_json: bool) -> None:
+    """One row for every answer: to the file `out`, which is whole or untouched, and else to stdout."""
+    if out is not None:
+        with replacing(out) as file:
+            _write_answers(answers, file)
+    if as_json:
+        print_json([asdict(answer) for answer in answers])
+    elif out is None:
+        text = io.StringIO(newline="")
+        _write_answers(answers, text)
+        _print(text.getvalue().rstrip("\n"))
+    else:
+        unread = sum(answer.label is None for answer in answers)
+        rest = f", {unread} of them without an answer (see the reason column)" if unread else ""
+        _print(f"Wrote {printable(str(out))}: {len(answers)} pictures{rest}")
+
+
+def _write_answers(answers: Sequence[Answer], file: Any) -> None:
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(("path", "label", "probability", "logit", "reason"))
+    for answer in answers:
+        numbers = ("", "") if answer.probability is None else (f"{answer.probability:.6g}", f"{answer.logit:.6g}")
+        rows.writerow((printable(answer.path), answer.label or "", *numbers, answer.reason or ""))
+
+
+def _counted(what: str, data: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in data["counts"].items())
+    skipped = f", {data['skipped']} skipped" if data["skipped"] else ""
+    return f"{what}: {data['images']} files, {data['used']} used{skipped}: {counts} (positive: {data['positive']})"
+
+
+def _print_metrics(columns: dict[str, Evaluation]) -> None:
+    """The evaluations side by side, each number with its 95% interval."""
+    _print("\n" + f"{'':18}" + "".join(f"  {name:26}" for name in columns).rstrip())
+    for key, text in _SHOWN.items():
+        cells = "".join(f"  {_interval(evaluation.metrics[key]):26}" for evaluation in columns.values())
+        _print(f"{text:18}{cells}".rstrip())
+
+
+def _interval(value: Interval) -> str:
+    if math.isnan(value.value):
+        return "undefined"
+    return f"{value.value:.4f} ({value.low:.4f}–{value.high:.4f})"
+
+
+def _print_report(name: str, evaluation: Evaluation) -> None:
+    """Confusion matrix, classification report, and the answers that nearly went the other way."""
+    negative, positive = evaluation.classes
+    cells, width = evaluation.confusion, max(12, *(len(c) for c in evaluation.classes))
+    _print(f"\n{name}, confusion matrix: a row a true class, a column an answer")
+    _print(f"{'':{width}}  {negative:>{width}}  {positive:>{width}}")
+    for label, row in ((negative, (cells.tn, cells.fp)), (positive, (cells.fn, cells.tp))):
+        _print(f"{label:{width}}  {row[0]:>{width}}  {row[1]:>{width}}")
+    _print(f"\n{'':{width}}  {'precision':>9}  {'recall':>9}  {'F1':>9}  {'support':>9}")
+    for label, report in evaluation.per_class.items():
+        rates = "".join(f"  {rate.value:9.4f}" for rate in (report.precision, report.recall, report.f1))
+        _print(f"{label:{width}}{rates}  {report.support:9d}")
+    _print("\n" + _hesitant(evaluation))
+
+
+def _hesitant(evaluation: Evaluation) -> str:
+    near, best = evaluation.hesitant, evaluation.best_threshold
+    said = f"threshold {evaluation.threshold:.4f}: {near.images} answers lie within {near.within} of it, {near.errors} of them wrong.\n"
+    if best.gain <= 0:
+        return said + "No other threshold would have been more accurate here."
+    noise = "more than noise" if best.more_than_noise else "no more than noise"
+    return said + (
+        f"Best here would have been {best.value:.4f}: {best.repaired} more right, {best.spoiled} more wrong, accuracy +{best.gain:.4f}; "
+        f"that is {noise} (p = {best.p_value:.2g})."
+    )
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    _print("\nsecond minus first, on the same pictures")
+    for key, value in comparison.differences.items():
+        _print(f"{_SHOWN[key]:18}  {value.value:+.4f} ({value.low:+.4f}–{value.high:+.4f})")
+    _print(
+        f"right only with the second: {comparison.repaired}, only with the first: {comparison.spoiled}; p = {comparison.p_value:.2g}"
+    )
+
+
+def _print_notes(notes: Sequence[Note]) -> None:
+    if notes:
+        _print("")
+    for note in notes:
+        _print(f"note: {printable(note.text)}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(printable(text) + "\n")

@@ -1,0 +1,78 @@
+"""A frozen network ready to be run, and how one is got by name."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from twofold.data import Square
+from twofold.embedding.architectures import Architecture, architecture
+from twofold.errors import BackboneError, UsageError
+from twofold.options import BackboneOptions, Vector
+
+Arithmetic = Literal["f32", "bf16", "int8"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backbone:
+    """`graph` is ONNX: input `image`, uint8 (batch, size, size, 3); outputs `vector` and, where it has one, `features`."""
+
+    name: str
+    graph: bytes
+    square: Square
+    precision: Arithmetic
+    vector: Vector
+    identity: str
+    """The hash of all that a vector depends on beside the picture. A bundle's graph has a head as well, which does not count."""
+
+
+def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
+    """The identity of a backbone, 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps([asdict(square), precision], sort_keys=True).encode() + graph).hexdigest()
+
+
+def load_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Path) -> Backbone:
+    """The network that the options name. `cache` is where downloaded weights are kept.
+
+    Raises UsageError for a name, size or precision that is not to be had, BackboneError where the network or its weights cannot be read.
+    """
+    if options.backbone.endswith(".onnx"):
+        from twofold.embedding.custom import load_custom
+
+        return load_custom(options, precision)
+    table = architecture(options.backbone)
+    given = [f"--{name}" for name in ("output", "mean", "std") if getattr(options, name) is not None]
+    if given:
+        raise UsageError(f"{' and '.join(given)} is for FILE.onnx; {table.name} brings its own.")
+    size = options.size or table.size
+    if size not in table.sizes:
+        raise UsageError(f"--size for {table.name} lies between {table.sizes[0]} and {table.sizes[-1]}, got {size}.")
+    square = Square(size, options.fit or table.fit, options.filter or table.filter)
+    graph = _graph(table, options, size, precision, cache)
+    return Backbone(table.name, graph, square, precision, options.vector, identify(graph, square, precision))
+
+
+def offered_precisions(name: str) -> tuple[Arithmetic, ...]:
+    """What the network can be run in, whatever the processor: int8 wherever twofold carries the ranges for it."""
+    if name.endswith(".onnx") or not _ranges_file(name).is_file():
+        return ("bf16", "f32")
+    return ("int8", "bf16", "f32")
+
+
+def _graph(table: Architecture, options: BackboneOptions, size: int, precision: Arithmetic, cache: Path) -> bytes:
+    from twofold.embedding.graph import build_graph  # imports onnx, which answering does not need
+    from twofold.embedding.weights import find_weights, read_weights
+
+    ranges = json.loads(_ranges_file(table.name).read_text(encoding="utf-8")) if precision == "int8" else None
+    weights = read_weights(find_weights(table.source, given=options.weights, cache=cache))
+    try:
+        model = build_graph(table, weights, size=size, vector=options.vector, ranges=ranges)
+    except KeyError as error:
+        raise BackboneError(f"The weights of {table.name} lack {error}; get the file again.") from error
+    return model.SerializeToString(deterministic=True)
+
+
+def _ranges_file(name: str) -> Path:
+    return Path(str(files("twofold.embedding") / "ranges" / f"{name}.json"))

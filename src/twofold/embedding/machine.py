@@ -1,0 +1,62 @@
+"""What a run may use of the machine: processors, and a folder to remember in."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twofold.data import Note
+from twofold.embedding.backbone import Backbone
+from twofold.embedding.engine import Engine
+from twofold.embedding.observe import Source, observe
+from twofold.embedding.store import Store
+from twofold.embedding.table import Table, tabulate
+from twofold.options import EngineOptions
+
+Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+"""Wraps a stream so that somebody can see it pass: (stream, length, what it is) -> the same stream."""
+
+
+def unwatched(stream: Iterable[Any], length: int, what: str) -> Iterable[Any]:
+    return stream
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`folder` keeps downloaded weights and, with `options.cache`, compiled networks and vectors.
+
+    `notes` collects what went wrong there.
+    """
+
+    folder: Path
+    options: EngineOptions = EngineOptions()
+    watch: Watch = unwatched
+    notes: list[Note] = field(default_factory=list)
+
+    def engine(self, backbone: Backbone) -> Engine:
+        compiled = self.folder / "compiled" if self.options.cache else None
+        return Engine(backbone, threads=self.options.threads, cache=compiled)
+
+    def observe(self, sources: Sequence[Source], engine: Engine, *, what: str = "pictures") -> Table:
+        """The table of all sources, in their order."""
+        with self._store() as store:
+            stream = observe(sources, engine, store, max_pixels=self.options.max_pixels)
+            return tabulate(self.watch(stream, len(sources), what), len(sources))
+
+    @contextmanager
+    def _store(self) -> Iterator[Store | None]:
+        if not self.options.cache:
+            yield None
+            return
+        path = self.folder / "vectors.sqlite"
+        try:
+            store = Store(path)
+        except (sqlite3.Error, OSError) as error:
+            text = f"The cache {path} cannot be used ({error}); every picture was looked at anew. Delete that file, or pass --no-cache."
+            self.notes.append(Note("cache-unusable", text))
+            yield None
+            return
+        with store:
+            yield store

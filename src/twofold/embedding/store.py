@@ -1,0 +1,90 @@
+"""Vectors kept between runs, in one SQLite file: safe for several processes, bounded, and free to be deleted at any time."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from twofold.embedding.observation import Facts, Observation
+
+LIMIT = 2_000_000_000  # bytes on disk: some 170,000 pictures of the default network
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS observations (
+    content TEXT, backbone TEXT, facts TEXT NOT NULL, vector BLOB NOT NULL, used REAL NOT NULL, PRIMARY KEY (content, backbone)
+) WITHOUT ROWID
+"""
+
+
+class Store:
+    """What was observed before, by the picture's content hash and the backbone's identity. Use it in one thread.
+
+    Raises sqlite3.Error or OSError where the file cannot be opened; the caller then goes on without.
+    """
+
+    def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._limit = limit
+        self._database = sqlite3.connect(path, timeout=30)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")  # a crash may lose the last rows, never the file
+        self._database.execute(_TABLE)
+        self._touched: list[tuple[float, str, str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with self._database:
+                self._database.executemany(
+                    "UPDATE observations SET used = ? WHERE content = ? AND backbone = ?", self._touched
+                )
+            self._prune()
+        finally:
+            self._database.close()
+
+    def get(self, content: str, backbone: str) -> Observation | None:
+        """The observation kept for this content, or None."""
+        row = self._database.execute(
+            "SELECT facts, vector FROM observations WHERE content = ? AND backbone = ?", (content, backbone)
+        ).fetchone()
+        if row is None:
+            return None
+        self._touched.append((time.time(), content, backbone))
+        return Observation(Facts(**json.loads(row[0])), np.frombuffer(row[1], np.float32), None)
+
+    def put(self, observations: Iterable[Observation], backbone: str) -> None:
+        """Keeps those that have a vector."""
+        rows = [
+            (seen.facts.sha256, backbone, json.dumps(asdict(seen.facts)), seen.vector.tobytes(), time.time())
+            for seen in observations
+            if seen.facts is not None and seen.vector is not None
+        ]
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _prune(self) -> None:
+        """Drops what was not used for longest until a tenth is free again."""
+        size = self._pragma("page_count") * self._pragma("page_size")
+        free = self._pragma("freelist_count") * self._pragma("page_size")
+        if size - free <= self._limit:
+            return
+        count = self._database.execute("SELECT count(*) FROM observations").fetchone()[0]
+        drop = int(count * (1 - 0.9 * self._limit / (size - free))) + 1
+        with self._database:
+            self._database.execute(
+                "DELETE FROM observations WHERE (content, backbone) IN (SELECT content, backbone FROM observations ORDER BY used LIMIT ?)",
+                (drop,),
+            )
+
+    def _pragma(self, name: str) -> int:
+        return int(self._database.execute(f"PRAGMA {name}").fetchone()[0])

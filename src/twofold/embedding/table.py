@@ -1,0 +1,40 @@
+"""The table of observations: a row for every source, a vector for every usable one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data import Refusal
+from twofold.embedding.observation import Facts, Observation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """`facts` and `refusals` have a row for every source; exactly one of the two is set. `vectors` (used, d) has the usable rows, in order."""
+
+    facts: tuple[Facts | None, ...]
+    refusals: tuple[Refusal | None, ...]
+    vectors: NDArray[np.float32]
+
+    @property
+    def used(self) -> NDArray[np.intp]:
+        """Rows that have a vector, (used,)."""
+        return np.array([row for row, facts in enumerate(self.facts) if facts is not None], dtype=np.intp)
+
+
+def tabulate(observations: Iterable[Observation], count: int) -> Table:
+    """The table of a stream of `count` observations; holds one copy of the vectors, however many."""
+    facts: list[Facts | None] = []
+    refusals: list[Refusal | None] = []
+    vectors, filled = np.empty((0, 0), np.float32), 0
+    for seen in observations:
+        facts.append(seen.facts)
+        refusals.append(seen.refusal)
+        if seen.vector is not None:
+            if filled == 0:
+                vectors = np.empty((count, seen.vector.size), np.float32)
+            vectors[filled] = seen.vector
+            filled += 1
+    return Table(tuple(facts), tuple(refusals), vectors[:filled])

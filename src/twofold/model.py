@@ -1,0 +1,61 @@
+"""What answers: a backbone, a head, a calibration and a threshold."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.decision import Calibration, Head
+from twofold.embedding import Backbone, Engine, Machine, Source, Table
+from twofold.evaluation import Evaluation, evaluate
+from twofold.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer for one picture; without a label there is a `reason` why not."""
+
+    path: str
+    label: str | None
+    probability: float | None
+    logit: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """`classes` are (negative, positive); `threshold` is the probability from which on the answer is the positive class."""
+
+    classes: tuple[str, str]
+    backbone: Backbone
+    head: Head
+    calibration: Calibration
+    threshold: float
+
+    def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The chance of the positive class for each vector, (n, d) -> (n,)."""
+        return self.calibration.probabilities(self.head.logits(vectors))
+
+    def predict(self, sources: Iterable[Source | str], machine: Machine, engine: Engine | None = None) -> list[Answer]:
+        """One answer for every source, in the order given; `engine` may be one that is kept running."""
+        asked: list[Source] = [Path(source) if isinstance(source, str) else source for source in sources]
+        table = machine.observe(asked, engine or machine.engine(self.backbone))
+        return self.answers([str(source) if isinstance(source, Path) else "" for source in asked], table)
+
+    def answers(self, names: Sequence[str], table: Table) -> list[Answer]:
+        """The answers for a table of observations, a row for every name."""
+        logits = self.head.logits(table.vectors)
+        scored = zip(logits, self.calibration.probabilities(logits), strict=True)
+        return [
+            Answer(name, None, None, None, refusal.code) if refusal is not None else self._answer(name, *next(scored))
+            for name, refusal in zip(names, table.refusals, strict=True)
+        ]
+
+    def evaluate(self, sample: Sample) -> Evaluation:
+        """How the model does on labelled pictures."""
+        return evaluate(sample.labels, self.probabilities(sample.table.vectors), self.threshold, classes=self.classes)
+
+    def _answer(self, name: str, logit: float, probability: float) -> Answer:
+        return Answer(name, self.classes[int(probability >= self.threshold)], float(probability), float(logit), None)

@@ -1,0 +1,73 @@
+"""A sample: pictures of known class, observed, with the fate of every file that was met."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data import LedgerRow, Listing, Note, copy_groups
+from twofold.embedding import Engine, Machine, Table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """`table` has a row for every item of `listing`; what follows has one for every usable picture, in that order."""
+
+    listing: Listing
+    table: Table
+    classes: tuple[str, str]  # (negative, positive)
+
+    @property
+    def paths(self) -> list[str]:
+        return [str(self.listing.items[row].path) for row in self.table.used]
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """1 for the positive class, (used,)."""
+        return np.array([self.listing.items[row].label == self.classes[1] for row in self.table.used], np.int8)
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Equal for copies (same bytes or same pixels) and for pictures that DATA says belong together, (used,)."""
+        facts = [facts for facts in self.table.facts if facts is not None]
+        given = [self.listing.items[row].group for row in self.table.used]
+        return copy_groups([(seen.sha256, seen.pixels) for seen in facts], given)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Usable pictures of each class, in alphabetical order."""
+        positive = int(self.labels.sum())
+        return dict(sorted(zip(self.classes, (len(self.labels) - positive, positive), strict=True)))
+
+    def as_json(self) -> dict[str, Any]:
+        """The block "data"."""
+        images, used = len(self.listing.items) + len(self.listing.skips), len(self.table.vectors)
+        named = {"classes": sorted(self.classes), "positive": self.classes[1], "counts": self.counts}
+        return {"images": images, "used": used, "skipped": images - used, **named}
+
+    def notes(self) -> list[Note]:
+        """What was assumed, skipped or corrected."""
+        codes = [refusal.code for refusal in self.table.refusals if refusal is not None]
+        told = [f"{codes.count(code)} {code}" for code in sorted(set(codes))]
+        text = f"{len(codes)} files are no usable pictures and were left out: {', '.join(told)}. The ledger names each."
+        return [*self.listing.notes, *([Note("files-refused", text)] if codes else [])]
+
+    def ledger(self) -> list[LedgerRow]:
+        """One row for every path met, sorted by path."""
+        groups = iter(self.groups)
+        rows = [LedgerRow(str(skip.path), "", "skipped", skip.code) for skip in self.listing.skips]
+        for item, facts, refusal in zip(self.listing.items, self.table.facts, self.table.refusals, strict=True):
+            if refusal is not None:
+                rows.append(LedgerRow(str(item.path), item.label, "skipped", refusal.code))
+            elif facts is not None:
+                size = (facts.width, facts.height, facts.format, facts.bytes, facts.sha256)
+                rows.append(LedgerRow(str(item.path), item.label, "used", "", *size, int(next(groups))))
+        return sorted(rows, key=lambda row: row.path)
+
+
+def observe_listing(listing: Listing, engine: Engine, machine: Machine, *, what: str) -> Sample:
+    """The pictures of a listing, observed."""
+    table = machine.observe([item.path for item in listing.items], engine, what=what)
+    negative = next(name for name in listing.classes if name != listing.positive)
+    return Sample(listing, table, (negative, listing.positive))

@@ -1,0 +1,72 @@
+"""A training -> the files of a bundle."""
+
+import csv
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from twofold.bundle import write_model, writing
+from twofold.data import write_ledger
+from twofold.training import Training
+from twofold.writing import printable
+
+_LIBRARIES = ("numpy", "pillow", "onnx", "openvino", "scikit-learn")
+
+
+def save(training: Training, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
+    """Writes the bundle at `path`, whole or not at all. UsageError where `path` is taken and `force` is off."""
+    with writing(path, force=force) as folder:
+        write_ledger(training.sample.ledger(), folder / "ledger.csv")
+        _write_scores(training, folder / "scores.csv")
+        results = json.dumps(training.as_json(), indent=1, ensure_ascii=False)
+        (folder / "evaluation.json").write_text(results + "\n", encoding="utf-8", errors="backslashreplace")
+        (folder / "README.md").write_text(_card(training, path), encoding="utf-8")
+        write_model(folder, training.fit.model, _record(training, command))
+
+
+def _record(training: Training, command: Sequence[str]) -> dict[str, Any]:
+    return {
+        "twofold": version("twofold"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [printable(word) for word in command],
+        "options": _plain(asdict(training.recipe)),
+        "seed": training.recipe.decision.seed,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "data": training.sample.as_json(),
+        "threshold": training.fit.threshold.as_json(),
+        "strength": training.fit.head.strength,
+        "precision_check": None if training.precision is None else asdict(training.precision),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same, with paths as text."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return printable(str(value)) if isinstance(value, Path) else value
+
+
+def _write_scores(training: Training, path: Path) -> None:
+    sample, fit = training.sample, training.fit
+    labels = [sample.listing.items[row].label for row in sample.table.used]
+    scores = zip(sample.paths, labels, fit.folds, fit.head.logits, fit.evaluation.probabilities, strict=True)
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label", "fold", "logit", "probability"))
+        rows.writerows((path, label, fold, f"{logit:.6g}", f"{p:.6g}") for path, label, fold, logit, p in scores)
+
+
+def _card(training: Training, path: Path) -> str:
+    import jinja2  # here, because answering does not need it
+
+    template = (files("twofold") / "card.md.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(template).render(
+        name=path.name, training=training, result=training.as_json(), version=version("twofold")
+    )
