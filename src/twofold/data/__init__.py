@@ -9,12 +9,9 @@ from twofold.data.notes import Note
 from twofold.data.pictures import MAX_PIXELS, Look, Picture, Square, look, open_picture
 from twofold.data.refusals import Refusal
 from twofold.data.sources import Item, Listing, list_pictures
-from twofold.data.texts import printable, replacing
-from twofold.options import DataOptions
 
 __all__ = [
     "MAX_PIXELS",
-    "DataOptions",
     "Fate",
     "Item",
     "LedgerRow",
@@ -33,9 +30,7 @@ __all__ = [
     "list_pictures",
     "look",
     "open_picture",
-    "printable",
     "read_bytes",
-    "replacing",
     "split",
     "write_ledger",
 ]

@@ -1,10 +1,10 @@
 """The two classes: which they are, which is positive, and whether there is enough of each."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from twofold.errors import DataError, UsageError
+from twofold.naming import nearest
 from twofold.options import DataOptions
 
 MINIMUM: Final = 10
@@ -18,7 +18,7 @@ def choose_classes(counts: Mapping[str, int], options: DataOptions, place: str) 
     first, second = sorted(options.classes or counts)
     for name in (first, second):
         if name not in counts:
-            raise DataError(f"{place} has no class {name!r}{_nearest(name, counts)}; it has {listed(counts)}.")
+            raise DataError(f"{place} has no class {name!r}{nearest(name, counts)}; it has {listed(counts)}.")
         if not counts[name]:
             raise DataError(f"The class {name!r} of {place} has no files that can be pictures: add some.")
     return first, second
@@ -69,8 +69,3 @@ def _not_two(counts: Mapping[str, int], place: str) -> str:
     return (
         f"{place} must have two classes, found {len(counts)}, {listed(counts)}: choose two, as in --classes {advice}."
     )
-
-
-def _nearest(name: str, counts: Mapping[str, int]) -> str:
-    near = get_close_matches(name, counts, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

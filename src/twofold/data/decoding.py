@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from PIL import Image, ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
@@ -121,5 +121,6 @@ def _ends_early(data: bytes) -> bool:
     """Whether a WebP file is shorter than it says, or a TIFF file ends before its directory: Pillow tells neither."""
     if data[:4] == b"RIFF":
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
-    order: Literal["little", "big"] | None = {b"II*\x00": "little", b"MM\x00*": "big"}.get(data[:4])
-    return order is not None and int.from_bytes(data[4:8], order) >= len(data)
+    if data[:4] == b"II*\x00":
+        return int.from_bytes(data[4:8], "little") >= len(data)
+    return data[:4] == b"MM\x00*" and int.from_bytes(data[4:8], "big") >= len(data)

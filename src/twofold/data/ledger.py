@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from twofold.data.texts import replacing
+from twofold.writing import replacing
 
 Fate = Literal["used", "flagged", "skipped"]
 

@@ -29,8 +29,8 @@ _FILTERS: Final[dict[Filter, Image.Resampling]] = {
 class Square:
     """How a picture becomes the network's input, `size` x `size`.
 
-    stretch: the whole picture, its shape lost. crop: the short side to size * 256 / 224, then the middle square. pad:
-    the whole picture, its shape kept, on mid-grey.
+    stretch: the whole picture, its shape lost. crop: the largest square in its middle. pad: the whole picture, its shape
+    kept, on mid-grey.
     """
 
     size: int
