@@ -1,0 +1,26 @@
+"""Two folders of pictures in, a yes/no model you can trust out."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twofold.bundle import Bundle, load_bundle
+    from twofold.errors import TwofoldError
+    from twofold.estimator import BinaryImageClassifier
+
+__all__ = ["BinaryImageClassifier", "Bundle", "TwofoldError", "load_bundle"]
+
+_HOMES = {
+    "BinaryImageClassifier": "twofold.estimator",
+    "Bundle": "twofold.bundle",
+    "TwofoldError": "twofold.errors",
+    "load_bundle": "twofold.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are loaded when they are asked for: scikit-learn alone takes a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'twofold' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -31,7 +31,10 @@ class Bundle:
     record: dict[str, Any]
 
     def predict(self, sources: Iterable[Source | str], machine: Machine | None = None) -> list[Answer]:
-        """One answer for every path, bytes, PIL image or array, in the order given. Nothing is kept unless `machine` says where."""
+        """One answer for every path, bytes, PIL image or array, in the order given.
+
+        Nothing is kept between calls unless `machine` says where.
+        """
         return self.model.predict(sources, machine or Machine(self.path, EngineOptions(cache=False)))
 
 
@@ -65,7 +68,7 @@ def writing(path: Path, *, force: bool) -> Iterator[Path]:
 
 
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
-    """Writes `model.onnx`, then `bundle.json` with `record` and the hash of every file that stands in the folder. Call it last."""
+    """Writes `model.onnx`, then `bundle.json`: `record`, and the hash of every file in the folder. Call it last."""
     from twofold.embedding.graph import with_head  # imports onnx, which reading a bundle does not need
 
     (folder / "model.onnx").write_bytes(with_head(model.backbone.graph, model.head.weights, model.head.bias))

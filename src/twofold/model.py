@@ -46,7 +46,7 @@ class Model:
 
     def answers(self, names: Sequence[str], table: Table) -> list[Answer]:
         """The answers for a table of observations, a row for every name."""
-        logits = self.head.logits(table.vectors)
+        logits = self.head.logits(table.vectors.reshape(-1, self.head.weights.size))  # also where there is none
         scored = zip(logits, self.calibration.probabilities(logits), strict=True)
         return [
             Answer(name, None, None, None, refusal.code) if refusal is not None else self._answer(name, *next(scored))

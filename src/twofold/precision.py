@@ -1,8 +1,10 @@
 """Is the fast arithmetic as good as float32 here? Asked of the training pictures themselves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twofold.data import Note
 from twofold.embedding import Arithmetic, Machine, Source, fast_precisions, load_backbone, offered_precisions
@@ -52,7 +54,13 @@ def starting_precision(options: BackboneOptions) -> Arithmetic:
 
 
 def compare_precisions(
-    model: Model, sources: list[Source], vectors: np.ndarray, options: BackboneOptions, machine: Machine, *, seed: int
+    model: Model,
+    sources: Sequence[Source],
+    vectors: NDArray[np.float32],
+    options: BackboneOptions,
+    machine: Machine,
+    *,
+    seed: int,
 ) -> PrecisionCheck:
     """The check on at most `PICTURES` of the usable pictures `sources` and their vectors (n, d), drawn at random."""
     drawn = np.random.default_rng(seed).permutation(len(sources))[:PICTURES]

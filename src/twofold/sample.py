@@ -1,5 +1,6 @@
 """A sample: pictures of known class, observed, with the fate of every file that was met."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data import LedgerRow, Listing, Note, copy_groups
-from twofold.embedding import Engine, Machine, Table
+from twofold.embedding import Engine, Machine, Source, Table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +67,10 @@ class Sample:
         return sorted(rows, key=lambda row: row.path)
 
 
-def observe_listing(listing: Listing, engine: Engine, machine: Machine, *, what: str) -> Sample:
-    """The pictures of a listing, observed."""
-    table = machine.observe([item.path for item in listing.items], engine, what=what)
+def observe_listing(
+    listing: Listing, sources: Sequence[Source], engine: Engine, machine: Machine, *, what: str
+) -> Sample:
+    """The pictures of a listing, which are in `sources`, one for each item, observed."""
+    table = machine.observe(sources, engine, what=what)
     negative = next(name for name in listing.classes if name != listing.positive)
     return Sample(listing, table, (negative, listing.positive))

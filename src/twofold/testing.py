@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.clock import Clock
-from twofold.data import Note, check_same_classes, list_pictures
+from twofold.data import Note, check_counts, check_same_classes, list_pictures
 from twofold.embedding import Machine
 from twofold.errors import UsageError
 from twofold.evaluation import Comparison, Evaluation, compare
@@ -50,11 +50,13 @@ def test(models: Sequence[Model], data: Path, options: DataOptions, machine: Mac
         )
     listing = list_pictures(data, options, positive=first.classes[1])
     check_same_classes(first.classes, listing.classes)
+    sources = [item.path for item in listing.items]
     evaluations, samples = [], []
     for model in models:
         with clock("embed"):
             engine = machine.engine(model.backbone)
-            samples.append(observe_listing(listing, engine, machine, what="test"))
+            samples.append(observe_listing(listing, sources, engine, machine, what="test"))
+        check_counts(samples[-1].counts, 1)
         evaluations.append(model.evaluate(samples[-1]))
     second = evaluations[1] if len(models) > 1 else None
     return Testing(

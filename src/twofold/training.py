@@ -1,6 +1,7 @@
 """The recipe: two kinds of pictures in, a model and its honest numbers out."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from twofold.clock import Clock
 from twofold.data import Listing, Note, check_counts, check_same_classes, folds, list_pictures
 from twofold.decision import HeadFit, Threshold, choose_threshold, fit_calibration, fit_head
-from twofold.embedding import Arithmetic, Backbone, Engine, Machine, load_backbone
+from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, load_backbone
 from twofold.evaluation import Evaluation, evaluate
 from twofold.model import Model
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
@@ -22,9 +23,9 @@ from twofold.sample import Sample, observe_listing
 class Recipe:
     """All options of a training."""
 
-    data: DataOptions = DataOptions()
-    backbone: BackboneOptions = BackboneOptions()
-    decision: DecisionOptions = DecisionOptions()
+    data: DataOptions = field(default_factory=DataOptions)
+    backbone: BackboneOptions = field(default_factory=BackboneOptions)
+    decision: DecisionOptions = field(default_factory=DecisionOptions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,17 +82,62 @@ def train(data: Path, recipe: Recipe, machine: Machine, *, test: Path | None = N
 
     Raises DataError, UsageError or BackboneError, before any long work where that is possible.
     """
-    clock = Clock()
     listing = list_pictures(data, recipe.data, positive=recipe.decision.positive)
-    other = None if test is None else _other(test, listing, recipe)
-    sample, fit, engine = _fitted(listing, recipe, machine, clock, starting_precision(recipe.backbone))
-    check, notes = _checked(sample, fit, recipe, machine, clock), []
+    other = None if test is None else list_pictures(test, recipe.data, positive=listing.positive)
+    if other is not None:
+        check_same_classes(listing.classes, other.classes)
+    return train_listing(listing, [item.path for item in listing.items], recipe, machine, test=other)
+
+
+def train_listing(
+    listing: Listing, sources: Sequence[Source], recipe: Recipe, machine: Machine, *, test: Listing | None = None
+) -> Training:
+    """The same for a listing whose pictures are in `sources`, one for each item."""
+    clock = Clock()
+    run = _Run(listing, sources, recipe, machine, clock)
+    sample, fit, engine = run.fitted(starting_precision(recipe.backbone))
+    check, notes = run.checked(sample, fit), []
     if check is not None and not check.trusted:
         notes = [check.note()]
-        sample, fit, engine = _fitted(listing, recipe, machine, clock, "f32")
-    tested = None if other is None else _tested(other, fit.model, engine, machine, clock)
-    notes += sample.notes() + ([] if tested is None else tested.sample.notes()) + machine.notes
-    return Training(recipe, sample, fit, check, tested, clock.seconds(), tuple(notes))
+        sample, fit, engine = run.fitted("f32")
+    tested = None
+    if test is not None:
+        with clock("embed"):
+            held_out = observe_listing(test, [item.path for item in test.items], engine, machine, what="test")
+        check_counts(held_out.counts, 1)
+        tested = HeldOut(held_out, fit.model.evaluate(held_out))
+        notes += held_out.notes()
+    return Training(recipe, sample, fit, check, tested, clock.seconds(), (*sample.notes(), *notes, *machine.notes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """One training, which may have to be done twice: in the fastest arithmetic, and then in float32 after all."""
+
+    listing: Listing
+    sources: Sequence[Source]
+    recipe: Recipe
+    machine: Machine
+    clock: Clock
+
+    def fitted(self, precision: Arithmetic) -> tuple[Sample, Fit, Engine]:
+        with self.clock("embed"):
+            backbone = load_backbone(self.recipe.backbone, precision, cache=self.machine.folder)
+            engine = self.machine.engine(backbone)
+            sample = observe_listing(self.listing, self.sources, engine, self.machine, what="train")
+        check_counts(sample.counts)
+        with self.clock("fit"):
+            parts = sample.labels, sample.groups, sample.classes
+            return sample, fit_model(sample.table.vectors, *parts, backbone, self.recipe), engine
+
+    def checked(self, sample: Sample, fit: Fit) -> PrecisionCheck | None:
+        options = self.recipe.backbone
+        if options.precision != "auto" or fit.model.backbone.precision == "f32":
+            return None
+        with self.clock("embed"):
+            sources = [self.sources[row] for row in sample.table.used]
+            seed = self.recipe.decision.seed
+            return compare_precisions(fit.model, sources, sample.table.vectors, options, self.machine, seed=seed)
 
 
 def fit_model(
@@ -114,38 +160,3 @@ def fit_model(
     model = Model(classes, backbone, head.head, calibration, threshold.value)
     evaluation = evaluate(labels, probabilities, threshold.value, classes=classes, seed=options.seed)
     return Fit(model, head, parts, threshold, evaluation)
-
-
-def _other(test: Path, listing: Listing, recipe: Recipe) -> Listing:
-    other = list_pictures(test, recipe.data, positive=listing.positive)
-    check_same_classes(listing.classes, other.classes)
-    return other
-
-
-def _fitted(
-    listing: Listing, recipe: Recipe, machine: Machine, clock: Clock, precision: Arithmetic
-) -> tuple[Sample, Fit, Engine]:
-    with clock("embed"):
-        backbone = load_backbone(recipe.backbone, precision, cache=machine.folder)
-        engine = machine.engine(backbone)
-        sample = observe_listing(listing, engine, machine, what="train")
-    check_counts(sample.counts)
-    with clock("fit"):
-        parts = sample.labels, sample.groups, sample.classes
-        return sample, fit_model(sample.table.vectors, *parts, backbone, recipe), engine
-
-
-def _checked(sample: Sample, fit: Fit, recipe: Recipe, machine: Machine, clock: Clock) -> PrecisionCheck | None:
-    if recipe.backbone.precision != "auto" or fit.model.backbone.precision == "f32":
-        return None
-    with clock("embed"):
-        paths = [Path(path) for path in sample.paths]
-        return compare_precisions(
-            fit.model, paths, sample.table.vectors, recipe.backbone, machine, seed=recipe.decision.seed
-        )
-
-
-def _tested(other: Listing, model: Model, engine: Engine, machine: Machine, clock: Clock) -> HeldOut:
-    with clock("embed"):
-        sample = observe_listing(other, engine, machine, what="test")
-    return HeldOut(sample, model.evaluate(sample))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import TextIO
 
 
@@ -14,17 +14,16 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
     What cannot be written as UTF-8, in a file's name, stands as a backslash and its number.
     """
-    kept = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, **kept) as file:
-        temporary = Path(file.name)
-        try:
-            yield file  # type: ignore[misc]
-            file.flush()
-            temporary.chmod(0o666 & ~_umask())  # temporary files are for their owner only
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with open(number, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
+        temporary.chmod(0o666 & ~_umask())  # temporary files are for their owner only
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def printable(text: str) -> str:

@@ -1,12 +1,9 @@
 """The command line: one file a verb, each parse -> call -> print -> exit code."""
 
-import os
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
-import click
 import typer
 
 from twofold.cli.evaluate import evaluate
@@ -14,6 +11,7 @@ from twofold.cli.flags import flags
 from twofold.cli.predict import predict
 from twofold.cli.train import train
 from twofold.errors import TwofoldError
+from twofold.writing import printable
 
 app = typer.Typer(
     name="twofold",
@@ -43,18 +41,15 @@ def _top(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code; the only place, with the server, where errors become text."""
+    """Runs one command and gives its exit code; the only place where errors become text."""
     try:
-        return int(app(args=None if arguments is None else list(arguments), standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        app(args=None if arguments is None else list(arguments))
+    except SystemExit as stop:  # how Typer ends, well or not
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except TwofoldError as error:
-        print(f"twofold: {error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"twofold: {printable(str(error))}", err=True)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("twofold: stopped; nothing half-written is left behind.", file=sys.stderr)  # noqa: T201
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
-        return 0
+    except OSError as error:
+        typer.echo(f"twofold: {printable(str(error))}; nothing half-written is left behind.", err=True)
+        return 1
+    return 0

@@ -28,10 +28,11 @@ def evaluate(
 ) -> int:
     """Measure a bundle, or two, on labelled pictures."""
     from twofold.bundle import load_bundle
-    from twofold.cli.show import print_json, print_testing
+    from twofold.cli.show import as_text, print_json, print_testing
     from twofold.errors import UsageError
     from twofold.evaluation import parse_requirement
     from twofold.testing import test
+    from twofold.writing import replacing
 
     if len(others) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
@@ -39,9 +40,12 @@ def evaluate(
     bundles = [load_bundle(path) for path in (bundle, *others[:-1])]
     testing = test([loaded.model for loaded in bundles], others[-1], picture, machine(engine, quiet=quiet))
     if out is not None:
-        from twofold.report import write_evaluation
+        from twofold.report import write_figures
 
-        write_evaluation(testing.as_json(), testing.evaluation, out)
+        out.mkdir(parents=True, exist_ok=True)
+        write_figures(testing.evaluation, out)
+        with replacing(out / "evaluation.json") as file:
+            file.write(as_text(testing.as_json()))
     if json:
         print_json(testing.as_json())
     else:

@@ -33,8 +33,13 @@ _SHOWN = {
 }
 
 
+def as_text(result: Any) -> str:
+    """JSON that people can read; what is undefined is null."""
+    return json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def print_json(result: Any) -> None:
-    _print(json.dumps(result, indent=1, ensure_ascii=False))
+    _print(as_text(result).rstrip())
 
 
 def print_training(training: Training, out: Path) -> None:
@@ -133,22 +138,25 @@ def _print_report(name: str, evaluation: Evaluation) -> None:
 
 def _hesitant(evaluation: Evaluation) -> str:
     near, best = evaluation.hesitant, evaluation.best_threshold
-    said = f"threshold {evaluation.threshold:.4f}: {near.images} answers lie within {near.within} of it, {near.errors} of them wrong.\n"
+    said = (
+        f"threshold {evaluation.threshold:.4f}: {near.images} answers lie within {near.within} of it, "
+        f"{near.errors} of them wrong.\n"
+    )
     if best.gain <= 0:
         return said + "No other threshold would have been more accurate here."
-    noise = "more than noise" if best.more_than_noise else "no more than noise"
     return said + (
-        f"Best here would have been {best.value:.4f}: {best.repaired} more right, {best.spoiled} more wrong, accuracy +{best.gain:.4f}; "
-        f"that is {noise} (p = {best.p_value:.2g})."
+        f"Best here would have been {best.value:.4f}: {best.repaired} more right, {best.spoiled} more wrong, "
+        f"accuracy +{best.gain:.4f}; that is {'' if best.more_than_noise else 'no '}more than noise (p = {best.p_value:.2g})."
     )
 
 
 def _print_comparison(comparison: Comparison) -> None:
     _print("\nsecond minus first, on the same pictures")
     for key, value in comparison.differences.items():
-        _print(f"{_SHOWN[key]:18}  {value.value:+.4f} ({value.low:+.4f}–{value.high:+.4f})")
+        _print(f"{_SHOWN[key]:18}  {value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})")
     _print(
-        f"right only with the second: {comparison.repaired}, only with the first: {comparison.spoiled}; p = {comparison.p_value:.2g}"
+        f"right only with the second: {comparison.repaired}, only with the first: {comparison.spoiled}; "
+        f"p = {comparison.p_value:.2g}"
     )
 
 

@@ -1,6 +1,6 @@
 """From DATA to pictures, groups and folds."""
 
-from twofold.data.classes import check_counts, check_same_classes
+from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.dataset import copy_groups, folds, split
 from twofold.data.files import read_bytes
 from twofold.data.folders import Skip, list_files
@@ -24,6 +24,7 @@ __all__ = [
     "Square",
     "check_counts",
     "check_same_classes",
+    "choose_positive",
     "copy_groups",
     "folds",
     "list_files",

@@ -12,7 +12,7 @@ from twofold.data.decoding import Decoded, adopt, decode
 from twofold.data.orientation import put_upright, swaps_sides
 from twofold.data.pixels import from_array
 from twofold.data.refusals import Refusal
-from twofold.options import Filter, Fit
+from twofold.options import Filter, Framing
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 
@@ -34,7 +34,7 @@ class Square:
     """
 
     size: int
-    fit: Fit = "stretch"
+    framing: Framing = "stretch"
     filter: Filter = "bicubic"
 
 
@@ -89,7 +89,7 @@ def _shrink(width: int, height: int, square: Square) -> float:
 
 def _area(width: int, height: int, square: Square) -> tuple[float, float, float, float]:
     """The part of the picture that is seen: left, top, right, bottom in its own pixels."""
-    if square.fit != "crop":
+    if square.framing != "crop":
         return 0, 0, width, height
     side = min(width, height)
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
@@ -97,7 +97,7 @@ def _area(width: int, height: int, square: Square) -> tuple[float, float, float,
 
 def _inner(width: int, height: int, square: Square) -> tuple[int, int]:
     """The width and height that it takes in the square."""
-    if square.fit != "pad":
+    if square.framing != "pad":
         return square.size, square.size
     scale = square.size / max(width, height)
     return max(round(width * scale), 1), max(round(height * scale), 1)

@@ -1,7 +1,7 @@
 """The built-in networks as tables of numbers.
 
-EfficientNet-Lite is M. Tan's variant of EfficientNet (arXiv:1905.11946) without squeeze-and-excitation, with ReLU6, and with stem,
-head and the first and last stage never scaled. MobileNetV2 is arXiv:1801.04381, table 2.
+EfficientNet-Lite is M. Tan's variant of EfficientNet (arXiv:1905.11946) without squeeze-and-excitation, with ReLU6, and with
+stem, head and the first and last stage never scaled. MobileNetV2 is arXiv:1801.04381, table 2.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Literal
 
 from twofold.errors import UsageError
 from twofold.naming import nearest
-from twofold.options import Filter, Fit
+from twofold.options import Filter, Framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Architecture:
     stages: tuple[Stage, ...]
     sizes: range
     size: int
-    fit: Fit
+    framing: Framing
     filter: Filter
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -61,7 +61,7 @@ def _lite(
         stages=tuple(Stage(*row) for row in shape),
         sizes=range(96, 385),
         size=size,
-        fit="crop",
+        framing="crop",
         filter="bilinear",
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
@@ -90,7 +90,7 @@ _MOBILENET_V2 = Architecture(
     ),
     sizes=range(96, 289),
     size=160,
-    fit="crop",
+    framing="crop",
     filter="bilinear",
     mean=(123.675, 116.28, 103.53),
     std=(58.395, 57.12, 57.375),

@@ -36,7 +36,8 @@ def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
 def load_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Path) -> Backbone:
     """The network that the options name. `cache` is where downloaded weights are kept.
 
-    Raises UsageError for a name, size or precision that is not to be had, BackboneError where the network or its weights cannot be read.
+    Raises UsageError for a name, size or precision that is not to be had, BackboneError where the network or its weights
+    cannot be read.
     """
     if options.backbone.endswith(".onnx"):
         from twofold.embedding.custom import load_custom
@@ -49,7 +50,7 @@ def load_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Pat
     size = options.size or table.size
     if size not in table.sizes:
         raise UsageError(f"--size for {table.name} lies between {table.sizes[0]} and {table.sizes[-1]}, got {size}.")
-    square = Square(size, options.fit or table.fit, options.filter or table.filter)
+    square = Square(size, options.framing or table.framing, options.filter or table.filter)
     graph = _graph(table, options, size, precision, cache)
     return Backbone(table.name, graph, square, precision, options.vector, identify(graph, square, precision))
 
@@ -71,7 +72,7 @@ def _graph(table: Architecture, options: BackboneOptions, size: int, precision: 
         model = build_graph(table, weights, size=size, vector=options.vector, ranges=ranges)
     except KeyError as error:
         raise BackboneError(f"The weights of {table.name} lack {error}; get the file again.") from error
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _ranges_file(name: str) -> Path:

@@ -31,7 +31,7 @@ class Machine:
     """
 
     folder: Path
-    options: EngineOptions = EngineOptions()
+    options: EngineOptions = field(default_factory=EngineOptions)
     watch: Watch = unwatched
     notes: list[Note] = field(default_factory=list)
 
@@ -54,8 +54,8 @@ class Machine:
         try:
             store = Store(path)
         except (sqlite3.Error, OSError) as error:
-            text = f"The cache {path} cannot be used ({error}); every picture was looked at anew. Delete that file, or pass --no-cache."
-            self.notes.append(Note("cache-unusable", text))
+            text = f"The cache {path} cannot be used ({error}), so every picture was looked at anew."
+            self.notes.append(Note("cache-unusable", f"{text} Delete that file, or pass --no-cache."))
             yield None
             return
         with store:

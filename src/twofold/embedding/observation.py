@@ -10,7 +10,7 @@ from twofold.data import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`pixels` is the hash of what the network sees together with the picture's size: equal for copies that differ in metadata."""
+    """`pixels` is the hash of what the network sees and of the picture's size: equal for copies that differ in metadata."""
 
     sha256: str
     pixels: str

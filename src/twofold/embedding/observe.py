@@ -49,7 +49,10 @@ class _Portion:
 def observe(
     sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
 ) -> Iterator[Observation]:
-    """One observation for every source, in the order given. Stopping early leaves nothing running; what was seen is kept in `store`."""
+    """One observation for every source, in the order given.
+
+    Whoever stops taking them leaves nothing running; what was seen until then is kept in `store`.
+    """
     lanes: SimpleQueue[Lane] = SimpleQueue()
     backbone = engine.backbone
 

@@ -81,10 +81,8 @@ class Store:
         count = self._database.execute("SELECT count(*) FROM observations").fetchone()[0]
         drop = int(count * (1 - 0.9 * self._limit / (size - free))) + 1
         with self._database:
-            self._database.execute(
-                "DELETE FROM observations WHERE (content, backbone) IN (SELECT content, backbone FROM observations ORDER BY used LIMIT ?)",
-                (drop,),
-            )
+            oldest = "SELECT content, backbone FROM observations ORDER BY used LIMIT ?"
+            self._database.execute(f"DELETE FROM observations WHERE (content, backbone) IN ({oldest})", (drop,))
 
     def _pragma(self, name: str) -> int:
         return int(self._database.execute(f"PRAGMA {name}").fetchone()[0])

@@ -1,0 +1,183 @@
+"""The scikit-learn face: a classifier whose X is a list of pictures."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from platformdirs import user_cache_path
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from twofold.data import Item, Listing, choose_positive
+from twofold.embedding import Machine, Source, Table
+from twofold.errors import DataError
+from twofold.options import (
+    BackboneOptions,
+    DecisionOptions,
+    EngineOptions,
+    Filter,
+    Framing,
+    Optimize,
+    Precision,
+    Vector,
+)
+from twofold.saving import save
+from twofold.training import Recipe, train_listing
+
+Pictures = Sequence[Source | str]
+
+_NETWORK, _DECISION = BackboneOptions(), DecisionOptions()
+
+
+class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Transfer learning on pictures of two kinds: a frozen network, a linear unit, calibrated probabilities.
+
+    X is a sequence of n pictures: paths, bytes, PIL images or arrays, uint8 (height, width, 3). The parameters are those of
+    `twofold train`. `positive` is one of the two labels; the greater one by default.
+
+    After `fit`: `classes_` (2,), sorted; `model_`, which answers; `evaluation_`, the cross-validation; `threshold_`, the
+    probability of the positive class from which on it is the answer; `out_of_fold_` (n,), the probability of the positive
+    class for every training picture by a head that did not see it.
+    """
+
+    def __init__(
+        self,
+        backbone: str = _NETWORK.backbone,
+        *,
+        weights: str | Path | None = _NETWORK.weights,
+        size: int | None = _NETWORK.size,
+        vector: Vector = _NETWORK.vector,
+        precision: Precision = _NETWORK.precision,
+        output: str | None = _NETWORK.output,
+        framing: Framing | None = _NETWORK.framing,
+        filter: Filter | None = _NETWORK.filter,
+        mean: tuple[float, float, float] | None = _NETWORK.mean,
+        std: tuple[float, float, float] | None = _NETWORK.std,
+        positive: Any = _DECISION.positive,
+        threshold: float | None = _DECISION.threshold,
+        optimize: Optimize = _DECISION.optimize,
+        folds: int = _DECISION.folds,
+        seed: int = _DECISION.seed,
+        cache: bool = EngineOptions().cache,
+        threads: int | None = EngineOptions().threads,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.size = size
+        self.vector = vector
+        self.precision = precision
+        self.output = output
+        self.framing = framing
+        self.filter = filter
+        self.mean = mean
+        self.std = std
+        self.positive = positive
+        self.threshold = threshold
+        self.optimize = optimize
+        self.folds = folds
+        self.seed = seed
+        self.cache = cache
+        self.threads = threads
+
+    def fit(self, X: Pictures, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fits on pictures X (n,) and labels y (n,) of two kinds; pictures of one group are never parted by a fold.
+
+        Raises ValueError where y has not two kinds, DataError where a picture cannot be used or there are fewer than 10 a kind.
+        """
+        listing = self._listing(X, np.asarray(y), groups)
+        sources = _sources(X)
+        self.training_ = train_listing(listing, sources, self._recipe(), self._machine())
+        _check_usable(sources, self.training_.sample.table)
+        fit = self.training_.fit
+        self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
+        self.out_of_fold_ = fit.evaluation.probabilities
+        return self
+
+    def decision_function(self, X: Pictures) -> NDArray[np.float64]:
+        """The logit for each picture, (n,); above 0 for what is more likely `classes_[1]`, whatever the threshold."""
+        p = self._positive_probabilities(X)
+        logits = np.log(p) - np.log1p(-p)
+        return logits if self._positive_column() == 1 else -logits
+
+    def predict_proba(self, X: Pictures) -> NDArray[np.float64]:
+        """The calibrated probability of each class, (n, 2), columns in the order of `classes_`."""
+        p = self._positive_probabilities(X)
+        columns = (1 - p, p) if self._positive_column() == 1 else (p, 1 - p)
+        return np.column_stack(columns)
+
+    def predict(self, X: Pictures) -> NDArray[Any]:
+        """The label for each picture, (n,): the positive one where its probability reaches `threshold_`."""
+        called = self._positive_probabilities(X) >= self.threshold_
+        column = self._positive_column()
+        return np.asarray(self.classes_[np.where(called, column, 1 - column)])
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Writes a bundle, which `load_bundle` and the command line read; labels become text."""
+        check_is_fitted(self)
+        save(self.training_, Path(path), force=force)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.no_validation = True  # X is no table of numbers
+        return tags
+
+    def _recipe(self) -> Recipe:
+        own = {field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"}
+        weights = None if self.weights is None else Path(self.weights)
+        decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
+        return Recipe(backbone=BackboneOptions(weights=weights, **own), decision=decision)
+
+    def _machine(self) -> Machine:
+        return Machine(user_cache_path("twofold"), EngineOptions(cache=self.cache, threads=self.threads))
+
+    def _listing(self, X: Pictures, y: NDArray[Any], groups: ArrayLike | None) -> Listing:
+        """The pictures as `train` would list them; sets `classes_`."""
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) != 2:
+            raise ValueError(
+                f"y must have two kinds of labels, got {len(self.classes_)} class(es): {self.classes_[:5]}."
+            )
+        if len(X) != len(y):
+            raise ValueError(f"X has {len(X)} pictures, y has {len(y)} labels; give one label a picture.")
+        names = [str(label) for label in self.classes_]
+        given = [None] * len(y) if groups is None else [str(group) for group in np.asarray(groups)]
+        items = tuple(
+            Item(Path(_name(source, row)), names[code], group)
+            for row, (source, code, group) in enumerate(zip(X, codes, given, strict=True))
+        )
+        positive = names[1] if self.positive is None else str(self.positive)
+        return Listing(items, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
+
+    def _positive_column(self) -> int:
+        return int(str(self.classes_[1]) == self.model_.classes[1])
+
+    def _positive_probabilities(self, X: Pictures) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        sources, machine = _sources(X), self._machine()
+        table = machine.observe(sources, machine.engine(self.model_.backbone))
+        _check_usable(sources, table)
+        return self.model_.probabilities(table.vectors)
+
+
+def _sources(X: Pictures) -> list[Source]:
+    return [Path(source) if isinstance(source, str) else source for source in X]
+
+
+def _name(source: Source | str, row: int) -> str:
+    return str(source) if isinstance(source, str | Path) else f"picture-{row}"
+
+
+def _check_usable(sources: Sequence[Source], table: Table) -> None:
+    """DataError that names the pictures that cannot be used: an array of answers has no place for a reason."""
+    bad = [(row, refusal) for row, refusal in enumerate(table.refusals) if refusal is not None]
+    if bad:
+        first = "; ".join(f"{_name(sources[row], row)}: {refusal.sentence}" for row, refusal in bad[:5])
+        raise DataError(f"{len(bad)} of {len(sources)} pictures cannot be used; leave them out. {first}")
