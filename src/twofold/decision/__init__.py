@@ -1,4 +1,4 @@
-"""The decision: a head on vectors, calibration of its logits, and the threshold from which on the answer is positive."""
+"""The decision: a head on vectors, calibration of its logits, and the threshold that turns a probability to an answer."""
 
 from twofold.decision.calibration import Calibration, fit_calibration
 from twofold.decision.counts import Counts

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MINIMAL_SLOPE = 1e-3
-"""A head that is no better than chance out-of-fold would get a slope at or below 0; with this one its order of the pictures
-stays, every probability lies close to the share of positives, and the map can still be inverted."""
+"""A head no better than chance out-of-fold would get a slope at or below 0. With this one the order of the pictures stays,
+every probability lies close to the share of positives, and the map can still be inverted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def balanced_accuracy(c: Counts) -> Rate:
 
 
 def f1(c: Counts) -> Rate:
-    """2 tp / (2 tp + fp + fn), the harmonic mean of precision and recall; NaN without positives and positive answers."""
+    """2 tp / (2 tp + fp + fn), harmonic mean of precision and recall; NaN without positives and positive answers."""
     return ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
 
 

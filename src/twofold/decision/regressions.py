@@ -11,8 +11,8 @@ Matrix = NDArray[np.float32]
 Reals = NDArray[np.float64]
 
 FLOOR = 0.1
-"""Part of the median standard deviation that is added (in square) to each: a channel that was all but dead while the head
-was fitted must not shout later. Without it one solar cell in 2,624 stood 4,299 deviations out (docs/decisions/002)."""
+"""Part of the median standard deviation that is added (in square) to each: a channel that was all but dead while the
+head was fitted must not shout later. Without it one solar cell stood 4,299 deviations out (docs/decisions/002)."""
 
 DIRECTIONS = 16
 """Directions of the largest variance that the optimiser's steps are fitted to; more cost what they save."""

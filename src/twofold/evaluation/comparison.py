@@ -4,11 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from twofold.evaluation.intervals import UNDEFINED, Interval, Z, around, bootstrap
-from twofold.evaluation.metrics import Labels, Probabilities, log_losses, placements
+from twofold.evaluation.intervals import Interval, Z, delong_error, standard_error
+from twofold.evaluation.metrics import Labels, Probabilities, log_losses, placements, roc_auc
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +29,17 @@ class Comparison:
         }
 
 
-def compare(
-    labels: Labels, first: tuple[Probabilities, float], second: tuple[Probabilities, float], *, seed: int = 0
-) -> Comparison:
+def compare(labels: Labels, first: tuple[Probabilities, float], second: tuple[Probabilities, float]) -> Comparison:
     """Two models, each as (probabilities, threshold), on the pictures of these labels: second minus first."""
     (p, s), (q, t) = first, second
-    a, b = (p >= s) == (labels == 1), (q >= t) == (labels == 1)
-    repaired, spoiled = int((b & ~a).sum()), int((a & ~b).sum())
-    losses = log_losses(labels, q) - log_losses(labels, p)
-    draws = bootstrap(labels, lambda weights: (weights @ losses / len(labels))[:, None], seed)
+    before, after = (p >= s) == (labels == 1), (q >= t) == (labels == 1)
+    repaired, spoiled = int((after & ~before).sum()), int((before & ~after).sum())
     return Comparison(
         images=len(labels),
         differences={
-            "accuracy": paired_shares(repaired, spoiled, len(labels)),
-            "log_loss": around(float(losses.mean()), draws[:, 0]),
-            "roc_auc": paired_delong(labels, p, q),
+            "accuracy": difference_of_shares(repaired, spoiled, len(labels)),
+            "log_loss": difference_of_losses(labels, p, q),
+            "roc_auc": difference_of_areas(labels, p, q),
         },
         repaired=repaired,
         spoiled=spoiled,
@@ -54,25 +47,29 @@ def compare(
     )
 
 
-def paired_shares(gained: int, lost: int, n: int) -> Interval:
+def difference_of_shares(gained: int, lost: int, n: int) -> Interval:
     """(gained - lost) / n with the adjusted Wald interval of Bonett and Price 2012, which holds for small counts."""
     p, q = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
     half = Z * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
     return Interval((gained - lost) / n, max(-1.0, p - q - half), min(1.0, p - q + half))
 
 
-def paired_delong(labels: Labels, first: Probabilities, second: Probabilities) -> Interval:
-    """Difference of the two areas under the ROC curve with DeLong's interval (1988, equation 5); undefined for one class."""
-    above, below = (y - x for x, y in zip(placements(labels, first), placements(labels, second), strict=True))
-    if len(above) < 2 or len(below) < 2:
-        return UNDEFINED
-    half = Z * math.sqrt(_variance_of_mean(above) + _variance_of_mean(below))
-    value = float(above.mean())
+def difference_of_losses(labels: Labels, first: Probabilities, second: Probabilities) -> Interval:
+    """Second minus first log-loss, with the normal interval of the paired differences."""
+    each = log_losses(labels, second) - log_losses(labels, first)
+    value, half = float(each.mean()), Z * standard_error(each, labels)
+    return Interval(value, value - half, value + half)
+
+
+def difference_of_areas(labels: Labels, first: Probabilities, second: Probabilities) -> Interval:
+    """Second minus first area under the ROC curve, with DeLong's paired interval (1988, equation 5).
+
+    Undefined when a class has no pictures, the interval alone when it has one.
+    """
+    (above_1, below_1), (above_2, below_2) = placements(labels, first), placements(labels, second)
+    value = roc_auc(labels, second) - roc_auc(labels, first)
+    half = Z * delong_error(above_2 - above_1, below_2 - below_1)
     return Interval(value, max(-1.0, value - half), min(1.0, value + half))
-
-
-def _variance_of_mean(x: NDArray[np.float64]) -> float:
-    return float(np.var(x, ddof=1) / len(x))
 
 
 def mcnemar(gained: int, lost: int) -> float:

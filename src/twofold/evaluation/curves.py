@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.decision.counts import precision, recall, specificity
-from twofold.decision.thresholds import sweep
+from twofold.decision.sweep import sweep
 from twofold.evaluation.intervals import Interval, wilson
 from twofold.evaluation.metrics import BINS, Labels, Probabilities, bin_of
 

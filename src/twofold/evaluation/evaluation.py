@@ -1,27 +1,22 @@
 """The Evaluation: every number about a set of labelled, scored pictures, with its interval."""
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from twofold.decision.counts import Counts, count, f1, mcc
+from twofold.decision.counts import Counts, balanced_accuracy, count, f1, mcc
 from twofold.evaluation.hindsight import Hindsight, hindsight
-from twofold.evaluation.intervals import UNDEFINED, Interval, around, bootstrap, delong, from_rates, mean_of_two, wilson
-from twofold.evaluation.metrics import (
-    Labels,
-    Probabilities,
-    Weights,
-    average_precision,
-    bin_errors,
-    brier,
-    ece,
-    log_loss,
-    log_losses,
-    squared_errors,
-    weighted_average_precision,
+from twofold.evaluation.intervals import (
+    Interval,
+    delong,
+    from_bins,
+    from_losses,
+    from_rates,
+    from_resamples,
+    wilson,
 )
+from twofold.evaluation.metrics import Labels, Probabilities, log_losses, squared_errors
 
 METRICS = (
     "accuracy",
@@ -91,7 +86,7 @@ class Evaluation:
     best_threshold: Hindsight
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks "threshold", "confusion", "metrics", "per_class", "hesitant" and "best_threshold"; null is undefined."""
+        """The blocks "threshold", "confusion", "metrics", "per_class", "hesitant", "best_threshold"; null: undefined."""
         return {
             "threshold": self.threshold,
             "confusion": asdict(self.confusion),
@@ -105,13 +100,13 @@ class Evaluation:
 def evaluate(
     labels: Labels, probabilities: Probabilities, threshold: float, *, classes: tuple[str, str], seed: int = 0
 ) -> Evaluation:
-    """Every metric with its 95% interval, for labels (n,) 0 or 1 and probabilities (n,) of the second of the two classes.
+    """Every metric with its 95% interval, for one or more pictures.
 
-    Intervals hold for new pictures like these, in the same proportion of the two classes, each picture independent of the
-    others: copies among them make the intervals too narrow.
+    labels (n,) are 0 or 1, probabilities (n,) the chance of the second of the two classes. The intervals hold for new
+    pictures like these in the same mixture of classes, independent of each other: copies make them too narrow.
     """
-    labels = np.asarray(labels, np.int8)
-    probabilities = np.asarray(probabilities, np.float64)
+    labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
+    assert len(labels) == len(probabilities) > 0
     cells = count(labels, probabilities, threshold)
     confusion = Confusion(*(int(cell) for cell in (cells.tn, cells.fp, cells.fn, cells.tp)))
     return Evaluation(
@@ -128,33 +123,24 @@ def evaluate(
 
 
 def _rates(c: Confusion, cells: Counts, seed: int) -> dict[str, Interval]:
-    recall, specificity = wilson(c.tp, c.tp + c.fn), wilson(c.tn, c.tn + c.fp)
     return {
         "accuracy": wilson(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn),
-        "balanced_accuracy": mean_of_two(recall, specificity),
+        "balanced_accuracy": from_rates(cells, balanced_accuracy, seed),
         "precision": wilson(c.tp, c.tp + c.fp),
-        "recall": recall,
-        "specificity": specificity,
+        "recall": wilson(c.tp, c.tp + c.fn),
+        "specificity": wilson(c.tn, c.tn + c.fp),
         "f1": from_rates(cells, f1, seed),
         "mcc": from_rates(cells, mcc, seed),
     }
 
 
 def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str, Interval]:
-    per_picture = np.column_stack(
-        [log_losses(labels, probabilities), squared_errors(labels, probabilities), bin_errors(labels, probabilities)]
-    )
-
-    def statistic(weights: Weights) -> Weights:
-        means = weights @ per_picture / len(labels)
-        ap = weighted_average_precision(labels, probabilities, weights)
-        return np.column_stack([ap, means[:, :2], np.abs(means[:, 2:]).sum(axis=1)])
-
-    draws = bootstrap(labels, statistic, seed)
-    values = {metric.__name__: metric(labels, probabilities) for metric in (average_precision, log_loss, brier, ece)}
-    return {"roc_auc": delong(labels, probabilities)} | {
-        name: UNDEFINED if math.isnan(value) else around(value, column)
-        for (name, value), column in zip(values.items(), draws.T, strict=True)
+    return {
+        "roc_auc": delong(labels, probabilities),
+        "average_precision": from_resamples(labels, probabilities, seed),
+        "log_loss": from_losses(log_losses(labels, probabilities), labels),
+        "brier": from_losses(squared_errors(labels, probabilities), labels),
+        "ece": from_bins(labels, probabilities, seed),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from twofold.decision.calibration import fit_through
 from twofold.decision.counts import accuracy
-from twofold.decision.thresholds import best_threshold, surprising_gain
+from twofold.decision.sweep import best_threshold, chance_of_gain
 from twofold.evaluation.metrics import Labels, Probabilities
 
 
@@ -24,10 +24,10 @@ class Hindsight:
 
 
 def hindsight(labels: Labels, probabilities: Probabilities, threshold: float, *, seed: int = 0) -> Hindsight:
-    """What another threshold would have gained here, tested with the search for it counted in.
+    """What the best other threshold would have gained here, tested with the search for it counted in.
 
-    Under the null hypothesis the threshold in use is the best: the chance of the positive class crosses one half there. It
-    is modelled as a sigmoid of the logit through that point, fitted to this data; labels are drawn from it, the best
+    Were the threshold in use the best in truth, the chance of the positive class would cross one half there. So it is
+    modelled as a sigmoid of the logit through that point, fitted to this data; labels are drawn from it, the best
     threshold is searched anew in each draw, and the p-value is the share of draws that gain as much as this data does.
     """
     best = best_threshold(labels, probabilities, accuracy, threshold)
@@ -38,7 +38,7 @@ def hindsight(labels: Labels, probabilities: Probabilities, threshold: float, *,
     if gain > 0:
         logits, centre = _logit(probabilities), float(_logit(np.asarray(threshold)))
         truth = fit_through(logits, labels, centre).probabilities(logits)
-        p_value = surprising_gain(labels, probabilities, truth, accuracy, threshold, seed)
+        p_value = chance_of_gain(labels, probabilities, truth, accuracy, threshold, seed)
     return Hindsight(
         value=best,
         accuracy=float(after.mean()),

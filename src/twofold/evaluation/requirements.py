@@ -1,4 +1,4 @@
-"""Requirements: what an evaluation must reach, written as 'recall>=0.95' or, for the lower end of its interval, 'recall.low>=0.9'."""
+"""Requirements: what an evaluation must reach, as 'recall>=0.95', or 'recall.low>=0.9' for its interval's lower end."""
 
 import re
 from dataclasses import dataclass
