@@ -1,26 +1,25 @@
-"""Measures the range of every tensor that the int8 graph of a built-in network rounds, and writes it into the package.
+"""Measures, for the int8 graph of a built-in network, the range of what each of its blocks gives, and writes it into the package.
 
-    python bench/ranges.py ../shared/data/cats-dogs/train efficientnet-lite0 [--weights FILE] [--pictures 256]
+    python bench/ranges.py ../shared/data/cats-dogs/train efficientnet-lite0 [--weights FILE] [--count 256]
 
 For every batch of 8 pictures the 0.01st and 99.99th percentile of each tensor are taken, then averaged over the batches: single
-outliers would widen the steps for all. The pictures are training pictures; no label is read.
+outliers would widen the steps for all. The pictures are training pictures; no label is read. docs/decisions/003-int8.md has why.
 """
 
 import argparse
-import json
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import onnx
-import openvino as ov
 from onnx import helper
 
 import twofold.embedding
 from twofold.data import Look, Square, list_files, look
-from twofold.embedding.architectures import architecture
+from twofold.embedding.architectures import Architecture, architecture
+from twofold.embedding.engine import import_openvino
 from twofold.embedding.graph import build_graph
-from twofold.embedding.weights import find_weights, read_weights
+from twofold.embedding.weights import Weights, find_weights, read_weights
 
 BATCH, TAIL = 8, 0.01
 
@@ -35,29 +34,34 @@ def main() -> None:
 
     table = architecture(given.network)
     weights = read_weights(find_weights(table.source, given=given.weights, cache=Path()))
-    build = {"size": table.size, "vector": "stages"}
-    rounded = build_graph(table, weights, ranges=defaultdict(lambda: (0.0, 1.0)), **build)
-    names = [node.input[0] for node in rounded.graph.node if node.op_type == "QuantizeLinear" and node.input[0] != "input"]
-    plain = build_graph(table, weights, **build)
-    del plain.graph.output[:]
-    plain.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
-    network = ov.Core().compile_model(plain.SerializeToString(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
     files = list_files([given.pictures])
     chosen = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: given.count]]
-    looks = [look(file.read_bytes(), Square(table.size, table.fit, table.filter)) for file in chosen]
+    ranges = measure(table, weights, [file.read_bytes() for file in chosen])
+
+    target = Path(twofold.embedding.__file__).parent / "ranges" / f"{given.network}.json"
+    target.parent.mkdir(exist_ok=True)
+    rows = ",\n".join(f'  "{name}": [{low:.2f}, {high:.2f}]' for name, (low, high) in ranges.items())
+    target.write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
+    print(f"{len(ranges)} ranges from {len(chosen)} pictures -> {target}")
+
+
+def measure(table: Architecture, weights: Weights, pictures: list[bytes]) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each tensor that the int8 graph asks for, outliers left aside."""
+    asked: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 1.0))
+    build_graph(table, weights, size=table.size, vector="stages", ranges=asked)
+    plain = build_graph(table, weights, size=table.size, vector="stages")
+    del plain.graph.output[:]
+    plain.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in asked)
+    core = import_openvino().Core()
+    network = core.compile_model(core.read_model(plain.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    looks = [look(data, Square(table.size, table.framing, table.filter)) for data in pictures]
     squares = np.stack([seen.square for seen in looks if isinstance(seen, Look)])
     bounds = []
     for start in range(0, len(squares), BATCH):
         outputs = network(squares[start : start + BATCH])
-        bounds.append([np.percentile(outputs[name], (TAIL, 100 - TAIL)) for name in names])
-    low_high = np.mean(bounds, axis=0)
-    ranges = {name: [round(float(low), 4), round(float(high), 4)] for name, (low, high) in zip(names, low_high, strict=True)}
-
-    target = Path(twofold.embedding.__file__).parent / "ranges" / f"{given.network}.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(ranges, indent=1) + "\n", encoding="utf-8")
-    print(f"{len(ranges)} ranges from {len(squares)} pictures -> {target}")
+        bounds.append([np.percentile(outputs[name], (TAIL, 100 - TAIL)) for name in asked])
+    return {name: (float(low), float(high)) for name, (low, high) in zip(asked, np.mean(bounds, axis=0), strict=True)}
 
 
 if __name__ == "__main__":

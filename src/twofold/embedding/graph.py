@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from twofold.embedding.architectures import Architecture, Stage
+from twofold.embedding.keys import keys
+from twofold.embedding.rounding import output_shift, relu6_mean, round_weights
 from twofold.embedding.weights import Weights
 from twofold.options import Vector
 
 OPSET = 17
 Ranges = Mapping[str, tuple[float, float]]
+_RELU6 = (0.0, 6.0)
 
 
 def build_graph(
     table: Architecture, weights: Weights, *, size: int, vector: Vector, ranges: Ranges | None = None
 ) -> onnx.ModelProto:
-    """The network as ONNX. With `ranges` (lowest and highest value of every tensor that is quantised) its convolutions are int8."""
+    """The network as ONNX. With `ranges` (lowest and highest value of what each block gives) its convolutions are int8."""
     net = _Net(table, weights, ranges)
     x, side, block, parts = net.unit("stem", net.normalised(), size, kernel=3, stride=2), -(-size // 2), 0, []
     for stage in table.stages:
@@ -49,6 +52,8 @@ class _Net:
     ranges: Ranges | None
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
+    means: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """What each channel of a tensor is on average, (channels,), where batch norm tells."""
 
     def add(self, kind: str, *inputs: str, name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
@@ -80,7 +85,10 @@ class _Net:
         """Convolution and ReLU6."""
         low, high = self.constant(f"{name}.low", np.float32(0)), self.constant(f"{name}.high", np.float32(6))
         y = self.add("Clip", self.conv(f"{name}.conv", x, side, kernel=kernel, stride=stride), low, high, name=name)
-        return self.quantised(y) if quantised else y
+        if quantised:
+            y = self.quantised(y, _RELU6)
+            self.means[y] = relu6_mean(*self.normal(name))
+        return y
 
     def conv(self, name: str, x: str, side: int, *, kernel: int, stride: int = 1) -> str:
         weight, bias = self.folded(name.removesuffix(".conv"))
@@ -88,8 +96,7 @@ class _Net:
         return self.add(
             "Conv",
             x,
-            self.weight(f"{name}.weight", weight),
-            self.constant(f"{name}.bias", bias),
+            *self.parameters(name, weight, bias, self.means.get(x)),
             name=name,
             kernel_shape=[kernel, kernel],
             strides=[stride, stride],
@@ -99,13 +106,17 @@ class _Net:
 
     def folded(self, unit: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight and bias of a convolution with its batch norm multiplied in."""
-        conv, norm = _KEYS[self.table.naming](unit, self.table)
-        gamma, beta = self.weights[f"{norm}.weight"], self.weights[f"{norm}.bias"]
+        conv, norm = keys(unit, self.table)
+        shift, gain = self.normal(unit)
         mean, variance = self.weights[f"{norm}.running_mean"], self.weights[f"{norm}.running_var"]
-        scale = gamma / np.sqrt(variance + self.table.epsilon)
-        return (self.weights[f"{conv}.weight"] * scale[:, None, None, None]).astype(np.float32), (
-            beta - mean * scale
-        ).astype(np.float32)
+        scale = gain / np.sqrt(variance + self.table.epsilon)
+        weight = self.weights[f"{conv}.weight"] * scale[:, None, None, None]
+        return weight.astype(np.float32), (shift - mean * scale).astype(np.float32)
+
+    def normal(self, unit: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and deviation that batch norm gives each channel of a convolution, (channels,)."""
+        _, norm = keys(unit, self.table)
+        return self.weights[f"{norm}.bias"], self.weights[f"{norm}.weight"]
 
     def moments(self, x: str, name: str) -> list[str]:
         """Mean and standard deviation of every channel over the map, each (batch, channels, 1, 1)."""
@@ -133,15 +144,27 @@ class _Net:
             name=f"{x}.rounded",
         )
 
-    def weight(self, name: str, values: NDArray[np.float32]) -> str:
-        """A weight, (out, in, k, k); in a quantised graph int8 with a scale for every output channel."""
+    def parameters(
+        self, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32], mean: NDArray[np.float64] | None
+    ) -> tuple[str, str]:
+        """A convolution's weight and bias; in a quantised graph the weight is int8, with a scale for every output channel.
+
+        Where the `mean` of its input is known, the bias takes back by how much that rounding shifts the output.
+        """
         if self.ranges is None:
-            return self.constant(name, values)
-        scale = (np.abs(values).max(axis=(1, 2, 3)) / 127).astype(np.float32)
-        scale[scale == 0] = 1.0
-        stored = self.constant(f"{name}.int8", np.rint(values / scale[:, None, None, None]).astype(np.int8))
-        zero = self.constant(f"{name}.zero", np.zeros(scale.shape, np.int8))
-        return self.add("DequantizeLinear", stored, self.constant(f"{name}.scale", scale), zero, name=name, axis=0)
+            return self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)
+        stored, scale = round_weights(weight)
+        if mean is not None:
+            error = stored * scale[:, None, None, None] - weight
+            bias = (bias - output_shift(error, mean)).astype(np.float32)
+        constants = (
+            self.constant(f"{name}.weight.int8", stored),
+            self.constant(f"{name}.weight.scale", scale),
+            self.constant(f"{name}.weight.zero", np.zeros(scale.shape, np.int8)),
+        )
+        return self.add("DequantizeLinear", *constants, name=f"{name}.weight", axis=0), self.constant(
+            f"{name}.bias", bias
+        )
 
     def model(self, size: int) -> onnx.ModelProto:
         image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", size, size, 3])
@@ -161,31 +184,6 @@ def _pads(padding: str, side: int, kernel: int, stride: int) -> list[int]:
         return [(kernel - 1) // 2] * 4
     total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
     return [total // 2, total // 2, total - total // 2, total - total // 2]
-
-
-def _efficientnet_keys(unit: str, _: Architecture) -> tuple[str, str]:
-    if unit in ("stem", "last"):
-        return ("_conv_stem", "_bn0") if unit == "stem" else ("_conv_head", "_bn1")
-    block, part = unit.removeprefix("block").split(".")
-    norm = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}[part]
-    return f"_blocks.{block}._{part}_conv", f"_blocks.{block}.{norm}"
-
-
-def _torchvision_keys(unit: str, table: Architecture) -> tuple[str, str]:
-    if unit in ("stem", "last"):
-        layer = 0 if unit == "stem" else 1 + sum(stage.repeats for stage in table.stages)
-        return f"features.{layer}.0", f"features.{layer}.1"
-    block, part = unit.removeprefix("block").split(".")
-    prefix = f"features.{int(block) + 1}.conv"
-    if part == "expand":
-        return f"{prefix}.0.0", f"{prefix}.0.1"
-    shift = 0 if block == "0" else 1  # the first block does not widen
-    if part == "depthwise":
-        return f"{prefix}.{shift}.0", f"{prefix}.{shift}.1"
-    return f"{prefix}.{shift + 1}", f"{prefix}.{shift + 2}"
-
-
-_KEYS = {"efficientnet": _efficientnet_keys, "torchvision": _torchvision_keys}
 
 
 def with_head(graph: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
