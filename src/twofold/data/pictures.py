@@ -16,6 +16,8 @@ from twofold.options import Filter, Framing
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 
+# Of the short side, by crop: the classic evaluation of ImageNet networks, 224 of 256. docs/decisions/004 has what it gains.
+_KEPT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
 _GREY: Final = (127, 127, 127)
@@ -29,8 +31,8 @@ _FILTERS: Final[dict[Filter, Image.Resampling]] = {
 class Square:
     """How a picture becomes the network's input, `size` x `size`.
 
-    stretch: the whole picture, its shape lost. crop: the largest square in its middle. pad: the whole picture, its shape
-    kept, on mid-grey.
+    stretch: the whole picture, its shape lost. crop: a square in its middle, 7/8 of the short side. pad: the whole picture, its
+    shape kept, on grey.
     """
 
     size: int
@@ -91,7 +93,7 @@ def _area(width: int, height: int, square: Square) -> tuple[float, float, float,
     """The part of the picture that is seen: left, top, right, bottom in its own pixels."""
     if square.framing != "crop":
         return 0, 0, width, height
-    side = min(width, height)
+    side = min(width, height) * _KEPT
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
