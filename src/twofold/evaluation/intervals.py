@@ -16,8 +16,10 @@ from twofold.evaluation.metrics import (
     BINS,
     Labels,
     Probabilities,
+    Weights,
     average_precision,
     bin_of,
+    descending,
     placements,
     weighted_average_precision,
 )
@@ -100,35 +102,33 @@ def from_resamples(labels: Labels, probabilities: Probabilities, seed: int, *, s
     value = average_precision(labels, probabilities)
     if math.isnan(value):
         return UNDEFINED
+    positives, negatives = descending(probabilities[labels == 1]), descending(probabilities[labels != 1])
     if value == 1.0:
-        return Interval(value, _with_half_a_pair(labels, probabilities), value)
-    error = float(np.std(_resampled(labels, probabilities, seed, samples)))
+        return Interval(value, _with_half_a_pair(positives, negatives), value)
+    error = float(np.std(_resampled(positives, negatives, seed, samples)))
     return _on_the_logit_scale(value, error)
 
 
-def _with_half_a_pair(labels: Labels, probabilities: Probabilities) -> float:
-    worse = np.append(labels, np.array([1, 0], np.int8)), np.append(probabilities, [-1.0, 2.0])
-    weights = np.append(np.ones(len(labels)), [0.5, 0.5])[None]
-    return float(weighted_average_precision(*worse, weights)[0])
+def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> float:
+    right, wrong = np.append(np.ones(len(positives)), 0.5), np.append(0.5, np.ones(len(negatives)))
+    worse = np.append(positives, -1.0), np.append(2.0, negatives)
+    return float(weighted_average_precision(*worse, right[None], wrong[None])[0])
 
 
-def _resampled(labels: Labels, probabilities: Probabilities, seed: int, samples: int) -> NDArray[np.float64]:
+def _resampled(positives: Probabilities, negatives: Probabilities, seed: int, samples: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(labels == label) for label in (0, 1)]
-    rows = max(1, 1_000_000 // len(labels))  # at a time, so that 20,000 pictures take 100 MB, not 1 GB
+    rows = max(1, 1_000_000 // (len(positives) + len(negatives)))  # at a time: 100 MB for 20,000 pictures, not 1 GB
     parts = []
     for start in range(0, samples, rows):
-        weights = np.zeros((min(rows, samples - start), len(labels)))
-        for own in classes:
-            weights[:, own] = _times_drawn(rng, len(weights), len(own))
-        parts.append(weighted_average_precision(labels, probabilities, weights))
+        drawn = (_times_drawn(rng, min(rows, samples - start), len(own)) for own in (positives, negatives))
+        parts.append(weighted_average_precision(positives, negatives, *drawn))
     return np.concatenate(parts)
 
 
-def _times_drawn(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.int64]:
+def _times_drawn(rng: np.random.Generator, rows: int, n: int) -> Weights:
     """(rows, n): how often each of n is drawn when n are drawn with replacement."""
     drawn = rng.integers(0, max(n, 1), (rows, n)) + n * np.arange(rows)[:, None]
-    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
 def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interval:
@@ -150,7 +150,8 @@ def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interv
     factors = np.linspace(0, 2, 81)
     seen = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]
     inside = factors[[low <= value <= high for low, high in seen]]
-    return Interval(value, value * float(min(inside, default=0)), value * float(max(1, *inside)))
+    lowest = float(inside.min()) if len(inside) else 0.0  # none: nearer to 0 than chance allows, as where it was fitted
+    return Interval(value, value * min(1.0, lowest), value * float(inside.max(initial=1.0)))
 
 
 def delong(labels: Labels, probabilities: Probabilities) -> Interval:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
+Weights = NDArray[np.float64]
 
 BINS = 15
 """Bins of the calibration error and of the reliability diagram: [0, 1/15), [1/15, 2/15), ..., [14/15, 1]."""
@@ -46,21 +47,27 @@ def average_precision(labels: Labels, probabilities: Probabilities) -> float:
 
     The definition of scikit-learn's `average_precision_score`: pictures of equal probability share a threshold.
     """
-    if not (labels == 1).any():
+    positives, negatives = descending(probabilities[labels == 1]), descending(probabilities[labels != 1])
+    if not len(positives):
         return float("nan")
-    return float(weighted_average_precision(labels, probabilities, np.ones((1, len(labels))))[0])
+    ones = np.ones((1, len(positives))), np.ones((1, len(negatives)))
+    return float(weighted_average_precision(positives, negatives, *ones)[0])
 
 
 def weighted_average_precision(
-    labels: Labels, probabilities: Probabilities, weights: NDArray[np.float64]
+    positives: Probabilities, negatives: Probabilities, right: Weights, wrong: Weights
 ) -> NDArray[np.float64]:
-    """Average precision (b,) for each row of weights (b, n); the positives of each row must weigh something."""
-    order = np.argsort(-probabilities, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(probabilities[order]) != 0, True))  # picture of each probability
-    called = np.cumsum(weights[:, order], axis=1)[:, last]
-    right = np.cumsum(weights[:, order] * (labels[order] == 1), axis=1)[:, last]
-    precision = np.divide(right, called, out=np.zeros_like(right), where=called > 0)
-    return np.asarray(np.sum(np.diff(right, axis=1, prepend=0) * precision, axis=1) / right[:, -1])
+    """Average precision (b,), for probabilities in descending order and each row of their weights, (b, p) and (b, q)."""
+    above = len(positives) - np.searchsorted(positives[::-1], positives, "left")  # positives at or above each positive
+    over = len(negatives) - np.searchsorted(negatives[::-1], positives, "left")  # negatives at or above it
+    tp = np.cumsum(right, axis=1)[:, above - 1]
+    fp = np.hstack([np.zeros((len(wrong), 1)), np.cumsum(wrong, axis=1)])[:, over]
+    precision = tp / np.maximum(tp + fp, np.finfo(np.float64).tiny)
+    return np.asarray(np.sum(right * precision, axis=1) / np.sum(right, axis=1))
+
+
+def descending(probabilities: Probabilities) -> Probabilities:
+    return np.sort(probabilities)[::-1]
 
 
 def log_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
