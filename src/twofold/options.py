@@ -43,7 +43,10 @@ class BackboneOptions:
         "auto", "Arithmetic of the network; auto takes the fastest that this processor runs well."
     )
     output: str | None = _option(None, "For FILE.onnx: the tensor to take; the input of its global pooling by default.")
-    framing: Framing | None = _option(None, "How a picture becomes a square: crop takes the middle, 7/8 of the short side; stretch and pad take all. By default crop.")
+    framing: Framing | None = _option(
+        None,
+        "How a picture becomes a square: crop takes the middle, 7/8 of the short side; stretch and pad take all. By default crop.",
+    )
     filter: Filter | None = _option(None, "How pixels are interpolated; the network's own by default.")
     mean: tuple[float, float, float] | None = _option(
         None, "For FILE.onnx: subtracted from R G B, on a scale of 0 to 255."

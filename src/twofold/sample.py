@@ -1,14 +1,16 @@
 """A sample: pictures of known class, observed, with the fate of every file that was met."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import LedgerRow, Listing, Note, copy_groups
+from twofold.data import LedgerRow, Listing, Note, check_same_classes, copy_groups, list_pictures
 from twofold.embedding import Engine, Machine, Source, Table
+from twofold.options import DataOptions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +69,16 @@ class Sample:
         return sorted(rows, key=lambda row: row.path)
 
 
+def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> Listing:
+    """The pictures of DATA for a model of these (negative, positive) classes; DataError where DATA has others."""
+    listing = list_pictures(data, options)
+    check_same_classes(classes, listing.classes)
+    return replace(listing, positive=classes[1])
+
+
 def observe_listing(
     listing: Listing, sources: Sequence[Source], engine: Engine, machine: Machine, *, what: str
 ) -> Sample:
     """The pictures of a listing, which are in `sources`, one for each item, observed."""
     table = machine.observe(sources, engine, what=what)
-    negative = next(name for name in listing.classes if name != listing.positive)
-    return Sample(listing, table, (negative, listing.positive))
+    return Sample(listing, table, listing.ordered)

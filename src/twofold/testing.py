@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from twofold.clock import Clock
-from twofold.data import Note, check_counts, check_same_classes, list_pictures
+from twofold.data import Note, check_counts
 from twofold.embedding import Machine
 from twofold.errors import UsageError
 from twofold.evaluation import Comparison, Evaluation, compare
 from twofold.model import Model
 from twofold.options import DataOptions
-from twofold.sample import Sample, observe_listing
+from twofold.sample import Sample, list_for, observe_listing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +48,7 @@ def test(models: Sequence[Model], data: Path, options: DataOptions, machine: Mac
         raise UsageError(
             f"The bundles answer different questions: {' and '.join(' / '.join(m.classes) for m in models)}."
         )
-    listing = list_pictures(data, options, positive=first.classes[1])
-    check_same_classes(first.classes, listing.classes)
+    listing = list_for(first.classes, data, options)
     sources = [item.path for item in listing.items]
     evaluations, samples = [], []
     for model in models:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.clock import Clock
-from twofold.data import Listing, Note, check_counts, check_same_classes, folds, list_pictures
+from twofold.data import Listing, Note, check_counts, folds, list_pictures
 from twofold.decision import HeadFit, Threshold, choose_threshold, fit_calibration, fit_head
 from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, load_backbone
 from twofold.evaluation import Evaluation, evaluate
 from twofold.model import Model
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
 from twofold.precision import PrecisionCheck, compare_precisions, starting_precision
-from twofold.sample import Sample, observe_listing
+from twofold.sample import Sample, list_for, observe_listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,7 @@ def train(data: Path, recipe: Recipe, machine: Machine, *, test: Path | None = N
     Raises DataError, UsageError or BackboneError, before any long work where that is possible.
     """
     listing = list_pictures(data, recipe.data, positive=recipe.decision.positive)
-    other = None if test is None else list_pictures(test, recipe.data, positive=listing.positive)
-    if other is not None:
-        check_same_classes(listing.classes, other.classes)
+    other = None if test is None else list_for(listing.ordered, test, recipe.data)
     return train_listing(listing, [item.path for item in listing.items], recipe, machine, test=other)
 
 

@@ -47,6 +47,12 @@ class Listing:
     positive: str
     notes: tuple[Note, ...]
 
+    @property
+    def ordered(self) -> tuple[str, str]:
+        """(negative, positive)"""
+        first, second = self.classes
+        return (first, second) if second == self.positive else (second, first)
+
 
 @dataclass(slots=True)
 class _Found:

@@ -28,9 +28,12 @@ class Backbone:
     """The hash of all that a vector depends on beside the picture. A bundle's graph has a head as well, which does not count."""
 
 
+LOOK = 1  # counts up whenever twofold.data.look gives other pixels: vectors kept from before are then not used
+
+
 def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
     """The identity of a backbone, 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps([asdict(square), precision], sort_keys=True).encode() + graph).hexdigest()
+    return hashlib.sha256(json.dumps([LOOK, asdict(square), precision], sort_keys=True).encode() + graph).hexdigest()
 
 
 def load_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Path) -> Backbone:

@@ -1,0 +1,124 @@
+"""Bundles: what is saved is what is loaded, by twofold and by anything that reads ONNX; damage is refused."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from drawings import draw
+
+from twofold import load_bundle
+from twofold.bundle import writing
+from twofold.data import Look, look
+from twofold.embedding import Machine
+from twofold.errors import BundleError, UsageError
+from twofold.saving import save
+from twofold.training import Training
+
+FILES = {"README.md", "bundle.json", "evaluation.json", "ledger.csv", "model.onnx", "scores.csv"}
+
+
+def test_a_bundle_holds_its_files_and_no_pickle(bundle: Path) -> None:
+    assert {file.name for file in bundle.iterdir()} == FILES
+
+
+def test_the_loaded_model_answers_as_the_trained_one(bundle: Path, training: Training, machine: Machine) -> None:
+    pictures = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(90, 95)]
+    trained = training.fit.model.predict(pictures, machine)
+    loaded = load_bundle(bundle).predict(pictures)
+    assert [answer.label for answer in loaded] == ["bars"] * 5 + ["rings"] * 5
+    assert np.allclose([a.logit for a in loaded], [a.logit for a in trained], atol=1e-4)
+
+
+def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    picture = draw("rings", 91)
+    seen = look(picture, loaded.model.backbone.square)
+    assert isinstance(seen, Look)
+    session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
+    (logit,) = session.run(["logit"], {"image": seen.square[None]})
+    (answer,) = loaded.predict([picture])
+    assert logit.shape == (1,)
+    assert logit[0] == pytest.approx(answer.logit, rel=0.05, abs=0.2)  # int8 rounds differently in another runtime
+
+
+def test_scores_are_the_out_of_fold_scores(bundle: Path, training: Training) -> None:
+    with (bundle / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == training.sample.paths
+    assert np.allclose([float(row["logit"]) for row in rows], training.fit.head.logits, rtol=1e-4)
+    assert {row["label"] for row in rows} == {"bars", "rings"}
+
+
+def test_the_record_says_how_it_came_about(bundle: Path) -> None:
+    record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    assert record["format"] == 1
+    assert record["positive"] == "rings"
+    assert record["threshold"]["policy"] == "accuracy"
+    assert record["command"] == ["twofold", "train"]
+    assert set(record["files"]) == FILES - {"bundle.json"}
+
+
+def spoil(bundle: Path, name: str) -> None:
+    """Change one byte in the middle of a file."""
+    data = bytearray((bundle / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / name).write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json"])
+def test_a_changed_file_is_refused(bundle: Path, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    spoil(copy, name)
+    with pytest.raises(BundleError, match="damaged|altered"):
+        load_bundle(copy)
+
+
+def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    record = json.loads((copy / "bundle.json").read_text(encoding="utf-8"))
+    record["threshold"]["value"] = 0.1
+    (copy / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(BundleError, match="altered"):
+        load_bundle(copy)
+
+
+def test_a_newer_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    (copy / "bundle.json").write_text('{"format": 2}', encoding="utf-8")
+    with pytest.raises(BundleError, match="format 2.*update"):
+        load_bundle(copy)
+
+
+def test_a_missing_bundle_and_a_folder_that_is_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not there"):
+        load_bundle(tmp_path / "missing.twofold")
+    with pytest.raises(BundleError, match="not a bundle"):
+        load_bundle(tmp_path)
+
+
+def test_a_bundle_is_replaced_only_by_force_and_nothing_else_ever(
+    bundle: Path, training: Training, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    with pytest.raises(UsageError, match="--force"):
+        save(training, copy)
+    save(training, copy, force=True)
+    assert {file.name for file in copy.iterdir()} == FILES
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UsageError, match="is not a bundle"):
+        save(training, tmp_path / "mine", force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.twofold", "mine"]
+
+
+def test_a_failure_while_writing_leaves_the_old_bundle_and_nothing_else(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    before = (copy / "bundle.json").read_bytes()
+    with pytest.raises(KeyboardInterrupt), writing(copy, force=True) as folder:
+        (folder / "model.onnx").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert (copy / "bundle.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["copy.twofold"]

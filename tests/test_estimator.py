@@ -1,0 +1,104 @@
+"""The scikit-learn face."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import draw
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils.estimator_checks import check_estimator
+
+from twofold import BinaryImageClassifier, load_bundle
+from twofold.errors import DataError
+
+NUMBERS = range(24)
+PICTURES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
+LABELS = np.array(["rings", "bars"] * len(NUMBERS))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "estimator-cache"))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> BinaryImageClassifier:
+    return BinaryImageClassifier(precision="f32", cache=False).fit(PICTURES, LABELS)
+
+
+def test_it_learns_and_its_columns_follow_classes(fitted: BinaryImageClassifier) -> None:
+    new = [draw("bars", 80), draw("rings", 80)]
+    assert list(fitted.classes_) == ["bars", "rings"]
+    assert list(fitted.predict(new)) == ["bars", "rings"]
+    probabilities = fitted.predict_proba(new)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert np.array_equal(fitted.classes_[probabilities.argmax(axis=1)], ["bars", "rings"])
+    assert np.array_equal(fitted.decision_function(new) > 0, [False, True])
+
+
+def test_paths_bytes_images_and_arrays_are_the_same_picture(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    PICTURES[0].save(path)
+    forms = [path, str(path), path.read_bytes(), PICTURES[0], np.asarray(PICTURES[0])]
+    logits = fitted.decision_function(forms)
+    assert np.ptp(logits) == 0
+
+
+def test_labels_of_any_type_come_back_as_they_were() -> None:
+    numbers = np.where(LABELS == "rings", 1, 0)
+    classifier = BinaryImageClassifier(precision="f32", positive=0).fit(PICTURES, numbers)
+    assert classifier.predict(PICTURES[:2]).tolist() == [1, 0]
+    assert classifier.predict_proba(PICTURES[:1])[0, 1] > 0.5
+    assert classifier.model_.classes == ("1", "0")
+
+
+def test_it_goes_through_cross_val_score_grid_search_clone_and_pickle(fitted: BinaryImageClassifier) -> None:
+    classifier = BinaryImageClassifier(precision="f32", folds=3)
+    assert cross_val_score(classifier, PICTURES, LABELS, cv=2).min() == 1.0
+    search = GridSearchCV(classifier, {"vector": ["last", "stages"]}, cv=2).fit(PICTURES, LABELS)
+    assert search.best_params_["vector"] in ("last", "stages")
+    assert clone(classifier).get_params() == classifier.get_params()
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.predict_proba(PICTURES[:3]), fitted.predict_proba(PICTURES[:3]))
+
+
+def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "drawn.twofold")
+    answers = load_bundle(tmp_path / "drawn.twofold").predict(PICTURES[:4])
+    assert [answer.label for answer in answers] == list(LABELS[:4])
+    assert np.allclose([answer.probability for answer in answers], fitted.predict_proba(PICTURES[:4])[:, 1])
+
+
+def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
+    groups = np.repeat(np.arange(12), 4)
+    classifier = BinaryImageClassifier(precision="f32").fit(PICTURES, LABELS, groups=groups)
+    parts = classifier.training_.fit.folds
+    assert all(len(set(parts[groups == group])) == 1 for group in range(12))
+
+
+def test_a_picture_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
+    with pytest.raises(DataError, match=r"1 of 2 pictures .* picture-1"):
+        fitted.predict([PICTURES[0], b"nothing"])
+
+
+def test_what_is_no_task_of_two_kinds_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 class"):
+        BinaryImageClassifier().fit(PICTURES, ["one"] * len(PICTURES))
+    with pytest.raises(ValueError, match="2 pictures.* 3 labels"):
+        BinaryImageClassifier().fit(PICTURES[:2], [0, 1, 1])
+    with pytest.raises(NotFittedError):
+        BinaryImageClassifier().predict(PICTURES[:1])
+
+
+# scikit-learn's checks hand over tables of numbers. These need one: a row of numbers is no picture.
+TABULAR = "X is a list of pictures; this check fits on a table of numbers"
+
+
+def test_scikit_learns_checks_pass_but_for_those_on_tables() -> None:
+    results = check_estimator(BinaryImageClassifier(precision="f32"), on_fail=None, on_skip=None)
+    print({r["check_name"]: r["status"] for r in results})
+    failed = {result["check_name"] for result in results if result["status"] == "failed"}
+    assert failed == set()
