@@ -95,21 +95,21 @@ def show_help(given: Given) -> Figures:
 
 
 def install_size(given: Given) -> Figures:
-    """Megabytes that `pip install .` puts beside pip itself, compiled bytecode included."""
+    """MiB on disk after `pip install .`, compiled bytecode included: the whole environment, and what it has beside pip."""
     folder = given.work / "venv-size"
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([PYTHON, "-m", "venv", folder], check=True)
     pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet"]
     before = _size(folder)
     subprocess.run([*pip, "--constraint", str(HERE.parent / "constraints.txt"), str(HERE.parent)], check=True)
-    megabytes = (_size(folder) - before) / 1e6
+    whole = _size(folder)
     shutil.rmtree(folder)
-    return {"megabytes": megabytes}
+    return {"whole": whole, "added": whole - before}
 
 
-def _size(folder: Path) -> int:
-    """Bytes on disk, as `du` counts them."""
-    return sum(file.lstat().st_blocks * 512 for file in folder.rglob("*"))
+def _size(folder: Path) -> float:
+    """MiB, as `du` counts them."""
+    return sum(file.lstat().st_blocks * 512 for file in folder.rglob("*")) / 2**20
 
 
 def many(given: Given, copies: int = 10) -> Figures:
@@ -125,7 +125,7 @@ def many(given: Given, copies: int = 10) -> Figures:
 
 
 def decoding(given: Given) -> Figures:
-    return run([PYTHON, str(HERE / "decoding.py"), "--json"])
+    return run([PYTHON, str(HERE / "decoding.py"), str(given.data / "test")])
 
 
 @dataclass(frozen=True, slots=True)

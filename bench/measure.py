@@ -15,9 +15,10 @@ Figures = dict[str, Any]
 
 
 def run(command: list[str], *, cache: Path | None = None) -> Figures:
-    """Wall seconds, peak memory in MB, and stdout's JSON (its last line, or the whole); a failure ends the bench.
+    """Wall seconds, peak memory in MB, and stdout: its JSON (the whole, or the last line), else its text.
 
-    `cache` is the user's cache folder of that process: an empty one, gone afterwards, where none is given.
+    A program that fails ends the bench. `cache` is the user's cache folder of that process; where none is given, an empty one
+    that is gone afterwards.
     """
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryFile("w+") as out:
         environment = {**os.environ, "XDG_CACHE_HOME": str(cache or empty), "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -42,7 +43,7 @@ def _said(text: str) -> Figures:
             continue
         if isinstance(found, dict):
             return {"json": found}
-    return {}
+    return {"text": text}
 
 
 @dataclass(frozen=True, slots=True)

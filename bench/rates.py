@@ -18,26 +18,26 @@ from twofold.embedding import BATCH, Engine, load_backbone, observe
 from twofold.options import BackboneOptions
 
 
-def decode(engine: Engine, paths: list[Path]) -> None:
+def decode(engine: Engine, paths: list[Path]) -> int:
     def one(path: Path) -> None:
         data = read_bytes(path)
         assert isinstance(data, bytes)
         look(data, engine.backbone.square)
 
     with ThreadPoolExecutor(engine.threads) as pool:
-        list(pool.map(one, paths))
+        return len(list(pool.map(one, paths)))
 
 
-def compute(engine: Engine, paths: list[Path]) -> None:
-    """As many batches as the pictures fill, on whatever the lanes hold."""
-    rounds = len(paths) // BATCH // engine.threads
+def compute(engine: Engine, paths: list[Path]) -> int:
+    """About as many full batches as the pictures make, on whatever the lanes hold."""
+    rounds = -(-len(paths) // (BATCH * engine.threads))
     with ThreadPoolExecutor(engine.threads) as pool:
-        list(pool.map(lambda lane: [lane.run(BATCH) for _ in range(rounds)], engine.lanes))
+        done = pool.map(lambda lane: [len(lane.run(BATCH)) for _ in range(rounds)], engine.lanes)
+        return sum(map(sum, done))
 
 
-def both(engine: Engine, paths: list[Path]) -> None:
-    for _ in observe(paths, engine):
-        pass
+def both(engine: Engine, paths: list[Path]) -> int:
+    return sum(1 for _ in observe(paths, engine))
 
 
 def main() -> None:
@@ -55,14 +55,14 @@ def main() -> None:
     engine = Engine(load_backbone(options, given.precision, cache=Path()))
     both(engine, paths[:64])  # compiled, and the files' pages in memory
     decode(engine, paths)
-    work: dict[str, Callable[[Engine, list[Path]], None]] = {"decode": decode, "compute": compute, "both": both}
-    seconds: dict[str, list[float]] = {name: [] for name in work}
+    work: dict[str, Callable[[Engine, list[Path]], int]] = {"decode": decode, "compute": compute, "both": both}
+    found: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(given.repeats):  # interleaved: what disturbs the machine disturbs all three
         for name, function in work.items():
             started = time.perf_counter()
-            function(engine, paths)
-            seconds[name].append(time.perf_counter() - started)
-    rates = {name: len(paths) / statistics.median(times) for name, times in seconds.items()}
+            count = function(engine, paths)
+            found[name].append(count / (time.perf_counter() - started))
+    rates = {name: statistics.median(each) for name, each in found.items()}
     limit = 1 / (1 / rates["decode"] + 1 / rates["compute"])
     print(json.dumps({**rates, "limit": limit, "share_of_limit": rates["both"] / limit}))
 

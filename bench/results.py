@@ -1,5 +1,6 @@
 """The page that bench/run.py writes, out of the journal alone."""
 
+import math
 import os
 import platform
 import statistics
@@ -17,6 +18,8 @@ NAMES = {
     "twofold-same": "twofold, same network",
     "twofold": "twofold, as it comes",
 }
+NETWORKS = ("mobilenetv2", "efficientnet-lite0")
+KEYS = ("accuracy", "log_loss", "ece")
 
 
 def results(journal: Journal, given: Given) -> str:
@@ -27,10 +30,10 @@ def results(journal: Journal, given: Given) -> str:
             "",
             f"Written by `make bench` on {_machine()}. Ratios under 15% are ties on such machines.",
             "",
-            f"## Train on {train:,} photographs, evaluate on {test}: a cold process, start to saved model",
+            f"## Train on {train:,} photographs, evaluate on {test:,}: a cold process, start to saved model",
             "",
-            "MobileNetV2 at 160 unless it says otherwise; medians of interleaved runs, nothing cached before.",
-            "The Keras program embeds each training picture five times, the others once.",
+            "MobileNetV2 at 160 unless it says otherwise; medians of interleaved runs, nothing cached before. The Keras "
+            "program embeds each training picture five times, the others once.",
             "",
             *_table(
                 ("program", "seconds (all runs)", "peak MB", "times faster than Keras", "ms per picture embedded"),
@@ -39,27 +42,28 @@ def results(journal: Journal, given: Given) -> str:
             "",
             "## Scoring, pictures per second",
             "",
-            "The limit is 1 / (1/decode + 1/compute), all measured in one process in turns. "
-            f"Keras `predict`, in the runs above: {journal.median('keras', 'json', 'predict_per_second'):.0f}.",
+            "The limit is 1 / (1/decode + 1/compute), all measured in one process, in turns.",
             "",
             *_table(
                 ("network, arithmetic", "decode alone", "compute alone", "limit", "end to end", "of the limit"),
-                [
-                    _rates(journal, name)
-                    for name in ("mobilenetv2", "efficientnet-lite0")
-                    for name in _arithmetics(name)
-                ],
+                [_rates(journal, f"{name}-{kind}") for name in NETWORKS for kind in ("f32", "int8")],
             ),
             "",
-            "## Right answers on the test photographs, and on solar cells",
+            f"Keras `predict`, MobileNetV2 at 160, in the runs above: {_keras_predict(journal)}.",
+            "",
+            "## Right answers",
             "",
             "Solar cells: a stratified quarter held out, mean of five seeds.",
             "",
-            *_table(("network", "accuracy", "log-loss", "expected calibration error"), _accuracies(journal)),
+            *_table(("pictures, network", "accuracy", "log-loss", "calibration error (ECE)"), _answers(journal)),
             "",
             "## Promises",
             "",
             *_table(("what", "measured", "at most"), _promises(journal)),
+            "",
+            "## Decoding a JPEG file to the network's input",
+            "",
+            *(["```text", str(journal.of("decoding")[-1]["text"]).strip(), "```"] if journal.of("decoding") else []),
             "",
         ]
     )
@@ -69,68 +73,77 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
+def _number(value: float, form: str) -> str:
+    return "not measured" if math.isnan(value) else form.format(value)
+
+
 def _machine() -> str:
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    model = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    lines = [line.partition(":")[2].split() for line in text.splitlines() if line.startswith(("model name", "flags"))]
+    model, flags = (" ".join(lines[0]), set(lines[1])) if len(lines) > 1 else (platform.processor(), set())
+    special = ", ".join(name for name in ("avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16") if name in flags)
     tools = ", ".join(f"{name} {version(name)}" for name in ("openvino", "pillow", "numpy"))
-    return f"{os.cpu_count()} cores ({model or platform.processor()}), Python {platform.python_version()}, {tools}"
+    return f"{os.cpu_count()} cores ({model}; {special}), Python {platform.python_version()}, {tools}"
 
 
 def _program(journal: Journal, name: str, train: int, test: int) -> tuple[str, ...]:
-    runs = journal.of(name)
-    if not runs:
-        return (NAMES[name], *["not measured"] * 4)
-    seconds, each = journal.median(name, "seconds"), [f"{run['seconds']:.1f}" for run in runs]
+    seconds, each = journal.median(name, "seconds"), [f"{run['seconds']:.1f}" for run in journal.of(name)]
     embedded = train * 5 + test if name == "keras" else train + test
     return (
         NAMES[name],
-        f"{seconds:.1f} ({', '.join(each)})",
-        f"{journal.median(name, 'peak_mb'):.0f}",
-        f"{journal.median('keras', 'seconds') / seconds:.1f}",
-        f"{seconds / embedded * 1000:.1f}",
+        f"{_number(seconds, '{:.1f}')} ({', '.join(each)})",
+        _number(journal.median(name, "peak_mb"), "{:.0f}"),
+        _number(journal.median("keras", "seconds") / seconds, "{:.1f}"),
+        _number(seconds / embedded * 1000, "{:.1f}"),
     )
 
 
-def _arithmetics(network: str) -> tuple[str, str]:
-    return f"{network}-f32", f"{network}-int8"
+def _keras_predict(journal: Journal) -> str:
+    rate = journal.median("keras", "json", "predict_per_second")
+    ours = [journal.median(f"rates-mobilenetv2-{kind}", "json", "both") / rate for kind in ("f32", "int8")]
+    f32, int8 = (_number(times, "{:.1f} times") for times in ours)
+    return f"{_number(rate, '{:.0f}')}; twofold is {f32} as fast in f32 and {int8} in int8"
 
 
 def _rates(journal: Journal, name: str) -> tuple[str, ...]:
-    columns = ("decode", "compute", "limit", "both")
-    rates = [f"{journal.median(f'rates-{name}', 'json', column):.0f}" for column in columns]
-    return (name, *rates, f"{journal.median(f'rates-{name}', 'json', 'share_of_limit'):.0%}")
+    def shown(what: str, form: str = "{:.0f}") -> str:
+        return _number(journal.median(f"rates-{name}", "json", what), form)
+
+    return (name, *map(shown, ("decode", "compute", "limit", "both")), shown("share_of_limit", "{:.0%}"))
 
 
-def _accuracies(journal: Journal) -> list[tuple[str, ...]]:
+def _answers(journal: Journal) -> list[tuple[str, ...]]:
     rows = {
-        "efficientnet-lite0, as it comes": ["accuracy-efficientnet-lite0"],
-        "efficientnet-lite0, f32": ["accuracy-efficientnet-lite0-f32"],
-        "efficientnet-lite2": ["accuracy-efficientnet-lite2"],
-        "mobilenetv2 at 160": ["accuracy-mobilenetv2"],
-        "mobilenetv2 at 160, last pooling alone": ["accuracy-mobilenetv2-last"],
-        "solar cells, as it comes": [f"solar-{seed}" for seed in range(5)],
+        "cats-dogs, efficientnet-lite0 as it comes": ["accuracy-efficientnet-lite0"],
+        "cats-dogs, efficientnet-lite0 in f32": ["accuracy-efficientnet-lite0-f32"],
+        "cats-dogs, efficientnet-lite2": ["accuracy-efficientnet-lite2"],
+        "cats-dogs, mobilenetv2 at 160": ["accuracy-mobilenetv2"],
+        "cats-dogs, mobilenetv2 at 160, last pooling alone": ["accuracy-mobilenetv2-last"],
+        "solar cells, efficientnet-lite0 as it comes": [f"solar-{seed}" for seed in range(5)],
     }
-    return [(what, *_means(journal, names)) for what, names in rows.items()]
+    return [(what, *(_mean(journal, names, key) for key in KEYS)) for what, names in rows.items()]
 
 
-def _means(journal: Journal, names: list[str]) -> list[str]:
-    keys = (("accuracy", "{:.4f}"), ("log_loss", "{:.4f}"), ("ece", "{:.4f}"))
-    return [form.format(statistics.mean(journal.median(name, key) for name in names)) for key, form in keys]
+def _mean(journal: Journal, names: list[str], key: str) -> str:
+    return _number(statistics.mean(journal.median(name, key) for name in names), "{:.4f}")
 
 
 def _promises(journal: Journal) -> list[tuple[str, ...]]:
+    def shown(name: str, what: str, form: str) -> str:
+        return _number(journal.median(name, what), form)
+
     def share(name: str) -> str:
         fit, embed = (journal.median(name, "json", "seconds", part) for part in ("fit", "embed"))
-        return f"{fit / embed:.0%} ({fit:.1f} s of {embed:.1f} s)"
+        return _number(fit / embed, f"{{:.0%}} ({fit:.1f} s of {embed:.1f} s)")
 
-    first = journal.median("predict-one", "first_seconds")
     return [
-        ("train again, every vector cached, whole process", f"{journal.median('retrain', 'seconds'):.2f} s", "3 s"),
-        ("`twofold predict` of one picture", f"{journal.median('predict-one', 'seconds'):.2f} s", "1.0 s"),
-        ("the same before the network was ever compiled", f"{first:.2f} s", ""),
-        ("`twofold --help`", f"{journal.median('help', 'seconds'):.2f} s", "0.3 s"),
-        ("base install on disk", f"{journal.median('install', 'megabytes'):.0f} MB", "650 MB"),
-        ("peak memory, training on 20,000 pictures", f"{journal.median('many', 'peak_mb'):.0f} MB", "1,200 MB"),
-        ("fit and cross-validation, 2,000 vectors, of embedding time", share("twofold"), "25%"),
-        ("fit and cross-validation, 20,000 vectors, of embedding time", share("many"), "25%"),
+        ("train again, every vector cached, whole process", shown("retrain", "seconds", "{:.2f} s"), "3 s"),
+        ("`twofold predict` of one picture", shown("predict-one", "seconds", "{:.2f} s"), "1.0 s"),
+        ("the same, the network not compiled before", shown("predict-one", "first_seconds", "{:.2f} s"), ""),
+        ("`twofold --help`", shown("help", "seconds", "{:.2f} s"), "0.3 s"),
+        ("base install on disk", shown("install", "added", "{:.0f} MiB"), "650 MiB"),
+        ("the same with pip and setuptools", shown("install", "whole", "{:.0f} MiB"), ""),
+        ("peak memory, training on 20,000 pictures", shown("many", "peak_mb", "{:.0f} MB"), "1,200 MB"),
+        ("fit and cross-validation of 2,000 pictures, of embedding time", share("twofold"), "25%"),
+        ("fit and cross-validation of 20,000 pictures, of embedding time", share("many"), "25%"),
     ]

@@ -2,8 +2,8 @@
 
     python bench/run.py [--data ../shared/data/cats-dogs] [--weights FILE] [--repeats 3] [--only NAME ...]
 
-Every run is kept in bench/work/runs.jsonl, so a measurement that was stopped goes on where it was; delete that file to
-begin anew. The first time, TensorFlow is installed into bench/.venv-keras (1.6 GB).
+Every run is kept in bench/work/runs.jsonl, so a measurement that was stopped goes on where it was; delete bench/work to
+begin anew, and before you take other pictures. The first time, TensorFlow is installed into bench/.venv-keras (1.6 GB).
 """
 
 import argparse
