@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from platformdirs import user_cache_path
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from twofold.data import Item, Listing, choose_positive
@@ -141,10 +141,10 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """The pictures as `train` would list them; sets `classes_`."""
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ValueError(
-                f"y must have two kinds of labels, got {len(self.classes_)} class(es): {self.classes_[:5]}."
-            )
+        if len(self.classes_) > 2:
+            raise ValueError(f"Only binary classification is supported. The type of the target is {type_of_target(y)}.")
+        if len(self.classes_) < 2:
+            raise ValueError(f"y must have two kinds of labels, got 1 class: {self.classes_[0]!r}.")
         if len(X) != len(y):
             raise ValueError(f"X has {len(X)} pictures, y has {len(y)} labels; give one label a picture.")
         names = [str(label) for label in self.classes_]

@@ -151,7 +151,7 @@ def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interv
     seen = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]
     inside = factors[[low <= value <= high for low, high in seen]]
     lowest = float(inside.min()) if len(inside) else 0.0  # none: nearer to 0 than chance allows, as where it was fitted
-    return Interval(value, value * min(1.0, lowest), value * float(inside.max(initial=1.0)))
+    return Interval(value, value * min(1.0, lowest), min(1.0, value * float(inside.max(initial=1.0))))
 
 
 def delong(labels: Labels, probabilities: Probabilities) -> Interval:
