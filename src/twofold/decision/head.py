@@ -42,6 +42,7 @@ def fit_head(vectors: NDArray[np.float32], labels: NDArray[np.int8], folds: NDAr
     is then moved by the log-odds of the classes, so that logits speak of the data as it is. Raises DataError when a
     vector is not finite or when the pictures outside a fold are all of one class.
     """
+    import scipy.optimize  # noqa: F401  # brings a BLAS of its own, which is limited only once it is loaded
     from threadpoolctl import threadpool_limits
 
     # Two BLAS threads wait for each other in products this thin: 4 ms at best, 70 ms when the processor has other work.
