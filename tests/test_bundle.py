@@ -114,11 +114,16 @@ def test_a_bundle_is_replaced_only_by_force_and_nothing_else_ever(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.twofold", "mine"]
 
 
+def stopped_halfway(path: Path) -> None:
+    with writing(path, force=True) as folder:
+        (folder / "model.onnx").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+
 def test_a_failure_while_writing_leaves_the_old_bundle_and_nothing_else(bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
     before = (copy / "bundle.json").read_bytes()
-    with pytest.raises(KeyboardInterrupt), writing(copy, force=True) as folder:
-        (folder / "model.onnx").write_bytes(b"half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        stopped_halfway(copy)
     assert (copy / "bundle.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["copy.twofold"]

@@ -19,7 +19,7 @@ from twofold.errors import BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
 
-FORMAT = 1
+FORMAT = 1  # counts up when a bundle of before would not give the same answers any more
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ class Head:
     def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """The logit of each vector: (n, d) -> float64 (n,)."""
         # Not `@`: there a logit depends, in its last digits, on the rows around it.
-        return np.einsum("nd,d->n", vectors, self.weights, dtype=np.float64) + self.bias
+        return np.asarray(np.einsum("nd,d->n", vectors, self.weights, dtype=np.float64) + self.bias)
 
 
 @dataclass(frozen=True, slots=True)
