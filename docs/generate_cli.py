@@ -29,7 +29,7 @@ def commands() -> list[str]:
 
 def said(*command: str) -> str:
     """What `twofold COMMAND --help` prints."""
-    plain = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    plain = {**os.environ, "COLUMNS": "100", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}
     twofold = Path(sys.executable).with_name("twofold")
     text = subprocess.run(
         [twofold, *command, "--help"], env=plain, capture_output=True, check=True, encoding="utf-8"
