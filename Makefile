@@ -11,7 +11,7 @@ help:
 setup: .venv/all  ## create .venv with everything the project needs
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twofold needs Python 3.11 or newer: make PYTHON=python3.x")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twofold needs Python 3.11 or newer: make PYTHON=python3.x")'
 	$(PYTHON) -m venv .venv
 
 .venv/all: $(BIN)/python pyproject.toml constraints.txt

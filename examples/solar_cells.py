@@ -6,6 +6,7 @@ with the probability that it is defective. They stay where pip put them; what is
 
 import csv
 import shlex
+import sys
 from pathlib import Path
 
 import elpv_dataset
@@ -41,7 +42,8 @@ def lay_out(folder: Path, *, seed: int = 123) -> None:
 def main() -> None:
     lay_out(OUT)
     print(f"$ twofold {COMMAND}\n")
-    twofold(shlex.split(COMMAND))
+    if code := twofold(shlex.split(COMMAND)):
+        sys.exit(code)
     print("""
 Where to look next:
   demo/solar.twofold/README.md                              what was learned, from what, and how well it answers
