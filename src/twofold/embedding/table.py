@@ -12,7 +12,7 @@ from twofold.embedding.observation import Facts, Observation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`facts` and `refusals` have a row for every source, of which one is set; `vectors` (used, d) has the usable rows, in order."""
+    """`facts` and `refusals` have a row for every source, and one of the two is set; `vectors` (used, d) has the usable rows."""
 
     facts: tuple[Facts | None, ...]
     refusals: tuple[Refusal | None, ...]
