@@ -20,13 +20,12 @@ from twofold.options import Vector
 
 OPSET = 17
 Ranges = Mapping[str, tuple[float, float]]
-_RELU6 = (0.0, 6.0)
 
 
 def build_graph(
     table: Architecture, weights: Weights, *, size: int, vector: Vector, ranges: Ranges | None = None
 ) -> onnx.ModelProto:
-    """The network as ONNX. With `ranges` (lowest and highest value of what each block gives) its convolutions are int8."""
+    """The network as ONNX. With `ranges` (lowest and highest value of every tensor it rounds) its convolutions are int8."""
     net = _Net(table, weights, ranges)
     x, side, block, parts = net.unit("stem", net.normalised(), size, kernel=3, stride=2), -(-size // 2), 0, []
     for stage in table.stages:
@@ -86,7 +85,7 @@ class _Net:
         low, high = self.constant(f"{name}.low", np.float32(0)), self.constant(f"{name}.high", np.float32(6))
         y = self.add("Clip", self.conv(f"{name}.conv", x, side, kernel=kernel, stride=stride), low, high, name=name)
         if quantised:
-            y = self.quantised(y, _RELU6)
+            y = self.quantised(y)
             self.means[y] = relu6_mean(*self.normal(name))
         return y
 
