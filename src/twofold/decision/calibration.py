@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MINIMAL_SLOPE = 1e-3
-"""A head no better than chance out-of-fold would get a slope at or below 0. With this one the order of the pictures stays,
-every probability lies close to the share of positives, and the map can still be inverted."""
+"""Per standard deviation of the logits. A head no better than chance out-of-fold would get a slope at or below 0; with
+this one the order of the pictures stays, and every probability lies close to the share of positives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +36,20 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     the wrong way round, get `MINIMAL_SLOPE` and so the share of positives for every picture.
     """
     z, targets = np.asarray(logits, np.float64), _smoothed_targets(labels)
-    centre, spread = float(z.mean()), float(z.std())
-    if spread > 0:
-        unit = (z - centre) / spread
-        slope, intercept = _newton(np.stack([unit, np.ones_like(unit)], axis=1), targets)
-        if slope / spread > MINIMAL_SLOPE:
-            return Calibration(slope / spread, intercept - slope / spread * centre)
-    share = float(targets.mean())
-    return Calibration(MINIMAL_SLOPE, float(np.log(share / (1 - share))) - MINIMAL_SLOPE * centre)
+    centre, spread = float(z.mean()), float(z.std()) or 1.0
+    unit = (z - centre) / spread
+    slope, intercept = _newton(np.stack([unit, np.ones_like(unit)], axis=1), targets)
+    if slope <= MINIMAL_SLOPE:
+        share = float(targets.mean())
+        slope, intercept = MINIMAL_SLOPE, np.log(share / (1 - share))
+    return Calibration(float(slope / spread), float(intercept - slope / spread * centre))
 
 
 def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
     """The same, among the sigmoids that give one half at the logit `neutral`."""
     z = np.asarray(logits, np.float64) - neutral
-    spread = float(np.sqrt(np.mean(z**2)))
-    slope = float(_newton((z / spread)[:, None], _smoothed_targets(labels))[0]) / spread if spread > 0 else 0.0
-    slope = max(slope, MINIMAL_SLOPE)
+    spread = float(np.sqrt(np.mean(z**2))) or 1.0
+    slope = max(float(_newton((z / spread)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / spread
     return Calibration(slope, -slope * neutral)
 
 

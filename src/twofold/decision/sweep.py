@@ -31,9 +31,9 @@ def sweep(labels: Labels, probabilities: Probabilities) -> Sweep:
 def _thresholds(ascending: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Values (k,), and how many pictures lie below each."""
     low, high = np.append(0.0, ascending), np.append(ascending, 1.0)
-    below = np.flatnonzero(low < high)
+    below = np.flatnonzero((low < high) | (np.arange(len(low)) == 0))
     middle = (low + high)[below] / 2
-    return np.where(middle > low[below], middle, high[below]), below  # the middle of two adjacent floats is the lower
+    return np.where(middle > low[below], middle, high[below]), below  # the middle of adjacent floats is the lower
 
 
 def _counts(ascending: NDArray[np.bool_], below: NDArray[np.int64]) -> Counts:

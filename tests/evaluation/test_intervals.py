@@ -1,0 +1,157 @@
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from twofold.decision import counts
+from twofold.decision.counts import balanced_accuracy, count, f1, mcc
+from twofold.evaluation import METRICS, evaluate, metrics
+from twofold.evaluation.intervals import (
+    Interval,
+    delong,
+    from_bins,
+    from_losses,
+    from_rates,
+    from_resamples,
+    standard_error,
+    wilson,
+)
+
+
+def draw(n: int, rng: np.random.Generator, *, apart: float = 2.0) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Half positives; scores of two normals that far apart, with their true probabilities."""
+    labels = (np.arange(n) % 2).astype(np.int8)
+    scores = rng.standard_normal(n) + apart * (labels - 0.5)
+    return labels, 1 / (1 + np.exp(-apart * scores))
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 10), (1, 10), (389, 400), (400, 400), (1, 1)])
+def test_shares_have_wilsons_interval(part: int, whole: int) -> None:
+    expected = stats.binomtest(part, whole).proportion_ci(method="wilson")
+    got = wilson(part, whole)
+    assert (got.low, got.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert got.low <= got.value <= got.high
+
+
+def test_the_share_of_nobody_is_undefined_and_null() -> None:
+    assert wilson(0, 0).as_json() == {"value": None, "low": None, "high": None}
+
+
+def test_delongs_interval_is_that_of_his_definition() -> None:
+    labels, probabilities = draw(120, np.random.default_rng(0), apart=1.0)
+    positives, negatives = probabilities[labels == 1], probabilities[labels == 0]
+    wins = np.heaviside(positives[:, None] - negatives, 0.5)  # (positives, negatives)
+    error = math.sqrt(wins.mean(axis=1).var(ddof=1) / 60 + wins.mean(axis=0).var(ddof=1) / 60)
+    area = wins.mean()
+    half = stats.norm.ppf(0.975) * error / (area * (1 - area))
+    logit = math.log(area / (1 - area))
+    ends = [1 / (1 + math.exp(-(logit + sign * half))) for sign in (-1, 1)]
+    got = delong(labels, probabilities)
+    assert (got.value, got.low, got.high) == pytest.approx((area, *ends))
+
+
+def test_a_perfect_area_still_has_an_interval_and_it_shrinks() -> None:
+    def variance(area: float, n: int) -> float:  # Newcombe 2006, with n pictures of each class
+        return area * (1 - area) * (1 + (n - 1) * ((1 - area) / (2 - area) + area / (1 + area))) / n**2
+
+    lows = []
+    for n in (5, 50):
+        labels = np.repeat(np.array([0, 1], np.int8), n)
+        low = optimize.brentq(lambda x, n=n: 1 - x - 1.959964 * math.sqrt(variance(x, n)), 0.01, 0.9999)
+        got = delong(labels, labels * 0.8 + 0.1)
+        assert (got.value, got.high) == (1, 1)
+        assert got.low == pytest.approx(low, abs=1e-4)
+        lows.append(got.low)
+    assert lows[0] < lows[1] < 1
+
+
+def test_an_area_below_every_chance_is_mirrored() -> None:
+    labels, probabilities = draw(60, np.random.default_rng(2))
+    up, down = delong(labels, probabilities), delong(1 - labels, probabilities)
+    assert (down.value, down.low, down.high) == pytest.approx((1 - up.value, 1 - up.high, 1 - up.low))
+
+
+def test_the_standard_error_is_what_a_bootstrap_within_the_classes_gives() -> None:
+    labels, probabilities = draw(80, np.random.default_rng(3))
+    rng, classes = np.random.default_rng(4), [np.flatnonzero(labels == k) for k in (0, 1)]
+    means = [np.mean(probabilities[np.concatenate([rng.choice(own, 40) for own in classes])]) for _ in range(4000)]
+    assert standard_error(probabilities, labels) == pytest.approx(np.std(means), rel=0.05)
+
+
+def test_errors_that_never_happened_leave_room_for_them() -> None:
+    labels = np.repeat(np.array([0, 1], np.int8), 30)
+    cells = count(labels, labels.astype(np.float64), 0.5)
+    for score in (balanced_accuracy, f1, mcc):
+        got = from_rates(cells, score, 0)
+        assert (got.value, got.high) == (1, 1)
+        assert 0.8 < got.low < 0.99
+    assert 0.9 < from_resamples(labels, labels * 0.8 + 0.1, 0).low < 0.99
+
+
+def test_rates_of_the_confusion_matrix_agree_with_a_plain_bootstrap() -> None:
+    labels, probabilities = draw(400, np.random.default_rng(5))
+    cells = count(labels, probabilities, 0.5)
+    rng = np.random.default_rng(6)
+    right, true = rng.binomial(200, cells.tp / 200, 20_000), rng.binomial(200, cells.tn / 200, 20_000)
+    expected = np.quantile((right + true) / 400, [0.025, 0.975])
+    got = from_rates(cells, balanced_accuracy, 0)
+    assert (got.low, got.high) == pytest.approx(expected, abs=0.006)
+
+
+def test_average_precision_agrees_with_a_plain_bootstrap() -> None:
+    from sklearn.metrics import average_precision_score
+
+    labels, probabilities = draw(300, np.random.default_rng(7), apart=1.0)
+    rng, classes = np.random.default_rng(8), [np.flatnonzero(labels == k) for k in (0, 1)]
+    drawn = [np.concatenate([rng.choice(own, 150) for own in classes]) for _ in range(1000)]
+    expected = np.quantile([average_precision_score(labels[i], probabilities[i]) for i in drawn], [0.025, 0.975])
+    got = from_resamples(labels, probabilities, 0)
+    assert (got.low, got.high) == pytest.approx(expected, abs=0.02)
+
+
+def test_true_probabilities_may_have_no_calibration_error_and_wrong_ones_have_some() -> None:
+    labels, probabilities = draw(800, np.random.default_rng(9))
+    good, bad = from_bins(labels, probabilities, 0), from_bins(labels, probabilities**3, 0)
+    assert good.low == 0
+    assert good.value > 0
+    assert bad.low > 0.05
+
+
+def test_losses_without_spread_are_certain() -> None:
+    labels = np.array([0, 1, 0, 1], np.int8)
+    assert from_losses(np.full(4, 0.3), labels) == Interval(0.3, 0.3, 0.3)
+    assert from_losses(np.zeros(4), labels) == Interval(0.0, 0.0, 0.0)
+
+
+def values(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> dict[str, float]:
+    """Every metric, without its interval."""
+    cells, scores = count(labels, probabilities, 0.5), ("roc_auc", "average_precision", "log_loss", "brier", "ece")
+    rates = {name: float(getattr(counts, name)(cells)) for name in METRICS if name not in scores}
+    return rates | {name: getattr(metrics, name)(labels, probabilities) for name in scores}
+
+
+def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
+    """Coverage over 250 sets of 200 pictures of which the truth is known; three standard errors are 0.041."""
+    apart = 2.0
+    rng = np.random.default_rng(11)
+    truth = values(*draw(400_000, rng, apart=apart)) | {"ece": 0.0}
+    share = stats.norm.cdf(apart / 2)
+    assert truth["accuracy"] == pytest.approx(share, abs=2e-3)
+    assert truth["roc_auc"] == pytest.approx(stats.norm.cdf(apart / math.sqrt(2)), abs=2e-3)
+    held: Counter[str] = Counter()
+    for seed in range(250):
+        told = evaluate(*draw(200, rng, apart=apart), 0.5, classes=("a", "b"), seed=seed).metrics
+        held.update(name for name in METRICS if told[name].low <= truth[name] <= told[name].high)
+    assert set(held) == set(METRICS)
+    assert {name: n for name, n in held.items() if not 0.91 * 250 <= n <= 0.995 * 250} == {}
+
+
+def test_a_single_class_has_no_area_but_losses() -> None:
+    labels, probabilities = np.ones(4, np.int8), np.array([0.2, 0.4, 0.6, 0.8])
+    assert math.isnan(delong(labels, probabilities).value)
+    assert math.isnan(metrics.roc_auc(labels, probabilities))
+    assert from_losses(probabilities, labels).low > 0
+    assert math.isnan(from_resamples(1 - labels, probabilities, 0).value)
