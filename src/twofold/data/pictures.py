@@ -16,7 +16,7 @@ from twofold.options import Filter, Framing
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 
-# Of the short side, by crop: the classic evaluation of ImageNet networks, 224 of 256. docs/decisions/004 has what it gains.
+# Of the short side, by crop: the classic evaluation of ImageNet networks, 224 of 256. docs/decisions/005 has what it gains.
 _KEPT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
