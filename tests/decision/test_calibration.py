@@ -50,8 +50,10 @@ def test_swapped_labels_mirror_the_probabilities(drawn: Drawn) -> None:
 
 def test_perfectly_separated_logits_get_the_smoothed_targets() -> None:
     logits, labels = np.array([-3.0] * 10 + [3.0] * 10), np.array([0] * 10 + [1] * 10, np.int8)
-    # Platt 1999: 1 / (10 + 2) and (10 + 1) / (10 + 2)
-    np.testing.assert_allclose(fit_calibration(logits, labels).probabilities(np.array([-3.0, 3.0])), [1 / 12, 11 / 12])
+    fitted = fit_calibration(logits, labels)
+    # Platt 1999: 1 / (10 + 2) and (10 + 1) / (10 + 2); Krichevsky and Trofimov 1981: 0.5 / (10 + 1)
+    np.testing.assert_allclose(sigmoid(fitted.slope * np.array([-3.0, 3.0]) + fitted.intercept), [1 / 12, 11 / 12])
+    np.testing.assert_allclose(fitted.probabilities(np.array([-1e9, 1e9])), [0.5 / 11, 10.5 / 11])
 
 
 @pytest.mark.parametrize("logits", [np.full(12, 5.0), np.linspace(1, -1, 12)])
@@ -59,7 +61,8 @@ def test_logits_that_tell_nothing_give_the_share_and_keep_their_order(logits: ND
     labels = np.array([0] * 3 + [1] * 9, np.int8)
     fitted = fit_calibration(logits, labels)
     assert fitted.slope == pytest.approx(MINIMAL_SLOPE / (logits.std() or 1))
-    np.testing.assert_allclose(fitted.probabilities(logits), 0.725, atol=0.01)  # (9 * 10/11 + 3 * 1/5) / 12
+    # (9 * 10/11 + 3 * 1/5) / 12 = 0.725 of the way from 0.5 / 4 to 1 - 0.5 / 10
+    np.testing.assert_allclose(fitted.probabilities(logits), 0.723, atol=0.01)
     assert fitted.probabilities(np.array([-1.0])) < fitted.probabilities(np.array([1.0]))
 
 

@@ -12,14 +12,17 @@ this one the order of the pictures stays, and every probability lies close to th
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """probability = sigmoid(slope * logit + intercept), slope > 0."""
+    """probability = low + (high - low) * sigmoid(slope * logit + intercept), slope > 0."""
 
     slope: float
     intercept: float
+    low: float = 0.0
+    high: float = 1.0
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """The calibrated chance of the positive class, float64 in the shape of the logits."""
-        return sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
+        share = sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
+        return self.low + (self.high - self.low) * share
 
 
 def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -34,6 +37,9 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     separated logits get a finite slope; the minimum is found by Newton's method with a line search, as Lin, Lin and
     Weng 2007, "A note on Platt's probabilistic outputs", advise. Logits that are all equal, or that rank the classes
     the wrong way round, get `MINIMAL_SLOPE` and so the share of positives for every picture.
+
+    No probability claims more than the pictures can show: of N negatives with not one exception, the chance of an exception is
+    estimated at 0.5 / (N + 1) (Krichevsky and Trofimov 1981), which is `low`; `high` is the same for the positives.
     """
     z, targets = np.asarray(logits, np.float64), _smoothed_targets(labels)
     centre, spread = float(z.mean()), float(z.std()) or 1.0
@@ -42,7 +48,9 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     if slope <= MINIMAL_SLOPE:
         share = float(targets.mean())
         slope, intercept = MINIMAL_SLOPE, np.log(share / (1 - share))
-    return Calibration(float(slope / spread), float(intercept - slope / spread * centre))
+    positives, negatives = int(np.sum(labels == 1)), int(np.sum(labels == 0))
+    low, high = 0.5 / (negatives + 1), 1 - 0.5 / (positives + 1)
+    return Calibration(float(slope / spread), float(intercept - slope / spread * centre), low, high)
 
 
 def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
