@@ -11,8 +11,7 @@ from twofold.options import EngineOptions
 
 def machine(options: EngineOptions, *, quiet: bool) -> Any:
     """The Machine that a command runs on; progress goes to stderr, where that is a terminal."""
-    from twofold.embedding import Machine
-    from twofold.embedding.machine import unwatched
+    from twofold.embedding import Machine, unwatched
 
     watch = unwatched if quiet or not sys.stderr.isatty() else watched
     return Machine(user_cache_path("twofold"), options, watch)

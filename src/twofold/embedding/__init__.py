@@ -2,12 +2,13 @@
 
 from twofold.embedding.backbone import Arithmetic, Backbone, load_backbone, offered_precisions
 from twofold.embedding.engine import BATCH, Engine
-from twofold.embedding.machine import Machine, Watch
+from twofold.embedding.machine import Machine
 from twofold.embedding.observation import Facts, Observation
 from twofold.embedding.observe import Source, observe
 from twofold.embedding.processors import available_processors, fast_precisions
 from twofold.embedding.store import Store
 from twofold.embedding.table import Table
+from twofold.embedding.watch import Watch, unwatched
 
 __all__ = [
     "BATCH",
@@ -26,4 +27,5 @@ __all__ = [
     "load_backbone",
     "observe",
     "offered_precisions",
+    "unwatched",
 ]

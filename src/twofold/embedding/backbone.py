@@ -9,6 +9,9 @@ from typing import Literal
 
 from twofold.data import Square
 from twofold.embedding.architectures import Architecture, architecture
+from twofold.embedding.torchfile import read_weights
+from twofold.embedding.watch import Watch, unwatched
+from twofold.embedding.weights import find_weights
 from twofold.errors import BackboneError, UsageError
 from twofold.options import BackboneOptions, Vector
 
@@ -36,8 +39,10 @@ def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
     return hashlib.sha256(json.dumps([LOOK, asdict(square), precision], sort_keys=True).encode() + graph).hexdigest()
 
 
-def load_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Path) -> Backbone:
-    """The network that the options name. `cache` is where downloaded weights are kept.
+def load_backbone(
+    options: BackboneOptions, precision: Arithmetic, *, cache: Path, watch: Watch = unwatched
+) -> Backbone:
+    """The network that the options name. `cache` is where downloaded weights are kept; `watch` sees them come.
 
     Raises UsageError for a name, size or precision that is not to be had, BackboneError where the network or its weights
     cannot be read.
@@ -54,7 +59,8 @@ def load_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Pat
     if size not in table.sizes:
         raise UsageError(f"--size for {table.name} lies between {table.sizes[0]} and {table.sizes[-1]}, got {size}.")
     square = Square(size, options.framing or table.framing, options.filter or table.filter)
-    graph = _graph(table, options, size, precision, cache)
+    file = find_weights(table.source, given=options.weights, cache=cache, watch=watch)
+    graph = _graph(table, file, size, options.vector, precision)
     return Backbone(table.name, graph, square, precision, options.vector, identify(graph, square, precision))
 
 
@@ -65,14 +71,12 @@ def offered_precisions(name: str) -> tuple[Arithmetic, ...]:
     return ("int8", "bf16", "f32")
 
 
-def _graph(table: Architecture, options: BackboneOptions, size: int, precision: Arithmetic, cache: Path) -> bytes:
+def _graph(table: Architecture, weights: Path, size: int, vector: Vector, precision: Arithmetic) -> bytes:
     from twofold.embedding.graph import build_graph  # imports onnx, which answering does not need
-    from twofold.embedding.weights import find_weights, read_weights
 
     ranges = json.loads(_ranges_file(table.name).read_text(encoding="utf-8")) if precision == "int8" else None
-    weights = read_weights(find_weights(table.source, given=options.weights, cache=cache))
     try:
-        model = build_graph(table, weights, size=size, vector=options.vector, ranges=ranges)
+        model = build_graph(table, read_weights(weights), size=size, vector=vector, ranges=ranges)
     except KeyError as error:
         raise BackboneError(f"The weights of {table.name} lack {error}; get the file again.") from error
     return bytes(model.SerializeToString(deterministic=True))

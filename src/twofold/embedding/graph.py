@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from twofold.embedding.architectures import Architecture, Stage
 from twofold.embedding.keys import keys
 from twofold.embedding.rounding import output_shift, relu6_mean, round_weights
-from twofold.embedding.weights import Weights
+from twofold.embedding.torchfile import Weights
 from twofold.options import Vector
 
 OPSET = 17
@@ -64,7 +64,7 @@ class _Net:
 
     def normalised(self) -> str:
         """Pixels as the network was trained on them, (batch, 3, size, size)."""
-        mean, std = np.float32(self.table.mean), np.float32(self.table.std)
+        mean, std = np.array(self.table.mean, np.float32), np.array(self.table.std, np.float32)
         x = self.add("Cast", "image", name="pixels", to=TensorProto.FLOAT)
         x = self.add("Sub", x, self.constant("mean", mean), name="centred")
         x = self.add("Div", x, self.constant("std", std), name="scaled")
@@ -82,7 +82,7 @@ class _Net:
 
     def unit(self, name: str, x: str, side: int, *, kernel: int, stride: int = 1, quantised: bool = True) -> str:
         """Convolution and ReLU6."""
-        low, high = self.constant(f"{name}.low", np.float32(0)), self.constant(f"{name}.high", np.float32(6))
+        low, high = (self.constant(f"{name}.{end}", np.array(at, np.float32)) for end, at in (("low", 0), ("high", 6)))
         y = self.add("Clip", self.conv(f"{name}.conv", x, side, kernel=kernel, stride=stride), low, high, name=name)
         if quantised:
             y = self.quantised(y)
@@ -132,9 +132,10 @@ class _Net:
         if self.ranges is None:
             return x
         low, high = bounds or self.ranges[x]
-        scale = np.float32((max(high, 0.0) - min(low, 0.0)) / 255)
+        low, high = min(low, 0.0), max(high, 0.0)  # zero, which pads the maps, must be a level of its own
+        scale = np.array((high - low) / 255, np.float32)
         step = self.constant(f"{x}.scale", scale)
-        zero = self.constant(f"{x}.zero", np.uint8(np.clip(np.rint(-min(low, 0.0) / scale), 0, 255)))
+        zero = self.constant(f"{x}.zero", np.array(np.clip(np.rint(-low / scale), 0, 255), np.uint8))
         return self.add(
             "DequantizeLinear",
             self.add("QuantizeLinear", x, step, zero, name=f"{x}.quantised"),
@@ -190,8 +191,8 @@ def with_head(graph: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
     model = onnx.load_model_from_string(graph)
     net = model.graph
     net.initializer.append(numpy_helper.from_array(weights[:, None], "head.weights"))
-    net.initializer.append(numpy_helper.from_array(np.float32([bias]), "head.bias"))
-    net.initializer.append(numpy_helper.from_array(np.int64([-1]), "head.shape"))
+    net.initializer.append(numpy_helper.from_array(np.array([bias], np.float32), "head.bias"))
+    net.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "head.shape"))
     net.node.append(helper.make_node("Gemm", ["vector", "head.weights", "head.bias"], ["head.column"], name="head"))
     net.node.append(helper.make_node("Reshape", ["head.column", "head.shape"], ["logit"], name="logit"))
     net.output.append(helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["batch"]))

@@ -1,11 +1,10 @@
 """What a run may use of the machine: processors, and a folder to remember in."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from twofold.data import Note
 from twofold.embedding.backbone import Backbone
@@ -13,14 +12,8 @@ from twofold.embedding.engine import Engine
 from twofold.embedding.observe import Source, observe
 from twofold.embedding.store import Store
 from twofold.embedding.table import Table, tabulate
+from twofold.embedding.watch import Watch, unwatched
 from twofold.options import EngineOptions
-
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps a stream so that somebody can see it pass: (stream, length, what it is) -> the same stream."""
-
-
-def unwatched(stream: Iterable[Any], length: int, what: str) -> Iterable[Any]:
-    return stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ def _keep_sums(steps: Weights) -> NDArray[np.float32]:
 def output_shift(error: Weights, mean: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far an error of the weights, (out, in, k, k), shifts the mean output, (out,), for inputs of this mean, (channels,)."""
     sums = error.sum(axis=(2, 3), dtype=np.float64)
-    depthwise = error.shape[1] == 1
-    return sums[:, 0] * mean if depthwise else sums @ mean
+    shift: NDArray[np.float64] = sums[:, 0] * mean if error.shape[1] == 1 else sums @ mean
+    return shift
 
 
 def relu6_mean(mean: Weights, deviation: Weights) -> NDArray[np.float64]:

@@ -1,44 +1,39 @@
-"""Reading pretrained weights: found or downloaded once, checked against their hash, unpickled without running anything.
-
-The files are in PyTorch's format of before version 1.6: five pickles one after another, then the storages' bytes.
-"""
+"""Finding the weights of a built-in network: given, in a package, or downloaded once; their hash is checked each time."""
 
 import hashlib
 import importlib.util
-import pickle
-import struct
-from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from twofold.embedding.architectures import Source
+from twofold.embedding.watch import Watch, unwatched
 from twofold.errors import BackboneError
 
-Weights = dict[str, NDArray[np.float32]]
-
-_MAGIC = 0x1950A86A20F9469CFC6C
-_PROTOCOL = 1001
+_CHUNK = 1 << 20
 
 
-def find_weights(source: Source, *, given: Path | None = None, cache: Path) -> Path:
+def find_weights(source: Source, *, given: Path | None = None, cache: Path, watch: Watch = unwatched) -> Path:
     """The file that holds `source`, its SHA-256 checked: `given`, or from its package, or downloaded into `cache`.
 
     Raises BackboneError, with the ways out, where it cannot be had or is another file.
     """
-    path = given or (_in_package(source) if source.package else _downloaded(source, cache))
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check --weights.") from error
+    path = given or (_in_package(source) if source.package else cache / source.file)
+    if given is None and source.url is not None and not (path.exists() and _digest(path) == source.sha256):
+        _download(source.url, source, path, watch)
+    digest = _digest(path)
     if digest != source.sha256:
         raise BackboneError(
-            f"The weights {path} have SHA-256 {digest[:12]}…, expected {source.sha256[:12]}… ({Path(source.file).name}); get that file again."
+            f"The weights {path} have SHA-256 {digest[:12]}…, expected {source.sha256[:12]}… "
+            f"({Path(source.file).name}); get that file again."
         )
     return path
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check --weights.") from error
 
 
 def _in_package(source: Source) -> Path:
@@ -50,113 +45,41 @@ def _in_package(source: Source) -> Path:
     return Path(spec.origin).parent / source.file
 
 
-def _downloaded(source: Source, cache: Path) -> Path:
-    kept = cache / source.file
-    if kept.exists():
-        return kept
+def _download(url: str, source: Source, path: Path, watch: Watch) -> None:
+    """Puts the file at `path` once it is there whole and its hash is right; nothing otherwise."""
     import pooch  # brings requests: only where something is downloaded
 
-    from twofold.embedding.progress import DownloadBar
+    def fetch(url: str, part: str, _: Any) -> None:
+        import requests
 
+        with requests.get(url, stream=True, timeout=30) as response, open(part, "wb") as file:
+            response.raise_for_status()
+            chunks = -(-int(response.headers.get("content-length", 0)) // _CHUNK)
+            for chunk in watch(response.iter_content(_CHUNK), chunks, "weights, MB"):
+                file.write(chunk)
+
+    pooch.get_logger().setLevel("ERROR")  # it reports each download on stderr
     try:
-        pooch.retrieve(
-            source.url,
-            f"sha256:{source.sha256}",
-            fname=source.file,
-            path=cache,
-            downloader=pooch.HTTPDownloader(progressbar=DownloadBar()),
-        )
+        pooch.retrieve(url, f"sha256:{source.sha256}", fname=path.name, path=path.parent, downloader=fetch)
     except (OSError, ValueError) as error:
         raise BackboneError(
-            f"The weights {source.file} could not be downloaded from {source.url} ({type(error).__name__}); "
+            f"The weights {source.file} could not be downloaded from {url} ({_reason(error)}); "
             f"go online once, or fetch that file elsewhere and pass it with --weights FILE."
         ) from error
-    return kept
 
 
-def read_weights(path: Path) -> Weights:
-    """Every float tensor of the file by name, as float32 arrays; BackboneError where the file is damaged or is more than weights."""
-    with path.open("rb") as file:
-        try:
-            return _read(file)
-        except (
-            pickle.UnpicklingError,
-            EOFError,
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            struct.error,
-        ) as error:
-            raise BackboneError(
-                f"The weights {path} are damaged or not a plain table of weights ({error}); get the file again."
-            ) from error
+def _reason(error: Exception) -> str:
+    import requests
 
-
-def _read(file: BinaryIO) -> Weights:
-    if _Unpickler(file, {}).load() != _MAGIC or _Unpickler(file, {}).load() != _PROTOCOL:
-        raise pickle.UnpicklingError("not a PyTorch file of the old format")
-    _Unpickler(file, {}).load()  # sizes of C types on the machine that wrote it
-    storages: dict[str, _Storage] = {}
-    tensors = _Unpickler(file, storages).load()
-    for key in _Unpickler(file, {}).load():
-        storages[key].read(file)
-    return {name: tensor() for name, tensor in tensors.items() if tensor.storage.dtype == np.float32}
-
-
-class _Storage:
-    """A block of numbers, whose bytes follow after the pickle."""
-
-    def __init__(self, dtype: np.dtype[Any], count: int) -> None:
-        self.dtype, self.count = dtype, count
-        self.values: NDArray[Any] = np.empty(0, dtype)
-
-    def read(self, file: BinaryIO) -> None:
-        (count,) = struct.unpack("<q", file.read(8))
-        if count != self.count:
-            raise ValueError(f"a storage holds {count} numbers, {self.count} were announced")
-        self.values = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype)
-        if self.values.size != count:
-            raise EOFError("the file ends too early")
-
-
-class _Tensor:
-    """A view of a storage, made once the storage is read."""
-
-    def __init__(
-        self, storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
-    ) -> None:
-        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
-
-    def __call__(self) -> NDArray[np.float32]:
-        last = self.offset + sum((size - 1) * step for size, step in zip(self.size, self.stride, strict=True))
-        if min((self.offset, *self.stride)) < 0 or last >= self.storage.values.size:
-            raise ValueError("a tensor reaches outside its storage")
-        values = self.storage.values[self.offset :]
-        steps = [step * values.itemsize for step in self.stride]
-        return np.lib.stride_tricks.as_strided(values, self.size, steps).copy()  # some are stored transposed
-
-
-# All that these files name; anything else in a pickle could run code.
-_ALLOWED: dict[tuple[str, str], Callable[..., object] | np.dtype[Any]] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
-    ("torch", "FloatStorage"): np.dtype("<f4"),
-    ("torch", "LongStorage"): np.dtype("<i8"),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, storages: dict[str, _Storage]) -> None:
-        super().__init__(file)
-        self._storages = storages
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which weights do not need")
-        return _ALLOWED[module, name]
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        _, dtype, key, _, count, _ = pid
-        return self._storages.setdefault(key, _Storage(dtype, count))
+    match error:
+        case requests.HTTPError(response=response) if response is not None:
+            return f"the server answered {response.status_code}"
+        case requests.exceptions.ChunkedEncodingError():
+            return "the connection broke off"
+        case requests.Timeout():
+            return "the server does not answer"
+        case requests.ConnectionError():
+            return "there is no connection"
+        case OSError():
+            return error.strerror or type(error).__name__
+    return "other bytes came than were expected"
