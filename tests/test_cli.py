@@ -69,6 +69,7 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
         "scores.svg",
     }
     assert main([*command, "--require", "recall.low>=0.99"]) == 3
+    assert "recall.low>=0.99 is not met, it is 0.8389" in capsys.readouterr().err  # Wilson's interval of 20 of 20
 
 
 def test_evaluate_compares_two_bundles_on_the_same_pictures(

@@ -1,5 +1,6 @@
 """twofold evaluate"""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,8 @@ def evaluate(
 
     if len(others) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
+    if out is not None and find_spec("matplotlib") is None:
+        raise UsageError("--out draws figures with matplotlib; install it with: pip install 'twofold[figures]'.")
     requirements = [parse_requirement(text) for text in require or []]
     bundles = [load_bundle(path) for path in (bundle, *others[:-1])]
     testing = test([loaded.model for loaded in bundles], others[-1], picture, machine(engine, quiet=quiet))
@@ -50,4 +53,8 @@ def evaluate(
         print_json(testing.as_json())
     else:
         print_testing(testing, out)
-    return 0 if all(requirement.met(testing.evaluation) for requirement in requirements) else 3
+    unmet = [requirement for requirement in requirements if not requirement.met(testing.evaluation)]
+    for requirement in unmet:
+        reached = requirement.reached(testing.evaluation)
+        typer.echo(f"twofold: {requirement} is not met, it is {reached:.4f}.", err=True)
+    return 3 if unmet else 0
