@@ -26,7 +26,8 @@ def test_train_prints_the_numbers_and_writes_the_bundle(
     assert "40 files, 40 used: 20 bars, 20 rings (positive: bars)" in said.out
     assert "confusion matrix" in said.out
     assert said.err == ""
-    assert (out / "model.onnx").is_file()
+    record = json.loads((out / "bundle.json").read_text(encoding="utf-8"))
+    assert record["command"] == ["twofold", "train", str(drawn), "--out", str(out), "--positive", "bars"]
 
 
 def test_train_as_json_has_the_blocks_of_the_plan(

@@ -45,7 +45,7 @@ class BackboneOptions:
     output: str | None = _option(None, "For FILE.onnx: the tensor to take; the input of its global pooling by default.")
     framing: Framing | None = _option(
         None,
-        "How a picture becomes a square: crop takes the middle, 7/8 of the short side; stretch and pad take all. By default crop.",
+        "How a picture becomes a square: crop (the default) takes the middle, 7/8 of the short side; stretch and pad take all.",
     )
     filter: Filter | None = _option(None, "How pixels are interpolated; the network's own by default.")
     mean: tuple[float, float, float] | None = _option(

@@ -1,5 +1,6 @@
 """The command line: one file a verb, each parse -> call -> print -> exit code."""
 
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
@@ -42,8 +43,9 @@ def _top(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code; the only place where errors become text."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=None if arguments is None else list(arguments))
+        app(args=words, obj=["twofold", *words])
     except SystemExit as stop:  # how Typer ends, well or not
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except TwofoldError as error:

@@ -1,6 +1,5 @@
 """twofold train"""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from twofold.options import BackboneOptions, DataOptions, DecisionOptions, Engin
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         Path, typer.Argument(help="A folder with one sub-folder a class, a CSV with path,label, or a flat folder.")
     ],
@@ -33,7 +33,7 @@ def train(
 
     check_free(out, force=force)
     training = run(data, Recipe(picture, network, decision), machine(engine, quiet=quiet), test=test)
-    save(training, out, command=sys.argv, force=force)
+    save(training, out, command=context.obj, force=force)
     if json:
         print_json(training.as_json())
     else:
