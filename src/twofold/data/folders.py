@@ -36,7 +36,7 @@ def is_junk(path: Path) -> bool:
 
 def walk(folder: Path) -> Iterator[Path | Skip]:
     """Every file below the folder, depth first in sorted order; junk as a Skip, a junk folder as one."""
-    return _walk(folder, frozenset())
+    return _walk(folder, frozenset(folder.resolve().parents))
 
 
 def list_files(paths: Iterable[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from twofold.data.refusals import Refusal
 
-_ALPHA: Final = {"RGBA", "RGBa", "LA", "La", "PA"}
+_ALPHA: Final = {"RGBA", "RGBa", "LA", "PA"}
 _DEEP: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
@@ -22,6 +22,8 @@ def eight_bits(image: Image.Image) -> Image.Image:
         return Image.fromarray(_sixteen_to_eight(np.asarray(image)))
     if image.mode in ("I", "F"):
         return Image.fromarray(_stretch(np.asarray(image)))
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow knows no shorter way to RGBA
     if image.mode in _ALPHA or "transparency" in image.info:
         return _on_white(image.convert("RGBA"))
     if image.mode in ("L", "RGB"):

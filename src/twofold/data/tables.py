@@ -21,16 +21,15 @@ def read_table(file: Path) -> list[Row]:
             rows = list(_rows(lines, file))
     except (OSError, csv.Error) as error:
         raise DataError(f"{file} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
-    _complain(
-        file, "have an empty path or label", [f"line {line}" for line, row in rows if not (row[0].name and row[1])]
-    )
-    _complain(file, "name no file", [f"line {line}: {row[0]}" for line, row in rows if not row[0].is_file()])
     labels: dict[Path, set[str]] = {}
     for _, (path, label, _) in rows:
         labels.setdefault(path, set()).add(label)
-    _complain(
-        file, "give one path two labels", [f"line {line}: {row[0]}" for line, row in rows if len(labels[row[0]]) > 1]
-    )
+    lacking = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
+    absent = [f"line {line}: {path}" for line, (path, *_) in rows if not path.is_file()]
+    at_odds = [f"line {line}: {path}" for line, (path, *_) in rows if len(labels[path]) > 1]
+    _complain(file, "have an empty path or label", lacking)
+    _complain(file, "name no file", absent)
+    _complain(file, "give one path two labels", at_odds)
     return list({row[0]: row for _, row in rows}.values())
 
 

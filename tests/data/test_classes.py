@@ -1,0 +1,57 @@
+"""The two classes."""
+
+import pytest
+
+from twofold.data import check_counts, check_same_classes, choose_positive
+from twofold.data.classes import choose_classes
+from twofold.errors import DataError, UsageError
+from twofold.options import DataOptions
+
+NONE = DataOptions()
+
+
+def test_two_classes_come_in_alphabetical_order() -> None:
+    assert choose_classes({"dogs": 3, "cats": 4}, NONE, "D") == ("cats", "dogs")
+    assert choose_classes({"a": 1, "b": 1, "c": 1}, DataOptions(classes=("c", "a")), "D") == ("a", "c")
+
+
+def test_any_other_number_of_classes_lists_what_is_there_and_says_what_to_do() -> None:
+    with pytest.raises(
+        DataError, match=r"three.*found 3, cats \(9 files\), dogs \(8 files\), ants \(2 files\).*--classes cats dogs"
+    ):
+        choose_classes({"ants": 2, "dogs": 8, "cats": 9}, NONE, "three")
+    with pytest.raises(DataError, match=r"found only cats \(9 files\).*--label-pattern"):
+        choose_classes({"cats": 9}, NONE, "D")
+    with pytest.raises(DataError, match="found none"):
+        choose_classes({}, NONE, "D")
+    with pytest.raises(DataError, match="and 30 more"):
+        choose_classes({f"c{number}": 1 for number in range(50)}, NONE, "D")
+
+
+def test_a_class_that_is_not_there_or_empty_is_named() -> None:
+    with pytest.raises(DataError, match=r"no class 'cat' \(did you mean 'cats'\?\)"):
+        choose_classes({"cats": 9, "dogs": 9}, DataOptions(classes=("cat", "dogs")), "D")
+    with pytest.raises(DataError, match="class 'dogs' of D has no files"):
+        choose_classes({"cats": 9, "dogs": 0}, NONE, "D")
+
+
+def test_the_second_class_is_positive_unless_told() -> None:
+    assert choose_positive(("cats", "dogs"), None) == "dogs"
+    assert choose_positive(("cats", "dogs"), "cats") == "cats"
+    with pytest.raises(UsageError, match="'cats' or 'dogs', got 'cow'"):
+        choose_positive(("cats", "dogs"), "cow")
+
+
+def test_too_few_usable_pictures_are_told_for_every_class() -> None:
+    check_counts({"cats": 10, "dogs": 10})
+    with pytest.raises(
+        DataError, match="At least 10 usable pictures a class are needed, 'cats' has 9 and 'dogs' has 0"
+    ):
+        check_counts({"cats": 9, "dogs": 0})
+    check_counts({"cats": 1, "dogs": 2}, 1)
+
+
+def test_the_classes_of_training_and_test_must_be_the_same() -> None:
+    check_same_classes(("cats", "dogs"), ("dogs", "cats"))
+    with pytest.raises(DataError, match="knows the classes 'cats' and 'dogs', these pictures are of 'cat' and 'dog'"):
+        check_same_classes(("cats", "dogs"), ("cat", "dog"))

@@ -1,0 +1,67 @@
+"""What lies in a folder."""
+
+from pathlib import Path
+
+import pytest
+
+from twofold.data import Skip, list_files
+from twofold.data.folders import entries, walk
+from twofold.errors import DataError
+
+
+def make(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def test_files_come_in_sorted_order_and_junk_is_told(tmp_path: Path) -> None:
+    junk = [
+        ".hidden/d.jpg",
+        "._a.jpg",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "__MACOSX/._a.jpg",
+        "b/.ipynb_checkpoints/c.jpg",
+    ]
+    make(tmp_path, "b/2.jpg", "b/10.jpg", "a.jpg", "c.txt", *junk)
+    met = list(walk(tmp_path))
+    assert [str(p.relative_to(tmp_path)) for p in met if isinstance(p, Path)] == [
+        "a.jpg",
+        "b/10.jpg",
+        "b/2.jpg",
+        "c.txt",
+    ]
+    skipped = [skip for skip in met if isinstance(skip, Skip)]
+    assert len(skipped) == len(junk)
+    assert {skip.code for skip in skipped} == {"junk"}
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg")
+    (tmp_path / "a/up").symlink_to(tmp_path)
+    (tmp_path / "a/self").symlink_to(".")
+    met = list(walk(tmp_path))
+    assert [path for path in met if isinstance(path, Path)] == [tmp_path / "a/1.jpg"]
+    assert [skip.code for skip in met if isinstance(skip, Skip)] == ["loop", "loop"]
+
+
+def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
+    make(tmp_path, "elsewhere/1.jpg")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/link").symlink_to(tmp_path / "elsewhere")
+    assert list_files([tmp_path / "here"]) == [tmp_path / "here/link/1.jpg"]
+
+
+def test_paths_to_answer_keep_their_order_and_missing_ones_stay(tmp_path: Path) -> None:
+    make(tmp_path, "b.jpg", "a.jpg", "f/2.jpg", "f/1.jpg", "f/.DS_Store")
+    given = [tmp_path / name for name in ("b.jpg", "f", "none.jpg", "a.jpg", "b.jpg")]
+    names = ["b.jpg", "f/1.jpg", "f/2.jpg", "none.jpg", "a.jpg", "b.jpg"]
+    assert list_files(given) == [tmp_path / name for name in names]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere cannot be listed"):
+        entries(tmp_path / "nowhere")

@@ -1,0 +1,43 @@
+"""The ledger as a file."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from twofold.data import LedgerRow, write_ledger
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_row_is_written_and_what_is_unknown_is_empty(tmp_path: Path) -> None:
+    used = LedgerRow("a, b.jpg", "cats", "used", "", 40, 30, "JPEG", 1000, "ab" * 32, 0)
+    skipped = LedgerRow('"c".jpg', "", "skipped", "truncated")
+    write_ledger([used, skipped], tmp_path / "ledger.csv")
+    first, second = read(tmp_path / "ledger.csv")
+    assert list(first) == ["path", "label", "fate", "reason", "width", "height", "format", "bytes", "sha256", "group"]
+    assert [first["path"], first["width"], first["group"]] == ["a, b.jpg", "40", "0"]
+    assert [second["path"], second["reason"], second["width"]] == ['"c".jpg', "truncated", ""]
+
+
+def test_a_name_that_is_no_unicode_is_written_as_an_escape(tmp_path: Path) -> None:
+    path = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    write_ledger([LedgerRow(path, "cats", "used")], tmp_path / "ledger.csv")
+    assert read(tmp_path / "ledger.csv")[0]["path"] == "caf\\udce9.jpg"
+
+
+def test_a_ledger_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    def rows() -> Iterator[LedgerRow]:
+        yield LedgerRow("new.jpg", "cats", "used")
+        raise KeyboardInterrupt
+
+    path = tmp_path / "ledger.csv"
+    write_ledger([LedgerRow("old.jpg", "cats", "used")], path)
+    with pytest.raises(KeyboardInterrupt):
+        write_ledger(rows(), path)
+    assert [row["path"] for row in read(path)] == ["old.jpg"]
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,348 @@
+"""What the network sees of a picture."""
+
+import io
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from drawings import draw
+from numpy.typing import NDArray
+from PIL import Image
+
+from twofold.data import Look, Refusal, Square, look, open_picture
+from twofold.data.decoding import decode
+
+Encode = Callable[..., bytes]
+Files = dict[str, bytes]
+SQUARE = Square(16)
+# How an upright picture is stored so that each EXIF orientation turns it upright again.
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def seen(source: Any, square: Square = SQUARE, **options: Any) -> Look:
+    result = look(source, square, **options)
+    assert isinstance(result, Look), result
+    return result
+
+
+def refused(source: Any, **options: Any) -> Refusal:
+    result = look(source, SQUARE, **options)
+    assert isinstance(result, Refusal)
+    return result
+
+
+def whole(source: Any) -> NDArray[np.int64]:
+    result = open_picture(source)
+    assert not isinstance(result, Refusal), result
+    return result.astype(np.int64)
+
+
+def colour(source: Any) -> list[int]:
+    return [int(value) for value in whole(source)[0, 0]]
+
+
+def test_every_format_gives_the_same_picture(files: Files, photo: Image.Image) -> None:
+    true = {"colour": np.asarray(photo), "grey": np.asarray(photo.convert("L").convert("RGB"))}
+    for name, data in files.items():
+        kind = "grey" if name in ("grey jpeg", "16-bit png") else "colour"
+        assert np.abs(whole(data) - true[kind]).mean() < 9, name
+
+
+def test_a_look_tells_size_and_format_and_gives_a_contiguous_square(files: Files) -> None:
+    names = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tiff": "TIFF", "avif": "AVIF"}
+    for name, data in files.items():
+        result = seen(data)
+        assert (result.width, result.height, result.format) == (48, 32, names[name.split()[-1]]), name
+        assert result.square.shape == (16, 16, 3)
+        assert result.square.dtype == np.uint8
+        assert result.square.flags.c_contiguous
+
+
+def test_the_first_frame_of_an_animation_is_taken(encode: Encode) -> None:
+    frames = [Image.new("RGB", (8, 8), name) for name in ("red", "blue")]
+    for format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF"):
+        red, green, blue = colour(encode(frames[0], format, save_all=True, append_images=frames[1:]))
+        assert (red > 240, green < 15, blue < 15) == (True, True, True), format
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_a_picture_is_turned_upright(format: str, orientation: int, encode: Encode, photo: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if format == "WEBP" else {"quality": 95} if format in ("JPEG", "AVIF") else {}
+    data = encode(photo.transpose(STORED[orientation]), format, exif=exif, **options)
+    assert np.abs(whole(data) - np.asarray(photo)).mean() < (6 if options else 0.01)
+    result = seen(data, Square(16, "pad"))
+    assert (result.width, result.height) == (48, 32)
+    straight = seen(photo, Square(16, "pad")).square.astype(int)
+    assert np.abs(result.square - straight).mean() < 5
+
+
+def test_an_orientation_that_makes_no_sense_is_ignored(encode: Encode, photo: Image.Image) -> None:
+    for exif in (
+        b"Exif\0\0",
+        b"Exif\0\0II*\0",
+        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"junk",
+    ):
+        assert seen(encode(photo, "JPEG", exif=exif)).width == 48
+
+
+def test_odd_metadata_gives_no_warning(encode: Encode, photo: Image.Image) -> None:
+    # a directory of one tag whose data lie beyond the end: Pillow's own parser warns of it
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\xff\xff\0\0\0\0\0\0"
+    plain = encode(photo, "JPEG")
+    apps = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert seen(plain[:2] + apps + plain[2:]).format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [
+        ("RGBA", (255, 0, 0, 0), [255, 255, 255]),
+        ("RGBA", (255, 0, 0, 255), [255, 0, 0]),
+        ("RGBA", (0, 0, 0, 128), [127, 127, 127]),
+        ("LA", (0, 0), [255, 255, 255]),
+        ("La", (0, 0), [255, 255, 255]),
+        ("PA", (0, 0), [255, 255, 255]),
+        ("1", 1, [255, 255, 255]),
+        ("1", 0, [0, 0, 0]),
+        ("L", 7, [7, 7, 7]),
+        ("CMYK", (0, 255, 255, 0), [255, 0, 0]),
+        ("YCbCr", (255, 128, 128), [255, 255, 255]),
+        ("HSV", (0, 255, 255), [255, 0, 0]),
+        ("I;16", 65535, [255, 255, 255]),
+        ("I;16", 257 * 100, [100, 100, 100]),
+        ("I;16", 128, [0, 0, 0]),
+        ("I;16B", 257 * 100, [100, 100, 100]),
+    ],
+)
+def test_every_mode_becomes_rgb(mode: str, value: Any, expected: list[int]) -> None:
+    assert colour(Image.new(mode, (4, 4), value)) == expected
+
+
+def test_a_palette_with_transparency_is_laid_on_white(encode: Encode) -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 200, 0, 0])
+    assert colour(encode(image, "PNG")) == [200, 0, 0]
+    assert colour(encode(image, "PNG", transparency=1)) == [255, 255, 255]
+    assert colour(encode(image, "PNG", transparency=bytes([255, 0]))) == [255, 255, 255]
+    assert colour(encode(image, "GIF", transparency=1)) == [255, 255, 255]
+    assert colour(encode(Image.new("RGB", (4, 4), "blue"), "PNG", transparency=(0, 0, 255))) == [255, 255, 255]
+
+
+def test_inverted_cmyk_of_adobe_comes_out_right(encode: Encode) -> None:
+    data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
+    assert b"Adobe" in data
+    red, green, blue = colour(data)
+    assert (red > 245, green < 10, blue < 10) == (True, True, True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_numbers_without_a_range_are_stretched_from_least_to_greatest(dtype: Any, encode: Encode) -> None:
+    ramp = np.array([[-1000, 0, 1000]]).astype(dtype)
+    assert whole(encode(Image.fromarray(ramp), "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_numbers_that_are_none_count_as_the_least() -> None:
+    ramp = np.array([[np.nan, 1, 2, np.inf, -np.inf]], dtype=np.float32)
+    assert whole(Image.fromarray(ramp))[0, :, 0].tolist() == [0, 0, 255, 255, 0]
+    assert not whole(Image.fromarray(np.full((2, 2), np.nan, dtype=np.float32))).any()
+
+
+# How it is fitted
+
+
+def test_stretch_shows_the_whole_picture_and_crop_its_middle(encode: Encode, photo: Image.Image) -> None:
+    data = encode(photo, "PNG")
+    bilinear, bicubic = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
+    assert np.array_equal(
+        seen(data, Square(16, "stretch", "bicubic")).square, np.asarray(photo.resize((16, 16), bicubic))
+    )
+    assert np.array_equal(
+        seen(data, Square(16, "stretch", "bilinear")).square, np.asarray(photo.resize((16, 16), bilinear))
+    )
+    middle = (24 - 14, 16 - 14, 24 + 14, 16 + 14)  # 7/8 of 32 pixels
+    assert np.array_equal(seen(data, Square(16, "crop")).square, np.asarray(photo.resize((16, 16), bicubic, middle)))
+
+
+def test_pad_keeps_the_shape_on_grey(encode: Encode, photo: Image.Image) -> None:
+    wide, high = (
+        seen(image, Square(24, "pad")).square for image in (photo, photo.transpose(Image.Transpose.ROTATE_90))
+    )
+    assert (wide[:4] == 127).all()
+    assert (wide[20:] == 127).all()
+    assert np.array_equal(wide[4:20], np.asarray(photo.resize((24, 16), Image.Resampling.BICUBIC)))
+    assert (high[:, :4] == 127).all()
+    assert (high[:, 4:20] != 127).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (7, 9), (4001, 3)])
+def test_no_shape_is_too_odd(size: tuple[int, int], encode: Encode) -> None:
+    for format, framing in itertools.product(("JPEG", "PNG"), ("stretch", "crop", "pad")):
+        assert seen(encode(Image.new("RGB", size, "red"), format), Square(16, framing)).square.shape == (16, 16, 3)
+
+
+def test_a_large_jpeg_is_decoded_small_and_still_covers_the_square(encode: Encode) -> None:
+    image = draw("rings", 3, 256).resize((2048, 1536))
+    data = encode(image, "JPEG", quality=95)
+    for square, step in (
+        (Square(160, "crop"), 8),
+        (Square(190), 8),
+        (Square(224), 4),
+        (Square(224, "pad"), 8),
+        (Square(1600), 1),
+    ):
+        decoded = decode(data, lambda w, h, square=square: seen_shrink(w, h, square), 10**8)
+        assert not isinstance(decoded, Refusal)
+        assert decoded.step == step, square
+        result = seen(data, square)
+        assert (result.width, result.height) == (2048, 1536)
+        exact = seen(np.asarray(Image.open(io.BytesIO(data))), square).square
+        assert np.abs(result.square.astype(int) - exact).mean() < 2, square
+
+
+def seen_shrink(width: int, height: int, square: Square) -> float:
+    """The promise: no fewer pixels than the square has, on either side of what it shows."""
+    if square.framing == "pad":
+        return max(width, height) / square.size
+    return min(width, height) * (7 / 8 if square.framing == "crop" else 1) / square.size
+
+
+def test_the_same_bytes_give_the_same_square(files: Files) -> None:
+    for data in files.values():
+        assert np.array_equal(seen(data).square, seen(bytes(data)).square)
+
+
+# What is handed over in memory
+
+
+def test_arrays_are_taken_as_people_have_them(photo: Image.Image) -> None:
+    pixels = np.asarray(photo)
+    grey = pixels[:, :, 0]
+    expected = seen(photo).square
+    assert np.array_equal(seen(pixels).square, expected)
+    assert np.array_equal(seen(np.asfortranarray(pixels)[:, :, :]).square, expected)
+    assert np.array_equal(seen(pixels.astype(np.int64)).square, expected)
+    assert np.array_equal(seen(pixels / 255).square, expected)
+    assert np.array_equal(seen(np.dstack([pixels, np.full_like(grey, 255)])).square, expected)
+    assert np.array_equal(seen(grey).square, seen(grey[:, :, None]).square)
+    assert np.array_equal(seen(grey).square, seen(grey.astype(np.uint16) * 257).square)
+    assert colour(np.ones((2, 2), dtype=bool)) == [255, 255, 255]
+    assert seen(pixels).format == "array"
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(5),
+        np.zeros((2, 2, 2)),
+        np.zeros((3, 4, 4, 3)),
+        np.zeros((0, 4, 3)),
+        np.full((2, 2), 255.0),
+        np.full((2, 2), np.nan),
+        np.full((2, 2), -1),
+        np.full((2, 2), 256),
+        np.full((2, 2), "a"),
+        np.full((2, 2), None),
+        np.zeros((2, 2), dtype=complex),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(array: NDArray[Any]) -> None:
+    assert refused(array).code == "not-a-picture"
+
+
+def test_a_pil_image_is_left_as_it_is(encode: Encode, photo: Image.Image) -> None:
+    opened = Image.open(io.BytesIO(encode(photo, "JPEG")))
+    assert seen(opened, Square(4)).format == "JPEG"
+    assert opened.size == (48, 32)
+    cut_short = Image.open(io.BytesIO(encode(photo, "PNG")[:-400]))
+    assert refused(cut_short).code == "truncated"
+
+
+# What is refused
+
+
+def test_a_file_cut_short_is_refused_however_much_is_left(files: Files) -> None:
+    for name, data in files.items():
+        if "animated gif" not in name:  # whose first frame may be whole
+            for kept in (0.3, 0.6, 0.9):
+                result = refused(data[: int(len(data) * kept)])
+                assert result.code == "truncated", (name, kept, result)
+
+
+def test_half_a_jpeg_is_refused_at_reduced_scale(encode: Encode) -> None:
+    for progressive in (False, True):
+        data = encode(draw("bars", 1, 700), "JPEG", progressive=progressive)
+        assert refused(data[: len(data) // 2]).code == "truncated"
+        assert refused(data[:-40]).code == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "word"),
+    [
+        (b"", "empty-file", "no bytes"),
+        (b"dear diary", "not-a-picture", "JPEG"),
+        (b"\0" * 4096, "not-a-picture", "JPEG"),
+        (b"\n<!DOCTYPE html><html>", "not-a-picture", "web page"),
+        (b"8BPS\0\x01", "unsupported-format", "Photoshop"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unsupported-format", "PostScript"),
+        (b"%PDF-1.7", "unsupported-format", "PDF"),
+        (b"<svg xmlns=", "unsupported-format", "SVG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported-format", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "unsupported-format", "HEIC"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "not-a-picture", "film"),
+        (b"\xff\xd8\xff\xe0 and no more", "truncated", "JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "truncated", "PNG"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_its_reason(data: bytes, code: str, word: str) -> None:
+    result = refused(data)
+    assert result.code == code
+    assert word in result.sentence
+    assert result.sentence.endswith(".")
+
+
+def test_size_is_checked_before_anything_is_decoded(encode: Encode) -> None:
+    header = encode(Image.new("L", (10, 10)), "PNG")
+    monstrous = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]  # 3.6 gigapixels, in 70 bytes
+    assert refused(monstrous).code in ("too-large", "damaged")
+    for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"):
+        data = encode(Image.new("RGB", (40, 30)), format)
+        assert refused(data, max_pixels=1199).code == "too-large", format
+        assert seen(data, max_pixels=1200).width == 40
+
+
+def test_pillows_own_limit_neither_warns_nor_refuses(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(Image.new("L", (100, 100)), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert seen(data).width == 100
+
+
+def test_whatever_the_bytes_nothing_is_raised(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(8)
+    codes = set()
+    for data in files.values():
+        for _ in range(130):
+            broken = bytearray(data[: random.integers(len(data) // 2, len(data) + 1)])
+            for at in random.integers(0, min(len(broken), random.choice([60, 400, 10_000])), random.integers(1, 12)):
+                broken[at] = random.integers(256)
+            result = look(bytes(broken), SQUARE, max_pixels=1_000_000)
+            codes.add(result.code if isinstance(result, Refusal) else "seen")
+    assert {"seen", "truncated", "damaged", "too-large", "not-a-picture"} <= codes
+    assert capfd.readouterr().out == ""
