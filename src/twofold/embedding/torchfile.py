@@ -6,6 +6,7 @@ The format is that of before version 1.6: five pickles one after another, then t
 import math
 import pickle
 import struct
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,9 @@ def read_weights(path: Path) -> Weights:
 
 
 def _read(file: BinaryIO) -> Weights:
+    if zipfile.is_zipfile(file):
+        raise pickle.UnpicklingError("it is in PyTorch's newer zip format")
+    file.seek(0)
     if _Unpickler(file, {}).load() != _MAGIC or _Unpickler(file, {}).load() != _PROTOCOL:
         raise pickle.UnpicklingError("not a PyTorch file of the old format")
     _Unpickler(file, {}).load()  # sizes of C types on the machine that wrote it
