@@ -25,7 +25,9 @@ def mobilenetv2(pytestconfig: pytest.Config) -> Path:
     """The published weights of MobileNetV2, fetched once."""
     script = SHARED / "get-mobilenetv2"
     if not script.exists():
-        pytest.skip("the published weights of MobileNetV2 are not here; random ones stand in for them in the other tests")
+        pytest.skip(
+            "the published weights of MobileNetV2 are not here; random ones stand in for them in the other tests"
+        )
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("weights")
     subprocess.run([script, folder], check=True, capture_output=True)

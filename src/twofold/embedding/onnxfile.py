@@ -141,8 +141,8 @@ def _pools(model: onnx.ModelProto, shapes: dict[str, Shape]) -> Iterator[Cut]:
     constants |= {node.output[0]: node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"}
     for node in model.graph.node:
         shape = shapes.get(node.input[0], ()) if node.input else ()
-        if node.op_type == "GlobalAveragePool" and len(shape) == 4:
-            yield Cut(node.input[0], shape, channels_last=False)
+        if node.op_type == "GlobalAveragePool" and len(shape) in (0, 4):
+            yield Cut(node.input[0], shape or (None,) * 4, channels_last=False)
         elif node.op_type == "ReduceMean" and len(shape) == 4:
             axes = _axes(node, constants)
             if axes in ({2, 3}, {1, 2}):
