@@ -53,7 +53,7 @@ def _deal(labels: ArrayLike, groups: ArrayLike, shares: Sequence[float], seed: i
     """The part of each picture, (n,): each group, the largest first, going to the part that most lacks its classes.
 
     With singletons this is the method of Sainte-Lague: parts come within one picture of their share of each class.
-    scikit-learn's StratifiedGroupKFold takes 40 s for the folds of 20,000 singletons, this 0.2 s.
+    scikit-learn's StratifiedGroupKFold takes 3.0 s for the folds of 20,000 singletons and its import 1.1 s, this 0.15 s.
     """
     names, classes = np.unique(np.asarray(labels), return_inverse=True)
     _, members = np.unique(np.asarray(groups), return_inverse=True)
