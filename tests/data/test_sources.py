@@ -87,7 +87,8 @@ def test_what_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
         "nowhere": "There is no .*nowhere",
         "one": r"found only cats \(1 files\)",
         "hollow": "class 'dogs' of .* has no files",
-        "empty": "found none",
+        "empty": "found none, and 0 files",
+        "one/cats": r"found none, and 1 files without a class: make one sub-folder",
         "pictures.zip": "unpack",
     }
     for name, text in cases.items():

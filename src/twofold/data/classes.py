@@ -11,14 +11,15 @@ MINIMUM: Final = 10
 _LISTED: Final = 20
 
 
-def choose_classes(counts: Mapping[str, int], options: DataOptions, place: str) -> tuple[str, str]:
-    """The two classes of `place` in alphabetical order; `counts` gives the files of every class found there."""
+def choose_classes(counts: Mapping[str, int], options: DataOptions, place: str, loose: int = 0) -> tuple[str, str]:
+    """The two classes of `place` in alphabetical order; `counts` gives the files of every class found there,
+    `loose` those without a class."""
     if options.classes is None and len(counts) != 2:
-        raise DataError(_not_two(counts, place))
+        raise DataError(_not_two(counts, place, loose))
     first, second = sorted(options.classes or counts)
     for name in (first, second):
         if name not in counts:
-            raise DataError(f"{place} has no class {name!r}{nearest(name, counts)}; it has {listed(counts)}.")
+            raise DataError(f"{place} has no class {name!r}{nearest(name, counts)}; it has {listed(counts) or 'none'}.")
         if not counts[name]:
             raise DataError(f"The class {name!r} of {place} has no files that can be pictures: add some.")
     return first, second
@@ -57,9 +58,9 @@ def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({counts[name]} files)" for name in ranked[:_LISTED]) + more
 
 
-def _not_two(counts: Mapping[str, int], place: str) -> str:
+def _not_two(counts: Mapping[str, int], place: str, loose: int) -> str:
     if len(counts) < 2:
-        found = f"only {listed(counts)}" if counts else "none"
+        found = f"only {listed(counts)}" if counts else f"none, and {loose} files without a class"
         return (
             f"{place} must have two classes, found {found}: make one sub-folder for each class, or give "
             "--label-pattern if the class stands in the file name."

@@ -68,7 +68,8 @@ def list_pictures(data: Path, options: DataOptions, *, positive: str | None = No
     """
     found = _find(data, options)
     counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.items)
-    classes = choose_classes(counts, options, str(data))
+    loose = sum(skip.code in ("outside-classes", "no-label") for skip in found.skips)
+    classes = choose_classes(counts, options, str(data), loose)
     items = tuple(item for item in found.items if item.label in classes)
     others = [
         Skip(item.path, "other-class", f"Its class is {item.label!r}.")
