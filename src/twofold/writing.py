@@ -7,6 +7,18 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import TextIO
 
+from twofold.errors import UsageError
+
+
+def check_place(path: Path) -> None:
+    """UsageError where no file can stand at `path`: to be called before long work, not after."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file to write.")
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"There is no folder {path.parent} to write {path.name} into; create it, or name another place."
+        )
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
@@ -14,6 +26,11 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
     What cannot be written as UTF-8, in a file's name, stands as a backslash and its number.
     """
+    check_place(path)
+    if path.exists() and not path.is_file():  # a device or a pipe, as /dev/stdout: written to, never replaced
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
+        return
     number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

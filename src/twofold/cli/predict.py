@@ -25,7 +25,10 @@ def predict(
     from twofold.cli.show import print_answers
     from twofold.data import list_files
     from twofold.errors import DataError
+    from twofold.writing import check_place
 
+    if out is not None:
+        check_place(out)
     model = load_bundle(bundle).model
     files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
     if not files:

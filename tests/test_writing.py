@@ -1,0 +1,50 @@
+"""Files that are whole or untouched."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from twofold.errors import UsageError
+from twofold.writing import replacing
+
+
+def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    with replacing(tmp_path / "a.csv") as file:
+        file.write("caf\udce9\n")
+    assert (tmp_path / "a.csv").read_bytes() == b"caf\\udce9\n"
+    assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("old", encoding="utf-8")
+
+    def fail() -> None:
+        with replacing(path) as file:
+            file.write("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with replacing(pipe) as file:
+        file.write("through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_place_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    for path, said in ((tmp_path / "no" / "a.csv", "There is no folder"), (tmp_path, "is a folder")):
+        with pytest.raises(UsageError, match=said), replacing(path):
+            pass
