@@ -5,6 +5,7 @@ The only module that imports OpenVINO.
 
 import sys
 import types
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import openvino
 
 BATCH = 8
+KEPT = 20  # compiled networks: some 15 MB each in float32
 
 
 def import_openvino() -> Any:
@@ -36,7 +38,8 @@ class Lane:
 
     def __init__(self, request: "openvino.InferRequest") -> None:
         self._request = request
-        # OpenVINO's own memory: nothing is shared with or freed by Python.
+        # OpenVINO's own memory: nothing is shared with or freed by Python. It is asked for here because two threads that were
+        # the first to ask for any tensor's `data` have waited for each other for ever.
         self.squares: NDArray[np.uint8] = request.get_input_tensor().data
 
     def run(self, count: int) -> NDArray[np.float32]:
@@ -65,7 +68,8 @@ class Engine:
     def _compiled(self) -> "openvino.CompiledModel":
         core = import_openvino().Core()
         if self._cache is not None:
-            core.set_property({"CACHE_DIR": str(self._cache)})
+            with suppress(RuntimeError):  # a folder that cannot be made: compiled anew each time
+                core.set_property({"CACHE_DIR": str(self._cache)})
         settings = {
             # Left alone, OpenVINO computes in bfloat16 wherever the processor can, and answers depend on the machine.
             "INFERENCE_PRECISION_HINT": "bf16" if self.backbone.precision == "bf16" else "f32",
@@ -77,7 +81,18 @@ class Engine:
         try:
             model = core.read_model(self.backbone.graph)
             model.reshape({"image": [BATCH, side, side, 3]})
-            return core.compile_model(model, "CPU", settings)
+            compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackboneError(f"The network {self.backbone.name} cannot be run by OpenVINO: {reason}.") from error
+        if self._cache is not None:
+            _tidy(self._cache)
+        return compiled
+
+
+def _tidy(folder: Path) -> None:
+    """Leaves the newest of the compiled networks; OpenVINO adds one for every graph and never takes one away."""
+    with suppress(OSError):  # another process may be tidying, too
+        oldest_first = sorted(folder.glob("*.blob"), key=lambda path: path.stat().st_mtime)
+        for path in oldest_first[:-KEPT]:
+            path.unlink()

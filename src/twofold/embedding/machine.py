@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,8 +35,9 @@ class Machine:
     def observe(self, sources: Sequence[Source], engine: Engine, *, what: str = "pictures") -> Table:
         """The table of all sources, in their order."""
         with self._store() as store:
-            stream = observe(sources, engine, store, max_pixels=self.options.max_pixels)
-            return tabulate(self.watch(stream, len(sources), what), len(sources))
+            observations = observe(sources, engine, store, max_pixels=self.options.max_pixels)
+            with closing(observations) as stream:  # at an interruption, too, nothing is left running
+                return tabulate(self.watch(stream, len(sources), what), len(sources))
 
     @contextmanager
     def _store(self) -> Iterator[Store | None]:
@@ -47,9 +48,15 @@ class Machine:
         try:
             store = Store(path)
         except (sqlite3.Error, OSError) as error:
-            text = f"The cache {path} cannot be used ({error}), so every picture was looked at anew."
-            self.notes.append(Note("cache-unusable", f"{text} Delete that file, or pass --no-cache."))
+            self.notes.append(_unusable(path, str(error)))
             yield None
             return
         with store:
             yield store
+        if store.fault is not None:
+            self.notes.append(_unusable(path, store.fault))
+
+
+def _unusable(path: Path, why: str) -> Note:
+    text = f"The cache {path} cannot be used ({why}), so pictures were looked at anew."
+    return Note("cache-unusable", f"{text} Delete that file, or pass --no-cache.")

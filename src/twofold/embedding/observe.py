@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import Refusal, Square, look, read_bytes
+from twofold.data import Refusal, Square, look, open_picture, read_bytes
 from twofold.embedding.engine import BATCH, Engine, Lane
 from twofold.embedding.observation import Facts, Observation
 from twofold.embedding.store import Store
@@ -48,7 +48,7 @@ class _Portion:
 
 def observe(
     sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
-) -> Iterator[Observation]:
+) -> Generator[Observation]:
     """One observation for every source, in the order given.
 
     Whoever stops taking them leaves nothing running; what was seen until then is kept in `store`.
@@ -109,12 +109,14 @@ def _read(source: Source) -> _Unseen | Observation:
         source = data
     if isinstance(source, bytes):
         return _Unseen(source, hashlib.sha256(source).hexdigest(), len(source))
-    # A palette picture's array holds indices only.
-    pixels = np.ascontiguousarray(
-        source.convert("RGBA") if isinstance(source, Image.Image) and source.mode == "P" else source
+    # Not its own bytes: those of a PIL image may still have to be read, and do not say which way is up.
+    pixels = open_picture(source)
+    if isinstance(pixels, Refusal):
+        return Observation(None, None, pixels)
+    kind = f"{source.mode} {source.format}" if isinstance(source, Image.Image) else str(source.dtype)
+    return _Unseen(
+        source, hashlib.sha256(f"{kind} {pixels.shape} ".encode() + pixels.tobytes()).hexdigest(), pixels.nbytes
     )
-    header = f"{pixels.dtype} {pixels.shape} {getattr(source, 'mode', '')}".encode()
-    return _Unseen(source, hashlib.sha256(header + pixels.tobytes()).hexdigest(), pixels.nbytes)
 
 
 def _portions(read: Iterator[_Unseen | Observation], store: Store | None, backbone: str) -> Iterator[_Portion]:

@@ -3,15 +3,17 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from twofold.embedding.observation import Facts, Observation
+
+T = TypeVar("T")
 
 LIMIT = 2_000_000_000  # bytes on disk: some 170,000 pictures of the default network
 
@@ -20,22 +22,31 @@ CREATE TABLE IF NOT EXISTS observations (
     content TEXT, backbone TEXT, facts TEXT NOT NULL, vector BLOB NOT NULL, used REAL NOT NULL, PRIMARY KEY (content, backbone)
 ) WITHOUT ROWID
 """
+_FIND = "SELECT facts, vector FROM observations WHERE content = ? AND backbone = ?"
+_KEEP = "INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)"
+_TOUCH = "UPDATE observations SET used = ? WHERE content = ? AND backbone = ?"
 
 
 class Store:
     """What was observed before, by the picture's content hash and the backbone's identity. Use it in one thread.
 
-    Raises sqlite3.Error or OSError where the file cannot be opened; the caller then goes on without.
+    Raises sqlite3.Error or OSError where the file cannot be opened; the caller then goes on without. When it fails later,
+    `fault` says how, and it gives and keeps nothing more.
     """
 
     def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.fault: str | None = None
         self._limit = limit
         self._database = sqlite3.connect(path, timeout=30)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")  # a crash may lose the last rows, never the file
-        self._database.execute(_TABLE)
         self._touched: list[tuple[float, str, str]] = []
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")  # a crash may lose the last rows, never the file
+            self._database.execute(_TABLE)
+        except sqlite3.Error:
+            self._database.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -43,24 +54,20 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            with self._database:
-                self._database.executemany(
-                    "UPDATE observations SET used = ? WHERE content = ? AND backbone = ?", self._touched
-                )
-            self._prune()
-        finally:
-            self._database.close()
+        self._unless_broken(self._leave)
+        self._database.close()
 
     def get(self, content: str, backbone: str) -> Observation | None:
         """The observation kept for this content, or None."""
-        row = self._database.execute(
-            "SELECT facts, vector FROM observations WHERE content = ? AND backbone = ?", (content, backbone)
-        ).fetchone()
+        row = self._unless_broken(lambda: self._database.execute(_FIND, (content, backbone)).fetchone())
         if row is None:
             return None
+        try:
+            known = Observation(Facts(**json.loads(row[0])), np.frombuffer(row[1], np.float32), None)
+        except (TypeError, ValueError):  # another version's row, or a damaged one: it will be replaced
+            return None
         self._touched.append((time.time(), content, backbone))
-        return Observation(Facts(**json.loads(row[0])), np.frombuffer(row[1], np.float32), None)
+        return known
 
     def put(self, observations: Iterable[Observation], backbone: str) -> None:
         """Keeps those that have a vector."""
@@ -69,8 +76,22 @@ class Store:
             for seen in observations
             if seen.facts is not None and seen.vector is not None
         ]
+        self._unless_broken(lambda: self._write(_KEEP, rows))
+
+    def _leave(self) -> None:
+        self._write(_TOUCH, self._touched)
+        self._prune()
+
+    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)", rows)
+            self._database.executemany(statement, rows)
+
+    def _unless_broken(self, action: Callable[[], T]) -> T | None:
+        try:
+            return action() if self.fault is None else None
+        except sqlite3.Error as error:
+            self.fault = str(error)
+            return None
 
     def _prune(self) -> None:
         """Drops what was not used for longest until a tenth is free again."""
