@@ -3,11 +3,16 @@
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from drawings import draw
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from twofold.embedding import Backbone, load_backbone
 from twofold.embedding.architectures import ARCHITECTURES
+from twofold.options import BackboneOptions
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -32,3 +37,28 @@ def mobilenetv2(pytestconfig: pytest.Config) -> Path:
     folder = pytestconfig.cache.mkdir("weights")
     subprocess.run([script, folder], check=True, capture_output=True)
     return folder / ARCHITECTURES["mobilenetv2"].source.file
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A network of one convolution on squares of 16: quick, and different for different pictures."""
+    weight = np.random.default_rng(0).normal(size=(6, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["input", "weight"], ["conv"], strides=[2, 2]),
+        helper.make_node("Relu", ["conv"], ["map"]),
+        helper.make_node("GlobalAveragePool", ["map"], ["output"]),
+    ]
+    entry = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 16, 16])
+    leave = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6, 1, 1])
+    graph = helper.make_graph(nodes, "tiny", [entry], [leave], [numpy_helper.from_array(weight, "weight")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
+    onnx.save(model, path)
+    return load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=path.parent)
+
+
+@pytest.fixture(scope="session")
+def lite0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Backbone]:
+    """The default network at a small size, in every arithmetic."""
+    cache, options = tmp_path_factory.mktemp("lite0"), BackboneOptions(size=96)
+    return {precision: load_backbone(options, precision, cache=cache) for precision in ("f32", "bf16", "int8")}
