@@ -15,7 +15,7 @@ from twofold.embedding.observation import Facts, Observation
 
 T = TypeVar("T")
 
-LIMIT = 2_000_000_000  # bytes on disk: some 170,000 pictures of the default network
+LIMIT = 2_000_000_000  # bytes on disk: some 150,000 pictures with the default network
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS observations (
@@ -30,15 +30,17 @@ _TOUCH = "UPDATE observations SET used = ? WHERE content = ? AND backbone = ?"
 class Store:
     """What was observed before, by the picture's content hash and the backbone's identity. Use it in one thread.
 
+    At most about `limit` bytes are kept; another process that writes is waited for with `patience`, in seconds.
+
     Raises sqlite3.Error or OSError where the file cannot be opened; the caller then goes on without. When it fails later,
     `fault` says how, and it gives and keeps nothing more.
     """
 
-    def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, *, limit: int = LIMIT, patience: float = 30) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.fault: str | None = None
         self._limit = limit
-        self._database = sqlite3.connect(path, timeout=30)
+        self._database = sqlite3.connect(path, timeout=patience)
         self._touched: list[tuple[float, str, str]] = []
         try:
             self._database.execute("PRAGMA journal_mode = WAL")

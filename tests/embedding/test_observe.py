@@ -1,0 +1,182 @@
+"""The one pass over the pictures: in order, in bounded memory, and stopped without a trace."""
+
+import io
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import draw
+from PIL import Image
+
+from twofold.embedding import Backbone, Engine, Observation, Store, observe
+from twofold.embedding.observe import Source
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def picture(number: int) -> Image.Image:
+    """Of a size of its own, so that a picture out of order is noticed."""
+    return draw(("bars", "rings")[number % 2], number, side=20 + number % 50)
+
+
+def vector(seen: Observation) -> np.ndarray:
+    assert seen.vector is not None
+    return seen.vector
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 150])
+def test_observations_come_in_the_order_of_the_sources(threads: int, count: int, tiny: Backbone) -> None:
+    found = list(observe([encoded(picture(number)) for number in range(count)], Engine(tiny, threads=threads)))
+    assert [seen.facts.width for seen in found if seen.facts] == [20 + number % 50 for number in range(count)]
+
+
+def test_threads_do_not_change_vectors(lite0: dict[str, Backbone]) -> None:
+    sources = [picture(number) for number in range(20)]
+    for precision in ("f32", "int8"):
+        one, two = (list(observe(sources, Engine(lite0[precision], threads=threads))) for threads in (1, 2))
+        assert all(np.array_equal(vector(a), vector(b)) for a, b in zip(one, two, strict=True))
+
+
+def test_a_vector_does_not_depend_on_what_came_before(tiny: Backbone) -> None:
+    engine = Engine(tiny, threads=2)
+    (alone,) = observe([picture(3)], engine)
+    *_, last = observe([*(picture(number) for number in range(11)), b"refused", picture(3)], engine)
+    assert np.array_equal(vector(alone), vector(last))
+
+
+def test_refusals_keep_their_place(tiny: Backbone, tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    good, half = encoded(picture(0)), encoded(picture(1))[:300]
+    sources: list[Source] = [
+        b"no picture",
+        good,
+        tmp_path / "nowhere.png",
+        tmp_path / "empty.png",
+        good,
+        half,
+        tmp_path,
+    ]
+    found = list(observe(sources * 20, Engine(tiny, threads=2)))
+    codes = [seen.refusal.code if seen.refusal else None for seen in found]
+    assert codes == ["not-a-picture", None, "missing", "empty-file", None, "truncated", "not-a-file"] * 20
+    assert all((seen.vector is None) == (seen.facts is None) == (seen.refusal is not None) for seen in found)
+
+
+def test_pixels_in_memory_give_what_their_file_gives(tiny: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    picture(0).save(path)
+    sources: list[Source] = [path, path.read_bytes(), Image.open(path), picture(0), np.asarray(picture(0))]
+    found = list(observe(sources, Engine(tiny, threads=2)))
+    assert all(np.array_equal(vector(seen), vector(found[0])) for seen in found)
+    assert len({seen.facts.pixels for seen in found if seen.facts}) == 1
+    assert [seen.facts.format for seen in found if seen.facts] == ["PNG", "PNG", "PNG", "array", "array"]
+
+
+def test_copies_that_differ_in_metadata_have_the_same_pixels(tiny: Backbone) -> None:
+    plain = encoded(picture(0))
+    noted = encoded(picture(0), dpi=(72, 72))
+    moved = encoded(picture(0).crop((0, 0, 19, 20)))
+    first, second, third = (seen.facts for seen in observe([plain, noted, moved], Engine(tiny, threads=1)))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.sha256 != second.sha256
+    assert first.pixels == second.pixels != third.pixels
+
+
+def test_an_image_that_cannot_be_read_any_more_is_refused(tiny: Backbone) -> None:
+    broken = Image.open(io.BytesIO(encoded(picture(0))[:300]))
+    (seen,) = observe([broken], Engine(tiny, threads=1))
+    assert seen.refusal is not None
+    assert seen.refusal.code == "truncated"
+
+
+def test_which_way_up_an_image_is_belongs_to_it(tiny: Backbone, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain, turned = (
+        encoded(draw("bars", 0), quality=100, kind="JPEG"),
+        encoded(draw("bars", 0), "JPEG", quality=100, exif=exif),
+    )
+    with Store(tmp_path / "store") as store:
+        found = [
+            vector(seen)
+            for data in (plain, turned)
+            for seen in observe([Image.open(io.BytesIO(data))], Engine(tiny, threads=1), store)
+        ]
+    assert not np.allclose(*found)
+
+
+def test_what_was_seen_is_not_looked_at_again(tiny: Backbone, tmp_path: Path) -> None:
+    sources = [encoded(picture(number)) for number in range(100)]
+    with Store(tmp_path / "store") as store:
+        first = list(observe(sources[::3], Engine(tiny, threads=2), store))
+    with Store(tmp_path / "store") as store:
+        mixed = list(observe(sources, Engine(tiny, threads=2), store))
+    engine = Engine(tiny, threads=2)
+    with Store(tmp_path / "store") as store:
+        again = list(observe(sources, engine, store))
+    assert "lanes" not in vars(engine)  # nothing was compiled
+    assert [seen.facts for seen in again] == [seen.facts for seen in mixed]
+    assert all(np.array_equal(vector(a), vector(b)) for a, b in zip(again, mixed, strict=True))
+    assert all(np.array_equal(vector(a), vector(b)) for a, b in zip(first, again[::3], strict=True))
+
+
+def test_another_backbone_does_not_find_them(lite0: dict[str, Backbone], tmp_path: Path) -> None:
+    found = []
+    for precision in ("f32", "int8"):
+        with Store(tmp_path / "store") as store:
+            (seen,) = observe([picture(0)], Engine(lite0[precision], threads=1), store)
+        found.append(vector(seen))
+    assert not np.array_equal(*found)
+
+
+def test_refused_pictures_are_looked_at_again(tiny: Backbone, tmp_path: Path) -> None:
+    data = encoded(picture(0))
+    for limit, usable in ((100, False), (1_000_000, True)):
+        with Store(tmp_path / "store") as store:
+            (seen,) = observe([data], Engine(tiny, threads=1), store, max_pixels=limit)
+        assert (seen.vector is not None) == usable
+
+
+@pytest.mark.parametrize("taken", [0, 1, 30])
+def test_stopping_early_leaves_nothing_running(taken: int, tiny: Backbone, tmp_path: Path) -> None:
+    before = threading.active_count()
+    read = 0
+
+    def sources() -> Iterator[bytes]:
+        nonlocal read
+        for number in range(10_000):
+            read += 1
+            yield encoded(picture(number % 100))
+
+    with Store(tmp_path / "store") as store:
+        stream = observe(sources(), Engine(tiny, threads=2), store)
+        for _ in range(taken):
+            next(stream)
+        stream.close()
+    assert threading.active_count() == before
+    assert read <= taken + 200  # a bounded stretch ahead, however many there are
+    with sqlite3.connect(tmp_path / "store") as database:
+        kept = database.execute("SELECT count(*) FROM observations").fetchone()[0]
+    database.close()
+    assert taken <= kept <= read
+
+
+def test_an_error_in_the_stream_of_sources_comes_out(tiny: Backbone) -> None:
+    def sources() -> Iterator[bytes]:
+        yield encoded(picture(0))
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        list(observe(sources(), Engine(tiny, threads=2)))
+    assert threading.active_count() == before

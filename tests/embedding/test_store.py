@@ -1,0 +1,139 @@
+"""What is remembered between runs, by several processes, in bounded space."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twofold.data import Refusal
+from twofold.embedding import Facts, Observation, Store
+
+
+def observation(number: int, length: int = 500) -> Observation:
+    facts = Facts(f"{number:064x}", f"pixels {number}", 640, 480, "JPEG", 12345)
+    return Observation(facts, np.random.default_rng(number).normal(size=length).astype(np.float32), None)
+
+
+def same(a: Observation | None, b: Observation) -> bool:
+    return a is not None and a.facts == b.facts and np.array_equal(a.vector, b.vector)
+
+
+def test_what_is_put_is_found_unchanged(tmp_path: Path) -> None:
+    with Store(tmp_path / "a" / "folder" / "store") as store:
+        store.put([observation(1), observation(2)], "backbone")
+    with Store(tmp_path / "a" / "folder" / "store") as store:
+        assert same(store.get(f"{1:064x}", "backbone"), observation(1))
+        assert same(store.get(f"{2:064x}", "backbone"), observation(2))
+        assert store.get(f"{3:064x}", "backbone") is None
+        assert store.get(f"{1:064x}", "another backbone") is None
+
+
+def test_refusals_are_not_kept(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        store.put([Observation(None, None, Refusal("empty-file", "It is empty."))], "backbone")
+    with sqlite3.connect(tmp_path / "store") as database:
+        assert database.execute("SELECT count(*) FROM observations").fetchone() == (0,)
+    database.close()
+
+
+def test_the_limit_drops_what_was_not_used_for_longest(tmp_path: Path) -> None:
+    path, limit = tmp_path / "store", 800_000
+    with Store(path, limit=limit) as store:
+        store.put([observation(number) for number in range(100)], "old")
+    with Store(path, limit=limit) as store:
+        store.put([observation(number) for number in range(100)], "new")
+        for number in range(0, 100, 2):
+            assert store.get(f"{number:064x}", "old") is not None
+    with Store(path, limit=limit) as store:
+        old = [number for number in range(100) if store.get(f"{number:064x}", "old")]
+        new = [number for number in range(100) if store.get(f"{number:064x}", "new")]
+        assert 50 <= len(old) < 90
+        assert set(range(0, 100, 2)) <= set(old)  # used again, so newer than the odd ones
+        assert len(new) == 100
+
+
+def test_the_file_stops_growing(tmp_path: Path) -> None:
+    path, sizes = tmp_path / "store", []
+    for turn in range(6):
+        with Store(path, limit=400_000) as store:
+            store.put([observation(number) for number in range(100)], f"backbone {turn}")
+        sizes.append(path.stat().st_size)
+    assert max(sizes) < 900_000
+    assert sizes[-1] == sizes[-2]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from embedding.test_store import observation
+from twofold.embedding import Store
+for turn in range(5):
+    with Store(Path(sys.argv[1])) as store:
+        for number in range(40):
+            store.put([observation(number)], sys.argv[2])
+            assert store.get(f"{number:064x}", sys.argv[2]) is not None
+        assert store.fault is None, store.fault
+"""
+
+
+def test_several_processes_write_at_once_into_a_new_store(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    tests = str(Path(__file__).parents[1])
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", WRITER, path, name], env={"PYTHONPATH": tests})
+        for name in ("first", "second", "third")
+    ]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    with Store(path) as store:
+        for name in ("first", "second", "third"):
+            assert all(same(store.get(f"{number:064x}", name), observation(number)) for number in range(40))
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, bytes(5000)])
+def test_a_file_that_is_no_store_is_told_at_once(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(content)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        Store(tmp_path / "store")
+
+
+def test_damage_found_on_the_way_is_gone_without(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with Store(path) as store:
+        store.put([observation(number) for number in range(200)], "backbone")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with Store(path) as store:
+        assert all(store.get(f"{number:064x}", "backbone") is None for number in range(200))
+        store.put([observation(1)], "backbone")
+        assert store.fault is not None
+
+
+def test_a_store_locked_by_another_is_gone_without(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with Store(path) as store:
+        store.put([observation(1)], "backbone")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Store(path, patience=0.1) as store:
+        store.put([observation(2)], "backbone")
+        assert store.fault == "database is locked"
+    other.close()
+
+
+def test_rows_of_another_version_are_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with Store(path) as store:
+        store.put([observation(1), observation(2), observation(3)], "backbone")
+    with sqlite3.connect(path) as database:
+        database.execute("""UPDATE observations SET facts = '{"sha256": 1}' WHERE content LIKE '%1'""")
+        database.execute("UPDATE observations SET vector = X'0102' WHERE content LIKE '%2'")
+    database.close()
+    with Store(path) as store:
+        assert store.get(f"{1:064x}", "backbone") is None
+        assert store.get(f"{2:064x}", "backbone") is None
+        assert same(store.get(f"{3:064x}", "backbone"), observation(3))
+        store.put([observation(1)], "backbone")
+        assert same(store.get(f"{1:064x}", "backbone"), observation(1))
