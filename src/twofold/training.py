@@ -105,7 +105,8 @@ def train_listing(
         check_counts(held_out.counts, 1)
         tested = HeldOut(held_out, fit.model.evaluate(held_out))
         notes += held_out.notes()
-    return Training(recipe, sample, fit, check, tested, clock.seconds(), (*sample.notes(), *notes, *machine.notes))
+    notes = [*fit.model.backbone.notes, *sample.notes(), *notes, *machine.notes]
+    return Training(recipe, sample, fit, check, tested, clock.seconds(), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -160,6 +160,14 @@ def test_mean_and_std_can_be_given(tmp_path: Path) -> None:
     assert np.allclose(found, Made().map(PIXELS, np.array(mean), np.array(std)).mean(axis=(2, 3)), atol=1e-5)
 
 
+def test_what_was_assumed_of_the_pixels_is_noted_and_only_then(tmp_path: Path) -> None:
+    (note,) = load(Made(), tmp_path).notes
+    assert note.code == "assumed-preprocessing"
+    assert "123.675 116.28 103.53" in note.text
+    assert load(Made(), tmp_path, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)).notes == ()
+    assert load(Made(element=TensorProto.UINT8), tmp_path).notes == ()
+
+
 def test_another_tensor_can_be_named(tmp_path: Path) -> None:
     weight = Made().weight
     before_relu = (((PIXELS - MEAN) / STD) @ weight.T).mean(axis=(1, 2))

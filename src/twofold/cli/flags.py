@@ -15,7 +15,7 @@ def flags(command: Callable[..., int]) -> Callable[..., None]:
     The number that the command returns becomes the exit code.
     """
     hints = get_type_hints(command, include_extras=True)
-    records: dict[str, type[Any]] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
 
     @wraps(command)
     def expanded(**given: Any) -> None:

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from twofold.data import Square
+from twofold.data import Note, Square
 from twofold.embedding.architectures import Architecture, architecture
 from twofold.embedding.torchfile import read_weights
 from twofold.embedding.watch import Watch, unwatched
@@ -28,6 +28,7 @@ class Backbone:
     precision: Arithmetic
     vector: Vector
     identity: str
+    notes: tuple[Note, ...] = field(default=(), kw_only=True)
     """The hash of all that a vector depends on beside the picture. A bundle's graph has a head as well, which does not count."""
 
 

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import EncodeError
 from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
-from twofold.data import Square
+from twofold.data import Note, Square
 from twofold.embedding.backbone import Arithmetic, Backbone, identify
 from twofold.embedding.onnxfile import Cut, Entry, find_cut, find_entry, inputs_of, needed_nodes, read_network, sized
 from twofold.errors import BackboneError, UsageError
@@ -37,9 +37,11 @@ def load_custom(options: BackboneOptions, precision: Arithmetic) -> Backbone:
     cut = find_cut(sized(model, entry, _BATCH, size), options.output, path)
     if cut.shape[0] not in (_BATCH, None):
         raise BackboneError(f"{path} works on {cut.shape[0]} picture at a time; export it with a batch of any size.")
-    graph = _wrapped(sized(model, entry, "batch", size), entry, cut, size, _scale(entry, options, path))
+    scale = _scale(entry, options, path)
+    graph = _wrapped(sized(model, entry, "batch", size), entry, cut, size, scale)
     square = Square(size, options.framing or "crop", options.filter or "bilinear")
-    return Backbone(path.name, graph, square, precision, "last", identify(graph, square, precision))
+    notes = (_assumed(path),) if scale is not None and None in (options.mean, options.std) else ()
+    return Backbone(path.name, graph, square, precision, "last", identify(graph, square, precision), notes=notes)
 
 
 def _size(entry: Entry, given: int | None, path: Path) -> int:
@@ -63,6 +65,12 @@ def _scale(entry: Entry, options: BackboneOptions, path: Path) -> tuple[Triple, 
     if min(std) <= 0:
         raise UsageError(f"--std must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
     return mean, std
+
+
+def _assumed(path: Path) -> Note:
+    shown = (" ".join(f"{value:g}" for value in values) for values in (MEAN, STD))
+    text = "ImageNet's stood in for what was not given of --mean ({}) and --std ({}); check that {} was trained so."
+    return Note("assumed-preprocessing", text.format(*shown, path))
 
 
 def _wrapped(model: onnx.ModelProto, entry: Entry, cut: Cut, size: int, scale: tuple[Triple, Triple] | None) -> bytes:
