@@ -84,8 +84,12 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, machine:
 
 
 def test_too_few_pictures_are_refused_with_their_number(machine: Machine, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'bars' has 9"):
-        train(draw_folder(tmp_path / "few", 9), F32, machine)
+    few = draw_folder(tmp_path / "few", 9)
+    (few / "bars" / "broken.jpg").touch()
+    with pytest.raises(
+        DataError, match=r"'bars' has 9 .* Not usable \(1 files\): .*broken\.jpg: The file has no bytes"
+    ):
+        train(few, F32, machine)
 
 
 def test_test_pictures_of_other_classes_are_refused_before_anything_is_embedded(drawn: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import LedgerRow, Listing, Note, check_same_classes, copy_groups, list_pictures
+from twofold.data import LedgerRow, Listing, Note, check_counts, check_same_classes, copy_groups, list_pictures
 from twofold.embedding import Engine, Machine, Source, Table
 from twofold.options import DataOptions
 
@@ -42,6 +42,11 @@ class Sample:
         """Usable pictures of each class, in alphabetical order."""
         positive = int(self.labels.sum())
         return dict(sorted(zip(self.classes, (len(self.labels) - positive, positive), strict=True)))
+
+    def check_counts(self, minimum: int) -> None:
+        """DataError where a class has fewer usable pictures, with the reasons of those that are not."""
+        rows = zip(self.listing.items, self.table.refusals, strict=True)
+        check_counts(self.counts, minimum, refused=[f"{item.path}: {why.sentence}" for item, why in rows if why])
 
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.clock import Clock
-from twofold.data import Note, check_counts
+from twofold.data import Note
 from twofold.embedding import Machine
 from twofold.errors import UsageError
 from twofold.evaluation import Comparison, Evaluation, compare
@@ -55,7 +55,7 @@ def test(models: Sequence[Model], data: Path, options: DataOptions, machine: Mac
         with clock("embed"):
             engine = machine.engine(model.backbone)
             samples.append(observe_listing(listing, sources, engine, machine, what="test"))
-        check_counts(samples[-1].counts, 1)
+        samples[-1].check_counts(1)
         evaluations.append(model.evaluate(samples[-1]))
     second = evaluations[1] if len(models) > 1 else None
     return Testing(

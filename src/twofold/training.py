@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.clock import Clock
-from twofold.data import Listing, Note, check_counts, folds, list_pictures
+from twofold.data import Listing, Note, folds, list_pictures
 from twofold.decision import HeadFit, Threshold, choose_threshold, fit_calibration, fit_head
 from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, load_backbone
 from twofold.evaluation import Evaluation, evaluate
@@ -17,6 +17,8 @@ from twofold.model import Model
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
 from twofold.precision import PrecisionCheck, compare_precisions, starting_precision
 from twofold.sample import Sample, list_for, observe_listing
+
+LEAST = 10  # usable pictures a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def train_listing(
     if test is not None:
         with clock("embed"):
             held_out = observe_listing(test, [item.path for item in test.items], engine, machine, what="test")
-        check_counts(held_out.counts, 1)
+        held_out.check_counts(1)
         tested = HeldOut(held_out, fit.model.evaluate(held_out))
         notes += held_out.notes()
     notes = [*fit.model.backbone.notes, *sample.notes(), *notes, *machine.notes]
@@ -124,7 +126,7 @@ class _Run:
             backbone = load_backbone(self.recipe.backbone, precision, cache=self.machine.folder)
             engine = self.machine.engine(backbone)
             sample = observe_listing(self.listing, self.sources, engine, self.machine, what="train")
-        check_counts(sample.counts)
+        sample.check_counts(LEAST)
         with self.clock("fit"):
             parts = sample.labels, sample.groups, sample.classes
             return sample, fit_model(sample.table.vectors, *parts, backbone, self.recipe), engine

@@ -43,11 +43,11 @@ def test_the_second_class_is_positive_unless_told() -> None:
 
 
 def test_too_few_usable_pictures_are_told_for_every_class() -> None:
-    check_counts({"cats": 10, "dogs": 10})
+    check_counts({"cats": 10, "dogs": 10}, 10)
     with pytest.raises(
         DataError, match="At least 10 usable pictures a class are needed, 'cats' has 9 and 'dogs' has 0"
     ):
-        check_counts({"cats": 9, "dogs": 0})
+        check_counts({"cats": 9, "dogs": 0}, 10)
     check_counts({"cats": 1, "dogs": 2}, 1)
 
 

@@ -7,8 +7,8 @@ from twofold.errors import DataError, UsageError
 from twofold.naming import nearest
 from twofold.options import DataOptions
 
-MINIMUM: Final = 10
 _LISTED: Final = 20
+_REFUSED: Final = 5
 
 
 def choose_classes(counts: Mapping[str, int], options: DataOptions, place: str, loose: int = 0) -> tuple[str, str]:
@@ -32,13 +32,13 @@ def choose_positive(classes: tuple[str, str], positive: str | None) -> str:
     return positive or classes[1]
 
 
-def check_counts(usable: Mapping[str, int], minimum: int = MINIMUM) -> None:
-    """Raise a DataError if a class has fewer usable pictures than it takes to learn anything."""
+def check_counts(usable: Mapping[str, int], minimum: int, *, refused: Sequence[str] = ()) -> None:
+    """Raise a DataError if a class has fewer usable pictures than it takes; `refused` says why others are not."""
     short = [f"{name!r} has {count}" for name, count in usable.items() if count < minimum]
     if short:
         raise DataError(
-            f"At least {minimum} usable pictures a class are needed, {' and '.join(short)}: add pictures, "
-            "or look in the ledger why others were skipped."
+            f"At least {minimum} usable pictures a class are needed, {' and '.join(short)}: add pictures."
+            + (f" Not usable ({len(refused)} files): {' '.join(refused[:_REFUSED])}" if refused else "")
         )
 
 
