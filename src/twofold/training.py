@@ -123,7 +123,9 @@ class _Run:
 
     def fitted(self, precision: Arithmetic) -> tuple[Sample, Fit, Engine]:
         with self.clock("embed"):
-            backbone = load_backbone(self.recipe.backbone, precision, cache=self.machine.folder)
+            backbone = load_backbone(
+                self.recipe.backbone, precision, cache=self.machine.folder, watch=self.machine.watch
+            )
             engine = self.machine.engine(backbone)
             sample = observe_listing(self.listing, self.sources, engine, self.machine, what="train")
         sample.check_counts(LEAST)

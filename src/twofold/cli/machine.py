@@ -29,9 +29,10 @@ def watched(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
+    unit = what.rpartition(", ")[2] if ", " in what else "pictures"  # as in "weights, MB"
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=length, rate="")
         for item in stream:
             yield item
             speed = progress.tasks[task].speed
-            progress.update(task, advance=1, rate=f"{speed:.0f} pictures/s" if speed else "")
+            progress.update(task, advance=1, rate=f"{speed:.0f} {unit}/s" if speed else "")
