@@ -62,6 +62,7 @@ def test_copies_share_a_fold(drawn: Path, machine: Machine, tmp_path: Path) -> N
             "same-pixels.bmp",
         }
         assert len({int(training.fit.folds[row]) for row in twins}) == 1
+    assert "by their bytes or pixels: 4." in next(note.text for note in training.notes if note.code == "copies")
 
 
 def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, machine: Machine, tmp_path: Path) -> None:

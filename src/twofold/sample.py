@@ -1,5 +1,6 @@
 """A sample: pictures of known class, observed, with the fate of every file that was met."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,10 +57,19 @@ class Sample:
 
     def notes(self) -> list[Note]:
         """What was assumed, skipped or corrected."""
-        codes = [refusal.code for refusal in self.table.refusals if refusal is not None]
-        told = [f"{codes.count(code)} {code}" for code in sorted(set(codes))]
-        text = f"{len(codes)} files are no usable pictures and were left out: {', '.join(told)}. The ledger names each."
-        return [*self.listing.notes, *([Note("files-refused", text)] if codes else [])]
+        return [*self.listing.notes, *self._refused(), *self._copies()]
+
+    def _refused(self) -> list[Note]:
+        codes = Counter(refusal.code for refusal in self.table.refusals if refusal is not None)
+        told = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+        text = f"Left out as no usable pictures: {told}. The ledger names each."
+        return [Note("files-refused", text)] if told else []
+
+    def _copies(self) -> list[Note]:
+        pixels = [facts.pixels for facts in self.table.facts if facts is not None]
+        copies = len(pixels) - len(set(pixels))
+        text = f"Copies of other pictures, by their bytes or pixels: {copies}. All that are alike stay in one fold."
+        return [Note("copies", text)] if copies else []
 
     def ledger(self) -> list[LedgerRow]:
         """One row for every path met, sorted by path."""

@@ -41,7 +41,9 @@ def test_nested_single_folders_are_stepped_into(tmp_path: Path) -> None:
     listing = list_pictures(tmp_path, NONE)
     assert listing.classes == ("Cat", "Dog")
     assert [skip.code for skip in listing.skips] == ["junk", "outside-classes"]
-    assert "1 files beside" in next(note.text for note in listing.notes if note.code == "skipped-outside-classes")
+    assert "beside the class folders: 1, such as" in next(
+        note.text for note in listing.notes if note.code == "skipped-outside-classes"
+    )
 
 
 def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
@@ -51,8 +53,8 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     assert sorted(codes) == ["junk", "junk", "other-class", "other-class", "outside-classes"]
     assert len(listing.items) + len(listing.skips) == 7
     texts = {note.code: note.text for note in listing.notes}
-    assert texts["skipped-junk"].startswith("2 hidden")
-    assert texts["skipped-other-class"].startswith("2 files of other classes")
+    assert texts["skipped-junk"].startswith("Skipped as hidden or left behind by a program: 2,")
+    assert texts["skipped-other-class"].startswith("Left out as files of other classes: 2,")
 
 
 @pytest.mark.parametrize(

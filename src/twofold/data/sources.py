@@ -20,11 +20,11 @@ _HELD_OUT: Final = re.compile(
     r"(test|testing|val|valid|validation|dev|eval|evaluation|holdout)" + _PARTS, re.IGNORECASE
 )
 _PASSED_OVER: Final = {
-    "junk": "{count} hidden or left-over entries were skipped, such as {example}.",
-    "loop": "{count} links that lead back to a folder they lie in were skipped, such as {example}.",
-    "outside-classes": "{count} files beside the class folders were skipped, such as {example}.",
-    "no-label": "{count} files whose names do not match --label-pattern were skipped, such as {example}.",
-    "other-class": "{count} files of other classes were left out, such as {example}.",
+    "junk": "Skipped as hidden or left behind by a program: {count}, such as {example}.",
+    "loop": "Skipped as links that lead back to a folder they lie in: {count}, such as {example}.",
+    "outside-classes": "Skipped as files beside the class folders: {count}, such as {example}.",
+    "no-label": "Skipped as files whose names do not match --label-pattern: {count}, such as {example}.",
+    "other-class": "Left out as files of other classes: {count}, such as {example}.",
 }
 
 
