@@ -11,14 +11,12 @@ import pytest
 from drawings import draw
 
 from twofold import load_bundle
-from twofold.bundle import writing
+from twofold.bundle import FILES, writing
 from twofold.data import Look, look
 from twofold.embedding import Machine
 from twofold.errors import BundleError, UsageError
 from twofold.saving import save
 from twofold.training import Training
-
-FILES = {"README.md", "bundle.json", "evaluation.json", "ledger.csv", "model.onnx", "scores.csv"}
 
 
 def test_a_bundle_holds_its_files_and_no_pickle(bundle: Path) -> None:
@@ -112,6 +110,28 @@ def test_a_bundle_is_replaced_only_by_force_and_nothing_else_ever(
     with pytest.raises(UsageError, match="is not a bundle"):
         save(training, tmp_path / "mine", force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.twofold", "mine"]
+
+
+def test_force_takes_no_file_that_twofold_did_not_write(bundle: Path, training: Training, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    (copy / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        save(training, copy, force=True)
+    assert {file.name for file in copy.iterdir()} == FILES | {"notes.txt"}
+
+
+def test_the_old_bundle_comes_back_where_the_new_one_cannot_take_its_place(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+
+    def vanish() -> None:
+        with writing(copy, force=True) as folder:
+            folder.chmod(0o755)
+            folder.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(FileNotFoundError):
+        vanish()
+    assert {file.name for file in copy.iterdir()} == FILES
+    assert {path.name for path in tmp_path.iterdir()} == {"copy.twofold", "elsewhere"}
 
 
 def stopped_halfway(path: Path) -> None:

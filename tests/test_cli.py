@@ -112,6 +112,17 @@ def test_predict_reads_paths_from_stdin_and_writes_a_file(
     assert labels == ["rings"] * 20 + ["bars"]
 
 
+def test_predict_never_writes_over_a_picture_that_it_is_asked_about(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.png"
+    draw("bars", 1).save(path)
+    before = path.read_bytes()
+    assert main(["predict", str(bundle), str(tmp_path), "--out", str(path)]) == 2
+    assert "is one of the pictures" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_a_name_that_is_not_utf8_is_answered_and_printed(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from twofold.errors import BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
 
+FILES = {"README.md", "bundle.json", "evaluation.json", "ledger.csv", "model.onnx", "scores.csv"}
 FORMAT = 1  # counts up when a bundle of before would not give the same answers any more
 
 
@@ -44,6 +45,11 @@ def check_free(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
     if path.exists() and not (path / "bundle.json").is_file():
         raise UsageError(f"{path} is not a bundle, so --force does not replace it; pass another --out.")
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in FILES) if path.exists() else []
+    if others:
+        raise UsageError(
+            f"{path} holds what twofold did not write ({', '.join(others[:5])}); move it, or pass another --out."
+        )
 
 
 @contextmanager
@@ -55,16 +61,26 @@ def writing(path: Path, *, force: bool) -> Iterator[Path]:
     try:
         yield folder
         folder.chmod(0o755)  # mkdtemp's folders are for their owner only
-        if path.exists():
-            old = folder.with_suffix(".old")
-            path.rename(old)
-            folder.rename(path)
-            shutil.rmtree(old)
-        else:
-            folder.rename(path)
+        _take_place(folder, path)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _take_place(folder: Path, path: Path) -> None:
+    """A folder cannot be renamed onto another: the old one steps aside, and back if anything goes wrong."""
+    if not path.exists():
+        folder.rename(path)
+        return
+    old = folder.with_name(f"{folder.name}.old")
+    try:
+        path.rename(old)
+        folder.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old)
 
 
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:

@@ -24,13 +24,15 @@ def predict(
     from twofold.bundle import load_bundle
     from twofold.cli.show import print_answers
     from twofold.data import list_files
-    from twofold.errors import DataError
+    from twofold.errors import DataError, UsageError
     from twofold.writing import check_place
 
     if out is not None:
         check_place(out)
     model = load_bundle(bundle).model
     files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
+    if out is not None and out.resolve() in {file.resolve() for file in files}:
+        raise UsageError(f"--out {out} is one of the pictures, and would replace it; name another file.")
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
     answers = model.predict(files, machine(engine, quiet=quiet))

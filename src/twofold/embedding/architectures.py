@@ -48,7 +48,6 @@ class Architecture:
     epsilon: float
     naming: Literal["efficientnet", "torchvision"]
     source: Source
-    stem: int = 32
     last: int = 1280
 
 
