@@ -1,0 +1,1 @@
+"""Learning a network, from scratch or from one that is trained already; what is learned becomes a backbone."""
