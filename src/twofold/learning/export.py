@@ -1,0 +1,107 @@
+"""A network becomes a backbone's graph: ONNX with its preprocessing inside, the same bytes each time."""
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import onnx
+import torch
+from google.protobuf.message import EncodeError
+from torch import Tensor, nn
+
+from twofold.errors import BackboneError
+from twofold.learning.network import Network
+
+OPSET = 18  # what torch writes of its own accord
+_BATCH = 2  # of the example that is traced; 0 and 1 would be taken for constants
+_CHATTY = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+
+
+def export(network: Network, size: int) -> bytes:
+    """The network, without its head, as ONNX for pictures uint8 (batch, size, size, 3).
+
+    Outputs: `vector`, float32 (batch, d), and `features` (batch, c, h, w) where the body has a map. Raises BackboneError,
+    with the reason, where torch cannot export it. The network itself stays as it is.
+    """
+    graph = _Graph(copy.deepcopy(network).cpu().float().eval())
+    image = torch.zeros(_BATCH, size, size, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        outputs = [name for name, seen in zip(("vector", "features"), graph(image), strict=False)]
+    batch = torch.export.Dim("batch")
+    try:
+        with _silence():
+            program = torch.onnx.export(
+                graph,
+                (image,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=outputs,
+                dynamic_shapes=({0: batch},),
+                external_data=False,
+            )
+    # Whatever a module does that cannot be traced ends in an exception of its own.
+    except Exception as error:
+        raise BackboneError(
+            f"This network cannot be exported to ONNX ({_reason(error)}); change its forward."
+        ) from error
+    assert program is not None
+    return _serialised(program.model_proto)
+
+
+class _Graph(nn.Module):
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        vector, features = self.network.seen(image.permute(0, 3, 1, 2).float())
+        return (vector,) if features is None else (vector, features)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Progress, warnings about torch's own code and logs of what was tried stay unsaid; what fails is raised."""
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what lies at the bottom: torch wraps it in pages of advice."""
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _serialised(model: onnx.ModelProto) -> bytes:
+    """The bytes, without the lines of source that torch writes to each node: they name folders of this machine."""
+    model.producer_name, model.producer_version, model.doc_string = "twofold", "", ""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for part in (
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.value_info,
+        *model.graph.initializer,
+    ):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    try:
+        return bytes(model.SerializeToString(deterministic=True))
+    except (ValueError, EncodeError) as error:
+        raise BackboneError(
+            "The network is larger than the 2 GB that an ONNX file can hold; use a smaller one."
+        ) from error
