@@ -7,7 +7,8 @@ from drawings import draw_folder
 
 from twofold.embedding import Machine
 from twofold.saving import save
-from twofold.training import Recipe, Training, train
+from twofold.options import TrainingOptions
+from twofold.training import Training, train
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 def training(drawn: Path, machine: Machine) -> Training:
     """A training on the drawn pictures, tested on others."""
     other = draw_folder(drawn.parent / "other", 10, start=50)
-    return train(drawn, Recipe(), machine, test=other)
+    return train(drawn, TrainingOptions(), machine, test=other)
 
 
 @pytest.fixture(scope="session")

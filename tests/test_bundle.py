@@ -47,7 +47,7 @@ def test_scores_are_the_out_of_fold_scores(bundle: Path, training: Training) -> 
     with (bundle / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == training.sample.paths
-    assert np.allclose([float(row["logit"]) for row in rows], training.fit.head.logits, rtol=1e-4)
+    assert np.allclose([float(row["logit"]) for row in rows], training.fit.scores.logits, rtol=1e-4)
     assert {row["label"] for row in rows} == {"bars", "rings"}
 
 

@@ -76,7 +76,7 @@ def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp
 def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
     groups = np.repeat(np.arange(12), 4)
     classifier = BinaryImageClassifier(precision="f32").fit(PICTURES, LABELS, groups=groups)
-    parts = classifier.training_.fit.folds
+    parts = classifier.training_.fit.scores.folds
     assert all(len(set(parts[groups == group])) == 1 for group in range(12))
 
 

@@ -10,10 +10,10 @@ from drawings import draw, draw_folder
 
 from twofold.embedding import Machine
 from twofold.errors import DataError, UsageError
-from twofold.options import BackboneOptions, DecisionOptions
-from twofold.training import Recipe, Training, train
+from twofold.options import BackboneOptions, DecisionOptions, TrainingOptions
+from twofold.training import Training, train
 
-F32 = Recipe(backbone=BackboneOptions(precision="f32"))
+F32 = TrainingOptions(backbone=BackboneOptions(precision="f32"))
 
 
 def test_bars_and_rings_are_told_apart_out_of_fold_and_on_other_pictures(training: Training) -> None:
@@ -36,13 +36,13 @@ def test_the_other_class_as_positive_mirrors_everything(drawn: Path, machine: Ma
     rings = train(drawn, F32, machine).fit
     bars = train(drawn, replace(F32, decision=DecisionOptions(positive="bars")), machine).fit
     assert bars.model.classes == ("rings", "bars")
-    assert np.allclose(bars.head.logits, -rings.head.logits, atol=1e-2)
+    assert np.allclose(bars.scores.logits, -rings.scores.logits, atol=1e-2)
     assert bars.evaluation.confusion.tp == rings.evaluation.confusion.tn
 
 
 def test_training_twice_gives_the_same_model_whether_remembered_or_not(drawn: Path, tmp_path: Path) -> None:
     first, again = (train(drawn, F32, Machine(tmp_path)).fit for _ in range(2))
-    assert np.array_equal(first.head.logits, again.head.logits)
+    assert np.array_equal(first.scores.logits, again.scores.logits)
     assert np.array_equal(first.model.head.weights, again.model.head.weights)
 
 
@@ -61,7 +61,7 @@ def test_copies_share_a_fold(drawn: Path, machine: Machine, tmp_path: Path) -> N
             "same-bytes.png",
             "same-pixels.bmp",
         }
-        assert len({int(training.fit.folds[row]) for row in twins}) == 1
+        assert len({int(training.fit.scores.folds[row]) for row in twins}) == 1
     assert "by their bytes or pixels: 4." in next(note.text for note in training.notes if note.code == "copies")
 
 
@@ -113,7 +113,7 @@ def test_a_network_that_is_not_to_be_had_is_a_usage_error(
     drawn: Path, machine: Machine, options: BackboneOptions, said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        train(drawn, Recipe(backbone=replace(options, precision="f32")), machine)
+        train(drawn, TrainingOptions(backbone=replace(options, precision="f32")), machine)
 
 
 def test_a_given_threshold_is_used_and_policies_stand_beside_it(drawn: Path, machine: Machine) -> None:

@@ -16,7 +16,7 @@ class Clock:
     def __call__(self, what: str) -> Iterator[None]:
         begun = time.perf_counter()
         yield
-        self._spent[what] += time.perf_counter() - begun
+        self._spent[what] = self._spent.get(what, 0.0) + time.perf_counter() - begun
 
     def seconds(self) -> dict[str, float]:
         whole = {**self._spent, "total": time.perf_counter() - self._start}

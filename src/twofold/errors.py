@@ -4,6 +4,7 @@ TwofoldError             exit code 1: it could not be done
 ├── UsageError           exit code 2: an option or argument is not legal
 ├── DataError            the pictures or their list cannot be used as they are
 ├── BackboneError        the network, its weights or its preprocessing cannot be used
+├── LearningError        the network could not be learned
 └── BundleError          the bundle is missing, damaged, altered or too new
 
 Each message is one sentence that says what is wrong and where, then what to do.
@@ -23,6 +24,10 @@ class DataError(TwofoldError):
 
 
 class BackboneError(TwofoldError):
+    pass
+
+
+class LearningError(TwofoldError):
     pass
 
 

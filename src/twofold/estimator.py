@@ -23,10 +23,11 @@ from twofold.options import (
     Framing,
     Optimize,
     Precision,
+    TrainingOptions,
     Vector,
 )
 from twofold.saving import save
-from twofold.training import Recipe, train_listing
+from twofold.training import train_listing
 
 Pictures = Sequence[Source | str]
 
@@ -90,7 +91,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """
         listing = self._listing(X, np.asarray(y), groups)
         sources = _sources(X)
-        self.training_ = train_listing(listing, sources, self._recipe(), self._machine())
+        self.training_ = train_listing(listing, sources, self._options(), self._machine())
         _check_usable(sources, self.training_.sample.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
@@ -128,11 +129,11 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         tags.no_validation = True  # X is no table of numbers
         return tags
 
-    def _recipe(self) -> Recipe:
+    def _options(self) -> TrainingOptions:
         own = {field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"}
         weights = None if self.weights is None else Path(self.weights)
         decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
-        return Recipe(backbone=BackboneOptions(weights=weights, **own), decision=decision)
+        return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), decision=decision)
 
     def _machine(self) -> Machine:
         return Machine(user_cache_path("twofold"), EngineOptions(cache=self.cache, threads=self.threads))

@@ -1,6 +1,6 @@
 """Every option, once: its name, default and help. Flags, help pages and the saved record derive from these records."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +11,13 @@ Filter = Literal["bilinear", "bicubic"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 Vector = Literal["stages", "last"]
 Optimize = Literal["accuracy", "balanced", "f1"]
+Mode = Literal["frozen", "finetune", "scratch"]
+RecipeName = Literal["classic", "modern"]
+Balance = Literal["none", "loss", "sampler"]
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _option(default: Any, text: str, *flags: str) -> Any:
+    return field(default=default, metadata={"help": text, "flags": flags})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,14 @@ class DataOptions:
 class BackboneOptions:
     """Which frozen network turns pixels into a vector, and how."""
 
-    backbone: str = _option("efficientnet-lite0", "A built-in network, or FILE.onnx.")
+    backbone: str = _option(
+        "efficientnet-lite0",
+        "A built-in network, FILE.onnx, hf:ID of a network on Hugging Face, a folder that holds one, or MODULE:FUNCTION.",
+    )
     weights: Path | None = _option(None, "A local copy of the network's weights.")
-    size: int | None = _option(None, "Side of the square the network sees, in pixels; the network's own by default.")
+    size: int | None = _option(
+        None, "Side of the square the network sees, in pixels; the network's own by default.", "--size", "--image-size"
+    )
     vector: Vector = _option("stages", "What the vector holds: every stage, or the last pooling alone.")
     precision: Precision = _option(
         "auto", "Arithmetic of the network; auto takes the fastest that this processor runs well."
@@ -52,6 +60,66 @@ class BackboneOptions:
         None, "For FILE.onnx: subtracted from R G B, on a scale of 0 to 255."
     )
     std: tuple[float, float, float] | None = _option(None, "For FILE.onnx: what R G B are then divided by.")
+
+
+@dataclass(frozen=True, slots=True)
+class LearningOptions:
+    """Whether the network itself learns, and how; all but `mode` is for finetune and scratch."""
+
+    mode: Mode = _option(
+        "frozen",
+        "What learns: the head on a frozen network, the network too (finetune), or a network of its own (scratch).",
+    )
+    recipe: RecipeName | None = _option(
+        None, "For scratch: classic (the default), the well-known CNN, or modern, more accurate in the same time."
+    )
+    epochs: int | None = _option(None, "Times that every picture is seen: at most, where the recipe stops early.")
+    batch_size: int | None = _option(None, "Pictures a step; the recipe's own by default.")
+    learning_rate: float | None = _option(None, "How far a step goes; the recipe's own by default.")
+    weight_decay: float | None = _option(None, "How strongly weights are held small; the recipe's own by default.")
+    dropout: float | None = _option(
+        None, "Share of the vector that is left out at random; the recipe's own by default."
+    )
+    augment: float = _option(1.0, "How strongly pictures are varied: 0 not at all, 1 as the recipe says.")
+    validation: float = _option(
+        0.2, "Share of the pictures that is held out to stop, calibrate and choose the threshold by."
+    )
+    cv: int | None = _option(
+        None, "Learn this many networks more, so that every picture is scored by one that did not see it."
+    )
+    balance: Balance = _option(
+        "none",
+        "Let both classes weigh the same, in the loss or by how often they are drawn; probabilities are put right.",
+    )
+    devices: int | None = _option(None, "Processes or GPUs that learn together; one process, or all GPUs, by default.")
+    num_nodes: int = _option(1, "Machines that learn together.")
+    pixels_gb: float = _option(
+        10.0, "Room for decoded pictures, in your cache folder; what does not fit is decoded each time."
+    )
+
+    def __post_init__(self) -> None:
+        _check_least("--epochs", self.epochs, 1)
+        _check_least("--batch-size", self.batch_size, 2)
+        _check_least("--cv", self.cv, 2)
+        _check_least("--devices", self.devices, 1)
+        _check_least("--num-nodes", self.num_nodes, 1)
+        _check_least("--augment", self.augment, 0)
+        _check_least("--weight-decay", self.weight_decay, 0)
+        _check_least("--pixels-gb", self.pixels_gb, 0)
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise UsageError(f"--learning-rate must be above 0, got {self.learning_rate:g}.")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise UsageError(f"--dropout must lie between 0 and 1, got {self.dropout:g}.")
+        if not 0.02 <= self.validation <= 0.5:
+            raise UsageError(f"--validation must lie between 0.02 and 0.5, got {self.validation:g}.")
+        if self.recipe is not None and self.mode != "scratch":
+            raise UsageError("--recipe is for --mode scratch.")
+        if self.mode == "frozen":
+            given = [field for field in fields(self) if getattr(self, field.name) != field.default]
+            if given:
+                raise UsageError(
+                    f"{flag(given[0].name)} is for --mode scratch or finetune; a frozen network does not learn."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +158,23 @@ class EngineOptions:
     @property
     def max_pixels(self) -> int:
         return int(self.max_megapixels * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """All options of a training."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    backbone: BackboneOptions = field(default_factory=BackboneOptions)
+    learning: LearningOptions = field(default_factory=LearningOptions)
+    decision: DecisionOptions = field(default_factory=DecisionOptions)
+
+
+def flag(name: str) -> str:
+    """What a field is called on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def _check_least(name: str, value: float | None, least: float) -> None:
+    if value is not None and not value >= least:
+        raise UsageError(f"{name} must be at least {least:g}, got {value:g}.")

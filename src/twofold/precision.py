@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data import Note
-from twofold.embedding import Arithmetic, Machine, Source, fast_precisions, load_backbone, offered_precisions
+from twofold.embedding import Arithmetic, Backbone, Machine, Source, fast_precisions
 from twofold.errors import UsageError
 from twofold.model import Model
 from twofold.options import BackboneOptions
@@ -39,9 +39,8 @@ class PrecisionCheck:
         return Note("precision-fallback", text)
 
 
-def starting_precision(options: BackboneOptions) -> Arithmetic:
-    """The arithmetic that was asked for; for auto, the fastest that network and processor both have."""
-    offered = offered_precisions(options.backbone)
+def starting_precision(options: BackboneOptions, offered: tuple[Arithmetic, ...]) -> Arithmetic:
+    """The arithmetic that was asked for; for auto, the fastest that both the processor and the network, by `offered`, have."""
     if options.precision == "auto":
         return next(precision for precision in fast_precisions() if precision in offered)
     if options.precision not in offered:
@@ -57,14 +56,16 @@ def compare_precisions(
     model: Model,
     sources: Sequence[Source],
     vectors: NDArray[np.float32],
-    options: BackboneOptions,
+    exact: Backbone,
     machine: Machine,
     *,
     seed: int,
 ) -> PrecisionCheck:
-    """The check on at most `PICTURES` of the usable pictures `sources` and their vectors (n, d), drawn at random."""
+    """The check on at most `PICTURES` of the usable pictures `sources` and their vectors (n, d), drawn at random.
+
+    `exact` is the model's backbone in float32.
+    """
     drawn = np.random.default_rng(seed).permutation(len(sources))[:PICTURES]
-    exact = load_backbone(options, "f32", cache=machine.folder)
     chosen = [sources[row] for row in drawn]
     table = machine.observe(chosen, machine.engine(exact), what="precision check")
     ours, theirs = vectors[drawn][table.used], table.vectors  # a file may have vanished meanwhile

@@ -24,6 +24,8 @@ def save(training: Training, path: Path, *, command: Sequence[str] = (), force: 
     with writing(path, force=force) as folder:
         write_ledger(training.sample.ledger(), folder / "ledger.csv")
         _write_scores(training, folder / "scores.csv")
+        if training.learning is not None:
+            _write_history(training.learning.course.learned.history, folder / "learning.csv")
         results = json.dumps(training.as_json(), indent=1, ensure_ascii=False)
         (folder / "evaluation.json").write_text(results + "\n", encoding="utf-8", errors="backslashreplace")
         (folder / "README.md").write_text(_card(training, path), encoding="utf-8")
@@ -35,12 +37,13 @@ def _record(training: Training, command: Sequence[str]) -> dict[str, Any]:
         "twofold": version("twofold"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [printable(word) for word in command],
-        "options": _plain(asdict(training.recipe)),
-        "seed": training.recipe.decision.seed,
+        "options": _plain(asdict(training.options)),
+        "seed": training.options.decision.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "data": training.sample.as_json(),
         "threshold": training.fit.threshold.as_json(),
-        "strength": training.fit.head.strength,
+        "scored": training.scored,
+        "strength": training.fit.strength,
         "precision_check": None if training.precision is None else asdict(training.precision),
     }
 
@@ -54,12 +57,20 @@ def _plain(value: Any) -> Any:
 
 def _write_scores(training: Training, path: Path) -> None:
     sample, fit = training.sample, training.fit
-    labels = [sample.listing.items[row].label for row in sample.table.used]
-    scores = zip(sample.paths, labels, fit.folds, fit.head.logits, fit.evaluation.probabilities, strict=True)
+    paths, used, rows = sample.paths, sample.table.used, fit.scores.rows
+    named = ((paths[row], sample.listing.items[used[row]].label) for row in rows)
+    scores = zip(named, fit.scores.folds, fit.scores.logits, fit.evaluation.probabilities, strict=True)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "label", "fold", "logit", "probability"))
-        rows.writerows((path, label, fold, f"{logit:.6g}", f"{p:.6g}") for path, label, fold, logit, p in scores)
+        rows.writerows((path, label, fold, f"{logit:.6g}", f"{p:.6g}") for (path, label), fold, logit, p in scores)
+
+
+def _write_history(history: Sequence[dict[str, float]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, history[0])
+        rows.writeheader()
+        rows.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
 
 
 def _card(training: Training, path: Path) -> str:

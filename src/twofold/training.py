@@ -1,42 +1,49 @@
-"""The recipe: two kinds of pictures in, a model and its honest numbers out."""
+"""From two kinds of pictures to a model and its honest numbers."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.clock import Clock
 from twofold.data import Listing, Note, folds, list_pictures
-from twofold.decision import HeadFit, Threshold, choose_threshold, fit_calibration, fit_head
-from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, load_backbone
+from twofold.decision import Head, Threshold, choose_threshold, fit_calibration, fit_head
+from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, identify, load_backbone, offered_precisions
+from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.model import Model
-from twofold.options import BackboneOptions, DataOptions, DecisionOptions
+from twofold.options import DecisionOptions, TrainingOptions
+from twofold.place import Place
 from twofold.precision import PrecisionCheck, compare_precisions, starting_precision
 from twofold.sample import Sample, list_for, observe_listing
+
+if TYPE_CHECKING:
+    from twofold.learning.runs import Course
 
 LEAST = 10  # usable pictures a class
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All options of a training."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Logits of pictures by a head, or a whole network, that did not see them: a row for each of `rows`, which count usable
+    pictures. `folds` tells which part of the cross-validation held them out; 0 for the validation part of learning."""
 
-    data: DataOptions = field(default_factory=DataOptions)
-    backbone: BackboneOptions = field(default_factory=BackboneOptions)
-    decision: DecisionOptions = field(default_factory=DecisionOptions)
+    rows: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    logits: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """A model fitted on vectors, and its cross-validation: `head.logits` and `folds` have a row for every vector."""
+    """A model, and the scores that its calibration, threshold and evaluation come from; `strength` is the head's C."""
 
     model: Model
-    head: HeadFit
-    folds: NDArray[np.int64]
+    scores: Scores
+    strength: float | None
     threshold: Threshold
     evaluation: Evaluation
 
@@ -53,25 +60,59 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Learning:
+    """How the network was learned, and how the model does on the very pictures that it learned from."""
+
+    course: "Course"
+    train: Evaluation
+
+    def as_json(self) -> dict[str, Any]:
+        learned = self.course.learned
+        return {
+            "epochs": len(learned.history),
+            "best_epoch": learned.best,
+            "interrupted": learned.interrupted,
+            "pictures": {
+                "train": int((~self.course.validation).sum()),
+                "validation": int(self.course.validation.sum()),
+            },
+            "history": learned.history,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Training:
     """What `train` gives; `twofold.saving.save` makes a bundle of it."""
 
-    recipe: Recipe
+    options: TrainingOptions
     sample: Sample
     fit: Fit
+    learning: Learning | None
     precision: PrecisionCheck | None
     test: HeldOut | None
     seconds: dict[str, float]
     notes: tuple[Note, ...]
 
+    @property
+    def scored(self) -> str:
+        """Where the model's honest numbers come from: "cross_validation", or the "validation" part of learning."""
+        return "validation" if self.learning is not None and self.learning.course.folds is None else "cross_validation"
+
     def as_json(self) -> dict[str, Any]:
         """The blocks that `train --json` prints."""
         backbone = self.fit.model.backbone
         tested = {} if self.test is None else {"test": self.test.as_json()}
+        learned = (
+            {}
+            if self.learning is None
+            else {"train": self.learning.train.as_json(), "learning": self.learning.as_json()}
+        )
         return {
             "data": self.sample.as_json(),
             "backbone": {"name": backbone.name, "size": backbone.square.size, "precision": backbone.precision},
-            "cross_validation": self.fit.evaluation.as_json(),
+            "mode": self.options.learning.mode,
+            self.scored: self.fit.evaluation.as_json(),
+            **learned,
             **tested,
             "precision_check": None if self.precision is None else asdict(self.precision),
             "seconds": self.seconds,
@@ -79,23 +120,37 @@ class Training:
         }
 
 
-def train(data: Path, recipe: Recipe, machine: Machine, *, test: Path | None = None) -> Training:
+def train(
+    data: Path, options: TrainingOptions, machine: Machine, *, test: Path | None = None, place: Place | None = None
+) -> Training:
     """The model of the pictures in DATA, and, with `test`, its evaluation there.
 
-    Raises DataError, UsageError or BackboneError, before any long work where that is possible.
+    A network that learns keeps its checkpoints and logs in `place`, a temporary folder by default, and goes on from
+    what is there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where that is possible.
     """
-    listing = list_pictures(data, recipe.data, positive=recipe.decision.positive)
-    other = None if test is None else list_for(listing.ordered, test, recipe.data)
-    return train_listing(listing, [item.path for item in listing.items], recipe, machine, test=other)
+    listing = list_pictures(data, options.data, positive=options.decision.positive)
+    other = None if test is None else list_for(listing.ordered, test, options.data)
+    return train_listing(listing, [item.path for item in listing.items], options, machine, test=other, place=place)
 
 
 def train_listing(
-    listing: Listing, sources: Sequence[Source], recipe: Recipe, machine: Machine, *, test: Listing | None = None
+    listing: Listing,
+    sources: Sequence[Source],
+    options: TrainingOptions,
+    machine: Machine,
+    *,
+    test: Listing | None = None,
+    place: Place | None = None,
 ) -> Training:
     """The same for a listing whose pictures are in `sources`, one for each item."""
     clock = Clock()
-    run = _Run(listing, sources, recipe, machine, clock)
-    sample, fit, engine = run.fitted(starting_precision(recipe.backbone))
+    course = None
+    if options.learning.mode != "frozen":
+        with clock("learn"):
+            course = _learn(listing, sources, options, machine, place)
+    road = _frozen_road(options, machine) if course is None else _learned_road(course, options.decision)
+    run = _Run(listing, sources, options, machine, clock, road)
+    sample, fit, engine = run.fitted(starting_precision(options.backbone, road.offered))
     check, notes = run.checked(sample, fit), []
     if check is not None and not check.trusted:
         notes = [check.note()]
@@ -107,8 +162,19 @@ def train_listing(
         held_out.check_counts(1)
         tested = HeldOut(held_out, fit.model.evaluate(held_out))
         notes += held_out.notes()
-    notes = [*fit.model.backbone.notes, *sample.notes(), *notes, *machine.notes]
-    return Training(recipe, sample, fit, check, tested, clock.seconds(), tuple(notes))
+    learning = None if course is None else _learning(course, fit.model, sample)
+    learned_notes = () if course is None else course.notes
+    notes = [*fit.model.backbone.notes, *sample.notes(), *learned_notes, *notes, *machine.notes]
+    return Training(options, sample, fit, learning, check, tested, clock.seconds(), tuple(notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """How a backbone is got, in the arithmetics that are offered, and how a model is fitted on the vectors that it gives."""
+
+    offered: tuple[Arithmetic, ...]
+    backbone: Callable[[Arithmetic], Backbone]
+    fit: Callable[[Sample, Backbone], Fit]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,30 +183,43 @@ class _Run:
 
     listing: Listing
     sources: Sequence[Source]
-    recipe: Recipe
+    options: TrainingOptions
     machine: Machine
     clock: Clock
+    road: _Road
 
     def fitted(self, precision: Arithmetic) -> tuple[Sample, Fit, Engine]:
         with self.clock("embed"):
-            backbone = load_backbone(
-                self.recipe.backbone, precision, cache=self.machine.folder, watch=self.machine.watch
-            )
+            backbone = self.road.backbone(precision)
             engine = self.machine.engine(backbone)
             sample = observe_listing(self.listing, self.sources, engine, self.machine, what="train")
         sample.check_counts(LEAST)
         with self.clock("fit"):
-            parts = sample.labels, sample.groups, sample.classes
-            return sample, fit_model(sample.table.vectors, *parts, backbone, self.recipe), engine
+            return sample, self.road.fit(sample, backbone), engine
 
     def checked(self, sample: Sample, fit: Fit) -> PrecisionCheck | None:
-        options = self.recipe.backbone
-        if options.precision != "auto" or fit.model.backbone.precision == "f32":
+        if self.options.backbone.precision != "auto" or fit.model.backbone.precision == "f32":
             return None
         with self.clock("embed"):
             sources = [self.sources[row] for row in sample.table.used]
-            seed = self.recipe.decision.seed
-            return compare_precisions(fit.model, sources, sample.table.vectors, options, self.machine, seed=seed)
+            exact, seed = self.road.backbone("f32"), self.options.decision.seed
+            return compare_precisions(fit.model, sources, sample.table.vectors, exact, self.machine, seed=seed)
+
+
+def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
+    network = options.backbone
+
+    def fit(sample: Sample, backbone: Backbone) -> Fit:
+        parts = sample.labels, sample.groups, sample.classes
+        return fit_model(sample.table.vectors, *parts, backbone, options.decision)
+
+    def backbone(precision: Arithmetic) -> Backbone:
+        from twofold.learning.hub import hub_backbone, is_hub
+
+        load = hub_backbone if is_hub(network.backbone) else load_backbone
+        return load(network, precision, cache=machine.folder, watch=machine.watch)
+
+    return _Road(offered_precisions(network.backbone), backbone, fit)
 
 
 def fit_model(
@@ -149,17 +228,70 @@ def fit_model(
     groups: NDArray[np.int64],
     classes: tuple[str, str],
     backbone: Backbone,
-    recipe: Recipe,
+    options: DecisionOptions,
 ) -> Fit:
     """The head, calibration and threshold for vectors (n, d), labels (n,) and groups (n,) whose members share a fold."""
-    options = recipe.decision
     parts = folds(labels, groups, options.folds, options.seed)
     head = fit_head(vectors, labels, parts)
-    calibration = fit_calibration(head.logits, labels)
-    probabilities = calibration.probabilities(head.logits)
+    scores = Scores(np.arange(len(labels)), parts, head.logits)
+    return _decided(scores, labels, classes, backbone, head.head, head.strength, options)
+
+
+def _decided(
+    scores: Scores,
+    labels: NDArray[np.int8],
+    classes: tuple[str, str],
+    backbone: Backbone,
+    head: Head,
+    strength: float | None,
+    options: DecisionOptions,
+) -> Fit:
+    """Calibration, threshold and evaluation, all from the honest scores; `labels` are those of all usable pictures."""
+    truth = labels[scores.rows]
+    calibration = fit_calibration(scores.logits, truth)
+    probabilities = calibration.probabilities(scores.logits)
     threshold = choose_threshold(
-        labels, probabilities, policy=options.optimize, fixed=options.threshold, seed=options.seed
+        truth, probabilities, policy=options.optimize, fixed=options.threshold, seed=options.seed
     )
-    model = Model(classes, backbone, head.head, calibration, threshold.value)
-    evaluation = evaluate(labels, probabilities, threshold.value, classes=classes, seed=options.seed)
-    return Fit(model, head, parts, threshold, evaluation)
+    model = Model(classes, backbone, head, calibration, threshold.value)
+    evaluation = evaluate(truth, probabilities, threshold.value, classes=classes, seed=options.seed)
+    return Fit(model, scores, strength, threshold, evaluation)
+
+
+def _learn(
+    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, place: Place | None
+) -> "Course":
+    from twofold.learning.runs import learn  # brings PyTorch
+
+    if place is not None:
+        return learn(listing, sources, options, machine, place, least=LEAST)
+    with TemporaryDirectory() as folder:
+        return learn(listing, sources, options, machine, Place(Path(folder)), least=LEAST)
+
+
+def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
+    """The network is there, with its head; what is left is to score honestly, to calibrate and to choose the threshold."""
+
+    def backbone(precision: Arithmetic) -> Backbone:
+        exact = course.backbone
+        return replace(exact, precision=precision, identity=identify(exact.graph, exact.square, precision))
+
+    def fit(sample: Sample, backbone: Backbone) -> Fit:
+        if [facts and facts.sha256 for facts in sample.table.facts] != [
+            facts and facts.sha256 for facts in course.facts
+        ]:
+            raise DataError("Pictures were changed while the network learned; leave them as they are, and train again.")
+        if course.folds is not None and course.logits is not None:
+            scores = Scores(np.arange(len(course.folds)), course.folds, course.logits)
+        else:
+            rows = np.flatnonzero(course.validation)
+            scores = Scores(rows, np.zeros(len(rows), np.int64), course.head.logits(sample.table.vectors[rows]))
+        return _decided(scores, sample.labels, sample.classes, backbone, course.head, None, options)
+
+    return _Road(("bf16", "f32"), backbone, fit)
+
+
+def _learning(course: "Course", model: Model, sample: Sample) -> Learning:
+    rows = ~course.validation
+    probabilities = model.probabilities(sample.table.vectors[rows])
+    return Learning(course, evaluate(sample.labels[rows], probabilities, model.threshold, classes=model.classes))

@@ -40,7 +40,9 @@ def _fields(record: Any) -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None if field.default is MISSING else field.default,
-            annotation=Annotated[hints[field.name], typer.Option(help=field.metadata["help"])],
+            annotation=Annotated[
+                hints[field.name], typer.Option(*field.metadata["flags"], help=field.metadata["help"])
+            ],
         )
         for field in fields(record)
     ]

@@ -14,7 +14,7 @@ from twofold.data import Note
 from twofold.evaluation import Comparison, Evaluation, Interval
 from twofold.model import Answer
 from twofold.testing import Testing
-from twofold.training import Training
+from twofold.training import Learning, Training
 from twofold.writing import printable, replacing
 
 _SHOWN = {
@@ -33,6 +33,9 @@ _SHOWN = {
 }
 
 
+_SCORED = {"cross_validation": "train (out-of-fold)", "validation": "validation"}
+
+
 def as_text(result: Any) -> str:
     """JSON that people can read; what is undefined is null."""
     return json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -47,11 +50,16 @@ def print_training(training: Training, out: Path) -> None:
     _print(_counted("train", training.sample.as_json()))
     if training.test is not None:
         _print(_counted("test", training.test.sample.as_json()))
+    learned = f"learned in {seconds['learn']:.1f} s, " if training.learning is not None else ""
     _print(
         f"{backbone.name} at {backbone.square.size} px in {backbone.precision}: "
-        f"observed in {seconds['embed']:.1f} s, fitted in {seconds['fit']:.1f} s, {seconds['total']:.1f} s in all"
+        f"{learned}observed in {seconds['embed']:.1f} s, fitted in {seconds['fit']:.1f} s, {seconds['total']:.1f} s in all"
     )
-    columns = {"train (out-of-fold)": training.fit.evaluation}
+    if training.learning is not None:
+        _print_epochs(training.learning)
+    columns = {_SCORED[training.scored]: training.fit.evaluation}
+    if training.learning is not None:
+        columns = {"train": training.learning.train, **columns}
     if training.test is not None:
         columns["test"] = training.test.evaluation
     _print_metrics(columns)
@@ -59,6 +67,20 @@ def print_training(training: Training, out: Path) -> None:
     _print_report(name, shown)
     _print_notes(training.notes)
     _print(f"\nWrote {printable(str(out))}")
+
+
+def _print_epochs(learning: Learning) -> None:
+    """The course of learning, a line an epoch."""
+    learned = learning.course.learned
+    _print(
+        f"\n{'epoch':>5}  {'train loss':>10}  {'accuracy':>8}  {'validation loss':>15}  {'accuracy':>8}  {'rate':>8}"
+    )
+    for row in learned.history:
+        best = "  best" if row["epoch"] == learned.best else ""
+        _print(
+            f"{row['epoch']:5d}  {row['train_loss']:10.4f}  {row['train_accuracy']:8.4f}  {row['val_loss']:15.4f}  "
+            f"{row['val_accuracy']:8.4f}  {row['rate']:8.2g}{best}"
+        )
 
 
 def print_testing(testing: Testing, out: Path | None) -> None:

@@ -1,7 +1,11 @@
 """A network while it learns: pixels -> vector -> logit, with its preprocessing inside."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from twofold.decision import Head
 
 Triple = tuple[float, float, float]
 Seen = tuple[Tensor, Tensor | None]
@@ -9,10 +13,15 @@ Seen = tuple[Tensor, Tensor | None]
 
 
 class Network(nn.Module):
-    """`body` maps normalised pixels (n, 3, h, w) to `Seen`; `head` is the unit that gives the logit."""
+    """`body` maps normalised pixels (n, 3, h, w) to `Seen`; `head` is the unit that gives the logit of the standardised vector.
+
+    `centre` and `spread`, (d,), standardise: 0 and 1, unless a head that was fitted on vectors begins.
+    """
 
     mean: Tensor
     std: Tensor
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, body: nn.Module, width: int, mean: Triple, std: Triple) -> None:
         super().__init__()
@@ -20,6 +29,8 @@ class Network(nn.Module):
         self.head = nn.Linear(width, 1)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
 
     def seen(self, pixels: Tensor) -> Seen:
         """Vector and features of RGB pixels, float (n, 3, h, w) on a scale of 0 to 255."""
@@ -28,5 +39,20 @@ class Network(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The logits, (n,)."""
-        logits: Tensor = self.head(self.seen(pixels)[0])
+        logits: Tensor = self.head((self.seen(pixels)[0] - self.centre) / self.spread)
         return logits[:, 0]
+
+    def begin_with(self, head: Head, vectors: NDArray[np.float32]) -> None:
+        """The head, as fitted on raw vectors (n, d), takes the place of the random one."""
+        centre, spread = vectors.mean(axis=0), np.maximum(vectors.std(axis=0), 1e-6)
+        self.centre.copy_(torch.from_numpy(centre))
+        self.spread.copy_(torch.from_numpy(spread))
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(head.weights * spread))
+            self.head.bias.fill_(head.bias + float(head.weights @ centre))
+
+    def affine(self) -> Head:
+        """The head with standardisation multiplied in: from the raw vector to the logit."""
+        weights = (self.head.weight[0] / self.spread).detach()
+        bias = self.head.bias.detach() - weights @ self.centre
+        return Head(weights.cpu().numpy().astype(np.float32), float(bias))

@@ -1,0 +1,130 @@
+"""What learning begins with: a random network, or one that is trained already with the head that fits it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twofold.data import Square, folds
+from twofold.decision import fit_head
+from twofold.embedding import Backbone, Machine, identify, load_backbone
+from twofold.embedding.architectures import architecture
+from twofold.embedding.graph import build_graph
+from twofold.embedding.torchfile import read_weights
+from twofold.embedding.weights import find_weights
+from twofold.errors import UsageError
+from twofold.learning.builtin import Body, builtin_body, trained_weights
+from twofold.learning.classic import WIDTH, ClassicBody
+from twofold.learning.export import export
+from twofold.learning.hub import hub_backbone, is_hub, load_hub
+from twofold.learning.modern import WIDTHS, ModernBody
+from twofold.learning.network import Network
+from twofold.learning.recipes import CLASSIC, FINETUNE, RECIPES, Recipe
+from twofold.options import BackboneOptions, DecisionOptions, LearningOptions
+from twofold.sample import Sample
+
+Rows = NDArray[np.int64]
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, on a scale of 0 to 255
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """`network` makes the network that is to learn from these rows of used pictures; `graph` writes it as ONNX."""
+
+    name: str
+    recipe: Recipe
+    square: Square
+    network: Callable[[Rows], Network]
+    graph: Callable[[Network], bytes]
+
+    def backbone(self, network: Network) -> Backbone:
+        """The network as it has become, in float32."""
+        graph = self.graph(network)
+        return Backbone(self.name, graph, self.square, "f32", "last", identify(graph, self.square, "f32"))
+
+
+def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Beginning:
+    """A random network, the same for the same seed."""
+    recipe = RECIPES[learning.recipe or CLASSIC.name].adapted(learning, network.size)
+    square = Square(recipe.size, network.framing or recipe.framing, network.filter or "bilinear")
+
+    def make(_: Rows) -> Network:
+        torch.manual_seed(seed)
+        return _classic(recipe) if recipe.name == CLASSIC.name else _modern(recipe)
+
+    return Beginning(f"{recipe.name} CNN", recipe, square, make, lambda learned: export(learned, recipe.size))
+
+
+def frozen_backbone(network: BackboneOptions, machine: Machine) -> Backbone:
+    """The network as it is before fine-tuning, in float32."""
+    if network.backbone.endswith(".onnx"):
+        raise UsageError(
+            "FILE.onnx cannot be fine-tuned, because it says nothing of how to learn; "
+            "name a built-in network, hf:ID, a folder or MODULE:FUNCTION."
+        )
+    if is_hub(network.backbone):
+        return hub_backbone(network, "f32", cache=machine.folder, watch=machine.watch)
+    return load_backbone(network, "f32", cache=machine.folder, watch=machine.watch)
+
+
+def from_trained(
+    network: BackboneOptions,
+    learning: LearningOptions,
+    decision: DecisionOptions,
+    machine: Machine,
+    frozen: Sample,
+    square: Square,
+) -> Beginning:
+    """A network that is trained already, with the head fitted on the vectors that it gives of the pictures it is to learn from.
+
+    `frozen` holds those vectors; `square` is that of the network.
+    """
+    recipe = FINETUNE.adapted(learning, square.size)
+    vectors, labels, groups = frozen.table.vectors, frozen.labels, frozen.groups
+    start, graph = _hub(network, machine) if is_hub(network.backbone) else _builtin(network, machine, square.size)
+
+    def make(rows: Rows) -> Network:
+        parts = folds(labels[rows], groups[rows], decision.folds, decision.seed)
+        learned = start()
+        learned.begin_with(fit_head(vectors[rows], labels[rows], parts).head, vectors[rows])
+        return learned
+
+    return Beginning(f"{network.backbone}, fine-tuned", recipe, square, make, graph)
+
+
+def _builtin(
+    network: BackboneOptions, machine: Machine, size: int
+) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
+    table = architecture(network.backbone)
+    file = find_weights(table.source, given=network.weights, cache=machine.folder, watch=machine.watch)
+
+    def start() -> Network:
+        body = builtin_body(table, read_weights(file), network.vector)
+        return Network(body, body.width, table.mean, table.std)
+
+    def graph(learned: Network) -> bytes:
+        assert isinstance(learned.body, Body)
+        model = build_graph(table, trained_weights(learned.body), size=size, vector=network.vector)
+        return bytes(model.SerializeToString(deterministic=True))
+
+    return start, graph
+
+
+def _hub(network: BackboneOptions, machine: Machine) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
+    def start() -> Network:
+        found = load_hub(network, cache=machine.folder, watch=machine.watch)
+        return Network(found.body, found.width, found.mean, found.std)
+
+    size = load_hub(network, cache=machine.folder, watch=machine.watch).square.size
+    return start, lambda learned: export(learned, size)
+
+
+def _classic(recipe: Recipe) -> Network:
+    dropout = (0.1, 0.2) if recipe.dropout is None else (recipe.dropout, recipe.dropout)
+    return Network(ClassicBody(recipe.size, dropout), WIDTH, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+
+
+def _modern(recipe: Recipe) -> Network:
+    return Network(ModernBody(recipe.dropout or 0.0), WIDTHS[-1], _MEAN, _STD)

@@ -1,0 +1,61 @@
+"""The classic cats-or-dogs network: four convolutions, three dense layers, and their batch norms."""
+
+from torch import Tensor, nn
+
+from twofold.learning.network import Seen
+
+WIDTH = 512
+_L1, _L2 = 1e-5, 1e-4  # the last convolution's penalty; the published program does not tell its own
+
+
+class ClassicBody(nn.Module):
+    """Pixels (n, 3, size, size) from 0 to 1 -> the last dense layer, (n, 512), and the map before the dense layers.
+
+    Keras's batch norm, which the program was written with, has an epsilon of 1e-3 and keeps 99% of its means at each step.
+    """
+
+    def __init__(self, size: int, dropout: tuple[float, float] = (0.1, 0.2)) -> None:
+        super().__init__()
+        side = size
+        for _ in range(4):
+            side = (side - 2) // 2
+        self.penalised = nn.Conv2d(64, 64, 3)
+        self.maps = nn.Sequential(
+            *(
+                nn.Conv2d(3, 128, 3),
+                nn.BatchNorm2d(128, eps=1e-3, momentum=0.01),
+                nn.ReLU(inplace=True),
+                nn.MaxPool2d(2),
+            ),
+            *(nn.Conv2d(128, 64, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+            *(nn.Conv2d(64, 64, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+            *(self.penalised, nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.BatchNorm2d(64, eps=1e-3, momentum=0.01)),
+        )
+        self.dense = nn.Sequential(
+            nn.Flatten(),
+            *_dense(64 * side * side, 0.0),
+            *_dense(512, dropout[0]),
+            *_dense(512, dropout[1]),
+        )
+        self.apply(_as_keras_starts)
+
+    def forward(self, x: Tensor) -> Seen:
+        features = self.maps(x)
+        return self.dense(features), features
+
+    def penalty(self) -> Tensor:
+        """What is added to the loss for large weights of the last convolution."""
+        weight = self.penalised.weight
+        return _L1 * weight.abs().sum() + _L2 * weight.square().sum()
+
+
+def _dense(width: int, dropout: float) -> list[nn.Module]:
+    drop: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
+    return [nn.Linear(width, WIDTH), nn.ReLU(inplace=True), *drop, nn.BatchNorm1d(WIDTH, eps=1e-3, momentum=0.01)]
+
+
+def _as_keras_starts(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,103 @@
+"""How a network is learned: every number, by name."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from twofold.learning.augmentation import Augmentation
+from twofold.options import Framing, LearningOptions
+
+Descent = Literal["plateau", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`rate` is that of Adam; by `plateau` it is halved when validation accuracy stands still, by `cosine` it rises for the
+    share `warm_up` of all steps and then falls to nothing. The first layer learns at the share `rate_at_input` of it, the head at
+    all of it, those between at shares between. `fixed_norm` leaves the means of batch norms as they are.
+
+    `smoothing` moves targets from 0 and 1 toward the middle; `mixup` is the parameter of its Beta distribution; `average` the
+    share of itself that the running average of the weights keeps at each step; `patience` the epochs without a better
+    validation loss after which learning stops; `growth` the side at the start, as a share of the full one.
+    """
+
+    name: str
+    size: int
+    batch_size: int
+    epochs: int
+    rate: float
+    descent: Descent
+    augmentation: Augmentation
+    framing: Framing = "stretch"
+    weight_decay: float = 0.0
+    warm_up: float = 0.0
+    rate_at_input: float = 1.0
+    fixed_norm: bool = False
+    smoothing: float = 0.0
+    mixup: float = 0.0
+    average: float | None = None
+    patience: int | None = None
+    growth: float = 1.0
+    dropout: float | None = None
+
+    def adapted(self, options: LearningOptions, size: int | None) -> "Recipe":
+        """The recipe with what the options say otherwise."""
+        given = {
+            "size": size,
+            "batch_size": options.batch_size,
+            "epochs": options.epochs,
+            "rate": options.learning_rate,
+            "weight_decay": options.weight_decay,
+            "dropout": options.dropout,
+        }
+        changed = {name: value for name, value in given.items() if value is not None}
+        return replace(self, augmentation=self.augmentation.scaled(options.augment), **changed)
+
+
+CLASSIC = Recipe(
+    name="classic",
+    size=200,
+    batch_size=128,
+    epochs=50,
+    rate=1e-3,
+    descent="plateau",
+    patience=3,
+    augmentation=Augmentation(flip=True, turn=0.1, zoom=(0.9, 1.1)),
+)
+
+MODERN = Recipe(
+    name="modern",
+    size=96,
+    batch_size=128,
+    epochs=40,
+    rate=2e-3,
+    descent="cosine",
+    weight_decay=0.05,
+    warm_up=0.1,
+    smoothing=0.1,
+    mixup=0.2,
+    average=0.998,
+    growth=0.67,
+    dropout=0.2,
+    augmentation=Augmentation(
+        flip=True, turn=0.04, zoom=(0.75, 1.05), stretch=0.2, shift=1.0, light=0.2, contrast=0.3, saturation=0.3
+    ),
+)
+
+FINETUNE = Recipe(
+    name="finetune",
+    size=224,
+    batch_size=32,
+    epochs=8,
+    rate=3e-4,
+    descent="cosine",
+    framing="crop",
+    weight_decay=0.02,
+    warm_up=0.1,
+    rate_at_input=0.1,
+    fixed_norm=True,
+    smoothing=0.05,
+    average=0.99,
+    augmentation=Augmentation(flip=True, turn=0.03, zoom=(0.85, 1.05), shift=1.0, light=0.15, contrast=0.2),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (CLASSIC, MODERN, FINETUNE)}

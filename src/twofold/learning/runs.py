@@ -1,0 +1,176 @@
+"""All that is learned for one model: the network, and with `cv` the networks that score the pictures honestly."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twofold.data import Listing, Note, folds, split
+from twofold.decision import Head
+from twofold.embedding import Backbone, Facts, Machine, Source, Table, fast_precisions, unwatched
+from twofold.learning.batches import Batches
+from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
+from twofold.learning.learner import Learner
+from twofold.learning.network import Network
+from twofold.learning.pixels import Pixels, decoded
+from twofold.learning.trainer import Devices, Learned, learn_network
+from twofold.options import TrainingOptions
+from twofold.place import Place
+from twofold.sample import Sample, observe_listing
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """What was learned. Arrays have a row for every usable picture.
+
+    `validation` is True for those that the network was stopped, not fitted by. With `cv`, `folds` and `logits` are those of the
+    networks that did not see the picture.
+    """
+
+    backbone: Backbone
+    head: Head
+    facts: tuple[Facts | None, ...]  # a row for every source
+    validation: NDArray[np.bool_]
+    folds: NDArray[np.int64] | None
+    logits: NDArray[np.float64] | None
+    learned: Learned
+    notes: tuple[Note, ...]
+
+
+def learn(
+    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, place: Place, *, least: int
+) -> Course:
+    """The network learned from the pictures of a listing, which are in `sources`.
+
+    `place` is for checkpoints and logs; learning that was begun there with the same options and pictures goes on.
+    Raises DataError where a class has fewer than `least` usable pictures, LearningError where it does not succeed.
+    """
+    begun = _beginning(listing, sources, options, machine)
+    with decoded(sources, begun.square, machine, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
+        nothing = np.empty((sum(facts is not None for facts in pixels.facts), 0), np.float32)
+        sample = Sample(listing, Table(pixels.facts, pixels.refusals, nothing), listing.ordered)
+        sample.check_counts(least)
+        place.begin(_key(options, sample))
+        run = _Run(begun, pixels, sample, options, place.folder, _devices(options, machine))
+        every = np.arange(len(sample.labels))
+        network, learned, validation = run.learned(every, "network")
+        notes = [*learned.notes]
+        parts = logits = None
+        if options.learning.cv and not learned.interrupted:
+            parts, logits, interrupted = run.crossed(options.learning.cv)
+            if interrupted:
+                notes.append(_broken_off())
+        return Course(
+            begun.backbone(network), network.affine(), pixels.facts, validation, parts, logits, learned, tuple(notes)
+        )
+
+
+def _beginning(listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine) -> Beginning:
+    network, learning, decision = options.backbone, options.learning, options.decision
+    if learning.mode == "scratch":
+        return from_scratch(network, learning, decision.seed)
+    backbone = frozen_backbone(network, machine)
+    frozen = observe_listing(listing, sources, machine.engine(backbone), machine, what="train")
+    return from_trained(network, learning, decision, machine, frozen, backbone.square)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    begun: Beginning
+    pixels: Pixels
+    sample: Sample
+    options: TrainingOptions
+    place: Path
+    devices: Devices
+
+    def learned(self, rows: Rows, name: str) -> tuple[Network, Learned, NDArray[np.bool_]]:
+        """A network learned from these rows; True in the array, (used,), for the validation part of them."""
+        labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
+        learning, recipe = self.options.learning, self.begun.recipe
+        held = split(labels[rows], groups[rows], learning.validation, seed)
+        train, validation = rows[~held], rows[held]
+        shares = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)
+
+        def make() -> Learner:
+            weights = shares if learning.balance == "loss" else (1.0, 1.0)
+            shift = float(np.log(shares[1] / shares[0]))
+            return Learner(
+                self.begun.network(train), recipe, pictures=len(labels), weights=weights, shift=shift, seed=seed
+            )
+
+        batches = Batches(
+            self.pixels,
+            labels,
+            train,
+            validation,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            sampler="balanced" if learning.balance == "sampler" else "shuffled",
+        )
+        network, learned = learn_network(make, batches, self.place / name, self.devices)
+        with torch.no_grad():  # learned as if the classes were equal in number: logits are put right
+            network.head.bias -= float(np.log(shares[1] / shares[0]))
+        mask = np.zeros(len(labels), np.bool_)
+        mask[validation] = True
+        return network, learned, mask
+
+    def crossed(self, count: int) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, bool]:
+        """Fold and logit of every picture by a network that learned without that fold; nothing where Ctrl-C was pressed."""
+        labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
+        parts = folds(labels, groups, count, seed)
+        logits = np.empty(len(labels))
+        for part in range(count):
+            network, learned, _ = self.learned(np.flatnonzero(parts != part), f"fold-{part + 1}")
+            if learned.interrupted:
+                return None, None, True
+            rows = np.flatnonzero(parts == part)
+            logits[rows] = _logits(network, self.pixels, rows, self.begun.recipe.size)
+        return parts, logits, False
+
+
+def _class_weights(labels: NDArray[np.int8]) -> tuple[float, float]:
+    """Weights of the two classes, (negative, positive), by which both count as much; their mean over the pictures is 1."""
+    positive = int(labels.sum())
+    return len(labels) / (2 * (len(labels) - positive)), len(labels) / (2 * positive)
+
+
+def _logits(network: Network, pixels: Pixels, rows: Rows, size: int) -> NDArray[np.float64]:
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), _AT_ONCE):
+            squares = torch.from_numpy(pixels.take(rows[start : start + _AT_ONCE]))
+            found.append(network(squares.permute(0, 3, 1, 2).float()).double().numpy())
+    return np.concatenate(found)
+
+
+def _devices(options: TrainingOptions, machine: Machine) -> Devices:
+    """Mixed precision on a GPU, and on a processor that multiplies bfloat16; --precision f32 does without."""
+    wanted = options.backbone.precision
+    mixed = wanted == "bf16" or (wanted == "auto" and (torch.cuda.is_available() or "bf16" in fast_precisions()))
+    learning = options.learning
+    return Devices(
+        "bf16-mixed" if mixed else "32-true",
+        learning.devices,
+        learning.num_nodes,
+        machine.options.threads,
+        quiet=machine.watch is unwatched,
+    )
+
+
+def _key(options: TrainingOptions, sample: Sample) -> str:
+    """Equal for the same options and pictures."""
+    hashes = [facts.sha256 for facts in sample.table.facts if facts is not None]
+    told = json.dumps([asdict(options), hashes, sample.labels.tolist()], default=str, sort_keys=True)
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _broken_off() -> Note:
+    text = "Ctrl-C came before every network of --cv was learned, so the validation part alone scores the model."
+    return Note("interrupted", text)

@@ -1,0 +1,204 @@
+"""One network learned by Lightning: checkpoints, resumption, interruption, and what happens when memory runs out."""
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerStatus
+
+from twofold.data import Note
+from twofold.errors import LearningError
+from twofold.learning.batches import Batches
+from twofold.learning.learner import Learner, Row
+from twofold.learning.network import Network
+from twofold.learning.progress import Bar
+from twofold.learning.recipes import Recipe
+
+_LAST, _BEST = "last.ckpt", "best.ckpt"
+# What a step takes on a CPU grows with its pixels: 32 pictures of 200 x 200 take the classic network some 3 GB.
+_PIXELS_AT_ONCE = 32 * 200 * 200
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What learns: `precision` is Lightning's word; `count` None takes one process, or all GPUs."""
+
+    precision: str
+    count: int | None = None
+    nodes: int = 1
+    threads: int | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """How learning went; the network that was handed in has the weights of its best epoch."""
+
+    history: list[Row]
+    best: int  # the epoch, from 1
+    interrupted: bool
+    notes: tuple[Note, ...]
+
+
+def learn_network(
+    make: Callable[[], Learner], batches: Batches, place: Path, devices: Devices, *, extra: tuple[Callback, ...] = ()
+) -> tuple[Network, Learned]:
+    """The learner's network with the weights of its best epoch, and how that went.
+
+    `place` holds the checkpoints; where one is there already, learning goes on from it. Raises LearningError where the loss is
+    no number any more or memory does not suffice for a single picture.
+    """
+    learner, notes = make(), []
+    accumulate = _begin_with(learner.recipe, devices)
+    while True:
+        try:
+            interrupted = _fit(learner, batches.accumulating(accumulate), place, devices, accumulate, extra)
+            break
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if accumulate >= learner.recipe.batch_size // 2:
+                raise LearningError(
+                    "Memory does not suffice to learn from two pictures at once; use a smaller --size."
+                ) from error
+            accumulate *= 2
+            notes.append(_halved(learner.recipe.batch_size // accumulate))
+        learner = make()
+    last, best = _read(place / _LAST), _read(place / _BEST)
+    if not last:
+        raise LearningError("Learning was interrupted before its first epoch was over; there is no network yet.")
+    weights = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
+    learner.network.load_state_dict(weights)
+    return learner.network.cpu().eval(), Learned(last["history"], int(best["epoch"]) + 1, interrupted, tuple(notes))
+
+
+def _begin_with(recipe: Recipe, devices: Devices) -> int:
+    """Steps that a batch is cut into at first, so that an ordinary machine's memory suffices."""
+    if torch.cuda.is_available():
+        return 1
+    pictures = max(2, _PIXELS_AT_ONCE // recipe.size**2) * (devices.count or 1) * devices.nodes
+    return -(-recipe.batch_size // pictures)
+
+
+def _fit(
+    learner: Learner, batches: Batches, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]
+) -> bool:
+    """Learns to the end; True where somebody pressed Ctrl-C."""
+    place.mkdir(parents=True, exist_ok=True)
+    checkpoint = place / _LAST
+    with _hushed(), _threads(devices.threads):
+        trainer = _trainer(learner.recipe, place, devices, accumulate, extra)
+        try:
+            trainer.fit(learner, batches, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
+        except SystemExit:
+            if trainer.state.status != TrainerStatus.INTERRUPTED:
+                raise
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning leaves it ignored
+            return True
+    if trainer.global_rank != 0:
+        raise SystemExit(0)  # torchrun's other processes: the first one writes the bundle
+    return False
+
+
+def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]) -> Trainer:
+    every_epoch = {"dirpath": place, "save_on_train_epoch_end": True, "enable_version_counter": False}
+    callbacks: list[Callback] = [
+        LearningRateMonitor(logging_interval="epoch"),
+        *([EMAWeightAveraging(decay=recipe.average)] if recipe.average else []),
+        *(
+            [EarlyStopping("val_loss", patience=recipe.patience, check_on_train_epoch_end=True)]
+            if recipe.patience
+            else []
+        ),
+        *([] if devices.quiet else [Bar()]),
+        *extra,
+        ModelCheckpoint(filename="best", monitor="val_loss", mode="min", save_top_k=1, **every_epoch),
+        ModelCheckpoint(filename="last", save_top_k=1, **every_epoch),
+    ]
+    several = (devices.count or 1) * devices.nodes > 1
+    launched = (
+        "LOCAL_RANK" in os.environ or "SLURM_PROCID" in os.environ
+    )  # by torchrun or SLURM, which start all processes
+    return Trainer(
+        accelerator="auto",
+        devices=devices.count or ("auto" if torch.cuda.is_available() else 1),
+        num_nodes=devices.nodes,
+        strategy=("ddp" if launched or devices.nodes > 1 else "ddp_spawn") if several else "auto",
+        precision=devices.precision,  # type: ignore[arg-type]  # its words are a Literal of Lightning's own
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=accumulate,
+        callbacks=callbacks,
+        logger=list(_loggers(place)),
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        sync_batchnorm=several and torch.cuda.is_available(),
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=not devices.quiet,
+        default_root_dir=place,
+    )
+
+
+def _loggers(place: Path) -> Iterator[Logger]:
+    yield CSVLogger(place, name="log")
+    if find_spec("tensorboard") is not None:
+        yield TensorBoardLogger(place, name="tensorboard")
+    if find_spec("mlflow") is not None:
+        yield MLFlowLogger("twofold", tracking_uri=f"sqlite:///{place / 'mlflow.db'}")
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _halved(pictures: int) -> Note:
+    text = f"Memory ran out, so {pictures} pictures were learned from at once; the steps are as large as before."
+    return Note("out-of-memory", text)
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    return dict(torch.load(checkpoint, map_location="cpu", weights_only=True)) if checkpoint.exists() else {}
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Lightning's hints to programmers are not for who types a command."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(lightning|torch|kornia|tensorboard)(\..*)?")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
