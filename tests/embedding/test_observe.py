@@ -12,7 +12,7 @@ from drawings import draw
 from PIL import Image
 
 from twofold.embedding import Backbone, Engine, Observation, Store, observe
-from twofold.embedding.observe import Source
+from twofold.embedding.content import Source
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from twofold.data import Note
 from twofold.embedding.backbone import Backbone
+from twofold.embedding.content import Source
 from twofold.embedding.engine import Engine
-from twofold.embedding.observe import Source, observe
+from twofold.embedding.observe import observe
 from twofold.embedding.store import Store
 from twofold.embedding.table import Table, tabulate
 from twofold.embedding.watch import Watch, unwatched

@@ -1,0 +1,56 @@
+"""Sources read and hashed, and the one place where facts about a picture are made."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from twofold.data import Picture, Refusal, Square, look, open_picture, read_bytes
+from twofold.embedding.observation import Facts
+
+Source = Path | bytes | Image.Image | NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """A picture that has been read and hashed, and still has to be looked at."""
+
+    source: bytes | Image.Image | NDArray[np.generic]
+    sha256: str
+    bytes: int
+
+
+def read_content(source: Source) -> Content | Refusal:
+    """What the source holds, or why it cannot be read."""
+    if isinstance(source, Path):
+        data = read_bytes(source)
+        if isinstance(data, Refusal):
+            return data
+        source = data
+    if isinstance(source, bytes):
+        return Content(source, hashlib.sha256(source).hexdigest(), len(source))
+    # Not its own bytes: those of a PIL image may still have to be read, and do not say which way is up.
+    pixels = open_picture(source)
+    if isinstance(pixels, Refusal):
+        return pixels
+    kind = f"{source.mode} {source.format}" if isinstance(source, Image.Image) else str(source.dtype)
+    return Content(
+        source, hashlib.sha256(f"{kind} {pixels.shape} ".encode() + pixels.tobytes()).hexdigest(), pixels.nbytes
+    )
+
+
+def look_at(content: Content, square: Square, *, max_pixels: int) -> tuple[Facts, Picture] | Refusal:
+    """Its facts and the picture fitted to the square, or why it cannot be used."""
+    seen = look(content.source, square, max_pixels=max_pixels)
+    if isinstance(seen, Refusal):
+        return seen
+    pixels = picture_hash(seen.width, seen.height, seen.square)
+    return Facts(content.sha256, pixels, seen.width, seen.height, seen.format, content.bytes), seen.square
+
+
+def picture_hash(width: int, height: int, square: Picture) -> str:
+    """Of what the network sees of a picture, and of the picture's own size."""
+    return hashlib.sha256(f"{width}x{height} ".encode() + square.tobytes()).hexdigest()
