@@ -35,8 +35,7 @@ class Augmentation:
     stretch: float = (
         0.0  # how much longer one side of what is seen gets than the other, log-uniform: 0.25 is 4:5 to 5:4
     )
-    shift: float = 0.0  # share of the side, in both directions
-    roam: float = 0.0  # share of what zooming in leaves unseen: with 1, what is seen lies anywhere in the picture
+    shift: float = 0.0  # share of what zooming in leaves free: with 1, what is seen lies anywhere in the picture
     light: float = 0.0  # 0.2: times 0.8 to 1.2
     contrast: float = 0.0  # the same, about the picture's mean
     saturation: float = 0.0  # the same, about each pixel's grey
@@ -45,7 +44,7 @@ class Augmentation:
     def scaled(self, strength: float) -> "Augmentation":
         """The same with every amount times `strength`: 0 is nothing, 1 as it is. Flips and quarter turns are there or not."""
         low, high = self.zoom
-        amounts = ("turn", "stretch", "shift", "roam", "light", "contrast", "saturation", "erase")
+        amounts = ("turn", "stretch", "shift", "light", "contrast", "saturation", "erase")
         return replace(
             self,
             flip=self.flip and strength > 0,
@@ -70,7 +69,7 @@ class Augmentation:
 
     @property
     def _warps(self) -> bool:
-        still = (self.turn, self.stretch, self.shift, self.roam) == (0, 0, 0, 0) and self.zoom == (1, 1)
+        still = (self.turn, self.stretch, self.shift) == (0, 0, 0) and self.zoom == (1, 1)
         return self.flip or self.upside_down or self.quarter_turns or not still
 
     def _matrices(self, drawn: dict[str, Tensor]) -> Tensor:
@@ -78,7 +77,7 @@ class Augmentation:
         seen = self.zoom[0] + (self.zoom[1] - self.zoom[0]) * drawn["zoom"]
         aspect = torch.exp(math.log1p(self.stretch) * _either(drawn["stretch"]) / 2)
         scale = torch.stack([seen * aspect, seen / aspect], 1)
-        free = self.shift * 2 + self.roam * (1 - scale).clamp(min=0)
+        free = self.shift * (1 - scale).clamp(min=0)
         to = free * torch.stack([_either(drawn["across"]), _either(drawn["down"])], 1)
         mirrored = torch.stack(
             [
