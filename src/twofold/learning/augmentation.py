@@ -23,8 +23,8 @@ DRAWS: Final = len(_NAMES)
 class Augmentation:
     """What may happen to a training picture; each amount is the most of it, and with the defaults nothing happens.
 
-    In this order: flips, turns, zoom and stretch, shift, then light, contrast, saturation, then one patch erased. Where the
-    warp looks beyond the picture it sees it mirrored.
+    In this order: shift, turns, zoom, stretch, flips (in one warp, which sees a picture mirrored beyond its edges), then
+    saturation, contrast, light, then one patch erased. Turns go both ways, so that flips might as well come first.
     """
 
     flip: bool = False  # left and right, for every other picture

@@ -28,7 +28,7 @@ from twofold.embedding import (
     read_content,
 )
 from twofold.errors import DataError
-from twofold.learning.squarefile import Fate, SquareFile, check_space, make_room, read_fates, write_fates
+from twofold.learning.squarefile import PART, Fate, SquareFile, alone, check_space, make_room, read_fates, write_fates
 
 R = TypeVar("R")
 
@@ -107,6 +107,8 @@ def decoded(sources: Sequence[Source], square: Square, machine: Machine, *, limi
         pixels = job.kept_in(machine.folder / "pixels", limit) if machine.options.cache else None
         if pixels is None:
             pixels = job.in_file(stack)
+        if len(pixels.kept) + len(pixels.rest) > job.room:
+            machine.notes.append(_beyond(len(pixels.rest), len(pixels.kept), limit))
         yield pixels
 
 
@@ -121,7 +123,8 @@ class _Job:
         """What the folder holds, or decoded and added to it; None, and a note, where it cannot be used."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return self._found(folder) or self._added(folder, limit)
+            with alone(folder):
+                return self._found(folder) or self._added(folder, limit)
         except OSError as error:
             self._tell(
                 f"The cache {folder}", error, "decoded pictures are not kept: make room there, or pass --no-cache"
@@ -155,7 +158,7 @@ class _Job:
 
     def _added(self, folder: Path, limit: int) -> Pixels:
         make_room(folder, self.room * _bytes(self.square), limit)
-        part = folder / f"{os.getpid()}.part.u8"
+        part = folder / f"pixels{PART}"
         try:
             pixels, names, fates = self._written(part)
             path = folder / self._file(names)
@@ -220,6 +223,11 @@ class _Job:
 def _name(source: Source) -> str:
     content = read_content(source)
     return content.code if isinstance(content, Refusal) else content.sha256
+
+
+def _beyond(rest: int, kept: int, limit: int) -> Note:
+    text = f"{rest} of {rest + kept} decoded pictures do not fit into {limit / 1e9:g} GB and are decoded in every epoch"
+    return Note("pixels-beyond-limit", f"{text}: raise --pixels-gb.")
 
 
 def _bytes(square: Square) -> int:

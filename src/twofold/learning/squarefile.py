@@ -2,12 +2,15 @@
 
 import errno
 import json
+import math
+import mmap
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,33 +21,37 @@ from twofold.errors import DataError
 
 Fate = Facts | Refusal
 
+PART: Final = ".part"  # how the name of a file that is being written ends
+
 
 class SquareFile:
     """`count` squares in a file, (count, size, size, 3), mapped into memory by each process that takes some."""
 
     def __init__(self, path: Path, count: int, size: int) -> None:
         self._path, self._shape = path, (count, size, size, 3)
-        self._mapped: NDArray[np.uint8] | None = None
+        self._mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return self._shape[0]
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        if len(self) == 0:  # nothing cannot be mapped
+            return np.empty(self._shape, np.uint8)[rows]
         if self._mapped is None:
             self._mapped = self._map()
-        return self._mapped[rows]
+        squares: NDArray[np.uint8] = np.frombuffer(self._mapped, np.uint8).reshape(self._shape)[rows]
+        if hasattr(self._mapped, "madvise"):
+            # What was read stays in the system's cache, but does not count as memory of this process: all pictures soon would.
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+        return squares
 
-    def __getstate__(self) -> tuple[Path, int, int]:
-        return self._path, self._shape[0], self._shape[1]
+    def __reduce__(self) -> tuple[type["SquareFile"], tuple[Path, int, int]]:
+        return SquareFile, (self._path, self._shape[0], self._shape[1])
 
-    def __setstate__(self, state: tuple[Path, int, int]) -> None:
-        self.__init__(*state)  # type: ignore[misc]  # what pickle hands over is what it was made from
-
-    def _map(self) -> NDArray[np.uint8]:
-        if len(self) == 0:  # nothing cannot be mapped
-            return np.empty(self._shape, np.uint8)
+    def _map(self) -> mmap.mmap:
         try:
-            return np.asarray(np.memmap(self._path, np.uint8, "r", shape=self._shape))
+            with self._path.open("rb") as file:
+                return mmap.mmap(file.fileno(), math.prod(self._shape), access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise DataError(f"The decoded pictures in {self._path} are gone ({error}); start again.") from error
 
@@ -75,14 +82,19 @@ def read_fates(path: Path, sources: int, size: int) -> tuple[list[Fate], SquareF
 
 def write_fates(path: Path, fates: list[Fate]) -> None:
     """The facts and refusals, beside the squares at `path`; to be called last, as squares without them count for nothing."""
-    part = path.with_suffix(f".json.{os.getpid()}")
+    part = path.with_suffix(f".json{PART}")
     part.write_text(json.dumps([asdict(fate) for fate in fates]), encoding="utf-8")
     part.replace(path.with_suffix(".json"))
 
 
 def make_room(folder: Path, needed: int, limit: int) -> None:
-    """Removes what was not used for longest until `needed` bytes more stay within `limit`; OSError where the disk is too full."""
-    kept = sorted((status.st_mtime, status.st_size, path) for path in folder.iterdir() if (status := _status(path)))
+    """Removes what was not used for longest until `needed` bytes more stay within `limit`; OSError where the disk is too full.
+
+    To be called by whoever is `alone` there: what others were writing is then left over from a process that was killed.
+    """
+    for path in folder.glob(f"*{PART}"):
+        path.unlink(missing_ok=True)
+    kept = sorted((status.st_mtime, status.st_size, path) for path in folder.glob("*.u8") for status in [path.stat()])
     total = needed + sum(size for _, size, _ in kept)
     for _, size, path in kept:
         if total <= limit:
@@ -99,8 +111,12 @@ def check_space(folder: Path, needed: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """Of squares, whole or being written; another process may just have removed them."""
-    with suppress(OSError):
-        return path.stat() if ".u8" in path.suffixes else None
-    return None
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Waits for other processes in the same block, such as those that learn together, which then find what the first has done."""
+    with (folder / "lock").open("wb") as file:
+        with suppress(ImportError, OSError):  # Windows, and file systems without locks: each decodes for itself
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
