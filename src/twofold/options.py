@@ -91,6 +91,7 @@ class LearningOptions:
         "none",
         "Let both classes weigh the same, in the loss or by how often they are drawn; probabilities are put right.",
     )
+    tune: int | None = _option(None, "Try this many settings of the recipe first, and learn with the best.")
     devices: int | None = _option(None, "Processes or GPUs that learn together; one process, or all GPUs, by default.")
     num_nodes: int = _option(1, "Machines that learn together.")
     pixels_gb: float = _option(
@@ -101,6 +102,7 @@ class LearningOptions:
         _check_least("--epochs", self.epochs, 1)
         _check_least("--batch-size", self.batch_size, 2)
         _check_least("--cv", self.cv, 2)
+        _check_least("--tune", self.tune, 1)
         _check_least("--devices", self.devices, 1)
         _check_least("--num-nodes", self.num_nodes, 1)
         _check_least("--augment", self.augment, 0)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
+from torch import Tensor
 
 from twofold.data import Note
 from twofold.errors import LearningError
@@ -121,7 +123,7 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
     every_epoch = {"dirpath": place, "save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Callback] = [
         LearningRateMonitor(logging_interval="epoch"),
-        *([EMAWeightAveraging(decay=recipe.average)] if recipe.average else []),
+        *([WeightAveraging(avg_fn=partial(_running, recipe.average))] if recipe.average else []),
         *(
             [EarlyStopping("val_loss", patience=recipe.patience, check_on_train_epoch_end=True)]
             if recipe.patience
@@ -154,6 +156,12 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
         enable_progress_bar=not devices.quiet,
         default_root_dir=place,
     )
+
+
+def _running(kept: float, so_far: Tensor, now: Tensor, steps: Tensor) -> Tensor:
+    """A running average that keeps this share of itself at each step, less at first: what it began with is soon forgotten."""
+    share = torch.clamp((1 + steps) / (10 + steps), max=kept)
+    return so_far + (now - so_far) * (1 - share)
 
 
 def _loggers(place: Path) -> Iterator[Logger]:
