@@ -181,6 +181,12 @@ def test_stretch_shows_the_whole_picture_and_crop_its_middle(encode: Encode, pho
     assert np.array_equal(seen(data, Square(16, "crop")).square, np.asarray(photo.resize((16, 16), bicubic, middle)))
 
 
+@pytest.mark.parametrize(("kept", "half"), [(1.0, 16), (0.5, 8)])
+def test_crop_takes_as_much_of_the_short_side_as_is_asked_for(kept: float, half: int, photo: Image.Image) -> None:
+    middle = photo.resize((16, 16), Image.Resampling.BILINEAR, (24 - half, 16 - half, 24 + half, 16 + half))
+    assert np.array_equal(seen(photo, Square(16, "crop", "bilinear", kept)).square, np.asarray(middle))
+
+
 def test_pad_keeps_the_shape_on_grey(encode: Encode, photo: Image.Image) -> None:
     wide, high = (
         seen(image, Square(24, "pad")).square for image in (photo, photo.transpose(Image.Transpose.ROTATE_90))

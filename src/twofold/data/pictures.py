@@ -17,7 +17,7 @@ from twofold.options import Filter, Framing
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 
 # Of the short side, by crop: the classic evaluation of ImageNet networks, 224 of 256. docs/decisions/005 has what it gains.
-_KEPT: Final = 224 / 256
+KEPT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
 _GREY: Final = (127, 127, 127)
@@ -31,13 +31,14 @@ _FILTERS: Final[dict[Filter, Image.Resampling]] = {
 class Square:
     """How a picture becomes the network's input, `size` x `size`.
 
-    stretch: the whole picture, its shape lost. crop: a square in its middle, 7/8 of the short side. pad: the whole picture, its
-    shape kept, on grey.
+    stretch: the whole picture, its shape lost. crop: a square in its middle, `kept` of the short side. pad: the whole picture,
+    its shape kept, on grey.
     """
 
     size: int
     framing: Framing = "stretch"
     filter: Filter = "bicubic"
+    kept: float = KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _area(width: int, height: int, square: Square) -> tuple[float, float, float,
     """The part of the picture that is seen: left, top, right, bottom in its own pixels."""
     if square.framing != "crop":
         return 0, 0, width, height
-    side = min(width, height) * _KEPT
+    side = min(width, height) * square.kept
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
