@@ -1,7 +1,7 @@
 """How a network is learned: every number, by name."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from twofold.learning.augmentation import Augmentation
 from twofold.options import Framing, LearningOptions
@@ -49,7 +49,7 @@ class Recipe:
             "weight_decay": options.weight_decay,
             "dropout": options.dropout,
         }
-        changed = {name: value for name, value in given.items() if value is not None}
+        changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return replace(self, augmentation=self.augmentation.scaled(options.augment), **changed)
 
 

@@ -116,7 +116,7 @@ class _Run:
         )
         network, learned = learn_network(make, batches, self.place / name, self.devices)
         with torch.no_grad():  # learned as if the classes were equal in number: logits are put right
-            network.head.bias -= float(np.log(shares[1] / shares[0]))
+            network.head.bias.sub_(float(np.log(shares[1] / shares[0])))
         mask = np.zeros(len(labels), np.bool_)
         mask[validation] = True
         return network, learned, mask

@@ -120,7 +120,9 @@ def _fit(
 
 
 def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]) -> Trainer:
-    every_epoch = {"dirpath": place, "save_on_train_epoch_end": True, "enable_version_counter": False}
+    every_epoch = partial(
+        ModelCheckpoint, place, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
     callbacks: list[Callback] = [
         LearningRateMonitor(logging_interval="epoch"),
         *([WeightAveraging(avg_fn=partial(_running, recipe.average))] if recipe.average else []),
@@ -131,8 +133,8 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
         ),
         *([] if devices.quiet else [Bar()]),
         *extra,
-        ModelCheckpoint(filename="best", monitor="val_loss", mode="min", save_top_k=1, **every_epoch),
-        ModelCheckpoint(filename="last", save_top_k=1, **every_epoch),
+        every_epoch(filename="best", monitor="val_loss", mode="min"),
+        every_epoch(filename="last"),
     ]
     several = (devices.count or 1) * devices.nodes > 1
     launched = (
