@@ -153,7 +153,7 @@ class _Job:
         if not any(folder.glob("*.json")):
             return None
         names = list(self._each(_name, "reading"))
-        known = read_fates(folder / self._file(names), len(self.sources), self.square.size)
+        known = read_fates(folder / self._file(names), len(self.sources), self.square.size, self.room)
         return None if known is None else self._pixels(*known)
 
     def _added(self, folder: Path, limit: int) -> Pixels:

@@ -56,7 +56,7 @@ class SquareFile:
             raise DataError(f"The decoded pictures in {self._path} are gone ({error}); start again.") from error
 
 
-def read_fates(path: Path, sources: int, size: int) -> tuple[list[Fate], SquareFile] | None:
+def read_fates(path: Path, sources: int, size: int, room: int) -> tuple[list[Fate], SquareFile] | None:
     """What was kept at `path`, or None where there is nothing, or something else than was written.
 
     Every square is compared with its hash: a machine that lost its power leaves files of the right length with zeros in them.
@@ -64,16 +64,14 @@ def read_fates(path: Path, sources: int, size: int) -> tuple[list[Fate], SquareF
     try:
         rows: list[dict[str, Any]] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         fates: list[Fate] = [Refusal(**row) if "code" in row else Facts(**row) for row in rows]
-        count = path.stat().st_size // (size * size * 3)
-        squares = SquareFile(path, count, size)
-        used = [facts for facts in fates if isinstance(facts, Facts)][:count]
-        whole = len(fates) == sources and all(
-            facts.pixels == picture_hash(facts.width, facts.height, squares[np.array(row)])
-            for row, facts in enumerate(used)
-        )
+        used = [facts for facts in fates if isinstance(facts, Facts)][:room]
+        squares = SquareFile(path, len(used), size)
+        if len(fates) != sources or path.stat().st_size != len(used) * size * size * 3:
+            return None
+        for row, facts in enumerate(used):
+            if facts.pixels != picture_hash(facts.width, facts.height, squares[np.array(row)]):
+                return None
     except (OSError, ValueError, TypeError, DataError):
-        return None
-    if not whole or len(used) < count:
         return None
     with suppress(OSError):
         os.utime(path)  # it is the newest now, so that it goes last
