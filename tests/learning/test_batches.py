@@ -11,25 +11,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.errors import DataError, UsageError
-from twofold.learning.batches import Batch, Batches, Order, Share, Straight
+from twofold.learning.batches import Batch, Batches, Order, Part, Share, Straight
 from twofold.learning.pixels import hold
 
 ROWS = np.flatnonzero(np.arange(140) % 7)  # 120 of 140
 LABELS = (np.arange(140) % 5 == 0).astype(np.int8)
 
 
-def order(count: int = 100, *, epoch: int = 0, **options: object) -> list[NDArray[np.int64]]:
+def parts_of(count: int, *, epoch: int = 0, **options: object) -> list[Part]:
     made = Order(ROWS[:count], LABELS, **{"size": 16, **options})  # type: ignore[arg-type]
     made.set_epoch(epoch)
-    batches = list(made)
-    assert len(made) == len(batches)
-    return batches
+    parts = list(made)
+    assert len(made) == len(parts)
+    return parts
+
+
+def order(count: int = 100, **options: object) -> list[NDArray[np.int64]]:
+    return [part.rows for part in parts_of(count, **options)]  # type: ignore[arg-type]
 
 
 def steps(count: int, processes: int, parts: int, **options: object) -> list[list[int]]:
     """The rows that make each step, in sorted order, by all processes and parts together."""
     shares = [order(count, share=Share(rank, processes), accumulate=parts, **options) for rank in range(processes)]
-    assert len({len(batches) for batches in shares}) == 1  # who has one more would wait for ever
+    assert len({len(batches) for batches in shares}) == 1  # who had one more would wait for ever
     assert all(len(batch) > 1 for batches in shares for batch in batches)
     per_step = [
         [batch for batches in shares for batch in batches[start : start + parts]]
@@ -66,6 +70,17 @@ def test_a_last_batch_makes_as_many_parts_as_have_two_pictures() -> None:
     assert [len(batch) for batch in order(37, accumulate=4)] == [4] * 8 + [3, 2]
 
 
+@pytest.mark.parametrize(("processes", "parts"), [(1, 1), (1, 4), (2, 3), (3, 1), (3, 2)])
+def test_weighted_means_of_parts_are_the_mean_of_the_step(processes: int, parts: int) -> None:
+    values = np.random.default_rng(0).normal(size=140)
+    whole = [values[rows].mean() for rows in order(110)]
+    found = np.zeros(len(whole))
+    for rank in range(processes):
+        for number, part in enumerate(parts_of(110, share=Share(rank, processes), accumulate=parts)):
+            found[number // parts] += part.weight * values[part.rows].mean() / parts / processes
+    assert found == pytest.approx(np.array(whole))
+
+
 def test_an_epoch_follows_from_seed_and_number() -> None:
     first, again, later, other = (
         np.concatenate(order(seed=seed, epoch=epoch)) for seed, epoch in ((0, 3), (0, 3), (0, 4), (1, 3))
@@ -99,7 +114,7 @@ def test_too_few_pictures_are_said_to_be_too_few() -> None:
 @pytest.mark.parametrize("count", [3, 64, 65, 67])
 def test_validation_counts_every_picture_once(count: int, processes: int) -> None:
     shares = [Straight(ROWS[:count], size=32, share=Share(rank, processes)) for rank in range(processes)]
-    batches = [list(share) for share in shares]
+    batches = [[part.rows for part in share] for share in shares]
     assert sorted(np.concatenate([rows for share in batches for rows in share])) == ROWS[:count].tolist()
     assert {len(share) for share in batches} == {len(share) for share in shares}
     assert len({len(share) for share in batches}) == 1

@@ -25,6 +25,15 @@ class Batch(NamedTuple):
     squares: Tensor  # uint8 (b, size, size, 3)
     labels: Tensor  # float32 (b,), 1 for the positive class
     rows: Tensor  # int64 (b,), among the usable pictures
+    weight: float = 1.0
+    """Of its mean loss: so weighted, the mean over all parts and processes is the mean over the pictures of the step."""
+
+
+class Part(NamedTuple):
+    """The rows of a batch, and its weight."""
+
+    rows: Rows
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ ALONE: Final = Share(0, 1)
 
 
 class Order:
-    """The rows of each batch of the current epoch, for one process.
+    """The parts of the current epoch's batches, for one process.
 
     The order of an epoch follows from the seed and its number alone. It is cut into batches of `size` for all processes, each
     of these is dealt out to the processes, and what a process has of it is cut into `accumulate` parts: the same pictures make
@@ -78,11 +87,12 @@ class Order:
     def __len__(self) -> int:
         return sum(parts for _, parts in self._cuts())
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[Part]:
         order = self._ordered()
         for start, parts in self._cuts():
-            mine = order[start : start + self._size][self._share.rank :: self._share.count]
-            yield from np.array_split(mine, parts)
+            batch = order[start : start + self._size]
+            for rows in np.array_split(batch[self._share.rank :: self._share.count], parts):
+                yield Part(rows, len(rows) * self._share.count * self._accumulate / len(batch))
 
     def _cuts(self) -> list[tuple[int, int]]:
         """Where each batch starts in the epoch's order, and in how many parts a process takes its share."""
@@ -119,8 +129,8 @@ class Straight:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Rows]:
-        return iter(np.array_split(self._mine, self._count))
+    def __iter__(self) -> Iterator[Part]:
+        return (Part(rows, 1.0) for rows in np.array_split(self._mine, self._count))
 
 
 class Loader:
@@ -135,9 +145,9 @@ class Loader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        for rows in self.sampler:
+        for rows, weight in self.sampler:
             labels = torch.from_numpy(self._labels[rows].astype(np.float32))
-            yield Batch(torch.from_numpy(self._pixels.take(rows)), labels, torch.from_numpy(rows.copy()))
+            yield Batch(torch.from_numpy(self._pixels.take(rows)), labels, torch.from_numpy(rows.copy()), weight)
 
 
 class Batches(LightningDataModule):
