@@ -50,13 +50,6 @@ class Learner(LightningModule):
         self._plateau_state: dict[str, Any] | None = None
         self._draws = torch.empty(0)
 
-    @property
-    def side(self) -> int:
-        """The side, in pixels, that pictures are learned at in this epoch: a multiple of 16 where it grows."""
-        grown = min(1.0, self.current_epoch / (0.8 * self.recipe.epochs))
-        share = self.recipe.growth + (1 - self.recipe.growth) * grown
-        return self.recipe.size if share >= 1 else round(self.recipe.size * share / 16) * 16
-
     def on_train_epoch_start(self) -> None:
         # All that is random comes from seed, epoch and picture, so that it is the same after a resumption and on any number of
         # processes.
@@ -69,9 +62,8 @@ class Learner(LightningModule):
                     module.eval()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        pixels = self.recipe.augmentation(
-            _floats(batch.squares), self._draws[batch.rows.cpu()].to(self.device), self.side
-        )
+        side = self.recipe.side(self.current_epoch)
+        pixels = self.recipe.augmentation(_floats(batch.squares), self._draws[batch.rows.cpu()].to(self.device), side)
         logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
         targets = batch.labels * (1 - self.recipe.smoothing) + self.recipe.smoothing / 2
         weights = torch.where(batch.labels > 0.5, self.weights[1], self.weights[0])
@@ -83,7 +75,7 @@ class Learner(LightningModule):
             )
         self._note("train", logits, batch.labels, loss)
         penalty = getattr(self.network.body, "penalty", None)
-        return loss if penalty is None else loss + penalty()
+        return (loss if penalty is None else loss + penalty()) * batch.weight
 
     def validation_step(self, batch: Batch, _: int) -> None:
         logits = self.network(_floats(batch.squares)).float() - self.shift

@@ -105,6 +105,8 @@ def _fit(
     """Learns to the end; True where somebody pressed Ctrl-C."""
     place.mkdir(parents=True, exist_ok=True)
     checkpoint = place / _LAST
+    if _finished(_read(checkpoint), learner.recipe):
+        return False
     with _hushed(), _threads(devices.threads):
         trainer = _trainer(learner.recipe, place, devices, accumulate, extra)
         try:
@@ -172,6 +174,15 @@ def _loggers(place: Path) -> Iterator[Logger]:
         yield TensorBoardLogger(place, name="tensorboard")
     if find_spec("mlflow") is not None:
         yield MLFlowLogger("twofold", tracking_uri=f"sqlite:///{place / 'mlflow.db'}")
+
+
+def _finished(checkpoint: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether nothing is left to learn: Lightning would learn for one epoch more after it was stopped early."""
+    if not checkpoint:
+        return False
+    stopped = (state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping"))
+    waited = next((state["wait_count"] for state in stopped), 0)
+    return bool(checkpoint["epoch"] + 1 >= recipe.epochs or (recipe.patience and waited >= recipe.patience))
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

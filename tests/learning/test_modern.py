@@ -1,0 +1,15 @@
+"""The residual network."""
+
+import torch
+
+from twofold.learning.modern import WIDTHS, ModernBody
+
+
+def test_any_size_becomes_the_mean_of_its_last_map() -> None:
+    body = ModernBody(0.5).eval()
+    for size in (48, 70, 96):
+        with torch.no_grad():
+            vector, features = body(torch.rand(2, 3, size, size))
+        assert features is not None
+        assert features.shape == (2, WIDTHS[-1], -(-size // 16), -(-size // 16))
+        assert torch.allclose(vector, features.mean((2, 3)), atol=1e-5)
