@@ -1,7 +1,6 @@
 """A small residual network for learning from scratch on few processors.
 
-Residual blocks are those of He et al. (arXiv:1512.03385, with the average pooling in the short cut of arXiv:1812.01187), with
-group normalisation (arXiv:1803.08494): a batch of any size, and any number of processes, gives the same network.
+Residual blocks are those of He et al. (arXiv:1512.03385), with the average pooling in the short cut of arXiv:1812.01187.
 """
 
 from torch import Tensor, nn
@@ -11,7 +10,6 @@ from twofold.learning.network import Seen
 
 WIDTHS = (64, 128, 256, 512)
 _STEM = 32
-_GROUP = 16  # channels that are normalised together
 
 
 class ModernBody(nn.Module):
@@ -19,7 +17,7 @@ class ModernBody(nn.Module):
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
-        stem = [nn.Conv2d(3, _STEM, 3, stride=2, padding=1, bias=False), _norm(_STEM), nn.ReLU(inplace=True)]
+        stem = [nn.Conv2d(3, _STEM, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(_STEM), nn.ReLU(inplace=True)]
         stages: list[nn.Module] = []
         for before, width, stride in zip((_STEM, *WIDTHS), WIDTHS, (1, 2, 2, 2), strict=False):
             stages += [_Block(before, width, stride), _Block(width, width, 1)]
@@ -37,17 +35,13 @@ class _Block(nn.Module):
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
         self.first = nn.Sequential(
-            nn.Conv2d(before, width, 3, stride, 1, bias=False), _norm(width), nn.ReLU(inplace=True)
+            nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), _norm(width))
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
         self.around: nn.Module = nn.Identity()
         if before != width:
             pool: list[nn.Module] = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
-            self.around = nn.Sequential(*pool, nn.Conv2d(before, width, 1, bias=False), _norm(width))
+            self.around = nn.Sequential(*pool, nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(self.second(self.first(x)) + self.around(x))
-
-
-def _norm(width: int) -> nn.Module:
-    return nn.GroupNorm(width // _GROUP, width)

@@ -15,9 +15,9 @@ class Recipe:
     share `warm_up` of all steps and then falls to nothing. The first layer learns at the share `rate_at_input` of it, the head at
     all of it, those between at shares between. `fixed_norm` leaves the means of batch norms as they are.
 
-    `smoothing` moves targets from 0 and 1 toward the middle; `mixup` is the parameter of its Beta distribution; `average` the
-    share of itself that the running average of the weights keeps at each step; `patience` the epochs without a better
-    validation loss after which learning stops; `growth` the side at the start, as a share of the full one.
+    `smoothing` moves targets from 0 and 1 toward the middle; `average` is the share of itself that the running average of the
+    weights keeps at each step; `patience` the epochs without a better validation loss after which learning stops; `growth` the
+    side at the start, as a share of the full one.
     """
 
     name: str
@@ -33,7 +33,6 @@ class Recipe:
     rate_at_input: float = 1.0
     fixed_norm: bool = False
     smoothing: float = 0.0
-    mixup: float = 0.0
     average: float | None = None
     patience: int | None = None
     growth: float = 1.0
@@ -74,17 +73,16 @@ MODERN = Recipe(
     size=96,
     batch_size=128,
     epochs=40,
-    rate=2e-3,
+    rate=3e-3,
     descent="cosine",
     weight_decay=0.05,
     warm_up=0.1,
-    smoothing=0.1,
-    mixup=0.2,
+    smoothing=0.05,
     average=0.998,
     growth=0.67,
-    dropout=0.2,
+    dropout=0.1,
     augmentation=Augmentation(
-        flip=True, turn=0.04, zoom=(0.75, 1.05), stretch=0.2, shift=1.0, light=0.2, contrast=0.3, saturation=0.3
+        flip=True, turn=0.04, zoom=(0.8, 1.05), stretch=0.25, shift=1.0, light=0.2, contrast=0.3, saturation=0.3
     ),
 )
 
