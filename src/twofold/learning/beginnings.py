@@ -114,10 +114,10 @@ def _builtin(
 
 def _hub(network: BackboneOptions, machine: Machine) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     def start() -> Network:
-        found = load_hub(network, cache=machine.folder, watch=machine.watch)
+        found = load_hub(network, watch=machine.watch)
         return Network(found.body, found.width, found.mean, found.std)
 
-    size = load_hub(network, cache=machine.folder, watch=machine.watch).square.size
+    size = load_hub(network, watch=machine.watch).square.size
     return start, lambda learned: export(learned, size)
 
 

@@ -1,11 +1,6 @@
 """A network becomes a backbone's graph: ONNX with its preprocessing inside, the same bytes each time."""
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 
 import onnx
 import torch
@@ -14,6 +9,7 @@ from torch import Tensor, nn
 
 from twofold.errors import BackboneError
 from twofold.learning.network import Network
+from twofold.learning.silence import reason, silence
 
 OPSET = 18  # what torch writes of its own accord
 _BATCH = 2  # of the example that is traced; 0 and 1 would be taken for constants
@@ -32,7 +28,7 @@ def export(network: Network, size: int) -> bytes:
         outputs = [name for name, seen in zip(("vector", "features"), graph(image), strict=False)]
     batch = torch.export.Dim("batch")
     try:
-        with _silence():
+        with silence(*_CHATTY):
             program = torch.onnx.export(
                 graph,
                 (image,),
@@ -46,7 +42,7 @@ def export(network: Network, size: int) -> bytes:
     # Whatever a module does that cannot be traced ends in an exception of its own.
     except Exception as error:
         raise BackboneError(
-            f"This network cannot be exported to ONNX ({_reason(error)}); change its forward."
+            f"This network cannot be exported to ONNX ({reason(error)}); change its forward."
         ) from error
     assert program is not None
     return _serialised(program.model_proto)
@@ -60,29 +56,6 @@ class _Graph(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         vector, features = self.network.seen(image.permute(0, 3, 1, 2).float())
         return (vector,) if features is None else (vector, features)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Progress, warnings about torch's own code and logs of what was tried stay unsaid; what fails is raised."""
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what lies at the bottom: torch wraps it in pages of advice."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _serialised(model: onnx.ModelProto) -> bytes:

@@ -1,0 +1,125 @@
+"""Single files from the Hugging Face hub, in that library's own cache."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from twofold.embedding import Watch
+from twofold.errors import BackboneError
+from twofold.learning.extra import require
+from twofold.learning.silence import reason, silence
+
+_MEGABYTE = 1_000_000
+
+
+class NotCachedError(Exception):
+    """Whether the repository has the file cannot be told without asking the hub."""
+
+
+def cached(repository: str, revision: str | None, file: str) -> Path | None:
+    """The file as it lies in the cache; None where the repository is known to have none of this name."""
+    found = _hub().try_to_load_from_cache(repository, file, revision=revision)
+    if found is None:
+        raise NotCachedError(file)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetched(repository: str, revision: str | None, file: str, watch: Watch) -> Path | None:
+    """The file as the hub has it now; None where it has none of this name. BackboneError where it cannot be had."""
+    hub = _hub()
+
+    def fetch(bar: type) -> str:
+        with silence("huggingface_hub"):
+            return str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
+
+    try:
+        return Path(_watched(fetch, file, watch))
+    except hub.errors.LocalEntryNotFoundError as error:  # an EntryNotFoundError, too: the hub cannot be reached
+        raise _unreachable(repository, error) from error
+    except hub.errors.EntryNotFoundError:
+        return None
+    except hub.errors.GatedRepoError as error:
+        text = f"hf:{repository} is given to those alone who asked for it; ask there, then set HF_TOKEN to your token."
+        raise BackboneError(text) from error
+    except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
+        text = (
+            f"There is no hf:{repository} on the hub, or it is private; check the name, or set HF_TOKEN to your token."
+        )
+        raise BackboneError(text) from error
+    except hub.errors.RevisionNotFoundError as error:
+        raise BackboneError(f"hf:{repository} has no revision {revision}; leave @{revision} out.") from error
+    except Exception as error:  # whatever its HTTP library raises, which changed twice
+        raise _unreachable(repository, error) from error
+
+
+def _hub() -> Any:
+    require("A network of the hub", "huggingface_hub")
+    # Else it tells the hub which packages are installed here; read when it is imported.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub
+    import huggingface_hub.errors
+
+    return huggingface_hub
+
+
+def _unreachable(repository: str, error: Exception) -> BackboneError:
+    return BackboneError(
+        f"hf:{repository} could not be fetched ({reason(error)}); go online once, or download it elsewhere and give the "
+        "folder with --backbone."
+    )
+
+
+def _watched(fetch: Callable[[type], str], file: str, watch: Watch) -> str:
+    """What `fetch` returns. It runs beside, because the hub pushes its progress and a watch pulls."""
+    told: SimpleQueue[int | None] = SimpleQueue()
+    result: list[str | Exception] = []
+
+    def work() -> None:
+        try:
+            result.append(fetch(_bar(told)))
+        except Exception as error:
+            result.append(error)
+        told.put(None)
+
+    threading.Thread(target=work, daemon=True).start()  # Ctrl-C does not wait for it; what came is taken up again
+    total = told.get()
+    if total is not None:
+        for _ in watch(_megabytes(told), -(-total // _MEGABYTE), f"{file}, MB"):
+            pass
+    (outcome,) = result
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _megabytes(told: "SimpleQueue[int | None]") -> Iterator[int]:
+    """Counts megabytes until None comes."""
+    came = shown = 0
+    while (size := told.get()) is not None:
+        came += size
+        while came >= (shown + 1) * _MEGABYTE:
+            shown += 1
+            yield shown
+    if came > shown * _MEGABYTE:
+        yield shown + 1
+
+
+def _bar(told: "SimpleQueue[int | None]") -> type:
+    """A progress bar that shows nothing: it tells the size of the file, then of each piece that comes."""
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+        def __init__(self, *_: Any, total: int | None = None, **__: Any) -> None:
+            super().__init__(total=total, disable=True)
+            told.put(total or 0)
+
+        def update(self, n: float | None = 1) -> None:
+            told.put(int(n or 0))
+
+        def update_transfer(self, n: float) -> None:
+            """Having this keeps the hub from making a second bar for the same bytes."""
+
+    return Bar

@@ -1,0 +1,82 @@
+"""A module that a function of the user's own makes, `PACKAGE.module:function`, as a body."""
+
+import hashlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from twofold.errors import BackboneError
+from twofold.learning.network import Seen
+from twofold.learning.silence import reason
+from twofold.learning.tryout import attempt, try_out
+from twofold.naming import nearest
+
+
+def function_body(name: str, size: int) -> tuple[nn.Module, int]:
+    """The module in evaluation mode, and the width of its vector.
+
+    It takes normalised pixels, float (n, 3, size, size), and gives vectors (n, d) or maps (n, c, h, w), of which the mean is
+    the vector. Raises BackboneError where it cannot be made or does anything else.
+    """
+    body = _Given(name, _made(name).float().cpu()).eval()
+    return body, try_out(name, body, size)
+
+
+def fingerprint(body: nn.Module, size: int) -> str:
+    """A hash of the module's layers and weights, and of what it makes of noise: two that compute differently differ."""
+    digest = hashlib.sha256(str(body).encode())
+    for name, tensor in body.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    vector = attempt(str(body), size, lambda pixels: body(pixels)[0])
+    digest.update(vector.numpy().tobytes())
+    return digest.hexdigest()
+
+
+class _Given(nn.Module):
+    def __init__(self, name: str, module: nn.Module) -> None:
+        super().__init__()
+        self.name, self.module = name, module
+
+    def forward(self, x: Tensor) -> Seen:
+        y = self.module(x)
+        if isinstance(y, Tensor) and y.ndim == 4:
+            return y.mean((2, 3)), y
+        if isinstance(y, Tensor) and y.ndim == 2:
+            return y, None
+        what = f"a tensor of {y.ndim} dimensions" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise BackboneError(f"{self.name} gives {what}; it must give vectors (n, d) or maps (n, c, h, w).")
+
+
+def _made(name: str) -> nn.Module:
+    where, function = name.split(":")
+    with _here():
+        try:
+            module = importlib.import_module(where)
+        except Exception as error:  # it is the user's program
+            raise BackboneError(
+                f"{where} cannot be imported ({reason(error)}); run where it lies, or install it."
+            ) from error
+        if not hasattr(module, function):
+            raise BackboneError(f"{where} has no {function}{nearest(function, dir(module))}; check --backbone.")
+        try:
+            made = getattr(module, function)()
+        except Exception as error:
+            raise BackboneError(f"{name}() failed ({type(error).__name__}: {reason(error)}).") from error
+    if not isinstance(made, nn.Module):
+        raise BackboneError(f"{name}() gives a {type(made).__name__}; it must give a torch.nn.Module.")
+    return made
+
+
+@contextmanager
+def _here() -> Iterator[None]:
+    """Modules in the working folder can be imported, as `python -m` has it."""
+    folder = os.getcwd()
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

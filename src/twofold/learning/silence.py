@@ -1,0 +1,30 @@
+"""Keeping libraries quiet that talk while they work; what fails is still raised."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def silence(*loggers: str) -> Iterator[None]:
+    """No warnings, nothing on standard output, and nothing from these loggers and those below them."""
+    chatty = [logging.getLogger(name) for name in loggers]
+    levels = [logger.level for logger in chatty]
+    for logger in chatty:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(chatty, levels, strict=True):
+            logger.setLevel(level)
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom of an error: libraries wrap it in pages of advice."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
