@@ -5,6 +5,7 @@ TwofoldError             exit code 1: it could not be done
 ├── DataError            the pictures or their list cannot be used as they are
 ├── BackboneError        the network, its weights or its preprocessing cannot be used
 ├── LearningError        the network could not be learned
+│   └── LearningInterruptedError  exit code 130: Ctrl-C came before there was a network
 └── BundleError          the bundle is missing, damaged, altered or too new
 
 Each message is one sentence that says what is wrong and where, then what to do.
@@ -29,6 +30,10 @@ class BackboneError(TwofoldError):
 
 class LearningError(TwofoldError):
     pass
+
+
+class LearningInterruptedError(LearningError):
+    exit_code = 130
 
 
 class BundleError(TwofoldError):

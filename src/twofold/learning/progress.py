@@ -8,11 +8,17 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 
 class Bar(RichProgressBar):
-    """Lightning's bar on stderr, with pictures a second and the time that all epochs still take at most."""
+    """Lightning's bar on stderr, with pictures a second and the time that all epochs still take at most; `what` is learned."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "") -> None:
         super().__init__(console_kwargs={"stderr": True})
+        self._what = what
         self._begun, self._first = 0.0, 0
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        """Lightning counts from 0, and does not say what it learns."""
+        epoch = f"epoch {current_epoch + 1} of {self.trainer.max_epochs}"
+        return f"{self._what}, {epoch}" if self._what else epoch.capitalize()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)

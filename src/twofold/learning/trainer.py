@@ -26,7 +26,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
 
 from twofold.data import Note
-from twofold.errors import LearningError
+from twofold.errors import LearningError, LearningInterruptedError
 from twofold.learning.batches import Batches
 from twofold.learning.learner import Learner, Row
 from twofold.learning.network import Network
@@ -40,13 +40,14 @@ _PIXELS_AT_ONCE = 32 * 200 * 200
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What learns: `precision` is Lightning's word; `count` None takes one process, or all GPUs."""
+    """What learns: `precision` is Lightning's word; `count` None takes one process, or all GPUs; `what` stands at the bar."""
 
     precision: str
     count: int | None = None
     nodes: int = 1
     threads: int | None = None
     quiet: bool = False
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +86,9 @@ def learn_network(
         learner = make()
     last, best = _read(place / _LAST), _read(place / _BEST)
     if not last:
-        raise LearningError("Learning was interrupted before its first epoch was over; there is no network yet.")
+        raise LearningInterruptedError(
+            "Learning was interrupted before its first epoch was over; there is no network yet."
+        )
     weights = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
     learner.network.load_state_dict(weights)
     return learner.network.cpu().eval(), Learned(last["history"], int(best["epoch"]) + 1, interrupted, tuple(notes))
@@ -133,7 +136,7 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
             if recipe.patience
             else []
         ),
-        *([] if devices.quiet else [Bar()]),
+        *([] if devices.quiet else [Bar(devices.what)]),
         *extra,
         every_epoch(filename="best", monitor="val_loss", mode="min"),
         every_epoch(filename="last"),
