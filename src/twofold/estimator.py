@@ -17,12 +17,16 @@ from twofold.embedding import Machine, Source, Table
 from twofold.errors import DataError
 from twofold.options import (
     BackboneOptions,
+    Balance,
     DecisionOptions,
     EngineOptions,
     Filter,
     Framing,
+    LearningOptions,
+    Mode,
     Optimize,
     Precision,
+    RecipeName,
     TrainingOptions,
     Vector,
 )
@@ -31,18 +35,20 @@ from twofold.training import train_listing
 
 Pictures = Sequence[Source | str]
 
-_NETWORK, _DECISION = BackboneOptions(), DecisionOptions()
+_NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Transfer learning on pictures of two kinds: a frozen network, a linear unit, calibrated probabilities.
+    """Pictures of two kinds told apart: a frozen network, a linear unit, calibrated probabilities; with `mode="finetune"` or
+    `"scratch"` the network is learned, too.
 
     X is a sequence of n pictures: paths, bytes, PIL images or arrays, uint8 (height, width, 3). The parameters are those of
     `twofold train`. `positive` is one of the two labels; the greater one by default.
 
     After `fit`: `classes_` (2,), sorted; `model_`, which answers; `evaluation_`, the cross-validation; `threshold_`, the
     probability of the positive class from which on it is the answer; `out_of_fold_` (n,), the probability of the positive
-    class for every training picture by a head that did not see it.
+    class for every training picture by a head, or a network, that did not see it; NaN for pictures that a network learned from
+    and no other scored, as without `cv`.
     """
 
     def __init__(
@@ -58,6 +64,21 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         filter: Filter | None = _NETWORK.filter,
         mean: tuple[float, float, float] | None = _NETWORK.mean,
         std: tuple[float, float, float] | None = _NETWORK.std,
+        mode: Mode = _LEARNING.mode,
+        recipe: RecipeName | None = _LEARNING.recipe,
+        epochs: int | None = _LEARNING.epochs,
+        batch_size: int | None = _LEARNING.batch_size,
+        learning_rate: float | None = _LEARNING.learning_rate,
+        weight_decay: float | None = _LEARNING.weight_decay,
+        dropout: float | None = _LEARNING.dropout,
+        augment: float = _LEARNING.augment,
+        validation: float = _LEARNING.validation,
+        cv: int | None = _LEARNING.cv,
+        balance: Balance = _LEARNING.balance,
+        tune: int | None = _LEARNING.tune,
+        devices: int | None = _LEARNING.devices,
+        num_nodes: int = _LEARNING.num_nodes,
+        pixels_gb: float = _LEARNING.pixels_gb,
         positive: Any = _DECISION.positive,
         threshold: float | None = _DECISION.threshold,
         optimize: Optimize = _DECISION.optimize,
@@ -76,6 +97,21 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.filter = filter
         self.mean = mean
         self.std = std
+        self.mode = mode
+        self.recipe = recipe
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.augment = augment
+        self.validation = validation
+        self.cv = cv
+        self.balance = balance
+        self.tune = tune
+        self.devices = devices
+        self.num_nodes = num_nodes
+        self.pixels_gb = pixels_gb
         self.positive = positive
         self.threshold = threshold
         self.optimize = optimize
@@ -95,7 +131,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         _check_usable(sources, self.training_.sample.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
-        self.out_of_fold_ = fit.evaluation.probabilities
+        self.out_of_fold_ = np.full(len(sources), np.nan)
+        self.out_of_fold_[fit.scores.rows] = fit.evaluation.probabilities
         return self
 
     def decision_function(self, X: Pictures) -> NDArray[np.float64]:
@@ -133,7 +170,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         own = {field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"}
         weights = None if self.weights is None else Path(self.weights)
         decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
-        return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), decision=decision)
+        learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
+        return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), learning=learning, decision=decision)
 
     def _machine(self) -> Machine:
         return Machine(user_cache_path("twofold"), EngineOptions(cache=self.cache, threads=self.threads))

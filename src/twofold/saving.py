@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twofold.bundle import write_model, writing
 from twofold.data import write_ledger
 from twofold.training import Training
 from twofold.writing import printable
+
+if TYPE_CHECKING:
+    from twofold.learning.settings import Tuning
 
 _LIBRARIES = ("numpy", "pillow", "onnx", "openvino", "scikit-learn")
 
@@ -26,6 +29,8 @@ def save(training: Training, path: Path, *, command: Sequence[str] = (), force: 
         _write_scores(training, folder / "scores.csv")
         if training.learning is not None:
             _write_history(training.learning.course.learned.history, folder / "learning.csv")
+            if training.learning.course.tuning is not None:
+                _write_tuning(training.learning.course.tuning, folder / "tuning.csv")
         results = json.dumps(training.as_json(), indent=1, ensure_ascii=False)
         (folder / "evaluation.json").write_text(results + "\n", encoding="utf-8", errors="backslashreplace")
         (folder / "README.md").write_text(_card(training, path), encoding="utf-8")
@@ -57,8 +62,8 @@ def _plain(value: Any) -> Any:
 
 def _write_scores(training: Training, path: Path) -> None:
     sample, fit = training.sample, training.fit
-    paths, used, rows = sample.paths, sample.table.used, fit.scores.rows
-    named = ((paths[row], sample.listing.items[used[row]].label) for row in rows)
+    paths, used = sample.paths, sample.table.used
+    named = ((paths[row], sample.listing.items[used[row]].label) for row in fit.scores.rows)
     scores = zip(named, fit.scores.folds, fit.scores.logits, fit.evaluation.probabilities, strict=True)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         rows = csv.writer(file)
@@ -71,6 +76,16 @@ def _write_history(history: Sequence[dict[str, float]], path: Path) -> None:
         rows = csv.DictWriter(file, history[0])
         rows.writeheader()
         rows.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
+
+
+def _write_tuning(tuning: "Tuning", path: Path) -> None:
+    names = list(tuning.trials[0].settings)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("trial", "state", "val_loss", "val_accuracy", "epochs", *names))
+        for trial in tuning.trials:
+            reached = ("" if value is None else f"{value:.6g}" for value in (trial.loss, trial.accuracy))
+            rows.writerow((trial.number, trial.state, *reached, trial.epochs, *(trial.settings[name] for name in names)))
 
 
 def _card(training: Training, path: Path) -> str:

@@ -77,6 +77,7 @@ class Learning:
                 "validation": int(self.course.validation.sum()),
             },
             "history": learned.history,
+            "tuning": None if self.course.tuning is None else self.course.tuning.as_json(),
         }
 
 
@@ -261,6 +262,9 @@ def _decided(
 def _learn(
     listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, place: Place | None
 ) -> "Course":
+    from twofold.learning.extra import require
+
+    require(f"--mode {options.learning.mode}", "torch", "lightning", "kornia", "onnxscript")
     from twofold.learning.runs import learn  # brings PyTorch
 
     if place is not None:

@@ -83,7 +83,7 @@ def from_trained(
     """
     recipe = FINETUNE.adapted(learning, square.size)
     vectors, labels, groups = frozen.table.vectors, frozen.labels, frozen.groups
-    start, graph = _hub(network, machine) if is_hub(network.backbone) else _builtin(network, machine, square.size)
+    start, graph = (_hub if is_hub(network.backbone) else _builtin)(network, machine, square.size)
 
     def make(rows: Rows) -> Network:
         parts = folds(labels[rows], groups[rows], decision.folds, decision.seed)
@@ -112,7 +112,9 @@ def _builtin(
     return start, graph
 
 
-def _hub(network: BackboneOptions, machine: Machine) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
+def _hub(
+    network: BackboneOptions, machine: Machine, size: int
+) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     def start() -> Network:
         found = load_hub(network, watch=machine.watch)
         return Network(found.body, found.width, found.mean, found.std)

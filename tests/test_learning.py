@@ -1,0 +1,194 @@
+"""Networks that are learned, from a folder of pictures to a bundle that answers."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawings import draw, draw_folder
+
+from twofold.bundle import load_bundle
+from twofold.cli import main
+from twofold.data import Square, look
+from twofold.embedding import Machine
+from twofold.errors import DataError, UsageError
+from twofold.options import BackboneOptions, LearningOptions, TrainingOptions
+from twofold.place import Place
+from twofold.saving import save
+from twofold.training import Training, train
+
+NETWORK = BackboneOptions(size=48, precision="f32")
+SCRATCH = TrainingOptions(
+    backbone=NETWORK, learning=LearningOptions(mode="scratch", epochs=3, batch_size=16, validation=0.25)
+)
+
+
+@pytest.fixture(scope="module")
+def scratch(drawn: Path, machine: Machine) -> Training:
+    """The classic network, learned for three epochs, tested on other pictures."""
+    return train(drawn, SCRATCH, machine, test=draw_folder(drawn.parent / "held-out", 5, start=70))
+
+
+def test_calibration_threshold_and_evaluation_come_from_pictures_that_were_not_learned_from(scratch: Training) -> None:
+    assert scratch.learning is not None
+    assert scratch.scored == "validation"
+    held = np.flatnonzero(scratch.learning.course.validation)
+    assert np.array_equal(scratch.fit.scores.rows, held)
+    assert scratch.sample.labels[held].sum() == len(held) // 2 == 5
+    result = scratch.as_json()
+    assert result["validation"]["confusion"].keys() == {"tn", "fp", "fn", "tp"}
+    assert sum(result["validation"]["confusion"].values()) == 10
+    assert sum(result["train"]["confusion"].values()) == 30
+    assert result["learning"]["pictures"] == {"train": 30, "validation": 10}
+    assert "cross_validation" not in result
+
+
+def test_the_scores_are_those_of_the_graph_that_the_bundle_holds(scratch: Training, machine: Machine) -> None:
+    """The network's own logits and those of ONNX differ by less than shows."""
+    model, rows = scratch.fit.model, scratch.fit.scores.rows
+    again = model.predict([scratch.sample.paths[row] for row in rows], machine)
+    assert np.allclose([answer.logit for answer in again if answer.logit is not None], scratch.fit.scores.logits, atol=1e-4)
+
+
+def test_a_bundle_of_a_learned_network_answers_alike(scratch: Training, machine: Machine, tmp_path: Path) -> None:
+    save(scratch, tmp_path / "b.twofold")
+    pictures = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(90, 94)]
+    ours = scratch.fit.model.predict(pictures, machine)
+    assert load_bundle(tmp_path / "b.twofold").predict(pictures) == ours
+    with (tmp_path / "b.twofold" / "learning.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    with (tmp_path / "b.twofold" / "scores.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 10
+    card = (tmp_path / "b.twofold" / "README.md").read_text(encoding="utf-8")
+    assert "The network did not learn from the validation pictures" in card
+
+
+def test_the_onnx_of_a_learned_network_runs_elsewhere(scratch: Training, machine: Machine, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    save(scratch, tmp_path / "b.twofold")
+    seen = look(draw("rings", 95), Square(48, "stretch", "bilinear"))
+    session = onnxruntime.InferenceSession(tmp_path / "b.twofold" / "model.onnx", providers=["CPUExecutionProvider"])
+    (logit,) = session.run(["logit"], {"image": seen.square[None]})  # type: ignore[union-attr]  # a drawing is a picture
+    answer = scratch.fit.model.predict([draw("rings", 95)], machine)[0]
+    assert logit[0] == pytest.approx(answer.logit, abs=1e-4)
+
+
+def test_with_cv_every_picture_is_scored_by_a_network_that_did_not_see_it(drawn: Path, machine: Machine) -> None:
+    options = replace(SCRATCH, learning=replace(SCRATCH.learning, cv=2, epochs=2))
+    training = train(drawn, options, machine)
+    assert training.scored == "cross_validation"
+    assert len(training.fit.scores.logits) == 40
+    assert sorted(set(training.fit.scores.folds)) == [0, 1]
+    assert training.as_json()["cross_validation"]["metrics"]["accuracy"]["value"] >= 0
+
+
+def test_copies_are_not_parted_by_the_validation_part(drawn: Path, machine: Machine, tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "copied", 10)
+    for label in ("bars", "rings"):
+        for number in range(10):
+            draw(label, number).save(folder / label / f"copy-{number}.bmp")
+    training = train(folder, replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), machine)
+    assert training.learning is not None
+    held, groups = training.learning.course.validation, training.sample.groups
+    assert len(set(groups)) == 20
+    assert not set(groups[held]) & set(groups[~held])
+
+
+@pytest.mark.parametrize("balance", ["loss", "sampler"])
+def test_classes_learned_as_equals_are_scored_as_what_they_are(machine: Machine, tmp_path: Path, balance: str) -> None:
+    """Of pictures that say nothing the network learns the share of the classes: 1 in 4, not 1 in 2."""
+    folder = tmp_path / "noise"
+    random = np.random.default_rng(0)
+    for label, count in (("common", 90), ("rare", 30)):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            draw("bars", int(random.integers(10_000)), side=24).save(folder / label / f"{number}.png")
+    learning = replace(SCRATCH.learning, epochs=4, balance=balance, learning_rate=1e-3, recipe="modern", batch_size=32)  # type: ignore[arg-type]
+    training = train(folder, replace(SCRATCH, learning=learning), machine)
+    logits = training.fit.scores.logits  # before calibration
+    assert 0.1 < np.mean(1 / (1 + np.exp(-logits))) < 0.42
+
+
+def test_a_network_that_is_fine_tuned_begins_with_the_frozen_head(drawn: Path, machine: Machine) -> None:
+    learning = LearningOptions(mode="finetune", epochs=1, batch_size=16, learning_rate=1e-9, augment=0)
+    options = TrainingOptions(backbone=BackboneOptions(size=96, precision="f32"), learning=learning)
+    training = train(drawn, options, machine)
+    assert training.fit.evaluation.metrics["accuracy"].value == 1.0
+    assert training.fit.model.backbone.name == "efficientnet-lite0, fine-tuned"
+    assert training.fit.model.head.weights.size == 2848
+
+
+def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(machine: Machine, tmp_path: Path) -> None:
+    few = draw_folder(tmp_path / "few", 9)
+    (few / "bars" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"'bars' has 9"):
+        train(few, SCRATCH, machine)
+    draw_folder(tmp_path / "more", 12)
+    (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no picture")
+    training = train(tmp_path / "more", replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), machine)
+    assert {row.reason for row in training.sample.ledger()} == {"", "not-a-picture"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 3}, "--epochs is for --mode scratch or finetune"),
+        ({"mode": "finetune", "recipe": "modern"}, "--recipe is for --mode scratch"),
+        ({"mode": "scratch", "batch_size": 1}, "--batch-size must be at least 2"),
+        ({"mode": "scratch", "learning_rate": 0.0}, "--learning-rate must be above 0"),
+        ({"mode": "scratch", "validation": 0.9}, "--validation must lie between"),
+        ({"mode": "scratch", "dropout": 1.0}, "--dropout must lie between"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        LearningOptions(**options)  # type: ignore[arg-type]
+
+
+def test_other_options_or_pictures_are_not_resumed(drawn: Path, machine: Machine, tmp_path: Path) -> None:
+    place = Place(tmp_path / "begun")
+    once = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))
+    train(drawn, once, machine, place=place)
+    with pytest.raises(UsageError, match="had other options or pictures"):
+        train(drawn, SCRATCH, machine, place=place)
+
+
+def command(drawn: Path, out: Path, *more: str) -> int:
+    flags = "--mode scratch --image-size 48 --epochs 2 --batch-size 16 --precision f32 --quiet"
+    return main(["train", str(drawn), "--out", str(out), *flags.split(), *more])
+
+
+def test_the_command_writes_a_bundle_and_leaves_logs_but_no_checkpoints(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = tmp_path / "b.twofold"
+    assert command(drawn, out, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["mode"] == "scratch"
+    assert [row["epoch"] for row in result["learning"]["history"]] == [1, 2]
+    learning = tmp_path / "b.learning"
+    assert list(learning.glob("**/metrics.csv"))
+    assert not list(learning.glob("**/*.ckpt"))
+    assert command(drawn, out) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert command(drawn, out, "--resume") == 2
+    assert command(drawn, out, "--force") == 0
+    assert "best" in capsys.readouterr().out
+
+
+def test_what_was_begun_is_neither_lost_nor_gone_on_with_unasked(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = tmp_path / "b.twofold"
+    Place(tmp_path / "b.learning").begin("what was learned elsewhere")
+    assert command(drawn, out) == 2
+    assert "go on with --resume, or start anew with --force" in capsys.readouterr().err
+    assert command(drawn, out, "--resume") == 2
+    assert "had other options or pictures" in capsys.readouterr().err
+    assert not out.exists()
+    assert command(drawn, out, "--force") == 0
