@@ -72,6 +72,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         weight_decay: float | None = _LEARNING.weight_decay,
         dropout: float | None = _LEARNING.dropout,
         augment: float = _LEARNING.augment,
+        upright: bool = _LEARNING.upright,
         validation: float = _LEARNING.validation,
         cv: int | None = _LEARNING.cv,
         balance: Balance = _LEARNING.balance,
@@ -105,6 +106,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.weight_decay = weight_decay
         self.dropout = dropout
         self.augment = augment
+        self.upright = upright
         self.validation = validation
         self.cv = cv
         self.balance = balance

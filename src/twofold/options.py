@@ -81,6 +81,9 @@ class LearningOptions:
         None, "Share of the vector that is left out at random; the recipe's own by default."
     )
     augment: float = _option(1.0, "How strongly pictures are varied: 0 not at all, 1 as the recipe says.")
+    upright: bool = _option(
+        True, "Pictures have an up; without, they are also learned upside down and turned by quarters."
+    )
     validation: float = _option(
         0.2, "Share of the pictures that is held out to stop, calibrate and choose the threshold by."
     )

@@ -114,4 +114,6 @@ def test_options_replace_what_they_name_and_nothing_else() -> None:
     assert (recipe.epochs, recipe.batch_size, recipe.rate, recipe.size) == (7, 64, 0.5, 96)
     assert recipe.augmentation == type(recipe.augmentation)()
     assert recipe.patience == CLASSIC.patience
+    turned = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False), None).augmentation
+    assert turned == replace(FINETUNE.augmentation, upside_down=True, quarter_turns=True)
     assert set(RECIPES) == {"classic", "modern", "finetune"}

@@ -54,7 +54,10 @@ class Recipe:
             "dropout": options.dropout,
         }
         changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        return replace(self, augmentation=self.augmentation.scaled(options.augment), **changed)
+        varied = self.augmentation.scaled(options.augment)
+        if not options.upright:
+            varied = replace(varied, upside_down=True, quarter_turns=True)
+        return replace(self, augmentation=varied, **changed)
 
 
 CLASSIC = Recipe(

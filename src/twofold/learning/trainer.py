@@ -172,7 +172,7 @@ def _running(kept: float, so_far: Tensor, now: Tensor, steps: Tensor) -> Tensor:
 
 
 def _loggers(place: Path) -> Iterator[Logger]:
-    yield CSVLogger(place, name="log")
+    yield CSVLogger(place, name="log", flush_logs_every_n_steps=1)
     if find_spec("tensorboard") is not None:
         yield TensorBoardLogger(place, name="tensorboard")
     if find_spec("mlflow") is not None:
