@@ -8,12 +8,12 @@ from torch.nn.functional import relu
 
 from twofold.learning.network import Seen
 
-WIDTHS = (64, 128, 256, 512)
+WIDTHS = (32, 64, 128, 256)
 _STEM = 32
 
 
 class ModernBody(nn.Module):
-    """Normalised pixels (n, 3, h, w) -> the mean of the last map, (n, 512), and the map, (n, 512, h / 16, w / 16)."""
+    """Normalised pixels (n, 3, h, w) -> the mean of the last map, (n, 256), and the map, (n, 256, h / 16, w / 16)."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
