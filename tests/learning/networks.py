@@ -19,7 +19,17 @@ CONFIGS: dict[str, Callable[[], Any]] = {
     ),
     "regnet": lambda: transformers.RegNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], groups_width=8),
     "efficientnet": lambda: transformers.EfficientNetConfig(
-        width_coefficient=0.1, depth_coefficient=0.1, hidden_dim=128, image_size=32
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
+        hidden_dim=1280,
+        image_size=32,
+        kernel_sizes=[3, 5],
+        in_channels=[32, 8],
+        out_channels=[8, 16],
+        depthwise_padding=[],
+        strides=[1, 2],
+        num_block_repeats=[1, 2],
+        expand_ratios=[1, 4],
     ),
     "convnext": lambda: transformers.ConvNextConfig(hidden_sizes=[8, 12], depths=[1, 1], num_stages=2),
     "vit": lambda: transformers.ViTConfig(**_VIT, **_PATCHES),
@@ -41,10 +51,14 @@ def save_tiny(family: str, folder: Path, **preprocessing: Any) -> Path:
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(CONFIGS[family]())
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
-    if norms:  # with fresh statistics, some vectors are the same for every picture
+    if norms:  # as transformers begins them, some give nearly the same for every picture
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
         for norm in norms:
             norm.momentum = 1.0
-        model.train()(pixel_values=torch.randn(8, 3, 32, 32))
+            nn.init.ones_(norm.weight)
+        model.train()(pixel_values=torch.randn(32, 3, 32, 32))
     model.eval().save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing), encoding="utf-8")
     return folder

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 from twofold.embedding import Watch
 from twofold.errors import BackboneError
 from twofold.learning.extra import require
-from twofold.learning.silence import reason, silence
+from twofold.learning.silence import hushed, reason
 
 _MEGABYTE = 1_000_000
+_PATIENCE = 10  # seconds
 
 
 class NotCachedError(Exception):
@@ -27,20 +29,30 @@ def cached(repository: str, revision: str | None, file: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def check_reached(repository: str, revision: str | None) -> None:
+    """BackboneError where the hub or the repository cannot be reached: at once, where a download tries for half a minute."""
+    hub = _hub()
+    with _told(hub, repository, revision), suppress(hub.errors.RemoteEntryNotFoundError):
+        hub.get_hf_file_metadata(hub.hf_hub_url(repository, "config.json", revision=revision), timeout=_PATIENCE)
+
+
 def fetched(repository: str, revision: str | None, file: str, watch: Watch) -> Path | None:
     """The file as the hub has it now; None where it has none of this name. BackboneError where it cannot be had."""
     hub = _hub()
+    with _told(hub, repository, revision), suppress(hub.errors.RemoteEntryNotFoundError), hushed("huggingface_hub"):
+        return Path(
+            _watched(
+                lambda bar: str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar)), file, watch
+            )
+        )
+    return None
 
-    def fetch(bar: type) -> str:
-        with silence("huggingface_hub"):
-            return str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
 
+@contextmanager
+def _told(hub: Any, repository: str, revision: str | None) -> Iterator[None]:
+    """What the hub's library raises, as one sentence."""
     try:
-        return Path(_watched(fetch, file, watch))
-    except hub.errors.LocalEntryNotFoundError as error:  # an EntryNotFoundError, too: the hub cannot be reached
-        raise _unreachable(repository, error) from error
-    except hub.errors.EntryNotFoundError:
-        return None
+        yield
     except hub.errors.GatedRepoError as error:
         text = f"hf:{repository} is given to those alone who asked for it; ask there, then set HF_TOKEN to your token."
         raise BackboneError(text) from error
@@ -51,8 +63,11 @@ def fetched(repository: str, revision: str | None, file: str, watch: Watch) -> P
         raise BackboneError(text) from error
     except hub.errors.RevisionNotFoundError as error:
         raise BackboneError(f"hf:{repository} has no revision {revision}; leave @{revision} out.") from error
-    except Exception as error:  # whatever its HTTP library raises, which changed twice
-        raise _unreachable(repository, error) from error
+    except Exception as error:  # whatever its HTTP library raises, of which there were three by now
+        raise BackboneError(
+            f"hf:{repository} could not be fetched ({reason(error)}); go online once, or download it elsewhere and give the "
+            "folder with --backbone."
+        ) from error
 
 
 def _hub() -> Any:
@@ -63,13 +78,6 @@ def _hub() -> Any:
     import huggingface_hub.errors
 
     return huggingface_hub
-
-
-def _unreachable(repository: str, error: Exception) -> BackboneError:
-    return BackboneError(
-        f"hf:{repository} could not be fetched ({reason(error)}); go online once, or download it elsewhere and give the "
-        "folder with --backbone."
-    )
 
 
 def _watched(fetch: Callable[[type], str], file: str, watch: Watch) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from twofold.embedding import Watch
 from twofold.errors import BackboneError
-from twofold.learning.download import NotCachedError, cached, fetched
+from twofold.learning.download import NotCachedError, cached, check_reached, fetched
 
 PREFIX = "hf:"
 _ID = re.compile(r"([\w.-]+(?:/[\w.-]+)?)(?:@([\w./-]+))?")
@@ -53,6 +53,7 @@ def find_repository(name: str, watch: Watch) -> Repository:
     try:
         return _collect(name, lambda file: cached(*where, file))
     except NotCachedError:
+        check_reached(*where)
         return _collect(name, lambda file: fetched(*where, file, watch))
 
 

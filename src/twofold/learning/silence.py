@@ -1,26 +1,32 @@
 """Keeping libraries quiet that talk while they work; what fails is still raised."""
 
-import contextlib
 import io
 import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 
 
-@contextlib.contextmanager
-def silence(*loggers: str) -> Iterator[None]:
-    """No warnings, nothing on standard output, and nothing from these loggers and those below them."""
+@contextmanager
+def hushed(*loggers: str) -> Iterator[None]:
+    """Nothing from these loggers and those below them."""
     chatty = [logging.getLogger(name) for name in loggers]
     levels = [logger.level for logger in chatty]
     for logger in chatty:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         for logger, level in zip(chatty, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def silence(*loggers: str) -> Iterator[None]:
+    """Nothing from these loggers, no warnings and nothing on standard output: all over the process, so not for long."""
+    with hushed(*loggers), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def reason(error: BaseException) -> str:
