@@ -6,8 +6,8 @@ import pytest
 from drawings import draw_folder
 
 from twofold.embedding import Machine
-from twofold.saving import save
 from twofold.options import TrainingOptions
+from twofold.saving import save
 from twofold.training import Training, train
 
 

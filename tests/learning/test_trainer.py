@@ -38,7 +38,7 @@ class After(Callback):
             raise self.error
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -60,8 +60,8 @@ def test_resumed_after_a_kill_the_weights_are_those_of_learning_in_one_go(
     tmp_path: Path, recipe: Recipe, batch: int | None
 ) -> None:
     whole, story = learned(tmp_path / "whole", recipe)
-    with pytest.raises(Killed):
-        learned(tmp_path / "killed", recipe, After(Killed(), 3, batch))
+    with pytest.raises(KilledError):
+        learned(tmp_path / "killed", recipe, After(KilledError(), 3, batch))
     again, resumed = learned(tmp_path / "killed", recipe)
     assert same(whole, again)
     assert resumed.history == story.history
@@ -129,8 +129,8 @@ def greedy(recipe: Recipe, most: int) -> Callable[[], Learner]:
 
 def test_out_of_memory_halves_the_pictures_not_the_steps(tmp_path: Path) -> None:
     calm = replace(SMALL, smoothing=0.0)
-    whole, story = learned(tmp_path / "whole", calm)
-    small, halved = learned(tmp_path / "small", calm, make=greedy(calm, 5))
+    _, story = learned(tmp_path / "whole", calm)
+    _, halved = learned(tmp_path / "small", calm, make=greedy(calm, 5))
     assert [note.code for note in halved.notes] == ["out-of-memory", "out-of-memory"]
     assert "4 pictures were learned from at once" in halved.notes[-1].text
     losses = [[row["train_loss"] for row in one.history] for one in (story, halved)]

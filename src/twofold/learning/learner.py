@@ -131,15 +131,15 @@ class Learner(LightningModule):
     def _groups(self) -> Iterator[dict[str, Any]]:
         """Parameters with their rate and weight decay; what has one dimension (biases, norms) does not decay."""
         body = list(self.network.body.parameters())
-        kept: dict[tuple[int, bool], list[nn.Parameter]] = {}
-        for index, parameter in enumerate(body):
-            layer = _LAYERS * index // len(body)
-            kept.setdefault((layer, parameter.ndim > 1), []).append(parameter)
-        for parameter in self.network.head.parameters():
-            kept.setdefault((_LAYERS, parameter.ndim > 1), []).append(parameter)
-        for (layer, decays), parameters in kept.items():
+        layers = [_LAYERS * index // len(body) for index in range(len(body))]
+        parameters = zip([*body, *self.network.head.parameters()], [*layers, _LAYERS, _LAYERS], strict=True)
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for parameter, layer in parameters:
             rate = self.recipe.rate * self.recipe.rate_at_input ** (1 - layer / _LAYERS)
-            yield {"params": parameters, "lr": rate, "weight_decay": self.recipe.weight_decay if decays else 0.0}
+            decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+        for (rate, decay), members in groups.items():
+            yield {"params": members, "lr": rate, "weight_decay": decay}
 
 
 def _floats(squares: Tensor) -> Tensor:
