@@ -19,7 +19,10 @@ from twofold.errors import BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
 
-FILES = {"README.md", "bundle.json", "evaluation.json", "learning.csv", "ledger.csv", "model.onnx", "scores.csv"}
+FILES = {
+    *("README.md", "bundle.json", "evaluation.json", "learning.csv"),
+    *("ledger.csv", "model.onnx", "scores.csv", "tuning.csv"),
+}
 FORMAT = 1  # counts up when a bundle of before would not give the same answers any more
 
 

@@ -85,7 +85,8 @@ def _write_tuning(tuning: "Tuning", path: Path) -> None:
         rows.writerow(("trial", "state", "val_loss", "val_accuracy", "epochs", *names))
         for trial in tuning.trials:
             reached = ("" if value is None else f"{value:.6g}" for value in (trial.loss, trial.accuracy))
-            rows.writerow((trial.number, trial.state, *reached, trial.epochs, *(trial.settings[name] for name in names)))
+            settings = (trial.settings[name] for name in names)
+            rows.writerow((trial.number, trial.state, *reached, trial.epochs, *settings))
 
 
 def _card(training: Training, path: Path) -> str:

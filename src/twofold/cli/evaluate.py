@@ -1,6 +1,5 @@
 """twofold evaluate"""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -32,19 +31,18 @@ def evaluate(
     from twofold.cli.show import as_text, print_json, print_testing
     from twofold.errors import UsageError
     from twofold.evaluation import parse_requirement
+    from twofold.report import check_drawing, write_figures
     from twofold.testing import test
     from twofold.writing import replacing
 
     if len(others) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
-    if out is not None and find_spec("matplotlib") is None:
-        raise UsageError("--out draws figures with matplotlib; install it with: pip install 'twofold[figures]'.")
+    if out is not None:
+        check_drawing("--out", out)
     requirements = [parse_requirement(text) for text in require or []]
     bundles = [load_bundle(path) for path in (bundle, *others[:-1])]
     testing = test([loaded.model for loaded in bundles], others[-1], picture, machine(engine, quiet=quiet))
     if out is not None:
-        from twofold.report import write_figures
-
         out.mkdir(parents=True, exist_ok=True)
         write_figures(testing.evaluation, out)
         with replacing(out / "evaluation.json") as file:

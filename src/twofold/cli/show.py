@@ -5,17 +5,22 @@ import io
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from twofold.cli.sparkline import sparklines
 from twofold.data import Note
 from twofold.evaluation import Comparison, Evaluation, Interval
 from twofold.model import Answer
 from twofold.testing import Testing
-from twofold.training import Learning, Training
+from twofold.training import Training
 from twofold.writing import printable, replacing
+
+if TYPE_CHECKING:
+    from twofold.learning.settings import Setting, Tuning
+    from twofold.learning.trainer import Learned
 
 _SHOWN = {
     "accuracy": "accuracy",
@@ -33,7 +38,8 @@ _SHOWN = {
 }
 
 
-_SCORED = {"cross_validation": "train (out-of-fold)", "validation": "validation"}
+_MOST_SETTINGS = 20
+_MOST_EPOCHS = 24
 
 
 def as_text(result: Any) -> str:
@@ -45,7 +51,7 @@ def print_json(result: Any) -> None:
     _print(as_text(result).rstrip())
 
 
-def print_training(training: Training, out: Path) -> None:
+def print_training(training: Training, out: Path, figures: Path | None = None) -> None:
     backbone, seconds = training.fit.model.backbone, training.seconds
     _print(_counted("train", training.sample.as_json()))
     if training.test is not None:
@@ -55,32 +61,98 @@ def print_training(training: Training, out: Path) -> None:
         f"{backbone.name} at {backbone.square.size} px in {backbone.precision}: "
         f"{learned}observed in {seconds['embed']:.1f} s, fitted in {seconds['fit']:.1f} s, {seconds['total']:.1f} s in all"
     )
+    columns = {"train (out-of-fold)": training.fit.evaluation}
     if training.learning is not None:
-        _print_epochs(training.learning)
-    columns = {_SCORED[training.scored]: training.fit.evaluation}
-    if training.learning is not None:
-        columns = {"train": training.learning.train, **columns}
+        course = training.learning.course
+        if course.tuning is not None:
+            _print_tuning(course.tuning)
+        _print_epochs(course.learned)
+        scored = "validation" if course.folds is None else "out-of-fold"
+        columns = {"train": training.learning.train, scored: training.fit.evaluation}
     if training.test is not None:
         columns["test"] = training.test.evaluation
     _print_metrics(columns)
     name, shown = list(columns.items())[-1]
     _print_report(name, shown)
     _print_notes(training.notes)
-    _print(f"\nWrote {printable(str(out))}")
+    drawn = "" if figures is None else f", and figures into {figures}"
+    _print(f"\nWrote {printable(f'{out}{drawn}')}")
 
 
-def _print_epochs(learning: Learning) -> None:
-    """The course of learning, a line an epoch."""
-    learned = learning.course.learned
+def _print_tuning(tuning: "Tuning") -> None:
+    """What was tried, the best first."""
+    ends = {"pruned": "stopped, others were better", "failed": "failed, its loss was no number"}
+    names = list(tuning.trials[0].settings)
+    _print(
+        f"\n{'setting':>7}  {'validation loss':>15}  {'accuracy':>8}  {'epochs':>6}" + _cells(map(_named, names), names)
+    )
+    order = sorted(
+        tuning.trials, key=lambda trial: (trial.state != "complete", trial.state == "failed", trial.loss or 0)
+    )
+    for trial in order[:_MOST_SETTINGS]:
+        reached = f"{_fixed(trial.loss):>15}  {_fixed(trial.accuracy):>8}  {trial.epochs:6d}"
+        settings = _cells((_short(trial.settings[name]) for name in names), names)
+        said = [
+            *(["best"] if trial.number == tuning.best else []),
+            *(["the recipe as it is"] if trial.number == 1 else []),
+            *([ends[trial.state]] if trial.state in ends else []),
+        ]
+        _print(f"{trial.number:7d}  {reached}{settings}  {', '.join(said)}".rstrip())
+    if len(order) > _MOST_SETTINGS:
+        _print(f"{'…':>7}  {len(order) - _MOST_SETTINGS} more stand in tuning.csv")
+    if tuning.importances:
+        shares = ", ".join(f"{_named(name)} {share:.0%}" for name, share in tuning.importances.items())
+        _print(f"what mattered, as shares: {shares}")
+
+
+def _print_epochs(learned: "Learned") -> None:
+    """The course of learning: as a curve, then a line for every epoch, or where these are many, for some of them."""
+    history = learned.history
+    _print("")
+    for measure in ("loss", "accuracy"):
+        series = {part: [row[f"{part}_{measure}"] for row in history] for part in ("train", "val")}
+        drawn = sparklines(list(series.values()))
+        for (part, values), line in zip(series.items(), drawn, strict=True):
+            name = {"train": "train", "val": "validation"}[part]
+            _print(f"{measure if part == 'train' else '':8}  {name:10}  {line}  {values[0]:.4f} to {values[-1]:.4f}")
     _print(
         f"\n{'epoch':>5}  {'train loss':>10}  {'accuracy':>8}  {'validation loss':>15}  {'accuracy':>8}  {'rate':>8}"
     )
-    for row in learned.history:
+    shown = _telling(len(history), learned.best)
+    for row in history:
+        if row["epoch"] not in shown:
+            continue
         best = "  best" if row["epoch"] == learned.best else ""
         _print(
             f"{row['epoch']:5d}  {row['train_loss']:10.4f}  {row['train_accuracy']:8.4f}  {row['val_loss']:15.4f}  "
             f"{row['val_accuracy']:8.4f}  {row['rate']:8.2g}{best}"
         )
+    if len(shown) < len(history):
+        _print(f"{'…':>5}  {len(shown)} of {len(history)} epochs; learning.csv has all")
+
+
+def _telling(count: int, best: int) -> set[int]:
+    """Epochs to show: all, or when they are many, the first, the best with its neighbours, the last, and some evenly between."""
+    if count <= _MOST_EPOCHS:
+        return set(range(1, count + 1))
+    step = next(step for step in (2, 5, 10, 20, 50, 100, count) if count / step <= _MOST_EPOCHS / 2)
+    return {1, *range(step, count, step), best - 1, best, best + 1, count} & set(range(1, count + 1))
+
+
+def _cells(values: Iterable[str], names: Sequence[str]) -> str:
+    return "".join(f"  {value:>{max(8, len(name))}}" for value, name in zip(values, names, strict=True))
+
+
+def _named(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _short(value: "Setting | None") -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _fixed(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if value < 1000 else f"{value:.2e}"
 
 
 def print_testing(testing: Testing, out: Path | None) -> None:

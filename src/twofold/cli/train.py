@@ -1,7 +1,7 @@
 """twofold train"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from twofold.options import (
     LearningOptions,
     TrainingOptions,
 )
+
+if TYPE_CHECKING:
+    from twofold.training import Training
 
 
 def train(
@@ -28,6 +31,9 @@ def train(
     decision: DecisionOptions,
     engine: EngineOptions,
     test: Annotated[Path | None, typer.Option(help="Other pictures of the same classes, to test on.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="A folder for figures of how it learned and how well it does.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing bundle, or learning that was begun.")
     ] = False,
@@ -42,21 +48,40 @@ def train(
     from twofold.bundle import check_free
     from twofold.cli.show import print_json, print_training
     from twofold.place import Place
+    from twofold.report import check_drawing
     from twofold.saving import save
     from twofold.training import train as run
 
     place = Place(out.with_name(out.name.removesuffix(".twofold") + ".learning"))
     check_free(out, force=force or (resume and place.begun))
+    if figures is not None:
+        check_drawing("--figures", figures)
     if learning.mode != "frozen":
         place.prepare(resume=resume, force=force)
     options = TrainingOptions(picture, network, learning, decision)
     training = run(data, options, machine(engine, quiet=quiet), test=test, place=place)
     save(training, out, command=context.obj, force=force or resume)
+    if figures is not None:
+        _draw(training, figures)
     if json:
         print_json(training.as_json())
     else:
-        print_training(training, out)
+        print_training(training, out, figures)
     if training.learning is not None and training.learning.course.learned.interrupted:
         return 130
     place.clear()
     return 0
+
+
+def _draw(training: "Training", folder: Path) -> None:
+    from twofold.report import write_curves, write_figures, write_tuning
+
+    of = "validation" if training.scored == "validation" else "out-of-fold"
+    write_figures(training.fit.evaluation, folder, of=of)
+    if training.test is not None:
+        write_figures(training.test.evaluation, folder, of="test", prefix="test_")
+    if training.learning is not None:
+        course = training.learning.course
+        write_curves(course.learned.history, course.learned.best, folder / "curves.svg")
+        if course.tuning is not None:
+            write_tuning(course.tuning, folder / "tuning.svg")

@@ -2,24 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from twofold.data import Listing, Note, folds, split
 from twofold.decision import Head
 from twofold.embedding import Backbone, Facts, Machine, Source, Table, fast_precisions, unwatched
+from twofold.errors import LearningError, UsageError
 from twofold.learning.batches import Batches
 from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
 from twofold.learning.learner import Learner
 from twofold.learning.network import Network
 from twofold.learning.pixels import Pixels, decoded
+from twofold.learning.settings import Setting, Tuning
 from twofold.learning.trainer import Devices, Learned, learn_network
-from twofold.options import TrainingOptions
+from twofold.options import LearningOptions, TrainingOptions
 from twofold.place import Place
 from twofold.sample import Sample, observe_listing
 
@@ -41,6 +46,7 @@ class Course:
     folds: NDArray[np.int64] | None
     logits: NDArray[np.float64] | None
     learned: Learned
+    tuning: Tuning | None
     notes: tuple[Note, ...]
 
 
@@ -52,37 +58,48 @@ def learn(
     `place` is for checkpoints and logs; learning that was begun there with the same options and pictures goes on.
     Raises DataError where a class has fewer than `least` usable pictures, LearningError where it does not succeed.
     """
-    begun = _beginning(listing, sources, options, machine)
+    if options.learning.tune:
+        _check_tunable()
+    start = _start(listing, sources, options, machine)
+    begun = start(options.learning)
     with decoded(sources, begun.square, machine, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
         nothing = np.empty((sum(facts is not None for facts in pixels.facts), 0), np.float32)
         sample = Sample(listing, Table(pixels.facts, pixels.refusals, nothing), listing.ordered)
         sample.check_counts(least)
+        anew = not place.begun
         place.begin(_key(options, sample))
-        run = _Run(begun, pixels, sample, options, place.folder, _devices(options, machine))
+        run, tuning = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine)), None
         every = np.arange(len(sample.labels))
+        if options.learning.tune:
+            tuning = run.tuned(every, options.learning.tune, anew=anew)
+            run = run.having(tuning.chosen)
         network, learned, validation = run.learned(every, "network")
-        notes = [*learned.notes]
+        notes = [*([tuning.note()] if tuning else []), *learned.notes]
         parts = logits = None
         if options.learning.cv and not learned.interrupted:
             parts, logits, interrupted = run.crossed(options.learning.cv)
             if interrupted:
                 notes.append(_broken_off())
-        return Course(
-            begun.backbone(network), network.affine(), pixels.facts, validation, parts, logits, learned, tuple(notes)
-        )
+        backbone, head = begun.backbone(network), network.affine()
+        return Course(backbone, head, pixels.facts, validation, parts, logits, learned, tuning, tuple(notes))
 
 
-def _beginning(listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine) -> Beginning:
-    network, learning, decision = options.backbone, options.learning, options.decision
-    if learning.mode == "scratch":
-        return from_scratch(network, learning, decision.seed)
+Start = Callable[[LearningOptions], Beginning]
+"""What learning begins with, for these options."""
+
+
+def _start(listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine) -> Start:
+    network, decision = options.backbone, options.decision
+    if options.learning.mode == "scratch":
+        return lambda learning: from_scratch(network, learning, decision.seed)
     backbone = frozen_backbone(network, machine)
     frozen = observe_listing(listing, sources, machine.engine(backbone), machine, what="train")
-    return from_trained(network, learning, decision, machine, frozen, backbone.square)
+    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone.square)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
+    start: Start
     begun: Beginning
     pixels: Pixels
     sample: Sample
@@ -90,7 +107,37 @@ class _Run:
     place: Path
     devices: Devices
 
-    def learned(self, rows: Rows, name: str) -> tuple[Network, Learned, NDArray[np.bool_]]:
+    def having(self, settings: Mapping[str, Setting]) -> "_Run":
+        """The same, with these options changed."""
+        if not settings:
+            return self
+        learning = replace(self.options.learning, **settings)  # type: ignore[arg-type]  # each of its own type
+        return replace(self, begun=self.start(learning), options=replace(self.options, learning=learning))
+
+    def tuned(self, rows: Rows, count: int, *, anew: bool) -> Tuning:
+        """Settings tried on these rows; the folder "network" then has what was learned with the best of them."""
+        from twofold.learning.tuning import folder, forget, knobs, tune  # brings Optuna
+
+        learning, recipe, labels = self.options.learning, self.begun.recipe, self.sample.labels[rows]
+        positive = int(labels.sum())
+        space = knobs(learning, recipe, (len(labels) - positive, positive))
+
+        def attempt(settings: Mapping[str, Setting], name: str, callback: Callback) -> Learned:
+            what = f"setting {name.rpartition('-')[2]} of {count}"
+            run = replace(self.having(settings), devices=replace(self.devices, what=what))
+            return run.learned(rows, name, extra=(callback,))[1]
+
+        if anew:
+            forget(self.place)
+        tuning = tune(attempt, space, self.place, count=count, epochs=recipe.epochs, seed=self.options.decision.seed)
+        best = self.place / folder(tuning.best)
+        if best.exists() and not (self.place / "network").exists():
+            best.rename(self.place / "network")
+        return tuning
+
+    def learned(
+        self, rows: Rows, name: str, *, extra: tuple[Callback, ...] = ()
+    ) -> tuple[Network, Learned, NDArray[np.bool_]]:
         """A network learned from these rows; True in the array, (used,), for the validation part of them."""
         labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
         learning, recipe = self.options.learning, self.begun.recipe
@@ -114,7 +161,7 @@ class _Run:
             seed=seed,
             sampler="balanced" if learning.balance == "sampler" else "shuffled",
         )
-        network, learned = learn_network(make, batches, self.place / name, self.devices)
+        network, learned = learn_network(make, batches, self.place / name, self.devices, extra=extra)
         with torch.no_grad():  # learned as if the classes were equal in number: logits are put right
             network.head.bias.sub_(float(np.log(shares[1] / shares[0])))
         mask = np.zeros(len(labels), np.bool_)
@@ -127,7 +174,8 @@ class _Run:
         parts = folds(labels, groups, count, seed)
         logits = np.empty(len(labels))
         for part in range(count):
-            network, learned, _ = self.learned(np.flatnonzero(parts != part), f"fold-{part + 1}")
+            run = replace(self, devices=replace(self.devices, what=f"fold {part + 1} of {count}"))
+            network, learned, _ = run.learned(np.flatnonzero(parts != part), f"fold-{part + 1}")
             if learned.interrupted:
                 return None, None, True
             rows = np.flatnonzero(parts == part)
@@ -169,6 +217,13 @@ def _key(options: TrainingOptions, sample: Sample) -> str:
     hashes = [facts.sha256 for facts in sample.table.facts if facts is not None]
     told = json.dumps([asdict(options), hashes, sample.labels.tolist()], default=str, sort_keys=True)
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check_tunable() -> None:
+    if find_spec("optuna") is None:
+        raise LearningError("--tune needs optuna; install it with: pip install 'twofold[tune]'.")
+    if "LOCAL_RANK" in os.environ or "SLURM_PROCID" in os.environ:
+        raise UsageError("--tune is for one machine, and starts its own processes: pass --devices, without torchrun.")
 
 
 def _broken_off() -> Note:

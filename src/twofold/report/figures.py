@@ -1,9 +1,8 @@
-"""The figures of an evaluation, as SVG files that are the same whenever they are drawn, and readable in greys."""
+"""The figures of an evaluation, readable in greys."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,58 +15,36 @@ from twofold.evaluation.curves import (
     score_histogram,
     share_of_positives,
 )
+from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PAD, PALE, entitle, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GREY, PALE, ACCENT = "#1a1a1a", "#8c8c8c", "#d9d9d9", "#1f5fa8"
-DASHED: Any = (0, (4, 3))
 
-STYLE: dict[Any, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": INK,
-    "axes.grid": True,
-    "axes.linewidth": 0.8,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "font.size": 9,
-    "grid.color": "#ececec",
-    "grid.linewidth": 0.8,
-    "legend.edgecolor": "none",
-    "legend.framealpha": 0.9,
-    "svg.fonttype": "none",  # text stays text, so that a class name in any script is drawn by who shows the file
-    "svg.hashsalt": "twofold",  # otherwise the ids in the file are random
-    "text.parse_math": False,  # a class may be named "$5"
-}
-
-
-def write_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
+def write_figures(evaluation: Evaluation, folder: Path, *, of: str = "", prefix: str = "") -> list[Path]:
     """The files written: one SVG for each of `FIGURES` in the folder, which is made when it is missing.
 
-    The same evaluation gives the same bytes. Raises OSError when the folder cannot be written.
+    `of` says in the titles which pictures these are, `prefix` begins the names of the files. The same evaluation gives the
+    same bytes. Raises OSError when the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name in FIGURES:
-        files.append(folder / f"{name}.svg")
-        write_figure(name, evaluation, files[-1])
+        files.append(folder / f"{prefix}{name}.svg")
+        write_figure(name, evaluation, files[-1], of=of)
     return files
 
 
-def write_figure(name: str, evaluation: Evaluation, file: Path) -> None:
+def write_figure(name: str, evaluation: Evaluation, file: Path, *, of: str = "") -> None:
     """One of `FIGURES` into a file; its suffix (.svg, .png, .pdf) says how."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # see svg.fonttype
-        figure = Figure(figsize=(4.4, 4.5), layout="constrained")
+    def draw(figure: "Figure") -> None:
         FIGURES[name](figure, evaluation)
-        figure.savefig(file, dpi=200, metadata={"Date": None} if file.suffix == ".svg" else None)
+        if of:
+            figure.axes[0].set_title(f"{figure.axes[0].get_title('left')}, {of}", pad=PAD)
+
+    save_figure(draw, file)
 
 
 def confusion(figure: "Figure", evaluation: Evaluation) -> None:
@@ -171,8 +148,7 @@ def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> N
     told, name = evaluation.metrics[metric], SHORT.get(metric, metric.replace("_", " "))
     numbers = f"{told.value:.4f} [{told.low:.4f}, {told.high:.4f}]" if told.value == told.value else "undefined"
     text = f"{name} {numbers}, n = {len(evaluation.labels):,}"
-    axes.set_title(title, pad=20)
-    axes.annotate(text, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", in_layout=False)
+    entitle(axes, title, text)
 
 
 def _names(evaluation: Evaluation) -> tuple[str, str]:

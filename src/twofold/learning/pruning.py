@@ -1,0 +1,30 @@
+"""The end of a trial that others have left behind."""
+
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+
+class Pruning(Callback):
+    """Reports the validation loss of each epoch to the trial, and stops learning where that says so."""
+
+    def __init__(self, trial: "Trial") -> None:
+        self.trial = trial
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stop(trainer)  # it may have been killed when this was clear already
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.trial.report(float(trainer.callback_metrics["val_loss"]), trainer.current_epoch)
+        self._stop(trainer)
+
+    def _stop(self, trainer: Trainer) -> None:
+        """The first process alone asks, so that all do the same."""
+        left_behind = trainer.is_global_zero and self.trial.should_prune()
+        if trainer.strategy.broadcast(left_behind):
+            trainer.should_stop = True

@@ -1,0 +1,65 @@
+"""How figures look, and how they become files that are the same whenever they are drawn."""
+
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twofold.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, GREY, PALE, ACCENT = "#1a1a1a", "#8c8c8c", "#d9d9d9", "#1f5fa8"
+DASHED: Any = (0, (4, 3))
+
+PAD = 20
+"""Points above the axes at which a title stands, with room for a line below it."""
+
+STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "font.size": 9,
+    "grid.color": "#ececec",
+    "grid.linewidth": 0.8,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.9,
+    "svg.fonttype": "none",  # text stays text, so that a class name in any script is drawn by who shows the file
+    "svg.hashsalt": "twofold",  # otherwise the ids in the file are random
+    "text.parse_math": False,  # a class may be named "$5"
+}
+
+
+def check_drawing(option: str, folder: Path) -> None:
+    """UsageError where there is nothing to draw with, or no folder to draw into: to be called before long work, not after."""
+    if find_spec("matplotlib") is None:
+        raise UsageError(f"{option} draws figures with matplotlib; install it with: pip install 'twofold[figures]'.")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{option} takes a folder for figures, and {folder} is a file; name another.")
+
+
+def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> None:
+    """What `draw` puts on an empty figure of this width and height, in inches; the suffix (.svg, .png, .pdf) says how."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # see svg.fonttype
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        figure.savefig(file, dpi=200, metadata={"Date": None} if file.suffix == ".svg" else None)
+
+
+def entitle(axes: "Axes", title: str, told: str) -> None:
+    """A title, and a line below it."""
+    axes.set_title(title, pad=PAD)
+    axes.annotate(told, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", in_layout=False)
