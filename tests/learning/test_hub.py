@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from twofold.data import Square
-from twofold.embedding import Backbone
+from twofold.embedding import Backbone, offered_precisions
 from twofold.errors import BackboneError, UsageError
 from twofold.learning.export import export
 from twofold.learning.hub import HubNetwork, hub_backbone, is_hub, load_hub
@@ -168,6 +168,11 @@ def test_names_tell_where_a_network_comes_from(
         (tmp_path / folder).mkdir()
     monkeypatch.chdir(tmp_path)
     assert is_hub(name) is expected
+
+
+def test_int8_is_not_offered_for_a_folder_whatever_lies_beside_it(resnet: Path) -> None:
+    resnet.with_suffix(".json").touch()
+    assert offered_precisions(str(resnet)) == ("bf16", "f32")
 
 
 def test_options_for_other_networks_are_refused(resnet: Path) -> None:

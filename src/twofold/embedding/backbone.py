@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from twofold.data import Note, Square
-from twofold.embedding.architectures import Architecture, architecture
+from twofold.embedding.architectures import ARCHITECTURES, Architecture, architecture
 from twofold.embedding.torchfile import read_weights
 from twofold.embedding.watch import Watch, unwatched
 from twofold.embedding.weights import find_weights
@@ -67,7 +67,7 @@ def load_backbone(
 
 def offered_precisions(name: str) -> tuple[Arithmetic, ...]:
     """What the network can be run in, whatever the processor: int8 wherever twofold carries the ranges for it."""
-    if name.endswith(".onnx") or not _ranges_file(name).is_file():
+    if name not in ARCHITECTURES or not _ranges_file(name).is_file():
         return ("bf16", "f32")
     return ("int8", "bf16", "f32")
 

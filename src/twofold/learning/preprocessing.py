@@ -133,8 +133,9 @@ def _given(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other(name: str, fault: str, square: Square) -> Note:
-    seen = f"{square.framing} to {square.size} pixels, {square.filter}"
-    return Note("other-preprocessing", f"For {name} {fault}; twofold gives it: {seen}. Vectors may differ a little.")
+    ours = f"{square.framing} to {square.size} pixels, {square.filter}"
+    text = f"The preprocessing of {name} is not quite followed: {fault}, while here it is {ours}; vectors may differ a little."
+    return Note("other-preprocessing", text)
 
 
 def _fitting(kind: str, whole: dict[str, Any], name: str) -> _Fitting:
