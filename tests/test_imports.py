@@ -93,6 +93,20 @@ def test_training_and_predicting_send_nothing_and_leave_nothing_at_home(bundle: 
     assert {entry.name for entry in home.iterdir()} <= {"sitecustomize.py", "__pycache__", "twofold", "drawn.twofold"}
 
 
+def test_learning_a_network_sends_nothing_either(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
+    flags = "--mode scratch --recipe modern --image-size 32 --epochs 1 --batch-size 8 --quiet"
+    arguments = ["train", str(drawn), "--out", str(tmp_path / "own.twofold"), *flags.split()]
+    run(CLI.format(arguments=arguments), **watched(tmp_path))
+    assert not (tmp_path / "told").exists()
+    assert (tmp_path / "own.twofold" / "model.onnx").is_file()
+
+
+def test_training_on_a_frozen_network_loads_no_framework(drawn: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(drawn), "--out", str(tmp_path / "a.twofold"), "--quiet", "--no-cache"]
+    assert not packages(CLI.format(arguments=arguments)) & {"torch", "lightning", "kornia", "transformers", "optuna"}
+
+
 def test_openvino_is_kept_from_reporting() -> None:
     program = "from twofold.embedding.engine import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"
     assert not [name for name in run(program).split() if name.startswith("openvino_telemetry.")]
