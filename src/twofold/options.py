@@ -57,9 +57,11 @@ class BackboneOptions:
     )
     filter: Filter | None = _option(None, "How pixels are interpolated; the network's own by default.")
     mean: tuple[float, float, float] | None = _option(
-        None, "For FILE.onnx: subtracted from R G B, on a scale of 0 to 255."
+        None, "For networks from elsewhere: subtracted from R G B, on a scale of 0 to 255."
     )
-    std: tuple[float, float, float] | None = _option(None, "For FILE.onnx: what R G B are then divided by.")
+    std: tuple[float, float, float] | None = _option(
+        None, "For networks from elsewhere: what R G B are then divided by."
+    )
 
 
 @dataclass(frozen=True, slots=True)

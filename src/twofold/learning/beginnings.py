@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.data import Square, folds
+from twofold.data import Note, Square, folds
 from twofold.decision import fit_head
 from twofold.embedding import Backbone, Machine, identify, load_backbone
 from twofold.embedding.architectures import architecture
@@ -38,11 +38,13 @@ class Beginning:
     square: Square
     network: Callable[[Rows], Network]
     graph: Callable[[Network], bytes]
+    notes: tuple[Note, ...] = ()
 
     def backbone(self, network: Network) -> Backbone:
         """The network as it has become, in float32."""
         graph = self.graph(network)
-        return Backbone(self.name, graph, self.square, "f32", "last", identify(graph, self.square, "f32"))
+        identity = identify(graph, self.square, "f32")
+        return Backbone(self.name, graph, self.square, "f32", "last", identity, notes=self.notes)
 
 
 def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Beginning:
@@ -75,15 +77,15 @@ def from_trained(
     decision: DecisionOptions,
     machine: Machine,
     frozen: Sample,
-    square: Square,
+    backbone: Backbone,
 ) -> Beginning:
     """A network that is trained already, with the head fitted on the vectors that it gives of the pictures it is to learn from.
 
-    `frozen` holds those vectors; `square` is that of the network.
+    `frozen` holds those vectors; `backbone` is the network that gave them.
     """
-    recipe = FINETUNE.adapted(learning, square.size)
+    recipe = FINETUNE.adapted(learning, backbone.square.size)
     vectors, labels, groups = frozen.table.vectors, frozen.labels, frozen.groups
-    start, graph = (_hub if is_hub(network.backbone) else _builtin)(network, machine, square.size)
+    start, graph = (_hub if is_hub(network.backbone) else _builtin)(network, machine, backbone.square.size)
 
     def make(rows: Rows) -> Network:
         parts = folds(labels[rows], groups[rows], decision.folds, decision.seed)
@@ -91,7 +93,7 @@ def from_trained(
         learned.begin_with(fit_head(vectors[rows], labels[rows], parts).head, vectors[rows])
         return learned
 
-    return Beginning(f"{network.backbone}, fine-tuned", recipe, square, make, graph)
+    return Beginning(f"{backbone.name}, fine-tuned", recipe, backbone.square, make, graph, backbone.notes)
 
 
 def _builtin(
@@ -119,7 +121,6 @@ def _hub(
         found = load_hub(network, watch=machine.watch)
         return Network(found.body, found.width, found.mean, found.std)
 
-    size = load_hub(network, watch=machine.watch).square.size
     return start, lambda learned: export(learned, size)
 
 
