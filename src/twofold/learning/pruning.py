@@ -19,8 +19,9 @@ class Pruning(Callback):
         self._stop(trainer)  # it may have been killed when this was clear already
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loss = float(trainer.callback_metrics["val_loss"])  # by every process: each waits for the others' part of it
         if trainer.is_global_zero:
-            self.trial.report(float(trainer.callback_metrics["val_loss"]), trainer.current_epoch)
+            self.trial.report(loss, trainer.current_epoch)
         self._stop(trainer)
 
     def _stop(self, trainer: Trainer) -> None:
