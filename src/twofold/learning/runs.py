@@ -68,12 +68,12 @@ def learn(
         sample.check_counts(least)
         anew = not place.begun
         place.begin(_key(options, sample))
-        run, tuning = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine)), None
-        every = np.arange(len(sample.labels))
+        run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine))
+        every, tuning, name = np.arange(len(sample.labels)), None, "network"
         if options.learning.tune:
-            tuning = run.tuned(every, options.learning.tune, anew=anew)
+            tuning, name = run.tuned(every, options.learning.tune, anew=anew)
             run = run.having(tuning.chosen)
-        network, learned, validation = run.learned(every, "network")
+        network, learned, validation = run.learned(every, name)
         notes = [*([tuning.note()] if tuning else []), *learned.notes]
         parts = logits = None
         if options.learning.cv and not learned.interrupted:
@@ -94,7 +94,7 @@ def _start(listing: Listing, sources: Sequence[Source], options: TrainingOptions
         return lambda learning: from_scratch(network, learning, decision.seed)
     backbone = frozen_backbone(network, machine)
     frozen = observe_listing(listing, sources, machine.engine(backbone), machine, what="train")
-    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone.square)
+    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +114,8 @@ class _Run:
         learning = replace(self.options.learning, **settings)  # type: ignore[arg-type]  # each of its own type
         return replace(self, begun=self.start(learning), options=replace(self.options, learning=learning))
 
-    def tuned(self, rows: Rows, count: int, *, anew: bool) -> Tuning:
-        """Settings tried on these rows; the folder "network" then has what was learned with the best of them."""
+    def tuned(self, rows: Rows, count: int, *, anew: bool) -> tuple[Tuning, str]:
+        """Settings tried on these rows, and the folder that has what was learned with the best of them."""
         from twofold.learning.tuning import folder, forget, knobs, tune  # brings Optuna
 
         learning, recipe, labels = self.options.learning, self.begun.recipe, self.sample.labels[rows]
@@ -130,10 +130,7 @@ class _Run:
         if anew:
             forget(self.place)
         tuning = tune(attempt, space, self.place, count=count, epochs=recipe.epochs, seed=self.options.decision.seed)
-        best = self.place / folder(tuning.best)
-        if best.exists() and not (self.place / "network").exists():
-            best.rename(self.place / "network")
-        return tuning
+        return tuning, folder(tuning.best)
 
     def learned(
         self, rows: Rows, name: str, *, extra: tuple[Callback, ...] = ()

@@ -91,7 +91,7 @@ def tune(attempt: Attempt, space: Mapping[str, Knob], place: Path, *, count: int
         except (KeyboardInterrupt, LearningInterruptedError) as error:
             done = len(study.get_trials(states=_ENDED))
             raise LearningInterruptedError(
-                f"Ctrl-C came after {done} of {count} settings were tried; go on with --resume."
+                f"Ctrl-C came with {done} of {count} settings tried; go on with --resume."
             ) from error
         return _outcome(study, space)
 
