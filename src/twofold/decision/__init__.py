@@ -3,6 +3,7 @@
 from twofold.decision.calibration import Calibration, fit_calibration
 from twofold.decision.counts import Counts
 from twofold.decision.head import Head, HeadFit, fit_head
+from twofold.decision.regressions import with_floor
 from twofold.decision.thresholds import POLICIES, Choice, Threshold, choose_threshold
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "choose_threshold",
     "fit_calibration",
     "fit_head",
+    "with_floor",
 ]

@@ -127,7 +127,7 @@ def _standardised(vectors: Matrix) -> tuple[Matrix, Reals, Reals]:
     if not np.isfinite(mean).all():
         raise DataError("Some vectors hold values that are not finite numbers; train again with --precision f32.")
     matrix = vectors - mean.astype(np.float32)
-    spread = _with_floor(np.sqrt(np.einsum("nd,nd->d", matrix, matrix, dtype=np.float64) / len(matrix)))
+    spread = with_floor(np.sqrt(np.einsum("nd,nd->d", matrix, matrix, dtype=np.float64) / len(matrix)))
     matrix /= spread.astype(np.float32)
     return matrix, mean, spread
 
@@ -139,10 +139,11 @@ def _own_standardisation(matrix: Matrix, spread: Reals, seen: NDArray[np.bool_])
     for start in range(0, len(matrix), 1024):  # in parts: the matrix is the largest thing in memory
         square += share[:, start : start + 1024] @ np.square(matrix[start : start + 1024])
     deviation = spread * np.sqrt(np.maximum(square - centre**2, 0))
-    return centre, spread / np.vstack([_with_floor(row) for row in deviation])
+    return centre, spread / np.vstack([with_floor(row) for row in deviation])
 
 
-def _with_floor(deviation: Reals) -> Reals:
+def with_floor(deviation: Reals) -> Reals:
+    """Standard deviations (d,) as the head divides by them."""
     moving = deviation[deviation > 0]
     return np.hypot(deviation, FLOOR * np.median(moving) if len(moving) else 1.0)
 

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from twofold.decision import Head
+from twofold.decision import Head, with_floor
 
 Triple = tuple[float, float, float]
 Seen = tuple[Tensor, Tensor | None]
@@ -44,7 +44,7 @@ class Network(nn.Module):
 
     def begin_with(self, head: Head, vectors: NDArray[np.float32]) -> None:
         """The head, as fitted on raw vectors (n, d), takes the place of the random one."""
-        centre, spread = vectors.mean(axis=0), np.maximum(vectors.std(axis=0), 1e-6)
+        centre, spread = vectors.mean(axis=0), with_floor(vectors.std(axis=0)).astype(np.float32)
         self.centre.copy_(torch.from_numpy(centre))
         self.spread.copy_(torch.from_numpy(spread))
         with torch.no_grad():
