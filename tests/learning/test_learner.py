@@ -98,6 +98,15 @@ def test_rates_fall_toward_the_input_and_norms_and_biases_do_not_decay() -> None
     assert {name for name, p in named.items() if decay[id(p)] == 0} == {n for n, p in named.items() if p.ndim == 1}
 
 
+def test_frozen_layers_are_those_next_to_the_input() -> None:
+    made = learner(replace(FINETUNE, frozen=0.5))()
+    named = list(made.network.body.named_parameters())
+    assert [parameter.requires_grad for _, parameter in named] == [False, False, True, True]
+    made._trainer = SimpleNamespace(estimated_stepping_batches=10)  # type: ignore[assignment]
+    groups = made.configure_optimizers()["optimizer"].param_groups
+    assert sum(len(group["params"]) for group in groups) == 2 + 2
+
+
 def test_the_side_grows_by_multiples_of_16_and_is_whole_at_the_end() -> None:
     recipe = replace(SMALL, size=96, epochs=10, growth=0.5)
     sides = [recipe.side(epoch) for epoch in range(10)]

@@ -43,6 +43,9 @@ class Learner(LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its types
         self.recipe = recipe
+        body = list(network.body.parameters())
+        for parameter in body[: round(recipe.frozen * len(body))]:
+            parameter.requires_grad_(False)
         self.pictures, self.seed = pictures, seed
         self.weights, self.shift = weights, shift
         self.history: list[Row] = []
@@ -135,6 +138,8 @@ class Learner(LightningModule):
         parameters = zip([*body, *self.network.head.parameters()], [*layers, _LAYERS, _LAYERS], strict=True)
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for parameter, layer in parameters:
+            if not parameter.requires_grad:
+                continue
             rate = self.recipe.rate * self.recipe.rate_at_input ** (1 - layer / _LAYERS)
             decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
