@@ -56,6 +56,10 @@ class Journal:
         """The runs of that name, oldest first."""
         return [run for run in self._all() if run["name"] == name]
 
+    def names(self, beginning: str) -> list[str]:
+        """The names that begin so, each once, in the order of their first runs."""
+        return list(dict.fromkeys(run["name"] for run in self._all() if run["name"].startswith(beginning)))
+
     def add(self, name: str, figures: Figures) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"name": name, **figures}) + "\n")

@@ -28,14 +28,14 @@ def results(journal: Journal, given: Given) -> str:
         [
             "# Results",
             "",
-            f"Written by `make bench` on {_machine()}. Ratios under 15% are ties on such machines.",
+            f"Written by `make bench` on {machine('openvino', 'pillow', 'numpy')}. Ratios under 15% are ties on such machines.",
             "",
             f"## Train on {train:,} photographs, evaluate on {test:,}: a cold process, start to saved model",
             "",
             "MobileNetV2 at 160 unless it says otherwise; medians of interleaved runs, nothing cached before. The Keras "
             "program embeds each training picture five times, the others once.",
             "",
-            *_table(
+            *table(
                 ("program", "seconds (all runs)", "peak MB", "times faster than Keras", "ms per picture embedded"),
                 [_program(journal, name, train, test) for name in NAMES],
             ),
@@ -44,7 +44,7 @@ def results(journal: Journal, given: Given) -> str:
             "",
             "The limit is 1 / (1/decode + 1/compute), all measured in one process, in turns.",
             "",
-            *_table(
+            *table(
                 ("network, arithmetic", "decode alone", "compute alone", "limit", "end to end", "of the limit"),
                 [_rates(journal, f"{name}-{kind}") for name in NETWORKS for kind in ("f32", "int8")],
             ),
@@ -55,11 +55,11 @@ def results(journal: Journal, given: Given) -> str:
             "",
             "Solar cells: a stratified quarter held out, mean of five seeds.",
             "",
-            *_table(("pictures, network", "accuracy", "log-loss", "calibration error (ECE)"), _answers(journal)),
+            *table(("pictures, network", "accuracy", "log-loss", "calibration error (ECE)"), _answers(journal)),
             "",
             "## Promises",
             "",
-            *_table(("what", "measured", "at most"), _promises(journal)),
+            *table(("what", "measured", "at most"), _promises(journal)),
             "",
             "## Decoding a JPEG file to the network's input",
             "",
@@ -69,20 +69,21 @@ def results(journal: Journal, given: Given) -> str:
     )
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
 
 
-def _number(value: float, form: str) -> str:
+def number(value: float, form: str) -> str:
     return "not measured" if math.isnan(value) else form.format(value)
 
 
-def _machine() -> str:
+def machine(*libraries: str) -> str:
+    """The cores, what they are good at, and the versions of these libraries."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     lines = [line.partition(":")[2].split() for line in text.splitlines() if line.startswith(("model name", "flags"))]
     model, flags = (" ".join(lines[0]), set(lines[1])) if len(lines) > 1 else (platform.processor(), set())
     special = ", ".join(name for name in ("avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16") if name in flags)
-    tools = ", ".join(f"{name} {version(name)}" for name in ("openvino", "pillow", "numpy"))
+    tools = ", ".join(f"{name} {version(name)}" for name in libraries)
     return f"{os.cpu_count()} cores ({model}; {special}), Python {platform.python_version()}, {tools}"
 
 
@@ -91,23 +92,23 @@ def _program(journal: Journal, name: str, train: int, test: int) -> tuple[str, .
     embedded = train * 5 + test if name == "keras" else train + test
     return (
         NAMES[name],
-        f"{_number(seconds, '{:.1f}')} ({', '.join(each)})",
-        _number(journal.median(name, "peak_mb"), "{:.0f}"),
-        _number(journal.median("keras", "seconds") / seconds, "{:.1f}"),
-        _number(seconds / embedded * 1000, "{:.1f}"),
+        f"{number(seconds, '{:.1f}')} ({', '.join(each)})",
+        number(journal.median(name, "peak_mb"), "{:.0f}"),
+        number(journal.median("keras", "seconds") / seconds, "{:.1f}"),
+        number(seconds / embedded * 1000, "{:.1f}"),
     )
 
 
 def _keras_predict(journal: Journal) -> str:
     rate = journal.median("keras", "json", "predict_per_second")
     ours = [journal.median(f"rates-mobilenetv2-{kind}", "json", "both") / rate for kind in ("f32", "int8")]
-    f32, int8 = (_number(times, "{:.1f} times") for times in ours)
-    return f"{_number(rate, '{:.0f}')}; twofold is {f32} as fast in f32 and {int8} in int8"
+    f32, int8 = (number(times, "{:.1f} times") for times in ours)
+    return f"{number(rate, '{:.0f}')}; twofold is {f32} as fast in f32 and {int8} in int8"
 
 
 def _rates(journal: Journal, name: str) -> tuple[str, ...]:
     def shown(what: str, form: str = "{:.0f}") -> str:
-        return _number(journal.median(f"rates-{name}", "json", what), form)
+        return number(journal.median(f"rates-{name}", "json", what), form)
 
     return (name, *map(shown, ("decode", "compute", "limit", "both")), shown("share_of_limit", "{:.0%}"))
 
@@ -125,16 +126,16 @@ def _answers(journal: Journal) -> list[tuple[str, ...]]:
 
 
 def _mean(journal: Journal, names: list[str], key: str) -> str:
-    return _number(statistics.mean(journal.median(name, key) for name in names), "{:.4f}")
+    return number(statistics.mean(journal.median(name, key) for name in names), "{:.4f}")
 
 
 def _promises(journal: Journal) -> list[tuple[str, ...]]:
     def shown(name: str, what: str, form: str) -> str:
-        return _number(journal.median(name, what), form)
+        return number(journal.median(name, what), form)
 
     def share(name: str) -> str:
         fit, embed = (journal.median(name, "json", "seconds", part) for part in ("fit", "embed"))
-        return _number(fit / embed, f"{{:.0%}} ({fit:.1f} s of {embed:.1f} s)")
+        return number(fit / embed, f"{{:.0%}} ({fit:.1f} s of {embed:.1f} s)")
 
     return [
         ("train again, every vector cached, whole process", shown("retrain", "seconds", "{:.2f} s"), "3 s"),
