@@ -45,6 +45,54 @@ def test_train_as_json_has_the_blocks_of_the_plan(
     assert result["seconds"]["total"] >= result["seconds"]["embed"]
 
 
+def test_figures_of_the_honest_scores_and_of_the_test_are_drawn(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, figures = draw_folder(tmp_path / "other", 3, start=60), tmp_path / "figures"
+    command = ["train", str(drawn), "--test", str(other), "--out", str(tmp_path / "b.twofold")]
+    assert main([*command, "--figures", str(figures)]) == 0
+    assert f"figures into {figures}" in capsys.readouterr().out
+    names = {"confusion.svg", "precision_recall.svg", "reliability.svg", "roc.svg", "scores.svg"}
+    assert {path.name for path in figures.iterdir()} == names | {f"test_{name}" for name in names}
+    assert "Confusion matrix, out-of-fold" in (figures / "confusion.svg").read_text(encoding="utf-8")
+
+
+def test_a_folder_for_figures_that_is_none_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    command = ["train", str(tmp_path / "no-such-folder"), "--out", str(tmp_path / "b.twofold")]
+    assert main([*command, "--figures", str(tmp_path / "mine.txt")]) == 2
+    assert "--figures takes a folder" in capsys.readouterr().err
+
+
+def test_what_was_tuned_is_printed_drawn_and_in_the_bundle(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, figures = tmp_path / "b.twofold", tmp_path / "figures"
+    command = ["train", str(drawn), "--out", str(out), "--mode", "scratch", "--size", "48", "--epochs", "2"]
+    command += ["--batch-size", "16", "--precision", "f32", "--quiet"]
+    assert main([*command, "--tune", "2", "--figures", str(figures)]) == 0
+    said = capsys.readouterr()
+    assert "the recipe as it is" in said.out
+    assert "2 settings" in said.out
+    assert said.err == ""
+    assert {"curves.svg", "tuning.svg"} <= {path.name for path in figures.iterdir()}
+    tuning = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["learning"]["tuning"]
+    with (out / "tuning.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["1", "2"]
+    assert float(rows[0]["learning_rate"]) == tuning["trials"][0]["settings"]["learning_rate"] == 1e-3
+    assert rows[0]["val_loss"] == f"{tuning['trials'][0]['loss']:.6g}"
+    assert "batch_size" not in rows[0]  # which was given
+    assert not list(tmp_path.glob("b.learning/**/*.ckpt"))
+    with (out / "learning.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:  # what the best trial learned is the network
+        lowest = min(float(row["val_loss"]) for row in csv.DictReader(file))
+    assert lowest == pytest.approx(min(trial["loss"] for trial in tuning["trials"]), rel=1e-4)
+
+
 def test_an_existing_bundle_is_refused_before_any_work(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

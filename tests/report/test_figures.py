@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from twofold.errors import UsageError
 from twofold.evaluation import Evaluation, evaluate
-from twofold.report import FIGURES, write_figures
+from twofold.report import FIGURES, check_drawing, write_figures
 from twofold.report.figures import write_figure
 
 
@@ -71,6 +72,21 @@ def test_class_names_in_any_script_and_length_stay_what_they_are(tmp_path: Path)
 def test_a_figure_can_be_a_picture_too(tmp_path: Path) -> None:
     write_figure("roc", evaluation(), tmp_path / "roc.png")
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_titles_and_files_say_which_pictures_they_tell_of(tmp_path: Path) -> None:
+    files = write_figures(evaluation(), tmp_path, of="test", prefix="test_")
+    assert {file.name for file in files} == {f"test_{name}.svg" for name in FIGURES}
+    for file in files:
+        assert ", test" in text(file)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("mine")
+    with pytest.raises(UsageError, match="--figures takes a folder for figures"):
+        check_drawing("--figures", tmp_path / "a.txt")
+    check_drawing("--figures", tmp_path)
+    check_drawing("--figures", tmp_path / "new")
 
 
 def test_the_state_of_pyplot_is_left_alone() -> None:

@@ -10,13 +10,17 @@ if TYPE_CHECKING:
 
 
 class Pruning(Callback):
-    """Reports the validation loss of each epoch to the trial, and stops learning where that says so."""
+    """Reports the validation loss of each epoch to the trial, and stops learning where that says so.
 
-    def __init__(self, trial: "Trial") -> None:
-        self.trial = trial
+    `reported` counts the epochs that are reported already, where the trial goes on after it was killed.
+    """
+
+    def __init__(self, trial: "Trial", reported: int) -> None:
+        self.trial, self.reported = trial, reported
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stop(trainer)  # it may have been killed when this was clear already
+        if self.reported == trainer.current_epoch:  # none is to be learned anew, for want of its checkpoint
+            self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = float(trainer.callback_metrics["val_loss"])  # by every process: each waits for the others' part of it

@@ -136,8 +136,9 @@ def _next(study: Study, space: Mapping[str, Knob], seed: int, count: int) -> Tri
 
 def _try(trial: Trial, space: Mapping[str, Knob], attempt: Attempt, epochs: int) -> None:
     settings = {} if "own" in trial.user_attrs else _settings(trial.params)
+    reported = len(trial.study.trials[trial.number].intermediate_values)
     try:
-        learned = attempt(settings, folder(trial.number + 1), Pruning(trial))
+        learned = attempt(settings, folder(trial.number + 1), Pruning(trial, reported))
     except LearningInterruptedError:
         raise
     except LearningError as error:
@@ -150,7 +151,8 @@ def _try(trial: Trial, space: Mapping[str, Knob], attempt: Attempt, epochs: int)
         _fail(trial, f"The validation loss became {best['val_loss']}; try a lower --learning-rate.")
         return
     trial.set_user_attr("accuracy", best["val_accuracy"])
-    if len(learned.history) < epochs and trial.should_prune():
+    again = Trial(trial.study, trial._trial_id)  # with what other processes reported
+    if len(learned.history) < epochs and again.should_prune():
         trial.study.tell(trial, state=TrialState.PRUNED)
     else:
         trial.study.tell(trial, best["val_loss"])
