@@ -96,7 +96,9 @@ class LearningOptions:
         "none",
         "Let both classes weigh the same, in the loss or by how often they are drawn; probabilities are put right.",
     )
-    tune: int | None = _option(None, "Try this many settings of the recipe first, and learn with the best.")
+    tune: int | None = _option(
+        None, "Try this many settings of the recipe first, and learn with the best; what you give yourself stays."
+    )
     devices: int | None = _option(None, "Processes or GPUs that learn together; one process, or all GPUs, by default.")
     num_nodes: int = _option(1, "Machines that learn together.")
     pixels_gb: float = _option(
