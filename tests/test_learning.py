@@ -49,7 +49,9 @@ def test_the_scores_are_those_of_the_graph_that_the_bundle_holds(scratch: Traini
     """The network's own logits and those of ONNX differ by less than shows."""
     model, rows = scratch.fit.model, scratch.fit.scores.rows
     again = model.predict([scratch.sample.paths[row] for row in rows], machine)
-    assert np.allclose([answer.logit for answer in again if answer.logit is not None], scratch.fit.scores.logits, atol=1e-4)
+    assert np.allclose(
+        [answer.logit for answer in again if answer.logit is not None], scratch.fit.scores.logits, atol=1e-4
+    )
 
 
 def test_a_bundle_of_a_learned_network_answers_alike(scratch: Training, machine: Machine, tmp_path: Path) -> None:
