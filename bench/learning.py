@@ -87,6 +87,10 @@ def parsed(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     chosen = parser.parse_args(words[:end])
     if (chosen.what == "scratch") != (chosen.pictures is not None):
         parser.error("scratch takes PICTURES, the others do not")
+    photographs = [] if chosen.what in ("scratch", "steps") else [chosen.data / "train", chosen.data / "test"]
+    for needed in [chosen.pictures] if chosen.pictures else photographs:
+        if not needed.is_dir():
+            parser.error(f"there is no folder {needed}; --data takes one that holds train/ and test/ of two classes")
     return chosen, words[end + 1 :]
 
 

@@ -17,7 +17,7 @@ from twofold.training import Training
 from twofold.writing import printable
 
 if TYPE_CHECKING:
-    from twofold.learning.settings import Tuning
+    from twofold.learning.tuning.settings import Tuning
 
 _LIBRARIES = ("numpy", "pillow", "onnx", "openvino", "scikit-learn")
 

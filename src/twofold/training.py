@@ -215,7 +215,7 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
         return fit_model(sample.table.vectors, *parts, backbone, options.decision)
 
     def backbone(precision: Arithmetic) -> Backbone:
-        from twofold.learning.hub import hub_backbone, is_hub
+        from twofold.learning.hub.backbones import hub_backbone, is_hub
 
         load = hub_backbone if is_hub(network.backbone) else load_backbone
         return load(network, precision, cache=machine.folder, watch=machine.watch)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from twofold.learning.batches import Batches
 from twofold.learning.learner import Learner
-from twofold.learning.network import Network, Seen
+from twofold.learning.networks.network import Network, Seen
 from twofold.learning.pixels import Pixels, hold
 from twofold.learning.recipes import MODERN, Recipe
 

@@ -13,8 +13,8 @@ from twofold.embedding.architectures import ARCHITECTURES, Architecture
 from twofold.embedding.graph import build_graph
 from twofold.embedding.torchfile import Weights, read_weights
 from twofold.embedding.weights import find_weights
-from twofold.learning.builtin import Body, builtin_body, trained_weights
-from twofold.learning.network import Network
+from twofold.learning.networks.builtin import Body, builtin_body, trained_weights
+from twofold.learning.networks.network import Network
 from twofold.options import Vector
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}

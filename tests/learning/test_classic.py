@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from twofold.learning.classic import ClassicBody
-from twofold.learning.network import Network
+from twofold.learning.networks.classic import ClassicBody
+from twofold.learning.networks.network import Network
 
 
 def test_it_has_as_many_numbers_as_the_keras_program() -> None:

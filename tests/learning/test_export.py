@@ -12,8 +12,8 @@ from embedding.runs import as_backbone, run
 from torch import Tensor, nn
 
 from twofold.errors import BackboneError
-from twofold.learning.export import export
-from twofold.learning.network import Network
+from twofold.learning.networks.export import export
+from twofold.learning.networks.network import Network
 
 MEAN, STD = (120.0, 110.0, 100.0), (60.0, 50.0, 40.0)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 20, 20, 3), np.uint8)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from twofold.learning.exported import KEPT, exported
+from twofold.learning.hub.exported import KEPT, exported
 
 
 def test_a_graph_is_made_once(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from twofold.data import Square
 from twofold.embedding import Backbone, offered_precisions
 from twofold.errors import BackboneError, UsageError
-from twofold.learning.export import export
-from twofold.learning.hub import HubNetwork, hub_backbone, is_hub, load_hub
-from twofold.learning.network import Network
+from twofold.learning.hub.backbones import HubNetwork, hub_backbone, is_hub, load_hub
+from twofold.learning.networks.export import export
+from twofold.learning.networks.network import Network
 from twofold.options import BackboneOptions
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)

@@ -2,7 +2,7 @@
 
 import torch
 
-from twofold.learning.modern import WIDTHS, ModernBody
+from twofold.learning.networks.modern import WIDTHS, ModernBody
 
 
 def test_any_size_becomes_the_mean_of_its_last_map() -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from twofold.data import Look, Square, look
 from twofold.errors import BackboneError, UsageError
-from twofold.learning.preprocessing import Preprocessing, read_preprocessing
-from twofold.learning.processors import ANY, KINDS
+from twofold.learning.hub.preprocessing import Preprocessing, read_preprocessing
+from twofold.learning.hub.processors import ANY, KINDS
 from twofold.options import BackboneOptions
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}

@@ -16,13 +16,13 @@ from learning.networks import save_tiny
 
 from twofold.embedding import unwatched
 from twofold.errors import BackboneError
-from twofold.learning.repository import find_repository
+from twofold.learning.hub.repository import find_repository
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FIND = """
 import sys
 from twofold.errors import BackboneError
-from twofold.learning.repository import find_repository
+from twofold.learning.hub.repository import find_repository
 
 def watch(stream, length, what):
     print("watched", what, length)
@@ -37,7 +37,7 @@ except BackboneError as error:
 BACKBONE = """
 import sys
 from pathlib import Path
-from twofold.learning.hub import hub_backbone
+from twofold.learning.hub.backbones import hub_backbone
 from twofold.options import BackboneOptions
 made = hub_backbone(BackboneOptions(backbone=sys.argv[1]), "f32", cache=Path(sys.argv[2]))
 print(made.name, made.square.size, made.identity, "torch" in sys.modules)

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 
 from twofold.errors import LearningError
 from twofold.learning.learner import Learner
-from twofold.learning.network import Network
+from twofold.learning.networks.network import Network
 from twofold.learning.recipes import CLASSIC, Recipe
 from twofold.learning.trainer import Devices, Learned, learn_network
 

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import Callback
 
 from twofold.errors import LearningError, LearningInterruptedError, UsageError
 from twofold.learning.recipes import CLASSIC, FINETUNE, MODERN
-from twofold.learning.settings import Setting, Tuning
 from twofold.learning.trainer import Learned
-from twofold.learning.tuning import folder, forget, knobs, tune
+from twofold.learning.tuning.settings import Setting, Tuning
+from twofold.learning.tuning.trials import folder, forget, knobs, tune
 from twofold.options import LearningOptions
 
 EPOCHS = 6

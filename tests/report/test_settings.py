@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from twofold.learning.settings import State, Tried, Tuning
+from twofold.learning.tuning.settings import State, Tried, Tuning
 from twofold.report import write_tuning
 
 STATES: tuple[State, ...] = ("complete", "complete", "pruned")

@@ -19,8 +19,8 @@ from twofold.training import Training
 from twofold.writing import printable, replacing
 
 if TYPE_CHECKING:
-    from twofold.learning.settings import Setting, Tuning
     from twofold.learning.trainer import Learned
+    from twofold.learning.tuning.settings import Setting, Tuning
 
 _SHOWN = {
     "accuracy": "accuracy",

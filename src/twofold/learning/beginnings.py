@@ -15,12 +15,12 @@ from twofold.embedding.graph import build_graph
 from twofold.embedding.torchfile import read_weights
 from twofold.embedding.weights import find_weights
 from twofold.errors import UsageError
-from twofold.learning.builtin import Body, builtin_body, trained_weights
-from twofold.learning.classic import WIDTH, ClassicBody
-from twofold.learning.export import export
-from twofold.learning.hub import hub_backbone, is_hub, load_hub
-from twofold.learning.modern import WIDTHS, ModernBody
-from twofold.learning.network import Network
+from twofold.learning.hub.backbones import hub_backbone, is_hub, load_hub
+from twofold.learning.networks.builtin import Body, builtin_body, trained_weights
+from twofold.learning.networks.classic import WIDTH, ClassicBody
+from twofold.learning.networks.export import export
+from twofold.learning.networks.modern import WIDTHS, ModernBody
+from twofold.learning.networks.network import Network
 from twofold.learning.recipes import CLASSIC, FINETUNE, RECIPES, Recipe
 from twofold.options import BackboneOptions, DecisionOptions, LearningOptions
 from twofold.sample import Sample

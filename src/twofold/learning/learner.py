@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from twofold.errors import LearningError
 from twofold.learning.augmentation import DRAWS
 from twofold.learning.batches import Batch
-from twofold.learning.network import Network
+from twofold.learning.networks.network import Network
 from twofold.learning.recipes import Recipe
 
 Row = dict[str, float]

@@ -20,10 +20,10 @@ from twofold.errors import LearningError, UsageError
 from twofold.learning.batches import Batches
 from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
 from twofold.learning.learner import Learner
-from twofold.learning.network import Network
+from twofold.learning.networks.network import Network
 from twofold.learning.pixels import Pixels, decoded
-from twofold.learning.settings import Setting, Tuning
 from twofold.learning.trainer import Devices, Learned, learn_network
+from twofold.learning.tuning.settings import Setting, Tuning
 from twofold.options import LearningOptions, TrainingOptions
 from twofold.place import Place
 from twofold.sample import Sample, observe_listing
@@ -116,7 +116,7 @@ class _Run:
 
     def tuned(self, rows: Rows, count: int, *, anew: bool) -> tuple[Tuning, str]:
         """Settings tried on these rows, and the folder that has what was learned with the best of them."""
-        from twofold.learning.tuning import folder, forget, knobs, tune  # brings Optuna
+        from twofold.learning.tuning.trials import folder, forget, knobs, tune  # brings Optuna
 
         learning, recipe, labels = self.options.learning, self.begun.recipe, self.sample.labels[rows]
         positive = int(labels.sum())

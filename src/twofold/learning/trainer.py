@@ -29,7 +29,7 @@ from twofold.data import Note
 from twofold.errors import LearningError, LearningInterruptedError
 from twofold.learning.batches import Batches
 from twofold.learning.learner import Learner, Row
-from twofold.learning.network import Network
+from twofold.learning.networks.network import Network
 from twofold.learning.progress import Bar
 from twofold.learning.recipes import Recipe
 

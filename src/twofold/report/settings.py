@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from twofold.learning.settings import Setting, Tried, Tuning
+    from twofold.learning.tuning.settings import Setting, Tried, Tuning
 
 ACROSS = 3
 LOGARITHMIC = ("learning_rate", "weight_decay")

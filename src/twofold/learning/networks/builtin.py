@@ -9,7 +9,7 @@ from torch.nn import functional
 from twofold.embedding.architectures import Architecture, Stage
 from twofold.embedding.keys import keys
 from twofold.embedding.torchfile import Weights
-from twofold.learning.network import Seen
+from twofold.learning.networks.network import Seen
 from twofold.options import Vector
 
 _TINY = 1e-12  # the square root has no slope at zero; a deviation of a millionth is far below what a vector shows

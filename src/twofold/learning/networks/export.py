@@ -8,7 +8,7 @@ from google.protobuf.message import EncodeError
 from torch import Tensor, nn
 
 from twofold.errors import BackboneError
-from twofold.learning.network import Network
+from twofold.learning.networks.network import Network
 from twofold.learning.silence import reason, silence
 
 OPSET = 18  # what torch writes of its own accord

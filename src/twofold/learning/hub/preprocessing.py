@@ -10,7 +10,7 @@ from twofold.data import Note, Square
 from twofold.data.pictures import KEPT
 from twofold.embedding.custom import MEAN, STD, Triple
 from twofold.errors import BackboneError, UsageError
-from twofold.learning.processors import ANY, KINDS
+from twofold.learning.hub.processors import ANY, KINDS
 from twofold.options import BackboneOptions, Filter, Framing
 
 _FILTERS: Final[dict[int, Filter]] = {2: "bilinear", 3: "bicubic"}  # as Pillow numbers them

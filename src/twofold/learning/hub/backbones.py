@@ -16,10 +16,10 @@ from twofold.embedding import Arithmetic, Backbone, Watch, identify, unwatched
 from twofold.embedding.architectures import ARCHITECTURES
 from twofold.embedding.custom import Triple
 from twofold.errors import UsageError
-from twofold.learning.exported import exported
 from twofold.learning.extra import require
-from twofold.learning.preprocessing import Preprocessing, read_preprocessing
-from twofold.learning.repository import PREFIX, Repository, find_repository
+from twofold.learning.hub.exported import exported
+from twofold.learning.hub.preprocessing import Preprocessing, read_preprocessing
+from twofold.learning.hub.repository import PREFIX, Repository, find_repository
 from twofold.options import BackboneOptions
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ def _found(options: BackboneOptions, watch: Watch) -> tuple[Repository, Preproce
 
 
 def _loaded(repository: Repository, way: Preprocessing) -> HubNetwork:
-    from twofold.learning.pretrained import pretrained_body
+    from twofold.learning.hub.pretrained import pretrained_body
 
     body, width = pretrained_body(repository, way.square.size, reversed=way.reversed)
     return HubNetwork(_shown(repository.name), body, width, way.square, way.mean, way.std, way.notes)
 
 
 def _made(options: BackboneOptions) -> HubNetwork:
-    from twofold.learning.function import function_body
+    from twofold.learning.hub.function import function_body
 
     way = read_preprocessing(None, None, options, options.backbone)
     body, width = function_body(options.backbone, way.square.size)
@@ -114,8 +114,8 @@ def _made(options: BackboneOptions) -> HubNetwork:
 
 
 def _export(network: HubNetwork) -> bytes:
-    from twofold.learning.export import export
-    from twofold.learning.network import Network
+    from twofold.learning.networks.export import export
+    from twofold.learning.networks.network import Network
 
     whole = Network(network.body, network.width, network.mean, network.std)
     return export(whole, network.square.size)
@@ -130,7 +130,7 @@ def _key_of_files(repository: Repository, way: Preprocessing) -> str:
 
 
 def _key_of_module(network: HubNetwork) -> str:
-    from twofold.learning.function import fingerprint
+    from twofold.learning.hub.function import fingerprint
 
     return _key(fingerprint(network.body, network.square.size), network.mean, network.std, network.square.size)
 

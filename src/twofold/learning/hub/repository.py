@@ -12,7 +12,7 @@ from typing import Any
 
 from twofold.embedding import Watch
 from twofold.errors import BackboneError
-from twofold.learning.download import NotCachedError, cached, check_reached, fetched
+from twofold.learning.hub.download import NotCachedError, cached, check_reached, fetched
 
 PREFIX = "hf:"
 _ID = re.compile(r"([\w.-]+(?:/[\w.-]+)?)(?:@([\w./-]+))?")

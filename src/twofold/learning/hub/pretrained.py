@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from twofold.errors import BackboneError
-from twofold.learning.network import Seen
-from twofold.learning.repository import Repository
+from twofold.learning.hub.repository import Repository
+from twofold.learning.hub.tryout import attempt, taking_part, try_out
+from twofold.learning.networks.network import Seen
 from twofold.learning.silence import reason, silence
-from twofold.learning.tryout import attempt, taking_part, try_out
 
 Reading = Literal["map", "pooled", "first", "tokens"]
 """The vector is: the mean of the last map, what the network pools itself, its first token, or the mean of its tokens."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from twofold.learning.network import Seen
+from twofold.learning.networks.network import Seen
 
 WIDTH = 512
 _L1, _L2 = 1e-5, 1e-4  # the last convolution's penalty; the published program does not tell its own

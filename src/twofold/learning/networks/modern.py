@@ -6,7 +6,7 @@ Residual blocks are those of He et al. (arXiv:1512.03385), with the average pool
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from twofold.learning.network import Seen
+from twofold.learning.networks.network import Seen
 
 WIDTHS = (32, 64, 128, 256)
 _STEM = 32

@@ -18,10 +18,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from twofold.errors import LearningError, LearningInterruptedError, UsageError
-from twofold.learning.pruning import Pruning
 from twofold.learning.recipes import Recipe
-from twofold.learning.settings import Setting, Tried, Tuning
 from twofold.learning.trainer import Learned
+from twofold.learning.tuning.pruning import Pruning
+from twofold.learning.tuning.settings import Setting, Tried, Tuning
 from twofold.options import LearningOptions
 
 Attempt = Callable[[Mapping[str, Setting], str, Callback], Learned]

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from twofold.errors import BackboneError
-from twofold.learning.network import Seen
+from twofold.learning.hub.tryout import attempt, try_out
+from twofold.learning.networks.network import Seen
 from twofold.learning.silence import reason
-from twofold.learning.tryout import attempt, try_out
 from twofold.naming import nearest
 
 

@@ -1,0 +1,1 @@
+"""Trying settings of a recipe with Optuna. `trials` is the way in."""
