@@ -4,9 +4,9 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup test lint format demo bench docs soak clean
+.PHONY: help setup test lint format demo bench bench-learning docs soak clean
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 setup: .venv/all  ## create .venv with everything the project needs
 
@@ -43,6 +43,9 @@ docs: .venv/all  ## the pages, into docs/_build/html
 
 bench: .venv/all  ## measure; writes bench/RESULTS.md
 	$(BIN)/python bench/run.py
+
+bench-learning: .venv/all  ## measure what learns, in an hour or two; writes bench/LEARNING.md
+	for what in steps memory finetune small; do $(BIN)/python bench/learning.py $$what || exit 1; done
 
 soak: .venv/all  ## 50,000 pictures through two engines, with Ctrl-C in the middle
 	$(BIN)/python bench/soak.py
