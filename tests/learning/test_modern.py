@@ -6,7 +6,7 @@ from twofold.learning.networks.modern import WIDTHS, ModernBody
 
 
 def test_any_size_becomes_the_mean_of_its_last_map() -> None:
-    body = ModernBody(0.5).eval()
+    body = ModernBody().eval()
     for size in (48, 70, 96):
         with torch.no_grad():
             vector, features = body(torch.rand(2, 3, size, size))

@@ -85,7 +85,7 @@ def from_trained(
     """
     recipe = FINETUNE.adapted(learning, backbone.square.size)
     vectors, labels, groups = frozen.table.vectors, frozen.labels, frozen.groups
-    start, graph = (_hub if is_hub(network.backbone) else _builtin)(network, machine, backbone.square.size)
+    start, graph = (_hub if is_hub(network.backbone) else _builtin)(network, machine, recipe)
 
     def make(rows: Rows) -> Network:
         parts = folds(labels[rows], groups[rows], decision.folds, decision.seed)
@@ -97,31 +97,31 @@ def from_trained(
 
 
 def _builtin(
-    network: BackboneOptions, machine: Machine, size: int
+    network: BackboneOptions, machine: Machine, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     table = architecture(network.backbone)
     file = find_weights(table.source, given=network.weights, cache=machine.folder, watch=machine.watch)
 
     def start() -> Network:
         body = builtin_body(table, read_weights(file), network.vector)
-        return Network(body, body.width, table.mean, table.std)
+        return Network(body, body.width, table.mean, table.std, dropout=recipe.dropout or 0.0)
 
     def graph(learned: Network) -> bytes:
         assert isinstance(learned.body, Body)
-        model = build_graph(table, trained_weights(learned.body), size=size, vector=network.vector)
+        model = build_graph(table, trained_weights(learned.body), size=recipe.size, vector=network.vector)
         return bytes(model.SerializeToString(deterministic=True))
 
     return start, graph
 
 
 def _hub(
-    network: BackboneOptions, machine: Machine, size: int
+    network: BackboneOptions, machine: Machine, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     def start() -> Network:
         found = load_hub(network, watch=machine.watch)
-        return Network(found.body, found.width, found.mean, found.std)
+        return Network(found.body, found.width, found.mean, found.std, dropout=recipe.dropout or 0.0)
 
-    return start, lambda learned: export(learned, size)
+    return start, lambda learned: export(learned, recipe.size)
 
 
 def _classic(recipe: Recipe) -> Network:
@@ -130,4 +130,4 @@ def _classic(recipe: Recipe) -> Network:
 
 
 def _modern(recipe: Recipe) -> Network:
-    return Network(ModernBody(recipe.dropout or 0.0), WIDTHS[-1], _MEAN, _STD)
+    return Network(ModernBody(), WIDTHS[-1], _MEAN, _STD, dropout=recipe.dropout or 0.0)

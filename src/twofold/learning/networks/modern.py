@@ -15,14 +15,14 @@ _STEM = 32
 class ModernBody(nn.Module):
     """Normalised pixels (n, 3, h, w) -> the mean of the last map, (n, 256), and the map, (n, 256, h / 16, w / 16)."""
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
         stem = [nn.Conv2d(3, _STEM, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(_STEM), nn.ReLU(inplace=True)]
         stages: list[nn.Module] = []
         for before, width, stride in zip((_STEM, *WIDTHS), WIDTHS, (1, 2, 2, 2), strict=False):
             stages += [_Block(before, width, stride), _Block(width, width, 1)]
         self.maps = nn.Sequential(*stem, *stages)
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
     def forward(self, x: Tensor) -> Seen:
         features = self.maps(x)

@@ -23,10 +23,11 @@ class Network(nn.Module):
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, body: nn.Module, width: int, mean: Triple, std: Triple) -> None:
+    def __init__(self, body: nn.Module, width: int, mean: Triple, std: Triple, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.body = body
         self.head = nn.Linear(width, 1)
+        self.dropout = nn.Dropout(dropout)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
         self.register_buffer("centre", torch.zeros(width))
@@ -39,7 +40,8 @@ class Network(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The logits, (n,)."""
-        logits: Tensor = self.head((self.seen(pixels)[0] - self.centre) / self.spread)
+        vector = (self.seen(pixels)[0] - self.centre) / self.spread
+        logits: Tensor = self.head(self.dropout(vector))
         return logits[:, 0]
 
     def begin_with(self, head: Head, vectors: NDArray[np.float32]) -> None:
