@@ -66,7 +66,7 @@ def learn_network(
     """The learner's network with the weights of its best epoch, and how that went.
 
     `place` holds the checkpoints; where one is there already, learning goes on from it. Raises LearningError where the loss is
-    no number any more or memory does not suffice for a single picture.
+    no number any more or memory does not suffice for two pictures.
     """
     learner, notes = make(), []
     accumulate = _begin_with(learner.recipe, devices)
@@ -109,6 +109,7 @@ def _fit(
     place.mkdir(parents=True, exist_ok=True)
     checkpoint = place / _LAST
     if _finished(_read(checkpoint), learner.recipe):
+        _leave_to_the_first(int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))))
         return False
     with _hushed(), _threads(devices.threads):
         trainer = _trainer(learner.recipe, place, devices, accumulate, extra)
@@ -119,9 +120,14 @@ def _fit(
                 raise
             signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning leaves it ignored
             return True
-    if trainer.global_rank != 0:
-        raise SystemExit(0)  # torchrun's other processes: the first one writes the bundle
+    _leave_to_the_first(trainer.global_rank)
     return False
+
+
+def _leave_to_the_first(rank: int) -> None:
+    """Ends the other processes that torchrun or SLURM started: the first one writes the bundle."""
+    if rank != 0:
+        raise SystemExit(0)
 
 
 def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]) -> Trainer:
