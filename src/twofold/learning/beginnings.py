@@ -31,13 +31,18 @@ _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """`network` makes the network that is to learn from these rows of used pictures; `graph` writes it as ONNX."""
+    """`network` makes the network that is to learn from these rows of used pictures; `graph` writes it as ONNX.
+
+    Not `dense` are networks whose convolutions filter each channel by itself: on a CPU they learn 1.5 times as fast in float32 as
+    in bfloat16, where all others learn twice as fast in bfloat16 if the processor multiplies it.
+    """
 
     name: str
     recipe: Recipe
     square: Square
     network: Callable[[Rows], Network]
     graph: Callable[[Network], bytes]
+    dense: bool = True
     notes: tuple[Note, ...] = ()
 
     def backbone(self, network: Network) -> Backbone:
@@ -85,7 +90,8 @@ def from_trained(
     """
     recipe = FINETUNE.adapted(learning, backbone.square.size)
     vectors, labels, groups = frozen.table.vectors, frozen.labels, frozen.groups
-    start, graph = (_hub if is_hub(network.backbone) else _builtin)(network, machine, recipe)
+    from_hub = is_hub(network.backbone)
+    start, graph = (_hub if from_hub else _builtin)(network, machine, recipe)
 
     def make(rows: Rows) -> Network:
         parts = folds(labels[rows], groups[rows], decision.folds, decision.seed)
@@ -93,7 +99,7 @@ def from_trained(
         learned.begin_with(fit_head(vectors[rows], labels[rows], parts).head, vectors[rows])
         return learned
 
-    return Beginning(f"{backbone.name}, fine-tuned", recipe, backbone.square, make, graph, backbone.notes)
+    return Beginning(f"{backbone.name}, fine-tuned", recipe, backbone.square, make, graph, from_hub, backbone.notes)
 
 
 def _builtin(

@@ -68,7 +68,7 @@ def learn(
         sample.check_counts(least)
         anew = not place.begun
         place.begin(_key(options, sample))
-        run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine))
+        run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine, begun))
         every, tuning, name = np.arange(len(sample.labels)), None, "network"
         if options.learning.tune:
             tuning, name = run.tuned(every, options.learning.tune, anew=anew)
@@ -195,10 +195,14 @@ def _logits(network: Network, pixels: Pixels, rows: Rows, size: int) -> NDArray[
     return np.concatenate(found)
 
 
-def _devices(options: TrainingOptions, machine: Machine) -> Devices:
-    """Mixed precision on a GPU, and on a processor that multiplies bfloat16; --precision f32 does without."""
+def _devices(options: TrainingOptions, machine: Machine, begun: Beginning) -> Devices:
+    """Mixed precision where that is faster; --precision f32 does without."""
     wanted = options.backbone.precision
-    mixed = wanted == "bf16" or (wanted == "auto" and (torch.cuda.is_available() or "bf16" in fast_precisions()))
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = begun.dense and "bf16" in fast_precisions()
+    mixed = wanted == "bf16" or (wanted == "auto" and fast)
     learning = options.learning
     return Devices(
         "bf16-mixed" if mixed else "32-true",
