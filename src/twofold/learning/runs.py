@@ -198,10 +198,8 @@ def _logits(network: Network, pixels: Pixels, rows: Rows, size: int) -> NDArray[
 def _devices(options: TrainingOptions, machine: Machine, begun: Beginning) -> Devices:
     """Mixed precision where that is faster; --precision f32 does without."""
     wanted = options.backbone.precision
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported()
-    else:
-        fast = begun.dense and "bf16" in fast_precisions()
+    on_cpu = begun.dense and "bf16" in fast_precisions()
+    fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else on_cpu
     mixed = wanted == "bf16" or (wanted == "auto" and fast)
     learning = options.learning
     return Devices(
