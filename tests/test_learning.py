@@ -150,6 +150,24 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, object], said
         LearningOptions(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--resume", "--resume is for --mode scratch or finetune"),
+        ("--mode scratch --weights x.pth", "--weights is for networks that were trained before"),
+        ("--mode scratch --backbone mobilenetv2", "--backbone is for networks that were trained before"),
+        ("--mode scratch --size 45", "--size for the classic recipe lies between 46 and 1024, got 45"),
+        ("--mode finetune --backbone net.onnx", "FILE.onnx cannot be fine-tuned"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(
+    drawn: Path, tmp_path: Path, flags: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(drawn), "--out", str(tmp_path / "b.twofold"), *flags.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b.twofold").exists()
+
+
 def test_other_options_or_pictures_are_not_resumed(drawn: Path, machine: Machine, tmp_path: Path) -> None:
     place = Place(tmp_path / "begun")
     once = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))

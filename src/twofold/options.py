@@ -1,5 +1,6 @@
 """Every option, once: its name, default and help. Flags, help pages and the saved record derive from these records."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -124,11 +125,9 @@ class LearningOptions:
         if self.recipe is not None and self.mode != "scratch":
             raise UsageError("--recipe is for --mode scratch.")
         if self.mode == "frozen":
-            given = [field for field in fields(self) if getattr(self, field.name) != field.default]
+            given = _given(self, [field.name for field in fields(self)])
             if given:
-                raise UsageError(
-                    f"{flag(given[0].name)} is for --mode scratch or finetune; a frozen network does not learn."
-                )
+                raise UsageError(f"{given[0]} is for --mode scratch or finetune; a frozen network does not learn.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +177,24 @@ class TrainingOptions:
     learning: LearningOptions = field(default_factory=LearningOptions)
     decision: DecisionOptions = field(default_factory=DecisionOptions)
 
+    def __post_init__(self) -> None:
+        if self.learning.mode == "scratch":
+            given = _given(self.backbone, ("backbone", "weights", "vector", "output", "mean", "std"))
+            if given:
+                raise UsageError(
+                    f"{given[0]} is for networks that were trained before; --mode scratch begins with none."
+                )
+
 
 def flag(name: str) -> str:
     """What a field is called on the command line."""
     return "--" + name.replace("_", "-")
+
+
+def _given(record: Any, names: Iterable[str]) -> list[str]:
+    """The flags of these fields that are not at their defaults."""
+    defaults = {field.name: field.default for field in fields(record)}
+    return [flag(name) for name in names if getattr(record, name) != defaults[name]]
 
 
 def _check_least(name: str, value: float | None, least: float) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.machine import machine
+from twofold.errors import UsageError
 from twofold.options import (
     BackboneOptions,
     DataOptions,
@@ -56,9 +57,11 @@ def train(
     check_free(out, force=force or (resume and place.begun))
     if figures is not None:
         check_drawing("--figures", figures)
+    options = TrainingOptions(picture, network, learning, decision)
     if learning.mode != "frozen":
         place.prepare(resume=resume, force=force)
-    options = TrainingOptions(picture, network, learning, decision)
+    elif resume:
+        raise UsageError("--resume is for --mode scratch or finetune; training on a frozen network takes seconds.")
     training = run(data, options, machine(engine, quiet=quiet), test=test, place=place)
     save(training, out, command=context.obj, force=force or resume)
     if figures is not None:

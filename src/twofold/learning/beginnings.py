@@ -28,6 +28,11 @@ from twofold.sample import Sample
 Rows = NDArray[np.int64]
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, on a scale of 0 to 255
 
+_LEAST, _MOST = (
+    {"classic": 46, "modern": 24},
+    1024,
+)  # sides, in pixels: below, nothing is left of a picture after the last pooling
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -55,6 +60,9 @@ class Beginning:
 def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Beginning:
     """A random network, the same for the same seed."""
     recipe = RECIPES[learning.recipe or CLASSIC.name].adapted(learning, network.size)
+    least = _LEAST[recipe.name]
+    if not least <= recipe.size <= _MOST:
+        raise UsageError(f"--size for the {recipe.name} recipe lies between {least} and {_MOST}, got {recipe.size}.")
     square = Square(recipe.size, network.framing or recipe.framing, network.filter or "bilinear")
 
     def make(_: Rows) -> Network:

@@ -102,6 +102,7 @@ FINETUNE = Recipe(
     weight_decay=0.02,
     warm_up=0.1,
     rate_at_input=0.1,
+    frozen=0.25,
     fixed_norm=True,
     smoothing=0.05,
     average=0.99,
