@@ -7,14 +7,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twofold.clock import Clock
-from twofold.data import Listing, Note, folds, list_pictures
-from twofold.decision import Head, Threshold, choose_threshold, fit_calibration, fit_head
+from twofold.data import Listing, Note, list_pictures
 from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, identify, load_backbone, offered_precisions
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
+from twofold.fit import Fit, Scores, decide, fit_model
 from twofold.model import Model
 from twofold.options import DecisionOptions, TrainingOptions
 from twofold.place import Place
@@ -25,27 +24,6 @@ if TYPE_CHECKING:
     from twofold.learning.runs import Course
 
 LEAST = 10  # usable pictures a class
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """Logits of pictures by a head, or a whole network, that did not see them: a row for each of `rows`, which count usable
-    pictures. `folds` tells which part of the cross-validation held them out; 0 for the validation part of learning."""
-
-    rows: NDArray[np.int64]
-    folds: NDArray[np.int64]
-    logits: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
-    """A model, and the scores that its calibration, threshold and evaluation come from; `strength` is the head's C."""
-
-    model: Model
-    scores: Scores
-    strength: float | None
-    threshold: Threshold
-    evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,42 +201,6 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
     return _Road(offered_precisions(network.backbone), backbone, fit)
 
 
-def fit_model(
-    vectors: NDArray[np.float32],
-    labels: NDArray[np.int8],
-    groups: NDArray[np.int64],
-    classes: tuple[str, str],
-    backbone: Backbone,
-    options: DecisionOptions,
-) -> Fit:
-    """The head, calibration and threshold for vectors (n, d), labels (n,) and groups (n,) whose members share a fold."""
-    parts = folds(labels, groups, options.folds, options.seed)
-    head = fit_head(vectors, labels, parts)
-    scores = Scores(np.arange(len(labels)), parts, head.logits)
-    return _decided(scores, labels, classes, backbone, head.head, head.strength, options)
-
-
-def _decided(
-    scores: Scores,
-    labels: NDArray[np.int8],
-    classes: tuple[str, str],
-    backbone: Backbone,
-    head: Head,
-    strength: float | None,
-    options: DecisionOptions,
-) -> Fit:
-    """Calibration, threshold and evaluation, all from the honest scores; `labels` are those of all usable pictures."""
-    truth = labels[scores.rows]
-    calibration = fit_calibration(scores.logits, truth)
-    probabilities = calibration.probabilities(scores.logits)
-    threshold = choose_threshold(
-        truth, probabilities, policy=options.optimize, fixed=options.threshold, seed=options.seed
-    )
-    model = Model(classes, backbone, head, calibration, threshold.value)
-    evaluation = evaluate(truth, probabilities, threshold.value, classes=classes, seed=options.seed)
-    return Fit(model, scores, strength, threshold, evaluation)
-
-
 def _learn(
     listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, place: Place | None
 ) -> "Course":
@@ -290,7 +232,7 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
         else:
             rows = np.flatnonzero(course.validation)
             scores = Scores(rows, np.zeros(len(rows), np.int64), course.head.logits(sample.table.vectors[rows]))
-        return _decided(scores, sample.labels, sample.classes, backbone, course.head, None, options)
+        return decide(scores, sample.labels, sample.classes, backbone, course.head, None, options)
 
     return _Road(("bf16", "f32"), backbone, fit)
 
