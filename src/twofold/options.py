@@ -74,7 +74,7 @@ class LearningOptions:
         "What learns: the head on a frozen network, the network too (finetune), or a network of its own (scratch).",
     )
     recipe: RecipeName | None = _option(
-        None, "For scratch: classic (the default), the well-known CNN, or modern, more accurate in the same time."
+        None, "For scratch: classic (the default), the well-known CNN, or modern, a small residual network."
     )
     epochs: int | None = _option(None, "Times that every picture is seen: at most, where the recipe stops early.")
     batch_size: int | None = _option(None, "Pictures a step; the recipe's own by default.")
