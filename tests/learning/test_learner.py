@@ -83,7 +83,7 @@ def test_the_rate_warms_up_and_then_falls_to_nothing() -> None:
 
 
 def test_rates_fall_toward_the_input_and_norms_and_biases_do_not_decay() -> None:
-    recipe = replace(FINETUNE, rate=1.0, rate_at_input=0.01, weight_decay=0.5)
+    recipe = replace(FINETUNE, rate=1.0, rate_at_input=0.01, weight_decay=0.5, frozen=0.0)
     made = learner(recipe, norm=True)()
     made._trainer = SimpleNamespace(estimated_stepping_batches=10)  # type: ignore[assignment]
     groups = made.configure_optimizers()["optimizer"].param_groups
