@@ -182,6 +182,7 @@ def _loggers(place: Path) -> Iterator[Logger]:
     if find_spec("tensorboard") is not None:
         yield TensorBoardLogger(place, name="tensorboard")
     if find_spec("mlflow") is not None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it reports its use to its makers otherwise
         yield MLFlowLogger("twofold", tracking_uri=f"sqlite:///{place / 'mlflow.db'}")
 
 
