@@ -6,12 +6,13 @@ from twofold.data.files import read_bytes
 from twofold.data.folders import Skip, list_files
 from twofold.data.ledger import Fate, LedgerRow, write_ledger
 from twofold.data.notes import Note
-from twofold.data.pictures import MAX_PIXELS, Look, Picture, Square, look, open_picture
+from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, open_picture
 from twofold.data.refusals import Refusal
 from twofold.data.sources import Item, Listing, list_pictures
 
 __all__ = [
     "MAX_PIXELS",
+    "SMALL",
     "Fate",
     "Item",
     "LedgerRow",

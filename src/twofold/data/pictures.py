@@ -19,6 +19,7 @@ Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 # Of the short side, by crop: the classic evaluation of ImageNet networks, 224 of 256. docs/decisions/005 has what it gains.
 KEPT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
+SMALL: Final = 32  # side of a thumbnail, in pixels
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
 _GREY: Final = (127, 127, 127)
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
@@ -46,6 +47,7 @@ class Look:
     """What one look at a picture gives."""
 
     square: Picture  # (size, size, 3), C-contiguous
+    thumbnail: Picture  # (SMALL, SMALL, 3), the whole picture, upright and stretched
     width: int  # of the whole picture, upright
     height: int
     format: str  # "JPEG", "PNG", ...; "array" for pixels handed over in memory
@@ -63,7 +65,8 @@ def look(source: bytes | Image.Image | NDArray[Any], square: Square, *, max_pixe
     width, height = decoded.width, decoded.height
     if swaps_sides(decoded.orientation):
         width, height = height, width
-    return Look(_fit(decoded, square), width, height, decoded.format)
+    thumbnail = _fit(decoded, Square(SMALL, "stretch", "bilinear"))
+    return Look(_fit(decoded, square), thumbnail, width, height, decoded.format)
 
 
 def open_picture(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> Picture | Refusal:
