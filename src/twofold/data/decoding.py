@@ -1,13 +1,17 @@
 """Bytes to pixels, the only place where files are decoded; docs/decisions/001-decoding.md says why it is Pillow."""
 
+import ctypes
 import io
+import logging
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, _imaging
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -81,8 +85,10 @@ def adopt(image: Image.Image) -> Decoded | Refusal:
         return _refuse(error, image.format or "array")
 
 
-def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> Decoded:
+def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> Decoded | Refusal:
     image.load()
+    if 0 in image.size:
+        return Refusal("not-a-picture", f"The picture is {image.width} x {image.height}: it has no pixels.")
     if step == 1:
         size = image.size  # load() turns a TIFF file upright
     return Decoded(eight_bits(image), step, *size, read_orientation(image.info), name)
@@ -96,8 +102,18 @@ def _draft(image: JpegImageFile, shrink: float) -> int:
 
 
 def _hush() -> None:
+    """What a damaged file is worth is said by its refusal alone: no library writes to the terminal on its own."""
+    _hush_libraries()
     if ("ignore", None, UserWarning, re.compile(_CHATTY), 0) not in warnings.filters:
         warnings.filterwarnings("ignore", category=UserWarning, module=_CHATTY)
+
+
+@cache
+def _hush_libraries() -> None:
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # who listens to Pillow's log still hears it
+    # libtiff is one of the libraries that Pillow's core was linked with, and found through it, except on Windows.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def _too_large(width: int, height: int, max_pixels: int) -> Refusal:
@@ -111,6 +127,8 @@ def _too_large(width: int, height: int, max_pixels: int) -> Refusal:
 def _refuse(error: Exception, name: str, data: bytes = b"") -> Refusal:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return Refusal("too-large", "Pillow refuses the picture for its size: scale it down.")
+    if isinstance(error, MemoryError):
+        return Refusal("too-large", "There is not enough memory for the picture: scale it down.")
     if _ends_early(data) or _CUT_SHORT.search(str(error)):
         return Refusal("truncated", f"The {name} file ends before the picture does: fetch it again.")
     text = str(error) or type(error).__name__

@@ -1,5 +1,6 @@
 """Pixels of any kind to eight bits, grey or RGB."""
 
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,8 @@ from twofold.data.refusals import Refusal
 
 _ALPHA: Final = {"RGBA", "RGBa", "LA", "PA"}
 _DEEP: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
+# At a time, in pixels: on the whole, arithmetic would hold up to eight copies of a large picture.
+_STRIP: Final = 1_000_000
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
@@ -19,13 +22,13 @@ def eight_bits(image: Image.Image) -> Image.Image:
     Colour profiles are not applied.
     """
     if image.mode in _DEEP:
-        return Image.fromarray(_sixteen_to_eight(np.asarray(image)))
+        return _by_strips(image, "L", lambda strip: Image.fromarray(_sixteen_to_eight(np.asarray(strip))))
     if image.mode in ("I", "F"):
-        return Image.fromarray(_stretch(np.asarray(image)))
+        return _stretch(image)
     if image.mode == "La":
         image = image.convert("LA")  # Pillow knows no shorter way to RGBA
     if image.mode in _ALPHA or "transparency" in image.info:
-        return _on_white(image.convert("RGBA"))
+        return _by_strips(image, "RGB", lambda strip: _on_white(strip.convert("RGBA")))
     if image.mode in ("L", "RGB"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
@@ -61,6 +64,21 @@ def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8] | Refusal:
     return np.rint(array * (255.0 / top)).astype(np.uint8)
 
 
+def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The picture in another mode, `convert`ed a strip at a time."""
+    whole = Image.new(mode, image.size)
+    for top, strip in _strips(image):
+        whole.paste(convert(strip), (0, top))
+    return whole
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture from top to bottom, with where each strip begins."""
+    height = max(_STRIP // image.width, 1)
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
+
+
 def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
@@ -69,9 +87,21 @@ def _sixteen_to_eight(deep: NDArray[Any]) -> NDArray[np.uint8]:
     return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _stretch(numbers: NDArray[Any]) -> NDArray[np.uint8]:
-    finite = numbers[np.isfinite(numbers)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    span = high - low or 1.0
+def _stretch(image: Image.Image) -> Image.Image:
+    low, high = _range(image)
+    return _by_strips(image, "L", lambda strip: Image.fromarray(_scale(np.asarray(strip), low, high)))
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """Its least and its greatest number; 0 and 0 where all are infinite or none."""
+    low, high = np.inf, -np.inf
+    for _, strip in _strips(image):
+        numbers = np.asarray(strip).astype(np.float64)
+        known = numbers[np.isfinite(numbers)]
+        low, high = known.min(initial=low), known.max(initial=high)
+    return (float(low), float(high)) if low <= high else (0.0, 0.0)
+
+
+def _scale(numbers: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     known = np.nan_to_num(numbers.astype(np.float64), nan=low, posinf=high, neginf=low)
-    return np.rint((known - low) * (255.0 / span)).astype(np.uint8)
+    return np.rint((known - low) * (255.0 / (high - low or 1.0))).astype(np.uint8)
