@@ -91,7 +91,7 @@ def test_what_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
         "hollow": "class 'dogs' of .* has no files",
         "empty": "found none, and 0 files",
         "one/cats": r"found none, and 1 files without a class: make one sub-folder",
-        "pictures.zip": "unpack",
+        "pictures.zip": "neither a folder, an archive",
     }
     for name, text in cases.items():
         with pytest.raises(DataError, match=text):

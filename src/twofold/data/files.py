@@ -4,6 +4,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Final, Literal
 
+from twofold.data.archives import read_member
 from twofold.data.refusals import Refusal
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -42,7 +43,7 @@ _HEIC: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 def read_bytes(path: Path) -> bytes | Refusal:
-    """The bytes of a regular file; pipes and devices are refused rather than waited for."""
+    """The bytes of a regular file, or of one inside an archive; pipes and devices are refused rather than waited for."""
     try:
         status = path.stat()
         if S_ISDIR(status.st_mode) or not S_ISREG(status.st_mode):
@@ -52,8 +53,9 @@ def read_bytes(path: Path) -> bytes | Refusal:
                 "too-large", f"The file has {status.st_size:,} bytes, the limit is {MAX_BYTES:,}: make it smaller."
             )
         return path.read_bytes()
-    except FileNotFoundError:
-        return Refusal("missing", "There is no such file: check the path.")
+    except (FileNotFoundError, NotADirectoryError):
+        found = read_member(path, MAX_BYTES)
+        return found if found is not None else Refusal("missing", "There is no such file: check the path.")
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         why = getattr(error, "strerror", None) or error
         return Refusal("unreadable", f"The file cannot be read ({why}): check its permissions.")

@@ -1,19 +1,30 @@
 """What lies in a folder: its files in sorted order, and the junk that operating systems and tools leave there."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from twofold.data.archives import archived_entries, is_archived_folder, passed_over
 from twofold.errors import DataError
 
-_JUNK_FILES: Final = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
-_JUNK_FOLDERS: Final = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information"}
+_ARCHIVES: Final = {".zip", ".tar", ".parquet"}
+_JUNK_FILES: Final = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
+_JUNK_FOLDERS: Final = {
+    "__macosx",
+    "__pycache__",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "lost+found",
+    "system volume information",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A path that was met and is not read: junk, a link that leads in a circle, a file outside the classes."""
+    """A path that was met and is not read: junk, a link that leads in a circle, a folder that cannot be listed, and so on."""
 
     path: Path
     code: str
@@ -21,45 +32,76 @@ class Skip:
 
 
 def entries(folder: Path) -> list[Path]:
-    """The folder's entries, sorted by name, so that the order is that of no file system."""
+    """The entries of a folder, or of an archive, sorted by name, so that the order is that of no file system."""
     try:
         return sorted(folder.iterdir())
+    except NotADirectoryError:
+        return archived_entries(folder)
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be listed ({error.strerror}): check its permissions.") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether the path is a folder, be it inside an archive; an archive that lies in a folder is a file of it."""
+    # os.path: where a folder above cannot be searched, or the name is too long, Path's own methods raise.
+    return os.path.isdir(path) or (not os.path.exists(path) and is_archived_folder(path))
 
 
 def is_junk(path: Path) -> bool:
     """Whether the name is that of a hidden file or folder, or of a known leftover."""
     name = path.name.lower()
-    return name.startswith(".") or name in (_JUNK_FOLDERS if path.is_dir() else _JUNK_FILES)
+    if name in _JUNK_FOLDERS or name in _JUNK_FILES:
+        return name in (_JUNK_FOLDERS if is_folder(path) else _JUNK_FILES)
+    return name.startswith(".")
 
 
 def walk(folder: Path) -> Iterator[Path | Skip]:
-    """Every file below the folder, depth first in sorted order; junk as a Skip, a junk folder as one."""
-    return _walk(folder, frozenset(folder.resolve().parents))
+    """Every file below the folder, depth first in sorted order; junk as a Skip, a junk folder as one.
+
+    A folder in it that cannot be listed is a Skip, too; DataError where that is the folder itself.
+    """
+    place = folder.resolve()
+    waiting = [(path, frozenset([place, *place.parents])) for path in reversed(entries(folder))]
+    while waiting:
+        path, above = waiting.pop()
+        if is_junk(path):
+            yield Skip(path, "junk", "Hidden, or left behind by an operating system or a tool.")
+        elif not is_folder(path):
+            yield path
+        elif (place := path.resolve()) in above:
+            yield Skip(path, "loop", "This link leads back to a folder that it lies in.")
+        else:
+            try:
+                waiting += [(below, above | {place}) for below in reversed(entries(path))]
+            except DataError as error:
+                yield Skip(path, "unreadable", str(error))
 
 
 def list_files(paths: Iterable[Path]) -> list[Path]:
-    """The paths in the order given, each folder replaced by the files in it without the junk.
+    """The paths in the order given, each folder or archive replaced by the files in it without the junk.
 
-    A path that does not exist is kept: it is refused when read, so that it gets its row like every other.
+    A path that does not exist, or a folder that cannot be listed, is kept: it is refused when read, so that it gets its row
+    like every other.
     """
     files: list[Path] = []
     for path in paths:
-        found = walk(path) if path.is_dir() else [path]
-        files.extend(file for file in found if isinstance(file, Path))
+        found = walk(path) if _opens(path) else [path]
+        files.extend(met if isinstance(met, Path) else met.path for met in found if _asked_about(met))
     return files
 
 
-def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path | Skip]:
-    place = folder.resolve()
-    if place in above:
-        yield Skip(folder, "loop", "This link leads back to a folder that it lies in.")
-        return
-    for path in entries(folder):
-        if is_junk(path):
-            yield Skip(path, "junk", "Hidden, or left behind by an operating system or a tool.")
-        elif path.is_dir():
-            yield from _walk(path, above | {place})
-        else:
-            yield path
+def archive_skips(path: Path) -> list[Skip]:
+    """What is never followed below an archive or a folder inside one: links, devices, names that lead out of it."""
+    return [Skip(*member) for member in passed_over(path)]
+
+
+def _opens(path: Path) -> bool:
+    """Whether the path is a folder or an archive; a damaged archive is a file, and refused when it is read."""
+    try:
+        return is_folder(path) or (path.suffix.lower() in _ARCHIVES and is_archived_folder(path))
+    except DataError:
+        return False
+
+
+def _asked_about(met: Path | Skip) -> bool:
+    return isinstance(met, Path) or met.code == "unreadable"

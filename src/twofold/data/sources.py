@@ -1,4 +1,4 @@
-"""DATA to paths and labels: a folder with one sub-folder a class, a table, or a flat folder with a pattern."""
+"""DATA to paths and labels: a folder or an archive with one sub-folder a class, a table, or a flat folder with a pattern."""
 
 import re
 import shlex
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from twofold.data.archives import is_archive
 from twofold.data.classes import choose_classes, choose_positive
-from twofold.data.folders import Skip, entries, is_junk, walk
+from twofold.data.folders import Skip, archive_skips, entries, is_folder, is_junk, walk
 from twofold.data.notes import Note
 from twofold.data.tables import read_table
 from twofold.errors import DataError, UsageError
@@ -22,8 +23,13 @@ _HELD_OUT: Final = re.compile(
 _PASSED_OVER: Final = {
     "junk": "Skipped as hidden or left behind by a program: {count}, such as {example}.",
     "loop": "Skipped as links that lead back to a folder they lie in: {count}, such as {example}.",
+    "unreadable": "Skipped as folders that cannot be listed: {count}, such as {example}.",
     "outside-classes": "Skipped as files beside the class folders: {count}, such as {example}.",
     "no-label": "Skipped as files whose names do not match --label-pattern: {count}, such as {example}.",
+    "link": "Left out as links inside an archive, which are never followed: {count}, such as {example}.",
+    "device": "Left out as devices, pipes or sparse files inside an archive: {count}, such as {example}.",
+    "unsafe-name": "Left out as names that lead out of the archive: {count}, such as {example}.",
+    "same-name": "Left out as members of which the archive has another of the same name: {count}, such as {example}.",
     "other-class": "Left out as files of other classes: {count}, such as {example}.",
 }
 
@@ -81,15 +87,19 @@ def list_pictures(data: Path, options: DataOptions, *, positive: str | None = No
 
 
 def _find(data: Path, options: DataOptions) -> _Found:
-    if data.is_dir():
-        return _by_name(data, _compile(options.label_pattern)) if options.label_pattern else _by_folder(data, options)
+    if is_folder(data) or (data.is_file() and is_archive(data)):
+        found = _by_name(data, _compile(options.label_pattern)) if options.label_pattern else _by_folder(data, options)
+        found.skips += archive_skips(data)
+        return found
     if not data.exists():
-        raise DataError(f"There is no {data}: give a folder with one sub-folder for each class, or a CSV file.")
+        raise DataError(
+            f"There is no {data}: give a folder with one sub-folder for each class, an archive of such, or a CSV file."
+        )
     if options.label_pattern:
         raise UsageError(f"--label-pattern is for a folder, and {data} is a file: leave it out.")
     if data.suffix.lower() != ".csv":
         raise DataError(
-            f"{data} is neither a folder nor a CSV file: unpack an archive, or list the pictures in a CSV file."
+            f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the pictures in a CSV file."
         )
     return _Found([Item(*row) for row in read_table(data)])
 
@@ -113,7 +123,7 @@ def _by_folder(data: Path, options: DataOptions) -> _Found:
 def _step_in(data: Path, found: _Found) -> list[Path]:
     """The class folders: those of DATA, or where that holds a single folder of folders, those in there, and so on."""
     folders = _class_folders(data, found)
-    while len(folders) == 1 and any(path.is_dir() and not is_junk(path) for path in entries(folders[0])):
+    while len(folders) == 1 and any(is_folder(path) and not is_junk(path) for path in entries(folders[0])):
         folders = _class_folders(folders[0], found)
     return folders
 
@@ -123,7 +133,7 @@ def _class_folders(folder: Path, found: _Found) -> list[Path]:
     for path in entries(folder):
         if is_junk(path):
             found.skips.append(Skip(path, "junk", "Hidden, or left behind by an operating system or a tool."))
-        elif path.is_dir():
+        elif is_folder(path):
             folders.append(path)
         else:
             found.skips.append(

@@ -1,0 +1,65 @@
+"""Tar files that are not compressed: their members, and the bytes of one."""
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from twofold.data.members import FOLDER, Entry, Members, gather
+from twofold.data.refusals import Refusal
+from twofold.errors import DataError
+
+
+def tar_members(file: Path) -> Members:
+    """What the tar holds; DataError where it is cut short or damaged, so that some of its members cannot be known."""
+
+    def read(place: tuple[int, int], most: int) -> bytes | Refusal:
+        offset, size = place
+        if size > most:
+            return Refusal("too-large", f"It has {size:,} bytes, the limit is {most:,}: make it smaller.")
+        try:
+            with file.open("rb") as opened:
+                opened.seek(offset)
+                data = opened.read(size)
+        except OSError as error:
+            return Refusal("unreadable", f"The tar cannot be read ({error.strerror}): check its permissions.")
+        return data if len(data) == size else Refusal("truncated", "It ends early inside the tar: fetch the tar again.")
+
+    return gather(_entries(file), read)
+
+
+def _entries(file: Path) -> Iterator[Entry]:
+    try:
+        with tarfile.open(file, "r:") as archive:
+            end = 0
+            for member in archive:
+                # A negative size leads Python's reader back to where it was (CVE-2025-8194).
+                if member.size < 0 or archive.offset <= end:
+                    raise tarfile.ReadError("a size in it is impossible")
+                end = archive.offset
+                yield _entry(member)
+            _check_end(file, archive.offset)
+    except (OSError, tarfile.TarError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{file} cannot be read as a tar ({error}): it is cut short or damaged; fetch it again."
+        ) from error
+
+
+def _entry(member: tarfile.TarInfo) -> Entry:
+    if member.isdir():
+        return Entry(member.name, code=FOLDER)
+    if member.issym() or member.islnk():
+        return Entry(member.name, code="link")
+    if not member.isreg() or member.issparse():
+        return Entry(member.name, code="device")
+    return Entry(member.name, (member.offset_data, member.size))
+
+
+def _check_end(file: Path, offset: int) -> None:
+    """ReadError where the members are followed by anything but the block of zeros that ends a tar.
+
+    Python's reader takes a damaged header for the end.
+    """
+    with file.open("rb") as opened:
+        opened.seek(offset)
+        if opened.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("unexpected end of data")

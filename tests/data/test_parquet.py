@@ -1,0 +1,130 @@
+"""Parquet files with pictures in a column are read in place."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from twofold.data import Refusal, list_files, list_pictures, read_bytes
+from twofold.errors import DataError
+from twofold.options import DataOptions
+
+NONE = DataOptions()
+FEATURES = {"image": {"_type": "Image"}, "labels": {"_type": "ClassLabel", "names": ["cat", "dog"]}}
+
+
+def write(
+    file: Path,
+    labels: list[Any],
+    *,
+    column: str = "labels",
+    features: object = None,
+    names: bool = False,
+    **options: Any,
+) -> Path:
+    """A file of rows with the bytes `row 0`, `row 1` and so on."""
+    pictures = [{"bytes": b"row %d" % row, "path": f"old/{row}.png" if names else None} for row in range(len(labels))]
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array(pictures, struct), column: labels})
+    if features is not None:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, file, **options)
+    return file
+
+
+def rows(file: Path) -> dict[str, tuple[str, bytes | Refusal]]:
+    items = list_pictures(file, NONE).items
+    return {str(item.path.relative_to(file)): (item.label, read_bytes(item.path)) for item in items}
+
+
+def test_a_row_is_a_picture_of_the_class_that_hugging_face_names(tmp_path: Path) -> None:
+    file = write(tmp_path / "pets.parquet", [1, 0, 1], features=FEATURES)
+    assert rows(file) == {
+        "cat/000001": ("cat", b"row 1"),
+        "dog/000000": ("dog", b"row 0"),
+        "dog/000002": ("dog", b"row 2"),
+    }
+    assert list_files([file]) == [file / "cat/000001", file / "dog/000000", file / "dog/000002"]
+
+
+def test_a_row_keeps_the_file_name_that_it_remembers(tmp_path: Path) -> None:
+    file = write(tmp_path / "pets.parquet", ["cat", "dog"], column="label", names=True)
+    assert rows(file) == {"cat/000000-0.png": ("cat", b"row 0"), "dog/000001-1.png": ("dog", b"row 1")}
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [([0, 1], ("0", "1")), ([True, False], ("False", "True")), (["a/b", "c:d"], ("a-b", "c-d"))],
+)
+def test_classes_without_names_are_called_by_their_values(labels: list[Any], classes: Any, tmp_path: Path) -> None:
+    assert list_pictures(write(tmp_path / "a.parquet", labels, column="label"), NONE).classes == classes
+
+
+def test_rows_without_a_class_are_passed_over(tmp_path: Path) -> None:
+    file = write(tmp_path / "pets.parquet", [1, 0, -1, None], features=FEATURES)
+    skips = list_pictures(file, NONE).skips
+    assert [(skip.path, skip.code) for skip in skips] == [
+        (file / "000002", "outside-classes"),
+        (file / "000003", "outside-classes"),
+    ]
+
+
+def test_many_row_groups_are_read_by_several_threads(tmp_path: Path) -> None:
+    file = write(tmp_path / "pets.parquet", [row % 2 for row in range(300)], column="label", row_group_size=7)
+    items = list_pictures(file, NONE).items
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda item: read_bytes(item.path), items))
+    assert found == [b"row %d" % int(item.path.name) for item in items]
+
+
+def test_a_column_may_hold_the_bytes_themselves(tmp_path: Path) -> None:
+    table = pa.table({"id": [1, 2], "jpg": pa.array([b"a", None], pa.large_binary()), "label": ["x", "y"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    first, second = (found for _, found in rows(tmp_path / "a.parquet").values())
+    assert first == b"a"
+    assert isinstance(second, Refusal)
+    assert second.code == "missing"
+
+
+def test_a_row_group_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
+    from twofold.data.archives import read_member
+
+    file = write(tmp_path / "a.parquet", ["x", "y"], column="label")
+    found = read_member(file / "x/000000", 20)
+    assert isinstance(found, Refusal)
+    assert found.code == "too-large"
+
+
+@pytest.mark.parametrize("features", [[], {"labels": 3}, {"labels": {"names": 3}}, "x"])
+def test_odd_notes_of_hugging_face_are_ignored(features: object, tmp_path: Path) -> None:
+    assert list_pictures(write(tmp_path / "a.parquet", [0, 1], features=features), NONE).classes == ("0", "1")
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"], "label": [1]}), tmp_path / "text.parquet")
+    pq.write_table(pa.table({"image": [b"a"], "kind": [1]}), tmp_path / "unlabelled.parquet")
+    whole = write(tmp_path / "whole.parquet", [0, 1]).read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
+    (tmp_path / "tail.parquet").write_bytes(whole[:4] + whole[-200:])
+    cases = {
+        "text": "has no column of pictures .*; its columns are text, label",
+        "unlabelled": "has no column of labels .*; its columns are image, kind",
+        "cut": "cut short or damaged",
+        "tail": "cut short or damaged",
+    }
+    for name, text in cases.items():
+        with pytest.raises(DataError, match=text):
+            list_pictures(tmp_path / f"{name}.parquet", NONE)
+
+
+def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", ["x", "y"], column="label", use_dictionary=False, compression="zstd")
+    data = bytearray(file.read_bytes())
+    data[4:60] = bytes(56)
+    file.write_bytes(data)
+    found = {type(found) for _, found in rows(file).values()}
+    assert found == {Refusal}
