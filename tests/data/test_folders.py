@@ -1,8 +1,10 @@
 """What lies in a folder."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from rights import ordinary_rights
 
 from twofold.data import Skip, list_files
 from twofold.data.folders import entries, walk
@@ -25,6 +27,8 @@ def test_files_come_in_sorted_order_and_junk_is_told(tmp_path: Path) -> None:
         "desktop.ini",
         "__MACOSX/._a.jpg",
         "b/.ipynb_checkpoints/c.jpg",
+        "lost+found/d.jpg",
+        "Icon\r",
     ]
     make(tmp_path, "b/2.jpg", "b/10.jpg", "a.jpg", "c.txt", *junk)
     met = list(walk(tmp_path))
@@ -65,3 +69,35 @@ def test_paths_to_answer_keep_their_order_and_missing_ones_stay(tmp_path: Path) 
 def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere cannot be listed"):
         entries(tmp_path / "nowhere")
+
+
+def test_a_folder_in_it_that_cannot_be_listed_is_told_and_the_rest_is_met(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "closed/1.jpg", "listed only/2.jpg", "z.jpg")
+    (tmp_path / "closed").chmod(0)
+    (tmp_path / "listed only").chmod(0o400)
+    with ordinary_rights():
+        met, asked = list(walk(tmp_path)), list_files([tmp_path, tmp_path / "listed only/2.jpg"])
+    (tmp_path / "closed").chmod(0o700)
+    first, closed, *others = met
+    assert [first, *others] == [tmp_path / name for name in ("a.jpg", "listed only/2.jpg", "z.jpg")]
+    assert isinstance(closed, Skip)
+    assert (closed.path, closed.code) == (tmp_path / "closed", "unreadable")
+    assert "Permission denied" in closed.sentence
+    assert asked == [tmp_path / name for name in ("a.jpg", "closed", "listed only/2.jpg", "z.jpg", "listed only/2.jpg")]
+
+
+def test_what_vanishes_while_it_is_walked_ends_nothing(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b/1.jpg", "c/d/2.jpg", "c/e/3.jpg", "z.jpg")
+    met = walk(tmp_path)
+    seen = [next(met)]
+    shutil.rmtree(tmp_path / "b")
+    seen += [next(met), next(met)]
+    shutil.rmtree(tmp_path / "c")
+    (tmp_path / "z.jpg").unlink()
+    names = ["a.jpg", "b", "c/d/2.jpg", "c/e", "z.jpg"]  # those that are gone will be missing when they are read
+    assert [*seen, *met] == [tmp_path / name for name in names]
+
+
+def test_a_name_that_no_file_can_have_stays(tmp_path: Path) -> None:
+    given = [tmp_path / ("a" * 300), tmp_path / "a\0b"]
+    assert list_files(given) == given

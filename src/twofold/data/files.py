@@ -75,6 +75,8 @@ def sniff(data: bytes) -> Format | Refusal:
     for magic, what in _NAMED:
         if data.startswith(magic):
             return Refusal("unsupported-format", f"This is {what}: export it as JPEG or PNG.")
+    if data[:512].lstrip().startswith(b"<?xml") and b"<svg" in data[:4096]:
+        return Refusal("unsupported-format", "This is an SVG drawing: export it as JPEG or PNG.")
     if data[:512].lstrip().lower().startswith(_PAGES):
         return Refusal("not-a-picture", "This is a web page, as a failed download leaves one: fetch the picture again.")
     return Refusal("not-a-picture", "The bytes are not those of a JPEG, PNG, WebP, BMP, GIF, TIFF or AVIF file.")
