@@ -1,5 +1,6 @@
 """From DATA to pictures, groups and folds."""
 
+from twofold.data.archives import archive_kind, is_archive
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.dataset import copy_groups, folds, split
 from twofold.data.files import read_bytes
@@ -8,7 +9,7 @@ from twofold.data.ledger import Fate, LedgerRow, write_ledger
 from twofold.data.notes import Note
 from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, open_picture
 from twofold.data.refusals import Refusal
-from twofold.data.sources import Item, Listing, list_pictures
+from twofold.data.sources import Item, Listing, commands, contents, find_parts, list_pictures
 
 __all__ = [
     "MAX_PIXELS",
@@ -23,11 +24,16 @@ __all__ = [
     "Refusal",
     "Skip",
     "Square",
+    "archive_kind",
     "check_counts",
     "check_same_classes",
     "choose_positive",
+    "commands",
+    "contents",
     "copy_groups",
+    "find_parts",
     "folds",
+    "is_archive",
     "list_files",
     "list_pictures",
     "look",

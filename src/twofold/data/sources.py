@@ -3,8 +3,9 @@
 import re
 import shlex
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from twofold.data.archives import is_archive
@@ -86,10 +87,37 @@ def list_pictures(data: Path, options: DataOptions, *, positive: str | None = No
     return Listing(items, skips, classes, choose_positive(classes, positive), _notes(skips))
 
 
+def find_parts(data: Path) -> list[Path]:
+    """The folders of a data set's parts, those to train on first; none where DATA holds classes, not parts."""
+    return _parts(_step_in(data, _Found()))
+
+
+def commands(parts: Sequence[Path]) -> list[str]:
+    """What to type next: to train on the first, and where there are more, to evaluate on the first that is for testing."""
+    other = next((part for part in parts if _HELD_OUT.fullmatch(part.name)), None)
+    train = f"twofold train {shlex.quote(str(parts[0]))} --out NAME.twofold"
+    return [train] + ([f"twofold evaluate NAME.twofold {shlex.quote(str(other))}"] if len(parts) > 1 and other else [])
+
+
+def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
+    """Every file of a folder or an archive, with its name below that; a Skip for what is passed over."""
+    roots = _roots(data)
+    for root in roots:
+        for met in (*walk(root), *archive_skips(root)):
+            path = met.path if isinstance(met, Skip) else met
+            name = PurePath(str(path)[len(str(root)) + 1 :])
+            yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), met
+
+
 def _find(data: Path, options: DataOptions) -> _Found:
     if is_folder(data) or (data.is_file() and is_archive(data)):
-        found = _by_name(data, _compile(options.label_pattern)) if options.label_pattern else _by_folder(data, options)
-        found.skips += archive_skips(data)
+        found = _Found()
+        for root in _roots(data):
+            if options.label_pattern:
+                _by_name(root, _compile(options.label_pattern), found)
+            else:
+                _by_folder(root, options, found)
+            found.skips += archive_skips(root)
         return found
     if not data.exists():
         raise DataError(
@@ -104,8 +132,15 @@ def _find(data: Path, options: DataOptions) -> _Found:
     return _Found([Item(*row) for row in read_table(data)])
 
 
-def _by_folder(data: Path, options: DataOptions) -> _Found:
-    found = _Found()
+def _roots(data: Path) -> list[Path]:
+    """The folder or archive itself; where a folder holds Parquet files and nothing else, these, as parts of one whole."""
+    if not data.is_dir():
+        return [data]
+    inside = [path for path in entries(data) if not is_junk(path)]
+    return inside if inside and all(path.suffix.lower() == ".parquet" for path in inside) else [data]
+
+
+def _by_folder(data: Path, options: DataOptions, found: _Found) -> None:
     folders = _step_in(data, found)
     _refuse_splits(folders, options)
     for folder in folders:
@@ -117,7 +152,6 @@ def _by_folder(data: Path, options: DataOptions) -> _Found:
                 found.items.append(Item(path, folder.name))
         if len(found.items) == before:
             found.empty.append(folder.name)
-    return found
 
 
 def _step_in(data: Path, found: _Found) -> list[Path]:
@@ -144,19 +178,24 @@ def _class_folders(folder: Path, found: _Found) -> list[Path]:
 
 def _refuse_splits(folders: list[Path], options: DataOptions) -> None:
     """Raise a DataError if the folders are the parts of a data set and --classes names none of them."""
-    train = [folder for folder in folders if _TRAIN.fullmatch(folder.name)]
-    held_out = [folder for folder in folders if _HELD_OUT.fullmatch(folder.name)]
+    parts = _parts(folders)
     named = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}
-    if train and held_out and not named:
-        first, second = shlex.quote(str(train[0])), shlex.quote(str(held_out[0]))
+    if parts and not named:
+        train, evaluate = commands(parts)
         raise DataError(
-            f"{train[0].parent} holds splits ({', '.join(folder.name for folder in train + held_out)}), not "
-            f"classes: type 'twofold train {first} --out NAME.twofold', then 'twofold evaluate NAME.twofold {second}'."
+            f"{parts[0].parent} holds splits ({', '.join(folder.name for folder in parts)}), not "
+            f"classes: type '{train}', then '{evaluate}'."
         )
 
 
-def _by_name(data: Path, pattern: re.Pattern[str]) -> _Found:
-    found = _Found()
+def _parts(folders: list[Path]) -> list[Path]:
+    """The folders to train on, then those to test on; none unless there are both."""
+    train = [folder for folder in folders if _TRAIN.fullmatch(folder.name)]
+    held_out = [folder for folder in folders if _HELD_OUT.fullmatch(folder.name)]
+    return train + held_out if train and held_out else []
+
+
+def _by_name(data: Path, pattern: re.Pattern[str], found: _Found) -> None:
     for path in walk(data):
         if isinstance(path, Skip):
             found.skips.append(path)
@@ -164,7 +203,6 @@ def _by_name(data: Path, pattern: re.Pattern[str]) -> _Found:
             found.items.append(Item(path, match[1]))
         else:
             found.skips.append(Skip(path, "no-label", "Its name does not match --label-pattern."))
-    return found
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

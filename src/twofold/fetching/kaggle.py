@@ -1,0 +1,59 @@
+"""Data sets of Kaggle, through its own library, in its own cache."""
+
+import io
+import os
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from twofold.embedding import Watch
+from twofold.errors import DataError
+from twofold.fetching.links import link_once
+from twofold.fetching.pushed import pushed
+
+_TOKEN = "set KAGGLE_USERNAME and KAGGLE_KEY, or put your token from kaggle.com/settings into ~/.kaggle/kaggle.json"
+
+
+def from_kaggle(name: str, folder: Path, watch: Watch) -> Path:
+    """The folder with the data set OWNER/NAME, downloaded once; DataError, with what to set, where it cannot be had."""
+    return link_once(folder / f"kaggle--{name.replace('/', '--')}", lambda: [_fetched(name, watch)])
+
+
+def _fetched(name: str, watch: Watch) -> Path:
+    library = _library(name)
+    try:
+        # It may write to stdout that there is a newer version of it.
+        with redirect_stdout(io.StringIO()):
+            return Path(pushed(lambda bar: _download(library, name, bar), f"kaggle:{name}", watch))
+    except Exception as error:  # it has no list of what it raises, and requests has its own
+        raise DataError(f"kaggle:{name} could not be fetched: {_why(error)}.") from error
+
+
+def _download(library: Any, name: str, bar: type) -> str:
+    import kagglehub.clients
+
+    kagglehub.clients.tqdm = bar  # it draws a bar of its own on stderr, and takes no other
+    return str(library.dataset_download(name))
+
+
+def _library(name: str) -> Any:
+    if find_spec("kagglehub") is None:
+        raise DataError(f"kaggle:{name} needs kagglehub; install it with: pip install 'twofold[hub]'.")
+    os.environ.setdefault("KAGGLEHUB_VERBOSITY", "critical")  # read when it is imported
+    import kagglehub
+
+    return kagglehub
+
+
+def _why(error: Exception) -> str:
+    code = getattr(getattr(error, "response", None), "status_code", None)
+    match code:
+        case 401 | 403:
+            return f"Kaggle gives it only to those it knows (it answered {code}); {_TOKEN}"
+        case 404:
+            return f"Kaggle has no such data set, or it is private; check OWNER/NAME, or {_TOKEN}"
+        case int():
+            return f"Kaggle answered {code}; try again later"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+    return f"{line}; go online once, and if it still fails, {_TOKEN}"

@@ -1,0 +1,74 @@
+"""A folder or an archive to files of a new folder: whole, or not there."""
+
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+
+from twofold.data import Skip, contents, read_bytes
+from twofold.embedding import Watch, unwatched
+from twofold.errors import DataError, UsageError
+from twofold.fetching.limits import LIMIT, check_size
+
+
+@dataclass(slots=True)
+class Unpacked:
+    """What was written; `skipped` counts by reason what was not."""
+
+    files: int = 0
+    bytes: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def check_out(out: Path) -> None:
+    """UsageError where no new folder can stand at `out`: to be called before long work."""
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"{out} is there already; name a new folder.")
+    if not out.parent.is_dir():
+        raise UsageError(f"There is no folder {out.parent} to make {out.name} in; create it, or name another place.")
+
+
+def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMIT) -> Unpacked:
+    """Write every file of `data` below the new folder `out`, except what is refused: links, bombs, damaged members.
+
+    Each is made anew under a name that stays below `out`, so nothing in `data` can reach another place.
+    """
+    check_out(out)
+    temporary = Path(mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        done = Unpacked()
+        found = list(contents(data))
+        for name, met in watch(found, len(found), "files, files"):
+            content = met if isinstance(met, Skip) else read_bytes(met)
+            if isinstance(content, bytes):
+                _write(temporary / name, content, done)
+                check_size(f"{data} unpacked", done.bytes, limit)
+            else:
+                done.skipped[content.code] += 1
+        temporary.chmod(0o777 & ~_umask())  # temporary folders are for their owner only
+        temporary.rename(out)
+        return done
+    except OSError as error:
+        raise DataError(f"{out} cannot be written ({error.strerror}): make room, or name another place.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes, done: Unpacked) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:  # names that differ in case alone, where the file system takes them for one
+        done.skipped["same-name"] += 1
+        return
+    done.files += 1
+    done.bytes += len(content)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

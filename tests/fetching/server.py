@@ -1,0 +1,87 @@
+"""A server of one file on this machine, honest or not, by the path that is asked for."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.asked: list[tuple[str, str | None]] = []  # path, Range
+
+    def url(self, behaviour: str, name: str = "pets.zip") -> str:
+        return f"http://127.0.0.1:{self.server_port}/{behaviour}/{name}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        behaviour = self.path.split("/")[1]
+        asked = self.headers["Range"]
+        self.server.asked.append((behaviour, asked))
+        if behaviour.isdigit():
+            return self.end(int(behaviour))
+        if behaviour == "redirect":
+            return self.end(302, Location="/whole/pets.zip")
+        if behaviour == "loop":
+            return self.end(302, Location="/loop/pets.zip")
+        if behaviour == "to-file":
+            return self.end(302, Location="file:///etc/passwd")
+        if behaviour == "to-ftp":
+            return self.end(302, Location="ftp://127.0.0.1/pets.zip")
+        return self.give(behaviour, int(re.findall(r"\d+", asked)[0]) if asked else 0)
+
+    def give(self, behaviour: str, start: int) -> None:
+        content = self.server.content
+        known = {"changed": f'"{len(self.server.asked)}"', "anonymous": "", "dated": DATE}.get(behaviour, '"v1"')
+        if behaviour == "no-range" or self.headers["If-Range"] != known:
+            start = 0
+        if start >= len(content):
+            return self.end(416)
+        told = len(content) - start
+        told += {"longer": 9, "shorter": -9}.get(behaviour, 0)
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if known:
+            self.send_header("Last-Modified" if behaviour == "dated" else "ETag", known)
+        if behaviour != "untold":
+            self.send_header("Content-Length", str(told))
+        self.end_headers()
+        whole = behaviour in ("whole", "untold", "longer", "shorter") or start + 1 > len(content) * 3 // 4
+        first = len([path for path, _ in self.server.asked if path == behaviour]) == 1
+        whole |= behaviour in ("no-range", "changed", "anonymous") and not first
+        with suppress(ConnectionError):  # who was told a shorter length hangs up
+            self.wfile.write(content[start:] if whole else content[start : start + len(content) // 2])
+        return None
+
+    def end(self, status: int, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
