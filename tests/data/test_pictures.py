@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import struct
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -371,6 +372,14 @@ def test_pillows_own_limit_neither_warns_nor_refuses(encode: Encode, monkeypatch
     data = encode(Image.new("L", (100, 100)), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert seen(data).width == 100
+
+
+def test_a_frame_larger_than_its_screen_is_refused_without_a_warning(encode: Encode) -> None:
+    data = encode(Image.new("L", (8, 8)), "GIF")
+    frame = b"\x2c" + struct.pack("<4H", 0, 0, 8, 8)
+    assert frame in data
+    large = data.replace(frame, frame[:5] + struct.pack("<2H", 10_000, 10_000))
+    assert "the limit is 50" in refused(large).sentence
 
 
 def test_whatever_the_bytes_nothing_is_raised(files: Files, capfd: pytest.CaptureFixture[str]) -> None:

@@ -36,9 +36,12 @@ _READERS: Final[dict[Format, type[ImageFile.ImageFile]]] = {
     "TIFF": TiffImageFile,
     "AVIF": AvifImageFile,
 }
-# Pillow warns about odd metadata, which says nothing of the pixels. As catch_warnings is not safe in threads, a filter
-# as narrow as can be is put in, and stays.
-_CHATTY: Final = r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"
+# Pillow warns about odd metadata, which says nothing of the pixels, and about frames and tiles that it finds large, on
+# which our limit has the say. As catch_warnings is not safe in threads, filters as narrow as can be are put in, and stay.
+_CHATTY: Final = (
+    (UserWarning, r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"),
+    (Image.DecompressionBombWarning, r"PIL\.Image$"),
+)
 # How Pillow's readers, Python and libavif say that there are bytes missing.
 _CUT_SHORT: Final = re.compile(
     "truncated|incomplete|not enough|end of|buffer|out of range|no more images|cannot load|chunk b'.{0,3}'",
@@ -104,8 +107,9 @@ def _draft(image: JpegImageFile, shrink: float) -> int:
 def _hush() -> None:
     """What a damaged file is worth is said by its refusal alone: no library writes to the terminal on its own."""
     _hush_libraries()
-    if ("ignore", None, UserWarning, re.compile(_CHATTY), 0) not in warnings.filters:
-        warnings.filterwarnings("ignore", category=UserWarning, module=_CHATTY)
+    for category, module in _CHATTY:
+        if ("ignore", None, category, re.compile(module), 0) not in warnings.filters:
+            warnings.filterwarnings("ignore", category=category, module=module)
 
 
 @cache
@@ -125,7 +129,7 @@ def _too_large(width: int, height: int, max_pixels: int) -> Refusal:
 
 
 def _refuse(error: Exception, name: str, data: bytes = b"") -> Refusal:
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+    if isinstance(error, Image.DecompressionBombError):
         return Refusal("too-large", "Pillow refuses the picture for its size: scale it down.")
     if isinstance(error, MemoryError):
         return Refusal("too-large", "There is not enough memory for the picture: scale it down.")

@@ -1,11 +1,27 @@
 """Why a file is no usable picture: a value, never an exception that escapes."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Code = Literal[
+    "missing",
+    "not-a-file",
+    "unreadable",
+    "empty-file",
+    "not-a-picture",
+    "unsupported-format",
+    "truncated",
+    "damaged",
+    "too-large",
+    "encrypted",  # these two inside an archive
+    "bomb",
+    "changed",  # since the network learned from it
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reason code in kebab-case, and one sentence that says what is wrong and what to do."""
+    """A reason code, and one sentence that says what is wrong and what to do."""
 
-    code: str
+    code: Code
     sentence: str
