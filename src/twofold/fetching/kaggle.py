@@ -1,8 +1,6 @@
 """Data sets of Kaggle, through its own library, in its own cache."""
 
-import io
 import os
-from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,9 +21,7 @@ def from_kaggle(name: str, folder: Path, watch: Watch) -> Path:
 def _fetched(name: str, watch: Watch) -> Path:
     library = _library(name)
     try:
-        # It may write to stdout that there is a newer version of it.
-        with redirect_stdout(io.StringIO()):
-            return Path(pushed(lambda bar: _download(library, name, bar), f"kaggle:{name}", watch))
+        return Path(pushed(lambda bar: _download(library, name, bar), f"kaggle:{name}", watch))
     except Exception as error:  # it has no list of what it raises, and requests has its own
         raise DataError(f"kaggle:{name} could not be fetched: {_why(error)}.") from error
 
@@ -33,7 +29,9 @@ def _fetched(name: str, watch: Watch) -> Path:
 def _download(library: Any, name: str, bar: type) -> str:
     import kagglehub.clients
 
-    kagglehub.clients.tqdm = bar  # it draws a bar of its own on stderr, and takes no other
+    # It draws a bar of its own on stderr, and takes no other; on stdout it would tell of newer versions of itself.
+    kagglehub.clients.tqdm = bar
+    kagglehub.clients.already_printed_version_warning = True
     return str(library.dataset_download(name))
 
 

@@ -16,7 +16,7 @@ from twofold.fetching.huggingface import from_hugging_face
 from twofold.fetching.kaggle import from_kaggle
 from twofold.fetching.limits import LIMIT
 
-_HUB_NAME: Final = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(/(?P<part>.+))?", re.ASCII)
+_HUB_NAME: Final = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(/(?P<part>.+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""SOURCE to a local path."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from twofold.data import list_pictures, read_bytes
+from twofold.errors import DataError, UsageError
+from twofold.fetching import find, resolve
+from twofold.fetching.sources import PRESETS
+from twofold.options import DataOptions
+
+
+def put(file: Path, content: bytes) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return file
+
+
+def test_a_local_path_stays_as_it_is(tmp_path: Path, zip_bytes: bytes) -> None:
+    file = put(tmp_path / "pets.zip", zip_bytes)
+    for path in (file, file / "pets/train", tmp_path, tmp_path / "nowhere", put(tmp_path / "list.csv", b"path,label")):
+        assert resolve(str(path), tmp_path / "cache") == path
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_local_folder_goes_before_a_preset_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cats-dogs").mkdir()
+    assert resolve("cats-dogs", tmp_path) == Path("cats-dogs")
+    assert resolve("cats-dogs/train", tmp_path) == Path("cats-dogs/train")
+
+
+def test_the_preset_is_an_address_with_a_folder_inside(tmp_path: Path, zip_bytes: bytes) -> None:
+    preset = PRESETS["cats-dogs"]
+    assert (preset.url[:8], preset.url.rpartition("/")[2]) == ("https://", "cats_and_dogs_filtered.zip")
+    place = tmp_path / "sources" / hashlib.sha256(preset.url.encode()).hexdigest()[:16]
+    put(place / "kept.zip", zip_bytes)  # as a download leaves it
+    record = f'{{"url": "{preset.url}", "path": "kept.zip", "sha256": "{"0" * 64}", "bytes": 1}}'
+    put(place / "fetched.json", record.encode())
+    assert resolve("cats-dogs", tmp_path) == place / "kept.zip" / preset.root
+    assert resolve("cats-dogs/train", tmp_path) == place / "kept.zip" / preset.root / "train"
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"path": 3}', '{"path": "kept.zip", "more": 1}'])
+def test_a_damaged_record_is_no_record(record: str, tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9/pets.zip"
+    place = tmp_path / "sources" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    put(place / "kept.zip", b"x")
+    put(place / "fetched.json", record.encode())
+    with pytest.raises(DataError, match="cannot be reached"):
+        resolve(url, tmp_path)
+
+
+def test_a_local_compressed_tar_is_unpacked_once_into_the_cache(tmp_path: Path, tar_bytes: bytes) -> None:
+    packed = gzip.compress(tar_bytes)
+    file = put(tmp_path / "pets.tgz", packed)
+    data = resolve(str(file / "pets/train"), tmp_path / "cache")
+    assert data.is_relative_to(tmp_path / "cache")
+    assert data.parent.parent.name == "pets.tar"
+    assert [item.label for item in list_pictures(data, DataOptions()).items] == ["cats"] * 3 + ["dogs"] * 3
+    made = data.parent.parent.stat().st_mtime_ns
+    assert resolve(str(file), tmp_path / "cache").stat().st_mtime_ns == made
+    assert file.read_bytes() == packed
+    assert isinstance(read_bytes(data / "cats/0.jpg"), bytes)
+
+
+def test_a_local_file_can_be_checked_by_its_hash(tmp_path: Path, zip_bytes: bytes) -> None:
+    file = put(tmp_path / "pets.zip", zip_bytes)
+    right = hashlib.sha256(zip_bytes).hexdigest()
+    assert find(str(file), tmp_path, expected=right).sha256 == right
+    with pytest.raises(DataError, match="has SHA-256"):
+        find(str(file), tmp_path, expected="0" * 64)
+    for source in (str(tmp_path), "kaggle:a/b", "hf:a/b"):
+        with pytest.raises(UsageError, match="--sha256 is for"):
+            find(source, tmp_path, expected=right)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("ftp://a/b.zip", "neither https:// nor http://"),
+        ("file:///etc/passwd", "neither https:// nor http://"),
+        ("kaggle:cats", "looks like kaggle:OWNER/NAME"),
+        ("kaggle:../..", "looks like kaggle:OWNER/NAME"),
+        ("hf:cats", "looks like hf:OWNER/NAME"),
+        ("hf:a b/c", "looks like hf:OWNER/NAME"),
+        ("https://", "cannot be reached"),
+        ("http://[::1", "cannot be reached"),
+    ],
+)
+def test_what_is_no_source_is_told(source: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, DataError), match=told):
+        resolve(source, tmp_path)
