@@ -93,6 +93,14 @@ def test_an_existing_folder_is_refused(pets: Path, tmp_path: Path) -> None:
         unpack(pets, tmp_path / "no" / "out")
 
 
+def test_what_is_no_folder_or_archive_is_told(pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,label")
+    for data in (tmp_path / "list.csv", tmp_path / "nowhere", pets / "none", pets / "pets/train/cats/0.jpg"):
+        with pytest.raises(DataError, match="There is no folder or archive"):
+            unpack(data, tmp_path / "out")
+    assert tree(tmp_path) == {"list.csv", "pets.zip"}
+
+
 def test_the_command_says_what_is_there_and_what_to_type_next(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

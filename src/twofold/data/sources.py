@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
-from twofold.data.archives import is_archive
+from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
 from twofold.data.folders import Skip, archive_skips, entries, is_folder, is_junk, walk
 from twofold.data.notes import Note
@@ -100,7 +100,12 @@ def commands(parts: Sequence[Path]) -> list[str]:
 
 
 def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
-    """Every file of a folder or an archive, with its name below that; a Skip for what is passed over."""
+    """Every file of a folder or an archive, with its name below that; a Skip for what is passed over.
+
+    Raises DataError where it is neither.
+    """
+    if not (data.is_dir() or is_archived_folder(data)):
+        raise DataError(f"There is no folder or archive (zip, tar, Parquet) {data}: check the path.")
     roots = _roots(data)
     for root in roots:
         for met in (*walk(root), *archive_skips(root)):

@@ -45,6 +45,10 @@ def _library(name: str) -> Any:
 
 
 def _why(error: Exception) -> str:
+    import requests  # what kagglehub asks with
+
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return f"there is no connection; go online once, and if it still fails, {_TOKEN}"
     code = getattr(getattr(error, "response", None), "status_code", None)
     match code:
         case 401 | 403:
@@ -54,4 +58,4 @@ def _why(error: Exception) -> str:
         case int():
             return f"Kaggle answered {code}; try again later"
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
-    return f"{line}; go online once, and if it still fails, {_TOKEN}"
+    return f"{line}; {_TOKEN}"
