@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from twofold.copies import Known, read_known
 from twofold.data import Square
 from twofold.decision import Calibration, Head
 from twofold.embedding import Backbone, Machine, Source
@@ -20,10 +21,10 @@ from twofold.model import Answer, Model
 from twofold.options import EngineOptions
 
 FILES = {
-    *("README.md", "bundle.json", "evaluation.json", "learning.csv"),
+    *("README.md", "bundle.json", "evaluation.json", "hashes.csv", "learning.csv"),
     *("ledger.csv", "model.onnx", "scores.csv", "tuning.csv"),
 }
-FORMAT = 1  # counts up when a bundle of before would not give the same answers any more
+FORMAT = 2  # counts up when a bundle of before cannot be used any more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,14 @@ class Bundle:
     path: Path
     model: Model
     record: dict[str, Any]
+
+    def trained_on(self) -> Known:
+        """Hashes of the pictures that the model was trained on. BundleError where they are missing or altered."""
+        lines = _checked(self.path, self.record, "hashes.csv").decode("utf-8").splitlines(keepends=True)
+        try:
+            return read_known(lines)
+        except ValueError as error:
+            raise BundleError(f"{self.path / 'hashes.csv'} is damaged ({error}); train it again.") from error
 
     def predict(self, sources: Iterable[Source | str], machine: Machine | None = None) -> list[Answer]:
         """One answer for every path, bytes, PIL image or array, in the order given.

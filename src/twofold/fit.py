@@ -38,14 +38,18 @@ def fit_model(
     vectors: NDArray[np.float32],
     labels: NDArray[np.int8],
     groups: NDArray[np.int64],
+    rows: NDArray[np.int64],
     classes: tuple[str, str],
     backbone: Backbone,
     options: DecisionOptions,
 ) -> Fit:
-    """The head, calibration and threshold for vectors (n, d), labels (n,) and groups (n,) whose members share a fold."""
-    parts = folds(labels, groups, options.folds, options.seed)
-    head = fit_head(vectors, labels, parts)
-    scores = Scores(np.arange(len(labels)), parts, head.logits)
+    """The head, calibration and threshold from those `rows` of vectors (n, d), labels (n,) and groups (n,) that count.
+
+    Members of a group share a fold.
+    """
+    parts = folds(labels[rows], groups[rows], options.folds, options.seed)
+    head = fit_head(vectors[rows], labels[rows], parts)
+    scores = Scores(rows, parts, head.logits)
     return decide(scores, labels, classes, backbone, head.head, head.strength, options)
 
 

@@ -53,9 +53,11 @@ class Model:
             for name, refusal in zip(names, table.refusals, strict=True)
         ]
 
-    def evaluate(self, sample: Sample) -> Evaluation:
-        """How the model does on labelled pictures."""
-        return evaluate(sample.labels, self.probabilities(sample.table.vectors), self.threshold, classes=self.classes)
+    def evaluate(self, sample: Sample, rows: NDArray[np.int64] | None = None) -> Evaluation:
+        """How the model does on the labelled pictures that count, or on those `rows` of the usable ones."""
+        rows = np.flatnonzero(sample.agreed) if rows is None else rows
+        probabilities = self.probabilities(sample.table.vectors[rows])
+        return evaluate(sample.labels[rows], probabilities, self.threshold, classes=self.classes)
 
     def _answer(self, name: str, logit: float, probability: float) -> Answer:
         return Answer(name, self.classes[int(probability >= self.threshold)], float(probability), float(logit), None)

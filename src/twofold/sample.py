@@ -1,15 +1,16 @@
 """A sample: pictures of known class, observed, with the fate of every file that was met."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import LedgerRow, Listing, Note, check_counts, check_same_classes, copy_groups, list_pictures
+from twofold.copies import Copy, Kind, Sights, find_copies
+from twofold.data import Listing, Note, check_counts, check_same_classes, copy_groups, list_pictures
 from twofold.embedding import Engine, Machine, Source, Table
 from twofold.options import DataOptions
 
@@ -21,6 +22,7 @@ class Sample:
     listing: Listing
     table: Table
     classes: tuple[str, str]  # (negative, positive)
+    copies: tuple[Copy, ...]
 
     @property
     def paths(self) -> list[str]:
@@ -32,17 +34,35 @@ class Sample:
         return np.array([self.listing.items[row].label == self.classes[1] for row in self.table.used], np.int8)
 
     @property
+    def sights(self) -> Sights:
+        """What tells copies."""
+        return sights_of(self.table)
+
+    @property
     def groups(self) -> NDArray[np.int64]:
-        """Equal for copies (same bytes or same pixels) and for pictures that DATA says belong together, (used,)."""
-        facts = [facts for facts in self.table.facts if facts is not None]
+        """Equal for copies, also near ones, and for pictures that DATA says belong together, (used,)."""
+        linked: dict[int, list[str]] = defaultdict(list)
+        for number, copy in enumerate(self.copies):
+            linked[copy.first].append(f"copies {number}")
+            linked[copy.second].append(f"copies {number}")
         given = [self.listing.items[row].group for row in self.table.used]
-        return copy_groups([(seen.sha256, seen.pixels) for seen in facts], given)
+        return copy_groups([(*keys, *linked[row]) for row, keys in enumerate(self.sights.keys)], given)
+
+    @property
+    def agreed(self) -> NDArray[np.bool_]:
+        """False for pictures that DATA has under both labels, by their bytes or pixels: neither is believed, (used,)."""
+        alike = copy_groups(self.sights.keys, [None] * len(self.labels))
+        least, most = np.ones(len(alike), np.int8), np.zeros(len(alike), np.int8)
+        np.minimum.at(least, alike, self.labels)
+        np.maximum.at(most, alike, self.labels)
+        return np.asarray((least == most)[alike])
 
     @property
     def counts(self) -> dict[str, int]:
-        """Usable pictures of each class, in alphabetical order."""
-        positive = int(self.labels.sum())
-        return dict(sorted(zip(self.classes, (len(self.labels) - positive, positive), strict=True)))
+        """Pictures of each class that count, in alphabetical order."""
+        labels = self.labels[self.agreed]
+        positive = int(labels.sum())
+        return dict(sorted(zip(self.classes, (len(labels) - positive, positive), strict=True)))
 
     def check_counts(self, minimum: int) -> None:
         """DataError where a class has fewer usable pictures, with the reasons of those that are not."""
@@ -51,13 +71,13 @@ class Sample:
 
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
-        images, used = len(self.listing.items) + len(self.listing.skips), len(self.table.vectors)
+        images, used = len(self.listing.items) + len(self.listing.skips), int(self.agreed.sum())
         named = {"classes": sorted(self.classes), "positive": self.classes[1], "counts": self.counts}
         return {"images": images, "used": used, "skipped": images - used, **named}
 
     def notes(self) -> list[Note]:
         """What was assumed, skipped or corrected."""
-        return [*self.listing.notes, *self._refused(), *self._copies()]
+        return [*self.listing.notes, *self._refused(), *self._copies(), *self._conflicts()]
 
     def _refused(self) -> list[Note]:
         codes = Counter(refusal.code for refusal in self.table.refusals if refusal is not None)
@@ -66,22 +86,32 @@ class Sample:
         return [Note("files-refused", text)] if told else []
 
     def _copies(self) -> list[Note]:
-        pixels = [facts.pixels for facts in self.table.facts if facts is not None]
-        copies = len(pixels) - len(set(pixels))
-        text = f"Copies of other pictures, by their bytes or pixels: {copies}. All that are alike stay in one fold."
-        return [Note("copies", text)] if copies else []
+        kinds = Counter({copy.second: copy.kind for copy in self.copies}.values())
+        told = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
+        text = f"Copies of other pictures: {told}. All that are alike stay in one fold."
+        return [Note("copies", text)] if told else []
 
-    def ledger(self) -> list[LedgerRow]:
-        """One row for every path met, sorted by path."""
-        groups = iter(self.groups)
-        rows = [LedgerRow(str(skip.path), "", "skipped", skip.code) for skip in self.listing.skips]
-        for item, facts, refusal in zip(self.listing.items, self.table.facts, self.table.refusals, strict=True):
-            if refusal is not None:
-                rows.append(LedgerRow(str(item.path), item.label, "skipped", refusal.code))
-            elif facts is not None:
-                size = (facts.width, facts.height, facts.format, facts.bytes, facts.sha256)
-                rows.append(LedgerRow(str(item.path), item.label, "used", "", *size, int(next(groups))))
-        return sorted(rows, key=lambda row: row.path)
+    def _conflicts(self) -> list[Note]:
+        apart = np.flatnonzero(~self.agreed)
+        if not len(apart):
+            return []
+        text = f"Under both labels, so left out: {len(apart)} files, such as {self.paths[apart[0]]}. Decide which label is right."
+        return [Note("conflicts", text)]
+
+
+_KINDS: Final[dict[Kind, str]] = {"bytes": "by their bytes", "pixels": "by their pixels", "near": "nearly alike"}
+
+
+def sights_of(table: Table) -> Sights:
+    """What tells copies among the usable pictures of a table."""
+    facts = [seen for seen in table.facts if seen is not None]
+    vectors = table.vectors if table.vectors.shape[1] else None
+    return Sights([(seen.sha256, seen.pixels) for seen in facts], table.thumbnails, vectors)
+
+
+def tabled(listing: Listing, table: Table) -> Sample:
+    """The sample of a listing whose items were observed, with the copies in it."""
+    return Sample(listing, table, listing.ordered, tuple(find_copies(sights_of(table))))
 
 
 def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> Listing:
@@ -96,4 +126,4 @@ def observe_listing(
 ) -> Sample:
     """The pictures of a listing, which are in `sources`, one for each item, observed."""
     table = machine.observe(sources, engine, what=what)
-    return Sample(listing, table, listing.ordered)
+    return tabled(listing, table)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.bundle import write_model, writing
+from twofold.copies import known, write_known
 from twofold.data import write_ledger
 from twofold.training import Training
-from twofold.writing import printable
+from twofold.writing import printable, replacing
 
 if TYPE_CHECKING:
     from twofold.learning.tuning.settings import Tuning
@@ -25,7 +26,9 @@ _LIBRARIES = ("numpy", "pillow", "onnx", "openvino", "scikit-learn")
 def save(training: Training, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
     """Writes the bundle at `path`, whole or not at all. UsageError where `path` is taken and `force` is off."""
     with writing(path, force=force) as folder:
-        write_ledger(training.sample.ledger(), folder / "ledger.csv")
+        write_ledger(training.audit.ledger(), folder / "ledger.csv")
+        with replacing(folder / "hashes.csv") as file:
+            write_known(known(training.sample.paths, training.sample.sights), file)
         _write_scores(training, folder / "scores.csv")
         if training.learning is not None:
             _write_history(training.learning.course.learned.history, folder / "learning.csv")

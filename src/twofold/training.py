@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twofold.audit import Audit, audit_sample
 from twofold.clock import Clock
+from twofold.copies import find_common
 from twofold.data import Listing, Note, list_pictures
 from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, identify, load_backbone, offered_precisions
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
+from twofold.leaks import Leaks, leaks_of
 from twofold.model import Model
 from twofold.options import DecisionOptions, TrainingOptions
 from twofold.place import Place
@@ -28,13 +31,14 @@ LEAST = 10  # usable pictures a class
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Pictures that had no part in the fit, and how the model did on them."""
+    """Pictures that had no part in the fit, and how the model did on them; `leaks` are those that had, after all."""
 
     sample: Sample
     evaluation: Evaluation
+    leaks: Leaks
 
     def as_json(self) -> dict[str, Any]:
-        return {"data": self.sample.as_json(), **self.evaluation.as_json()}
+        return {"data": self.sample.as_json(), **self.evaluation.as_json(), **self.leaks.as_json()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +70,7 @@ class Training:
     options: TrainingOptions
     sample: Sample
     fit: Fit
+    audit: Audit
     learning: Learning | None
     precision: PrecisionCheck | None
     test: HeldOut | None
@@ -91,6 +96,7 @@ class Training:
             "backbone": {"name": backbone.name, "size": backbone.square.size, "precision": backbone.precision},
             "mode": self.options.learning.mode,
             self.scored: self.fit.evaluation.as_json(),
+            "audit": self.audit.as_json(),
             **learned,
             **tested,
             "precision_check": None if self.precision is None else asdict(self.precision),
@@ -139,12 +145,17 @@ def train_listing(
         with clock("embed"):
             held_out = observe_listing(test, [item.path for item in test.items], engine, machine, what="test")
         held_out.check_counts(1)
-        tested = HeldOut(held_out, fit.model.evaluate(held_out))
+        with clock("audit"):
+            copies = find_common(held_out.sights, sample.sights)
+        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks_of(fit.model, held_out, copies, sample.paths))
         notes += held_out.notes()
     learning = None if course is None else _learning(course, fit.model, sample)
     learned_notes = () if course is None else course.notes
-    notes = [*fit.model.backbone.notes, *sample.notes(), *learned_notes, *notes, *machine.notes]
-    return Training(options, sample, fit, learning, check, tested, clock.seconds(), tuple(notes))
+    with clock("audit"):
+        audit = audit_sample(sample, fit.scores.rows, fit.scores.logits)
+    loudest = [] if tested is None else tested.leaks.notes()
+    notes = [*loudest, *fit.model.backbone.notes, *audit.notes(), *learned_notes, *notes, *machine.notes]
+    return Training(options, sample, fit, audit, learning, check, tested, clock.seconds(), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +200,9 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
     network = options.backbone
 
     def fit(sample: Sample, backbone: Backbone) -> Fit:
-        parts = sample.labels, sample.groups, sample.classes
-        return fit_model(sample.table.vectors, *parts, backbone, options.decision)
+        rows = np.flatnonzero(sample.agreed)
+        labels, groups = sample.labels, sample.groups
+        return fit_model(sample.table.vectors, labels, groups, rows, sample.classes, backbone, options.decision)
 
     def backbone(precision: Arithmetic) -> Backbone:
         from twofold.learning.hub.backbones import hub_backbone, is_hub
@@ -228,7 +240,8 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
         ]:
             raise DataError("Pictures were changed while the network learned; leave them as they are, and train again.")
         if course.folds is not None and course.logits is not None:
-            scores = Scores(np.arange(len(course.folds)), course.folds, course.logits)
+            rows = np.flatnonzero(course.folds >= 0)
+            scores = Scores(rows, course.folds[rows], course.logits[rows])
         else:
             rows = np.flatnonzero(course.validation)
             scores = Scores(rows, np.zeros(len(rows), np.int64), course.head.logits(sample.table.vectors[rows]))
@@ -238,6 +251,6 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
 
 
 def _learning(course: "Course", model: Model, sample: Sample) -> Learning:
-    rows = ~course.validation
+    rows = ~course.validation & sample.agreed
     probabilities = model.probabilities(sample.table.vectors[rows])
     return Learning(course, evaluate(sample.labels[rows], probabilities, model.threshold, classes=model.classes))

@@ -41,7 +41,7 @@ def evaluate(
         check_drawing("--out", out)
     requirements = [parse_requirement(text) for text in require or []]
     bundles = [load_bundle(path) for path in (bundle, *others[:-1])]
-    testing = test([loaded.model for loaded in bundles], others[-1], picture, machine(engine, quiet=quiet))
+    testing = test(bundles, others[-1], picture, machine(engine, quiet=quiet))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_figures(testing.evaluation, out)

@@ -10,6 +10,7 @@ from twofold.data.notes import Note
 from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, open_picture
 from twofold.data.refusals import Refusal
 from twofold.data.sources import Item, Listing, commands, contents, find_parts, list_pictures
+from twofold.data.traits import Traits
 
 __all__ = [
     "MAX_PIXELS",
@@ -24,6 +25,7 @@ __all__ = [
     "Refusal",
     "Skip",
     "Square",
+    "Traits",
     "archive_kind",
     "check_counts",
     "check_same_classes",

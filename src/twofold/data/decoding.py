@@ -24,6 +24,7 @@ from twofold.data.files import Format, sniff
 from twofold.data.orientation import read_orientation
 from twofold.data.pixels import eight_bits
 from twofold.data.refusals import Refusal
+from twofold.data.traits import Traits, read_traits
 
 # The readers are called by name, not through Image.open: none is tried that is not wanted (EPS starts Ghostscript), and
 # Pillow's process-wide limit on pixels neither warns nor refuses before ours.
@@ -59,6 +60,7 @@ class Decoded:
     height: int
     orientation: int
     format: str
+    traits: Traits
 
 
 def decode(data: bytes, shrink: Callable[[int, int], float], max_pixels: int) -> Decoded | Refusal:
@@ -94,7 +96,7 @@ def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> De
         return Refusal("not-a-picture", f"The picture is {image.width} x {image.height}: it has no pixels.")
     if step == 1:
         size = image.size  # load() turns a TIFF file upright
-    return Decoded(eight_bits(image), step, *size, read_orientation(image.info), name)
+    return Decoded(eight_bits(image), step, *size, read_orientation(image.info), name, read_traits(image))
 
 
 def _draft(image: JpegImageFile, shrink: float) -> int:

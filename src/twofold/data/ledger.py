@@ -25,6 +25,8 @@ class LedgerRow:
     bytes: int | None = None
     sha256: str | None = None
     group: int | None = None
+    nearest: str | None = None  # the path of a copy
+    suspicion: str | None = None  # the chance that the label is wrong
 
 
 def write_ledger(rows: Iterable[LedgerRow], path: Path) -> None:

@@ -12,6 +12,7 @@ from twofold.data.decoding import Decoded, adopt, decode
 from twofold.data.orientation import put_upright, swaps_sides
 from twofold.data.pixels import from_array
 from twofold.data.refusals import Refusal
+from twofold.data.traits import Traits
 from twofold.options import Filter, Framing
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
@@ -51,6 +52,7 @@ class Look:
     width: int  # of the whole picture, upright
     height: int
     format: str  # "JPEG", "PNG", ...; "array" for pixels handed over in memory
+    traits: Traits
 
 
 def look(source: bytes | Image.Image | NDArray[Any], square: Square, *, max_pixels: int = MAX_PIXELS) -> Look | Refusal:
@@ -66,7 +68,7 @@ def look(source: bytes | Image.Image | NDArray[Any], square: Square, *, max_pixe
     if swaps_sides(decoded.orientation):
         width, height = height, width
     thumbnail = _fit(decoded, Square(SMALL, "stretch", "bilinear"))
-    return Look(_fit(decoded, square), thumbnail, width, height, decoded.format)
+    return Look(_fit(decoded, square), thumbnail, width, height, decoded.format, decoded.traits)
 
 
 def open_picture(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> Picture | Refusal:

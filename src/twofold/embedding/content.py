@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import Picture, Refusal, Square, look, open_picture, read_bytes
+from twofold.data import Look, Picture, Refusal, Square, look, open_picture, read_bytes
 from twofold.embedding.observation import Facts
 
 Source = Path | bytes | Image.Image | NDArray[np.generic]
@@ -42,13 +42,14 @@ def read_content(source: Source) -> Content | Refusal:
     )
 
 
-def look_at(content: Content, square: Square, *, max_pixels: int) -> tuple[Facts, Picture] | Refusal:
-    """Its facts and the picture fitted to the square, or why it cannot be used."""
+def look_at(content: Content, square: Square, *, max_pixels: int) -> tuple[Facts, Look] | Refusal:
+    """Its facts and what one look at it gives, or why it cannot be used."""
     seen = look(content.source, square, max_pixels=max_pixels)
     if isinstance(seen, Refusal):
         return seen
     pixels = picture_hash(seen.width, seen.height, seen.square)
-    return Facts(content.sha256, pixels, seen.width, seen.height, seen.format, content.bytes), seen.square
+    size, traits = (seen.width, seen.height, seen.format, content.bytes), seen.traits
+    return Facts(content.sha256, pixels, *size, traits.quality, traits.exif, traits.camera), seen
 
 
 def picture_hash(width: int, height: int, square: Picture) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import Refusal
+from twofold.data import Picture, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,16 @@ class Facts:
     height: int
     format: str
     bytes: int
+    quality: int | None = None  # of a JPEG file, 1 to 100
+    exif: bool = False
+    camera: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """Either facts and a vector, float32 (d,), or a refusal."""
+    """Either facts, a thumbnail, uint8 (SMALL, SMALL, 3), and a vector, float32 (d,), or a refusal."""
 
     facts: Facts | None
+    thumbnail: Picture | None
     vector: NDArray[np.float32] | None
     refusal: Refusal | None

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from twofold.data import Refusal, Square
+from twofold.data import Look, Refusal, Square
 from twofold.embedding.ahead import ahead
 from twofold.embedding.content import Content, Source, look_at, read_content
 from twofold.embedding.engine import BATCH, Engine, Lane
@@ -85,14 +85,14 @@ def _portions(read: Iterator[Content | Refusal], store: Store | None, backbone: 
 
 def _known(entry: Content | Refusal, store: Store | None, backbone: str) -> Observation | Content:
     if isinstance(entry, Refusal):
-        return Observation(None, None, entry)
+        return Observation(None, None, None, entry)
     return (store.get(entry.sha256, backbone) if store is not None else None) or entry
 
 
 def _look_and_embed(
     entries: list[Observation | Content], lane: Lane, square: Square, max_pixels: int
 ) -> list[Observation]:
-    done: list[Observation | Facts] = []
+    done: list[Observation | tuple[Facts, Look]] = []
     count = 0
     for entry in entries:
         if isinstance(entry, Observation):
@@ -100,10 +100,13 @@ def _look_and_embed(
             continue
         seen = look_at(entry, square, max_pixels=max_pixels)
         if isinstance(seen, Refusal):
-            done.append(Observation(None, None, seen))
+            done.append(Observation(None, None, None, seen))
             continue
-        facts, lane.squares[count] = seen
+        lane.squares[count] = seen[1].square
         count += 1
-        done.append(facts)
+        done.append(seen)
     vectors = iter(lane.run(count)) if count else iter(())
-    return [entry if isinstance(entry, Observation) else Observation(entry, next(vectors), None) for entry in done]
+    return [
+        entry if isinstance(entry, Observation) else Observation(entry[0], entry[1].thumbnail, next(vectors), None)
+        for entry in done
+    ]

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from twofold.data import SMALL
 from twofold.embedding.observation import Facts, Observation
 
 T = TypeVar("T")
@@ -18,13 +19,14 @@ T = TypeVar("T")
 LIMIT = 2_000_000_000  # bytes on disk: some 150,000 pictures with the default network
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS observations (
-    content TEXT, backbone TEXT, facts TEXT NOT NULL, vector BLOB NOT NULL, used REAL NOT NULL, PRIMARY KEY (content, backbone)
+CREATE TABLE IF NOT EXISTS seen (
+    content TEXT, backbone TEXT, facts TEXT NOT NULL, thumbnail BLOB NOT NULL, vector BLOB NOT NULL, used REAL NOT NULL,
+    PRIMARY KEY (content, backbone)
 ) WITHOUT ROWID
 """
-_FIND = "SELECT facts, vector FROM observations WHERE content = ? AND backbone = ?"
-_KEEP = "INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?, ?)"
-_TOUCH = "UPDATE observations SET used = ? WHERE content = ? AND backbone = ?"
+_FIND = "SELECT facts, thumbnail, vector FROM seen WHERE content = ? AND backbone = ?"
+_KEEP = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?)"
+_TOUCH = "UPDATE seen SET used = ? WHERE content = ? AND backbone = ?"
 
 
 class Store:
@@ -65,7 +67,8 @@ class Store:
         if row is None:
             return None
         try:
-            known = Observation(Facts(**json.loads(row[0])), np.frombuffer(row[1], np.float32), None)
+            thumbnail = np.frombuffer(row[1], np.uint8).reshape(SMALL, SMALL, 3)
+            known = Observation(Facts(**json.loads(row[0])), thumbnail, np.frombuffer(row[2], np.float32), None)
         except (TypeError, ValueError):  # another version's row, or a damaged one: it will be replaced
             return None
         self._touched.append((time.time(), content, backbone))
@@ -74,9 +77,16 @@ class Store:
     def put(self, observations: Iterable[Observation], backbone: str) -> None:
         """Keeps those that have a vector."""
         rows = [
-            (seen.facts.sha256, backbone, json.dumps(asdict(seen.facts)), seen.vector.tobytes(), time.time())
+            (
+                seen.facts.sha256,
+                backbone,
+                json.dumps(asdict(seen.facts)),
+                seen.thumbnail.data,
+                seen.vector.data,
+                time.time(),
+            )
             for seen in observations
-            if seen.facts is not None and seen.vector is not None
+            if seen.facts is not None and seen.thumbnail is not None and seen.vector is not None
         ]
         self._unless_broken(lambda: self._write(_KEEP, rows))
 
@@ -101,11 +111,11 @@ class Store:
         free = self._pragma("freelist_count") * self._pragma("page_size")
         if size - free <= self._limit:
             return
-        count = self._database.execute("SELECT count(*) FROM observations").fetchone()[0]
+        count = self._database.execute("SELECT count(*) FROM seen").fetchone()[0]
         drop = int(count * (1 - 0.9 * self._limit / (size - free))) + 1
         with self._database:
-            oldest = "SELECT content, backbone FROM observations ORDER BY used LIMIT ?"
-            self._database.execute(f"DELETE FROM observations WHERE (content, backbone) IN ({oldest})", (drop,))
+            oldest = "SELECT content, backbone FROM seen ORDER BY used LIMIT ?"
+            self._database.execute(f"DELETE FROM seen WHERE (content, backbone) IN ({oldest})", (drop,))
 
     def _pragma(self, name: str) -> int:
         return int(self._database.execute(f"PRAGMA {name}").fetchone()[0])

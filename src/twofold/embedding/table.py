@@ -6,17 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import Refusal
+from twofold.data import SMALL, Refusal
 from twofold.embedding.observation import Facts, Observation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """`facts` and `refusals` have a row for every source, and one of the two is set; `vectors` (used, d) has the usable rows."""
+    """`facts` and `refusals` have a row for every source, and one of the two is set; `vectors` (used, d) and `thumbnails`
+    (used, SMALL, SMALL, 3) have the usable rows."""
 
     facts: tuple[Facts | None, ...]
     refusals: tuple[Refusal | None, ...]
     vectors: NDArray[np.float32]
+    thumbnails: NDArray[np.uint8]
 
     @property
     def used(self) -> NDArray[np.intp]:
@@ -29,12 +31,13 @@ def tabulate(observations: Iterable[Observation], count: int) -> Table:
     facts: list[Facts | None] = []
     refusals: list[Refusal | None] = []
     vectors, filled = np.empty((0, 0), np.float32), 0
+    thumbnails = np.empty((count, SMALL, SMALL, 3), np.uint8)
     for seen in observations:
         facts.append(seen.facts)
         refusals.append(seen.refusal)
-        if seen.vector is not None:
+        if seen.vector is not None and seen.thumbnail is not None:
             if filled == 0:
                 vectors = np.empty((count, seen.vector.size), np.float32)
-            vectors[filled] = seen.vector
+            vectors[filled], thumbnails[filled] = seen.vector, seen.thumbnail
             filled += 1
-    return Table(tuple(facts), tuple(refusals), vectors[:filled])
+    return Table(tuple(facts), tuple(refusals), vectors[:filled], thumbnails[:filled])

@@ -14,8 +14,9 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from twofold.data import Note, Picture, Refusal, Square
+from twofold.data import SMALL, Look, Note, Picture, Refusal, Square
 from twofold.embedding import (
     LOOK,
     Content,
@@ -33,6 +34,7 @@ from twofold.learning.squarefile import PART, Fate, SquareFile, alone, check_spa
 R = TypeVar("R")
 
 _AHEAD = 8  # pictures in flight for each thread
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +53,7 @@ class Again:
         if isinstance(seen, Refusal):
             name = self.source if isinstance(self.source, Path) else "A picture handed over in memory"
             raise DataError(f"{name} changed while it was learned from, so start again: {seen.sentence}")
-        return seen[1]
+        return seen[1].square
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +88,16 @@ class Pixels:
         with ThreadPoolExecutor(available_processors()) as pool:
             squares[beyond] = list(pool.map(lambda one: one.look(self.square), again))
         return squares
+
+    def thumbnails(self) -> NDArray[np.uint8]:
+        """What the squares of all usable pictures show, small: (used, SMALL, SMALL, 3)."""
+        count = len(self.kept) + len(self.rest)
+        small = np.empty((count, SMALL, SMALL, 3), np.uint8)
+        for start in range(0, count, _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, count))
+            for row, square in zip(rows, self.take(rows), strict=True):
+                small[row] = np.asarray(Image.fromarray(square).resize((SMALL, SMALL), Image.Resampling.BILINEAR))
+        return small
 
 
 def hold(squares: NDArray[np.uint8]) -> Pixels:
@@ -182,11 +194,11 @@ class _Job:
                 yield name, seen
                 continue
             if count < self.room:
-                file.write(seen[1].data)
+                file.write(seen[1].square.data)
                 count += 1
             yield name, seen[0]
 
-    def _look(self, source: Source) -> tuple[str, tuple[Facts, Picture] | Refusal]:
+    def _look(self, source: Source) -> tuple[str, tuple[Facts, Look] | Refusal]:
         content = read_content(source)
         if isinstance(content, Refusal):
             return content.code, content

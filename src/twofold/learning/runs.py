@@ -26,7 +26,7 @@ from twofold.learning.trainer import Devices, Learned, learn_network
 from twofold.learning.tuning.settings import Setting, Tuning
 from twofold.options import LearningOptions, TrainingOptions
 from twofold.place import Place
-from twofold.sample import Sample, observe_listing
+from twofold.sample import Sample, observe_listing, tabled
 
 _AT_ONCE = 64
 
@@ -36,7 +36,7 @@ class Course:
     """What was learned. Arrays have a row for every usable picture.
 
     `validation` is True for those that the network was stopped, not fitted by. With `cv`, `folds` and `logits` are those of the
-    networks that did not see the picture.
+    networks that did not see the picture; the fold is -1 for those left out.
     """
 
     backbone: Backbone
@@ -64,12 +64,12 @@ def learn(
     begun = start(options.learning)
     with decoded(sources, begun.square, machine, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
         nothing = np.empty((sum(facts is not None for facts in pixels.facts), 0), np.float32)
-        sample = Sample(listing, Table(pixels.facts, pixels.refusals, nothing), listing.ordered)
+        sample = tabled(listing, Table(pixels.facts, pixels.refusals, nothing, pixels.thumbnails()))
         sample.check_counts(least)
         anew = not place.begun
         place.begin(_key(options, sample))
         run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine, begun))
-        every, tuning, name = np.arange(len(sample.labels)), None, "network"
+        every, tuning, name = np.flatnonzero(sample.agreed), None, "network"
         if options.learning.tune:
             tuning, name = run.tuned(every, options.learning.tune, anew=anew)
             run = run.having(tuning.chosen)
@@ -77,7 +77,7 @@ def learn(
         notes = [*([tuning.note()] if tuning else []), *learned.notes]
         parts = logits = None
         if options.learning.cv and not learned.interrupted:
-            parts, logits, interrupted = run.crossed(options.learning.cv)
+            parts, logits, interrupted = run.crossed(every, options.learning.cv)
             if interrupted:
                 notes.append(_broken_off())
         backbone, head = begun.backbone(network), network.affine()
@@ -165,18 +165,21 @@ class _Run:
         mask[validation] = True
         return network, learned, mask
 
-    def crossed(self, count: int) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, bool]:
-        """Fold and logit of every picture by a network that learned without that fold; nothing where Ctrl-C was pressed."""
+    def crossed(self, rows: Rows, count: int) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, bool]:
+        """Fold and logit of each of the rows by a network that learned without that fold; nothing where Ctrl-C was pressed.
+
+        Pictures that are none of the rows have the fold -1.
+        """
         labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
-        parts = folds(labels, groups, count, seed)
-        logits = np.empty(len(labels))
+        parts, logits = np.full(len(labels), -1, np.int64), np.zeros(len(labels))
+        parts[rows] = folds(labels[rows], groups[rows], count, seed)
         for part in range(count):
             run = replace(self, devices=replace(self.devices, what=f"fold {part + 1} of {count}"))
-            network, learned, _ = run.learned(np.flatnonzero(parts != part), f"fold-{part + 1}")
+            network, learned, _ = run.learned(rows[parts[rows] != part], f"fold-{part + 1}")
             if learned.interrupted:
                 return None, None, True
-            rows = np.flatnonzero(parts == part)
-            logits[rows] = _logits(network, self.pixels, rows, self.begun.recipe.size)
+            held = np.flatnonzero(parts == part)
+            logits[held] = _logits(network, self.pixels, held, self.begun.recipe.size)
         return parts, logits, False
 
 

@@ -1,0 +1,79 @@
+"""What an audit found in a sample."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.audit.ledger import ledger, told
+from twofold.audit.suspects import Suspects, find_suspects
+from twofold.data import LedgerRow, Note
+from twofold.leaks import Leak
+from twofold.sample import Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audit:
+    """`rows` are the usable pictures that were scored, of which `suspects` speaks; `against` are those that OTHER has, too."""
+
+    sample: Sample
+    rows: NDArray[np.int64]
+    suspects: Suspects | None
+    against: tuple[Leak, ...] | None = None
+
+    @property
+    def suspicion(self) -> NDArray[np.float64]:
+        """The chance that each label is wrong, NaN where it was not judged, (used,)."""
+        known = np.full(len(self.sample.labels), np.nan)
+        if self.suspects is not None:
+            known[self.rows] = self.suspects.suspicion
+        return known
+
+    @property
+    def listed(self) -> NDArray[np.int64]:
+        """The usable pictures whose labels are worth a look, the most suspicious first."""
+        return self.rows[self.suspects.listed] if self.suspects is not None else np.empty(0, np.int64)
+
+    def ledger(self) -> list[LedgerRow]:
+        """One row for every path met, sorted by path."""
+        return ledger(self.sample, self.suspicion, self.listed)
+
+    def notes(self) -> list[Note]:
+        return [*self.sample.notes(), *self._doubts()]
+
+    def as_json(self) -> dict[str, Any]:
+        """The blocks that `audit --json` prints, but for data and notes."""
+        rows = self.ledger()
+        fates = Counter(row.fate for row in rows)
+        paths, items, used = self.sample.paths, self.sample.listing.items, self.sample.table.used
+        doubts = self.suspicion
+        return {
+            "fates": {fate: fates[fate] for fate in ("used", "flagged", "skipped")},
+            "reasons": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
+            "copies": told(self.sample, self.sample.copies),
+            **({} if self.against is None else {"against": [asdict(leak) for leak in self.against]}),
+            "suspects": [
+                {"path": paths[row], "label": items[used[row]].label, "suspicion": round(float(doubts[row]), 4)}
+                for row in self.listed
+            ],
+            "suspects_expected": None if self.suspects is None else asdict(self.suspects.expected),
+        }
+
+    def _doubts(self) -> list[Note]:
+        if self.suspects is None or not len(self.listed):
+            return []
+        expected, first = self.suspects.expected, self.sample.paths[self.listed[0]]
+        text = (
+            f"Labels that the rest of the data contradicts: {len(self.listed)} are worth a look, such as {first}; in all "
+            f"about {expected.value:.0f} are wrong ({expected.low:.0f} to {expected.high:.0f}). The ledger names each."
+        )
+        return [Note("suspects", text)]
+
+
+def audit_sample(
+    sample: Sample, rows: NDArray[np.int64], logits: NDArray[np.floating], *, against: tuple[Leak, ...] | None = None
+) -> Audit:
+    """The audit of a sample, `rows` of whose usable pictures have honest `logits`: of a head or network that did not see them."""
+    return Audit(sample, rows, find_suspects(logits, sample.labels[rows]), against)

@@ -1,0 +1,75 @@
+"""Perceptual hashes: alike for pictures that look alike, however they are scaled, encoded, lit, mirrored or turned by quarters.
+
+Signs of a cosine transform against their median, as in the well-known pHash, on the whole picture stretched to a small square.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn
+
+from twofold.data import SMALL
+
+_COARSE, _FINE = 8, 16  # sides of the blocks of low frequencies
+_FLAT = 4.0  # standard deviation of the grey values, of 255, below which a picture shows nothing to be hashed
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of R G B: the luma of ITU-R BT.601
+_AT_ONCE = 4096
+
+Hash = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hashes:
+    """`coarse` (n,) has 63 bits, `fine` (n, 4) 255; `flat` (n,) is True where nearly one colour leaves nothing but noise."""
+
+    coarse: Hash
+    fine: Hash
+    flat: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.coarse)
+
+
+def greys(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The luma, float32 (n, side, side), of thumbnails (n, side, side, 3)."""
+    return thumbnails.astype(np.float32) @ _GREY
+
+
+def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> list[Hashes]:
+    """The hashes of thumbnails (n, SMALL, SMALL, 3) as they are, and of the seven other ways to mirror and turn each by quarters.
+
+    The last two are turned by a quarter this way and that: a pair that the one finds is found by the other, too.
+    """
+    parts = [_waves(thumbnails[start : start + _AT_ONCE]) for start in range(0, len(thumbnails), _AT_ONCE)]
+    waves = np.concatenate([part for part, _ in parts]) if parts else np.empty((0, _FINE, _FINE), np.float32)
+    flat = np.concatenate([part for _, part in parts]) if parts else np.empty(0, np.bool_)
+    # Mirroring changes the sign of the odd waves, turning also swaps across and down.
+    odd = np.where(np.arange(_FINE) % 2, np.float32(-1), np.float32(1))
+    across, down = odd[None, None, :], odd[None, :, None]
+    turned = np.swapaxes(waves, 1, 2)
+    ways = [waves, waves * across, waves * down, waves * across * down]
+    ways += [turned, turned * across * down, turned * across, turned * down]
+    return [Hashes(_packed(way, _COARSE)[:, 0], _packed(way, _FINE), flat) for way in ways]
+
+
+def _waves(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    grey = greys(thumbnails)
+    waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :_FINE, :_FINE].astype(np.float32)
+    return waves, grey.std(axis=(1, 2)) < _FLAT
+
+
+def _packed(waves: NDArray[np.float32], side: int) -> Hash:
+    """Bits of the block of low frequencies but the mean, (n, words); the last bit is 0."""
+    block = waves[:, :side, :side].reshape(len(waves), -1)[:, 1:]
+    bits = np.zeros((len(waves), side * side), np.uint8)
+    bits[:, :-1] = block > np.median(block, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(len(waves), -1)
+
+
+def distances(a: Hash, b: Hash) -> NDArray[np.int64]:
+    """Bits in which the fine hashes a (n, 4) and b (n, 4) differ, (n,)."""
+    return np.asarray(np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64))
+
+
+assert SMALL >= _FINE

@@ -1,0 +1,77 @@
+"""What is kept of pictures, so that copies of them are known again: hashes, nothing that shows them."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+import numpy as np
+
+from twofold.copies.copies import Copy, Sights, exact_common
+from twofold.copies.hashes import Hash, distances, hash_thumbnails
+from twofold.copies.search import pairs_within
+
+COLUMNS: Final = ("path", "sha256", "pixels", "perceptual")
+# Of 255 bits: 4,500 copies of photographs of other size, quality, light or colour differed in at most 38, strangers in 72 and
+# more. Where strangers are more alike than that, half of what they differ in.
+_MOST: Final = 48
+_STRANGERS: Final = 5000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Hashes of pictures by their paths, a row for each; `fine` (n, 4) is 0 for pictures of nearly one colour."""
+
+    paths: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]  # of bytes and of pixels
+    fine: Hash
+    coarse: Hash
+
+
+def known(paths: Sequence[str], sights: Sights) -> Known:
+    """What is kept of these pictures."""
+    hashes = hash_thumbnails(sights.thumbnails)[0]
+    shown = ~hashes.flat
+    return Known(tuple(paths), tuple(sights.keys), hashes.fine * shown[:, None], hashes.coarse * shown)
+
+
+def find_known(sights: Sights, others: Known) -> list[Copy]:
+    """Pictures, as `first`, that are known, as `second`: equal, or alike but for size, quality, light and quarter turns."""
+    found = exact_common(sights.keys, others.keys)
+    ways, shown = hash_thumbnails(sights.thumbnails), others.coarse != 0
+    rows = np.flatnonzero(shown)
+    for way in ways:
+        pairs = pairs_within(way.coarse, others.coarse[rows])
+        pairs[:, 1] = rows[pairs[:, 1]]
+        apart = distances(way.fine[pairs[:, 0]], others.fine[pairs[:, 1]])
+        for a, b in pairs[(apart <= _most(others)) & ~way.flat[pairs[:, 0]]]:
+            found.setdefault(int(a), Copy(int(a), int(b), "near"))
+    return [found[row] for row in sorted(found)]
+
+
+def _most(others: Known) -> float:
+    """Bits that a copy may differ in."""
+    random = np.random.default_rng(0)
+    a, b = random.integers(0, len(others.fine), (2, _STRANGERS))
+    apart = distances(others.fine[a[a != b]], others.fine[b[a != b]])
+    return min(_MOST, float(np.quantile(apart, 0.002)) / 2) if len(apart) else _MOST
+
+
+def write_known(kept: Known, file: TextIO) -> None:
+    """A row for each picture, the hashes in hexadecimal."""
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for path, keys, fine, coarse in zip(kept.paths, kept.keys, kept.fine, kept.coarse, strict=True):
+        rows.writerow((path, *keys, "".join(f"{int(word):016x}" for word in (coarse, *fine)) if coarse else ""))
+
+
+def read_known(lines: Iterable[str]) -> Known:
+    """What `write_known` wrote. ValueError where it is something else."""
+    rows = list(csv.reader(lines))
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise ValueError(f"the columns are not {','.join(COLUMNS)}")
+    words = np.zeros((len(rows) - 1, 5), np.uint64)
+    for number, (*_, text) in enumerate(rows[1:]):
+        words[number] = [int(text[at : at + 16] or "0", 16) for at in range(0, 80, 16)]
+    keys = tuple((sha256, pixels) for _, sha256, pixels, _ in rows[1:])
+    return Known(tuple(row[0] for row in rows[1:]), keys, words[:, 1:], words[:, 0])

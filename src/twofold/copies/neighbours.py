@@ -1,0 +1,56 @@
+"""Nearest vectors, without comparing all pairs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.copies.search import Pairs
+
+_LISTS = 2  # that each vector stands in: those of the pivots nearest to it
+_LARGEST = 5.0  # deviations that a number may stand out by
+
+
+def directions(*parts: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Each part of the vectors, (n, d), standardised as all of them together, and of length 1."""
+    whole = np.concatenate(parts)
+    mean, spread = whole.mean(axis=0), whole.std(axis=0)
+    spread = np.maximum(spread, 0.01 * spread.mean() + 1e-6)  # numbers that hardly vary tell nothing
+    scaled = [np.clip((part - mean) / spread, -_LARGEST, _LARGEST) for part in parts]
+    return [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9) for part in scaled]
+
+
+def nearest_pairs(
+    a: NDArray[np.float32], b: NDArray[np.float32] | None, count: int, least: float, seed: int = 0
+) -> Pairs:
+    """Each row of directions a (n, d) with up to `count` rows of b (m, d), or without b other rows of a, that are nearest to it
+    among those of a cosine of `least` or more.
+
+    Rows are dealt out to the lists of their two nearest of sqrt(m) pivots, rows drawn at random, and compared within these: what
+    is very near stands in a common list, and the time grows like m^1.5.
+    """
+    targets = a if b is None else b
+    pivots = targets[np.random.default_rng(seed).permutation(len(targets))[: max(1, round(len(targets) ** 0.5))]]
+    ours = _lists(a, pivots)
+    theirs = ours if b is None else _lists(targets, pivots)
+    found = [np.empty((0, 2), np.int64)]
+    for pivot in range(len(pivots)):
+        rows, others = (np.flatnonzero((lists == pivot).any(axis=1)) for lists in (ours, theirs))
+        if len(rows) and len(others) > (b is None):
+            cosines = a[rows] @ targets[others].T
+            if b is None:
+                np.fill_diagonal(cosines, -1)
+            at, best = _best(cosines, count, least)
+            found.append(np.column_stack([rows[at], others[best]]))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _lists(vectors: NDArray[np.float32], pivots: NDArray[np.float32]) -> NDArray[np.intp]:
+    count = min(_LISTS, len(pivots))
+    return np.argpartition(-(vectors @ pivots.T), count - 1, axis=1)[:, :count]
+
+
+def _best(cosines: NDArray[np.float32], count: int, least: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the largest `count` of each row that are at least `least`."""
+    count = min(count, cosines.shape[1])
+    best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    rows, places = np.nonzero(np.take_along_axis(cosines, best, axis=1) >= least)
+    return rows, best[rows, places]

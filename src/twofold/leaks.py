@@ -1,0 +1,62 @@
+"""Pictures that stand on both sides: among those that a model was trained on, and among those that it is tested on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from twofold.copies import Copy, Kind
+from twofold.data import Note
+from twofold.evaluation import Evaluation
+from twofold.model import Model
+from twofold.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A picture, and the path of the other that it is a copy of."""
+
+    path: str
+    other: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaks:
+    """Test pictures that were trained on; `without` is the evaluation on the others, None where these are not of both classes."""
+
+    found: tuple[Leak, ...]
+    without: Evaluation | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The block "trained_on", where there is anything to tell."""
+        if not self.found:
+            return {}
+        others = None if self.without is None else self.without.as_json()
+        return {"trained_on": {"pictures": [asdict(leak) for leak in self.found], "without": others}}
+
+    def notes(self) -> list[Note]:
+        if not self.found:
+            return []
+        text = (
+            f"{len(self.found)} test pictures were trained on, such as {self.found[0].path}, so what the test says of them "
+            "is learned by heart: believe the numbers without them."
+        )
+        return [Note("trained-on", text)]
+
+
+def named(sample: Sample, copies: Sequence[Copy], others: Sequence[str]) -> tuple[Leak, ...]:
+    """The copies by their paths."""
+    paths = sample.paths
+    return tuple(Leak(paths[copy.first], others[copy.second], copy.kind) for copy in copies)
+
+
+def leaks_of(model: Model, sample: Sample, copies: Sequence[Copy], others: Sequence[str]) -> Leaks:
+    """The leaks of a test sample, whose `copies` among the pictures trained on, at the paths `others`, are known."""
+    found = named(sample, copies, others)
+    apart = sample.agreed.copy()
+    apart[[copy.first for copy in copies]] = False
+    rows = np.flatnonzero(apart)
+    both = len(set(sample.labels[rows].tolist())) == 2
+    return Leaks(found, model.evaluate(sample, rows) if found and both else None)
