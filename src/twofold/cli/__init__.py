@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from twofold.cli.audit import audit
 from twofold.cli.evaluate import evaluate
 from twofold.cli.flags import flags
 from twofold.cli.predict import predict
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict):
+for command in (train, evaluate, predict, audit):
     app.command()(flags(command))
 
 

@@ -10,6 +10,7 @@ from twofold.data import Note
 from twofold.embedding.backbone import Backbone
 from twofold.embedding.content import Source
 from twofold.embedding.engine import Engine
+from twofold.embedding.examine import examine
 from twofold.embedding.observe import observe
 from twofold.embedding.store import Store
 from twofold.embedding.table import Table, tabulate
@@ -39,6 +40,12 @@ class Machine:
             observations = observe(sources, engine, store, max_pixels=self.options.max_pixels)
             with closing(observations) as stream:  # at an interruption, too, nothing is left running
                 return tabulate(self.watch(stream, len(sources), what), len(sources))
+
+    def examine(self, sources: Sequence[Source], *, what: str = "pictures") -> Table:
+        """The table of all sources, in their order, with vectors that hold no number."""
+        observations = examine(sources, threads=self.options.threads, max_pixels=self.options.max_pixels)
+        with closing(observations) as stream:
+            return tabulate(self.watch(stream, len(sources), what), len(sources))
 
     @contextmanager
     def _store(self) -> Iterator[Store | None]:

@@ -1,0 +1,106 @@
+"""Labelled pictures -> what is wrong with them, without a model being made."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twofold.audit import Audit, audit_sample
+from twofold.clock import Clock
+from twofold.copies import find_common
+from twofold.data import Note, folds, list_files, list_pictures
+from twofold.decision import fit_head
+from twofold.embedding import Machine, Source, Table, load_backbone, offered_precisions
+from twofold.errors import DataError
+from twofold.leaks import Leak, named
+from twofold.options import BackboneOptions, DataOptions, DecisionOptions
+from twofold.precision import starting_precision
+from twofold.sample import Sample, sights_of, tabled
+
+LEAST = 10  # pictures of each class from which on labels are judged
+
+Observe = Callable[[Sequence[Source], str], Table]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Auditing:
+    """An audit, and what it took."""
+
+    audit: Audit
+    seconds: dict[str, float]
+    notes: tuple[Note, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The blocks that `audit --json` prints."""
+        return {
+            "data": self.audit.sample.as_json(),
+            **self.audit.as_json(),
+            "seconds": self.seconds,
+            "notes": [asdict(note) for note in self.notes],
+        }
+
+
+def audit(
+    data: Path,
+    picture: DataOptions,
+    network: BackboneOptions,
+    decision: DecisionOptions,
+    machine: Machine,
+    *,
+    against: Path | None = None,
+    quick: bool = False,
+) -> Auditing:
+    """What is wrong with the labelled pictures of DATA, and which of them are `against`, too.
+
+    With `quick` no network looks at them: labels are not judged, and cropped or slightly turned copies are not found.
+    Raises DataError where DATA does not hold two classes of pictures.
+    """
+    clock = Clock()
+    listing = list_pictures(data, picture)
+    others = None if against is None else _others(against)
+    observe = _without_network(machine) if quick else _with_network(network, machine)
+    with clock("embed"):
+        table = observe([item.path for item in listing.items], "pictures")
+        theirs = None if others is None else observe(others, "others")
+    with clock("copies"):
+        sample = tabled(listing, table)
+        common = None if others is None or theirs is None else _common(sample, others, theirs)
+    with clock("labels"):
+        found = _judged(sample, decision, common)
+    return Auditing(found, clock.seconds(), (*found.notes(), *machine.notes))
+
+
+def _with_network(options: BackboneOptions, machine: Machine) -> Observe:
+    precision = starting_precision(options, offered_precisions(options.backbone))
+    engine = machine.engine(load_backbone(options, precision, cache=machine.folder, watch=machine.watch))
+    return lambda sources, what: machine.observe(sources, engine, what=what)
+
+
+def _without_network(machine: Machine) -> Observe:
+    return lambda sources, what: machine.examine(sources, what=what)
+
+
+def _others(against: Path) -> list[Path]:
+    """The pictures of OTHER, whatever their classes; a list of them is read as one."""
+    if against.suffix.lower() == ".csv":
+        return [item.path for item in list_pictures(against, DataOptions()).items]
+    files = list_files([against])
+    if not files or files == [against]:
+        raise DataError(f"{against} holds no pictures: name a folder, an archive or a CSV file with path,label.")
+    return files
+
+
+def _common(sample: Sample, others: Sequence[Path], theirs: Table) -> tuple[Leak, ...]:
+    return named(sample, find_common(sample.sights, sights_of(theirs)), [str(others[row]) for row in theirs.used])
+
+
+def _judged(sample: Sample, options: DecisionOptions, against: tuple[Leak, ...] | None) -> Audit:
+    """With suspects, where there are vectors and enough pictures to fit a head on."""
+    rows = np.flatnonzero(sample.agreed)
+    if not sample.table.vectors.size or min(sample.counts.values()) < LEAST:
+        return Audit(sample, rows, None, against)
+    labels, groups = sample.labels[rows], sample.groups[rows]
+    head = fit_head(sample.table.vectors[rows], labels, folds(labels, groups, options.folds, options.seed))
+    return audit_sample(sample, rows, head.logits, against=against)

@@ -1,0 +1,56 @@
+"""twofold audit"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twofold.cli.machine import machine
+from twofold.options import BackboneOptions, DataOptions, DecisionOptions, EngineOptions
+
+
+def audit(
+    data: Annotated[str, typer.Argument(help="Labelled pictures: as for train.")],
+    picture: DataOptions,
+    network: BackboneOptions,
+    engine: EngineOptions,
+    against: Annotated[
+        str | None, typer.Option(help="Other pictures: which of DATA are also there? A folder, an archive or a CSV.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the ledger, a row for every file met, to this CSV file.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without a network: files and copies alone, in a quarter of the time.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> int:
+    """Look for what is wrong with labelled pictures: bad files, copies, pictures that are elsewhere too, wrong labels."""
+    from twofold.auditing import audit as run
+    from twofold.cli.findings import print_audit
+    from twofold.cli.show import print_json
+    from twofold.data import write_ledger
+    from twofold.fetching import resolve
+    from twofold.writing import check_place
+
+    if out is not None:
+        check_place(out)
+    place = machine(engine, quiet=quiet)
+    others = None if against is None else resolve(against, place.folder, place.watch)
+    found = run(
+        resolve(data, place.folder, place.watch),
+        picture,
+        network,
+        DecisionOptions(),
+        place,
+        against=others,
+        quick=quick,
+    )
+    if out is not None:
+        write_ledger(found.audit.ledger(), out)
+    if json:
+        print_json(found.as_json())
+    else:
+        print_audit(found, out)
+    return 0
