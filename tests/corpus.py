@@ -14,8 +14,8 @@ from drawings import draw
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-# The reason for the same picture with both labels; "" as long as it is used.
-CONFLICT = ""
+# The reason for the same picture with both labels: it is kept out of the fit, and is otherwise sound.
+CONFLICT = "conflict"
 _PLAIN = 12  # sound pictures of each class, so that there is something to learn from
 # How an upright picture is stored so that each EXIF orientation turns it upright again.
 _STORED = (
@@ -197,6 +197,7 @@ def _refused() -> Iterator[Told]:
     yield "bars/paper.jpg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "unsupported-format"
     yield "bars/photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(400), "unsupported-format"
     yield "bars/100-megapixels.png", one_colour(10_000, 10_000), "too-large"
+    yield "bars/large tile.tif", _large_tile(8_000), "too-large"
     for suffix, data in _bombs().items():
         yield f"bars/bomb.{suffix}", data, "too-large"
 
@@ -214,6 +215,26 @@ def _bombs() -> dict[str, bytes]:
     bmp = bytearray(encoded(Image.new("L", (8, 8)), "BMP"))
     bmp[18:26] = struct.pack("<II", 30_000, 30_000)
     return {"png": bytes(png), "jpg": bytes(jpeg), "gif": bytes(gif), "bmp": bytes(bmp)}
+
+
+def _large_tile(side: int) -> bytes:
+    """A grey TIFF of 8 x 8 pixels, which lie in one tile of `side` x `side`."""
+    packer = zlib.compressobj(1)
+    tile = b"".join(packer.compress(bytes(side)) for _ in range(side)) + packer.flush()
+    tags = {
+        256: 8,
+        257: 8,
+        258: 8,
+        259: 8,
+        262: 1,
+        277: 1,
+        322: side,
+        323: side,
+        324: 8 + 2 + 12 * 10 + 4,
+        325: len(tile),
+    }
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + tile
 
 
 def _named() -> Iterator[Told]:

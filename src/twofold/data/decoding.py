@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Final
 
 from PIL import Image, ImageFile, _imaging
@@ -17,7 +18,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from twofold.data.files import Format, sniff
@@ -72,8 +73,9 @@ def decode(data: bytes, shrink: Callable[[int, int], float], max_pixels: int) ->
     try:
         image = _READERS[kind](io.BytesIO(data))
         width, height = image.size
-        if width * height > max_pixels:
-            return _too_large(width, height, max_pixels)
+        held = max(image.size, _tile(image), key=prod)
+        if prod(held) > max_pixels:
+            return _too_large(*held, max_pixels)
         step = _draft(image, shrink(width, height)) if isinstance(image, JpegImageFile) else 1
         return _load(image, step, (width, height), kind)
     # Pillow has no list of what its readers raise: damaged bytes end in anything from OSError to AssertionError.
@@ -97,6 +99,15 @@ def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> De
     if step == 1:
         size = image.size  # load() turns a TIFF file upright
     return Decoded(eight_bits(image), step, *size, read_orientation(image.info), name, read_traits(image))
+
+
+def _tile(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """The size of a TIFF file's tiles: one is decoded whole, however small the picture."""
+    return (
+        (image.tag_v2.get(TILEWIDTH, 0), image.tag_v2.get(TILELENGTH, 0))
+        if isinstance(image, TiffImageFile)
+        else (0, 0)
+    )
 
 
 def _draft(image: JpegImageFile, shrink: float) -> int:
