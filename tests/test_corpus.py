@@ -25,6 +25,8 @@ from twofold.writing import printable
 # A command that takes DATA: what is typed behind it, and where its ledger stands then.
 LEDGERS = {
     "train": (("--out", "corpus.twofold", "--quiet"), "corpus.twofold/ledger.csv"),
+    "audit": (("--out", "ledger.csv", "--quiet"), "ledger.csv"),
+    "audit --quick": (("--out", "ledger.csv", "--quiet"), "ledger.csv"),
 }
 USED = ("used", "flagged")
 LEFT_OUT = ("junk", "loop", "outside-classes")  # of what lies in a folder, when the folder is given to `predict`
@@ -87,7 +89,7 @@ def test_every_path_has_one_row_with_its_fate_and_nothing_is_changed(
     options, ledger = LEDGERS[command]
     before = state(folder)
     with ordinary_rights():
-        assert main([command, str(folder), *options]) == 0
+        assert main([*command.split(), str(folder), *options]) == 0
     assert capfd.readouterr().err == ""
     assert state(folder) == before
     met = rows((work / ledger).read_bytes().decode())
