@@ -98,9 +98,16 @@ def test_an_orientation_that_makes_no_sense_is_ignored(encode: Encode, photo: Im
         b"Exif\0\0II*\0",
         b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
         b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x09\0\0\0\xff\xff\0\0",  # its value lies beyond the end
         b"junk",
     ):
         assert seen(encode(photo, "JPEG", exif=exif)).width == 48
+
+
+def test_tags_that_each_claim_a_long_file_take_no_time(encode: Encode, photo: Image.Image) -> None:
+    directory = b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 0x010F, 2, 2**32 - 1, 0) * 65_535
+    result = seen(encode(photo, "PNG", exif=b"Exif\0\0" + directory + bytes(4_000_000)))  # 300 GB, if each were copied
+    assert result.width == 48
 
 
 def test_odd_metadata_gives_no_warning(encode: Encode, photo: Image.Image) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 _TAG: Final = 0x0112
 _SHORT: Final = 3
 _BYTES: Final = {3: 2, 4: 4, 5: 8, 9: 4, 10: 8, 12: 8}  # of one value of a kind; 1 of the others
+_MOST: Final = 256  # bytes of a value: 65,535 tags may each claim all of a long file
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -23,14 +24,14 @@ _UPRIGHT: Final = {
 def read_orientation(info: Mapping[Any, Any]) -> int:
     """The EXIF orientation, 1 to 8, out of Pillow's `Image.info`; 1 where there is none or it makes no sense."""
     for order, tag, kind, _, value in tags(info):
-        if tag == _TAG and kind == _SHORT:
+        if tag == _TAG and kind == _SHORT and len(value) >= 2:
             number = struct.unpack(order + "H", value[:2])[0]
             return number if number in _UPRIGHT else 1
     return 1
 
 
 def tags(info: Mapping[Any, Any]) -> Iterator[tuple[str, int, int, int, bytes]]:
-    """The first directory of the EXIF data: byte order, tag, kind, count, and the bytes of the value.
+    """The first directory of the EXIF data: byte order, tag, kind, count, and the first bytes of the value.
 
     Read by hand: Pillow's own parser reads every tag, and warns about those of other people's cameras.
     """
@@ -46,7 +47,7 @@ def tags(info: Mapping[Any, Any]) -> Iterator[tuple[str, int, int, int, bytes]]:
         (count,) = struct.unpack_from(order + "H", tiff, start)
         for at in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, length, place = struct.unpack_from(order + "HHII", tiff, at)
-            size = length * _BYTES.get(kind, 1)
+            size = min(length * _BYTES.get(kind, 1), _MOST)
             yield order, tag, kind, length, tiff[at + 8 : at + 12] if size <= 4 else tiff[place : place + size]
     except struct.error:
         return
