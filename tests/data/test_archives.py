@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -308,6 +309,27 @@ def test_a_tar_with_a_negative_size_ends(tmp_path: Path) -> None:
     file.write_bytes(data)
     with pytest.raises(DataError, match="a size in it is impossible"):
         list_pictures(file, NONE)
+
+
+@both
+def test_whatever_the_bytes_an_archive_gives_bytes_refusals_or_a_data_error(pack: Pack, tmp_path: Path) -> None:
+    whole = pack(tmp_path / "whole", {f"{label}/{at}.jpg": bytes(600) for label in ("a", "b") for at in range(3)})
+    random = Random(1)
+    ends = {"read": 0, "error": 0}
+    for at in range(300):
+        data = bytearray(whole.read_bytes())
+        for _ in range(random.choice((1, 1, 5))):
+            place = random.randrange(len(data) - 8)
+            data[place : place + random.randrange(8)] = random.randbytes(random.randrange(8))
+        file = tmp_path / f"{at}"
+        file.write_bytes(data)
+        try:
+            for item in list_pictures(file, NONE).items:
+                assert isinstance(read_bytes(item.path), bytes | Refusal)
+            ends["read"] += 1
+        except DataError:
+            ends["error"] += 1
+    assert min(ends.values()) > 10
 
 
 def test_a_compressed_tar_is_refused_with_the_command_that_unpacks_it(tmp_path: Path) -> None:

@@ -99,6 +99,21 @@ def test_a_row_group_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
     assert found.code == "too-large"
 
 
+def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
+    for shard in range(2):
+        write(tmp_path / f"train-0000{shard}-of-00002.parquet", [shard, 0], column="label")
+    items = list_pictures(tmp_path, NONE).items
+    assert [(str(item.path.relative_to(tmp_path)), item.label) for item in items] == [
+        ("train-00000-of-00002.parquet/0/000000", "0"),
+        ("train-00000-of-00002.parquet/0/000001", "0"),
+        ("train-00001-of-00002.parquet/0/000001", "0"),
+        ("train-00001-of-00002.parquet/1/000000", "1"),
+    ]
+    write(tmp_path / "test-00000-of-00001.parquet", [0, 1], column="label")
+    with pytest.raises(DataError, match="several splits"):
+        list_pictures(tmp_path, NONE)
+
+
 @pytest.mark.parametrize("features", [[], {"labels": 3}, {"labels": {"names": 3}}, "x"])
 def test_odd_notes_of_hugging_face_are_ignored(features: object, tmp_path: Path) -> None:
     assert list_pictures(write(tmp_path / "a.parquet", [0, 1], features=features), NONE).classes == ("0", "1")

@@ -29,7 +29,9 @@ def parquet_members(file: Path) -> Members:
         image, label = _columns(file, opened.schema_arrow)
         labels = opened.read(columns=[label]).column(0).to_pylist()
         entries = list(_entries(metadata, _named(labels, opened.schema_arrow, label), _own_names(opened, image)))
-    except (OSError, pyarrow.ArrowException) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes end in UnicodeDecodeError and others, too
         raise DataError(
             f"{file} cannot be read as Parquet ({_line(error)}): it is cut short or damaged; fetch it again."
         ) from error
@@ -43,15 +45,15 @@ def parquet_members(file: Path) -> Members:
 
     def read(place: tuple[int, int], most: int) -> bytes | Refusal:
         number, row = place
-        if (size := _size(metadata, number, image)) > most:
-            return Refusal(
-                "too-large",
-                f"It lies in a row group of {size:,} bytes, the limit is {most:,}: write smaller row groups.",
-            )
         try:
+            if (size := metadata.row_group(number).total_byte_size) > most:
+                return Refusal(
+                    "too-large",
+                    f"It lies in a row group of {size:,} bytes, the limit is {most:,}: write smaller row groups.",
+                )
             with lock:
                 value = group(number)[row].as_py()
-        except (OSError, pyarrow.ArrowException) as error:
+        except Exception as error:  # as above
             return Refusal("damaged", f"Its row group cannot be read ({_line(error)}): fetch the Parquet file again.")
         return (
             Refusal("missing", "The row holds no bytes of a picture: write them into it.") if value is None else value
@@ -124,12 +126,6 @@ def _entries(metadata: Any, labels: Iterator[str], names: list[str | None]) -> I
         label = re.sub(r"[/\\:]", "-", label)  # what parts the names of folders, here or under Windows
         name = f"{number:06}-{PurePosixPath(own).name}" if own else f"{number:06}"
         yield Entry(f"{label}/{name}" if label else name, place)
-
-
-def _size(metadata: Any, group: int, image: str) -> int:
-    """The bytes of the pictures in a row group, unpacked."""
-    columns = (metadata.row_group(group).column(at) for at in range(metadata.num_columns))
-    return sum(column.total_uncompressed_size for column in columns if column.path_in_schema.split(".")[0] == image)
 
 
 def _line(error: Exception) -> str:

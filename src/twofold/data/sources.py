@@ -142,7 +142,12 @@ def _roots(data: Path) -> list[Path]:
     if not data.is_dir():
         return [data]
     inside = [path for path in entries(data) if not is_junk(path)]
-    return inside if inside and all(path.suffix.lower() == ".parquet" for path in inside) else [data]
+    if not inside or any(path.suffix.lower() != ".parquet" for path in inside):
+        return [data]
+    words = [word for path in inside for word in re.split("[-._]", path.stem)]
+    if any(map(_TRAIN.fullmatch, words)) and any(map(_HELD_OUT.fullmatch, words)):
+        raise DataError(f"{data} holds Parquet files of several splits: put those of each into a folder of its own.")
+    return inside
 
 
 def _by_folder(data: Path, options: DataOptions, found: _Found) -> None:

@@ -38,7 +38,7 @@ def _entries(file: Path) -> Iterator[Entry]:
                 end = archive.offset
                 yield _entry(member)
             _check_end(file, archive.offset)
-    except (OSError, tarfile.TarError, ValueError, RecursionError) as error:
+    except Exception as error:  # damaged bytes end in whatever Python has, from OverflowError to RecursionError
         raise DataError(
             f"{file} cannot be read as a tar ({error}): it is cut short or damaged; fetch it again."
         ) from error
