@@ -1,6 +1,7 @@
 """Archives are read in place, and no member of one is trusted."""
 
 import io
+import os
 import shutil
 import struct
 import tarfile
@@ -214,6 +215,20 @@ def test_thousands_of_members_are_read_by_several_threads(pack: Pack, tmp_path: 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: read(item.path), items))
     assert {str(item.path.relative_to(file)): data for item, data in zip(items, found, strict=True)} == members
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_processes_that_are_forked_do_not_disturb_each_other(tmp_path: Path) -> None:
+    members = {f"a/{at}.jpg": bytes([at % 256]) * (50_000 + at) for at in range(200)}
+    file = zipped(tmp_path / "pets.zip", members)
+    assert read(file / "a/0.jpg")  # it is open now
+    child = os.fork()
+    right = all(read_bytes(file / name) == data for name, data in members.items())
+    if child == 0:
+        os._exit(0 if right else 1)
+    assert right
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @both

@@ -29,7 +29,7 @@ def fetch(
 
     check_out(out)
     here = machine(EngineOptions(), quiet=quiet)
-    found = find(source, here.folder, here.watch, expected=sha256)
+    found = find(source, here.folder, here.watch, expected=sha256 and sha256.lower())
     result = gathered(source, out, found.sha256, unpack(found.path, out, here.watch))
     if json:
         print_json(result)

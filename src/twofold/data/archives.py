@@ -1,5 +1,6 @@
 """Archives as folders: a picture in one is a plain path below it, as in pets.zip/cats/1.jpg, and is read in place."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -91,14 +92,14 @@ def _found(path: Path) -> tuple[Members, str] | None:
             return None
         if not S_ISREG(status.st_mode):
             return None
-        members = _opened(file, status.st_ino, status.st_mtime_ns, status.st_size)
+        members = _opened(file, os.getpid(), status.st_ino, status.st_mtime_ns, status.st_size)
         if members is None:
             return None
         return members, "" if path == file else path.relative_to(file).as_posix()
     return None
 
 
-@lru_cache(_OPENED)
+@lru_cache(_OPENED)  # by process, too: those that share an open file would move its place in turns
 def _opened(file: Path, *_: int) -> Members | None:
     kind = archive_kind(file)
     return _OPENERS[kind](file) if kind else None

@@ -40,7 +40,7 @@ def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMI
     try:
         done = Unpacked()
         found = list(contents(data))
-        for name, met in watch(found, len(found), "files, files"):
+        for name, met in watch(found, len(found), f"{out.name}, files"):
             content = met if isinstance(met, Skip) else read_bytes(met)
             if isinstance(content, bytes):
                 _write(temporary / name, content, done)
