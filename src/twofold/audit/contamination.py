@@ -17,7 +17,7 @@ Reals = NDArray[np.float64]
 BLOCKS = 100  # of pictures with neighbouring logits, which the curves are fitted to
 GRID = 11  # points along each share
 WORST = 0.45  # a share of wrong labels beyond which nobody can say which class is which
-DOUBT = 2  # the prior of a share falls by (1 - 2 share)^2
+DOUBT = 2  # the prior of a share falls by (1 - 2 share)^2: labels count as right until something speaks against them
 RIDGE = 1 / 20**2  # keeps a curve finite where the logits part the classes; they are in standard deviations
 
 
@@ -113,7 +113,7 @@ def _fitted(blocks: _Blocks, shares: Reals) -> tuple[Reals, Reals]:
     at = _Likelihood(blocks, shares, np.tile([2.0, 0.0], (len(shares), 1)))
     for _ in range(20):
         gradient, information = at.slopes()
-        after = _climbed(at, np.linalg.solve(information, gradient[..., None])[..., 0])
+        after = _climbed(at, np.asarray(np.linalg.solve(information, gradient[..., None])[..., 0], np.float64))
         gained, at = float(np.max(after.value() - at.value())), after
         if gained < 0.01:
             break
