@@ -39,7 +39,8 @@ def find_suspects(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> Sus
 
     Wrong labels lift the ends of the curve from logit to label off 0 and 1, pictures that are hard to tell flatten its
     middle: `contamination` parts the two. The curve is fitted to the labels as they are, so that it does not matter what
-    calibration made of the wrong ones. Both classes must be there. A second fit without the first suspects ranked no better, and biased the count.
+    calibration made of the wrong ones. Both classes must be there.
+    A second fit without the first suspects ranked no better, and biased the count.
     """
     z = np.asarray(logits, np.float64)
     z = (z - z.mean()) / (float(z.std()) or 1.0)

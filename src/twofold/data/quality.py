@@ -1,30 +1,38 @@
-"""How strongly a JPEG file was compressed, read off its quantisation tables."""
+"""JPEG quality: what the quantisation tables of a file say about how it was saved."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Final
 
-# Of luma, in Annex K of ITU-T T.81: what libjpeg scales by the quality.
-_BASE: Final = (
-    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+import numpy as np
+from numpy.typing import NDArray
+
+_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
 )
+"""Table K.1 of the JPEG standard (ITU-T T.81), which libjpeg scales by the quality."""
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
-    """The quality, 1 to 100, at which libjpeg's table of luma comes nearest to the file's in its sum; None without a table.
+    """The quality, 1 to 100, of libjpeg's scale whose luminance table is nearest to table 0 of Pillow's `image.quantization`.
 
-    Files of libjpeg, and so of most programs, give the very number that they were saved with.
+    Exact for what libjpeg wrote; None where there is no whole table 0. Entries are compared by their ratio, sorted by
+    size, so that it does not matter in which order a version of Pillow gives them.
     """
-    if not tables:
+    table = np.sort(np.asarray(tables.get(0, ()), np.float64))
+    if table.shape != (64,) or table[0] < 1:
         return None
-    total = sum(tables[min(tables)])
-    return min(range(100, 0, -1), key=lambda quality: abs(_total(quality) - total))
+    apart = np.abs(np.log(_scaled()) - np.log(table)).sum(axis=1)
+    return int(apart.argmin()) + 1
 
 
-@cache
-def _total(quality: int) -> int:
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return sum(min(max((number * scale + 50) // 100, 1), 255) for number in _BASE)
+def _scaled() -> NDArray[np.float64]:
+    """(100, 64): the table of each quality, its entries sorted: libjpeg's jpeg_quality_scaling and jpeg_add_quant_table."""
+    quality = np.arange(1, 101)[:, None]
+    percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return np.asarray(np.clip((np.sort(np.ravel(_LUMINANCE)) * percent + 50) // 100, 1, 255), np.float64)
