@@ -9,6 +9,7 @@ import typer
 
 from twofold.cli.audit import audit
 from twofold.cli.evaluate import evaluate
+from twofold.cli.fetch import fetch
 from twofold.cli.flags import flags
 from twofold.cli.predict import predict
 from twofold.cli.train import train
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, audit):
+for command in (train, evaluate, predict, audit, fetch):
     app.command()(flags(command))
 
 

@@ -36,14 +36,14 @@ def audit(
 
     if out is not None:
         check_place(out)
-    place = machine(engine, quiet=quiet)
-    others = None if against is None else resolve(against, place.folder, place.watch)
+    here = machine(engine, quiet=quiet)
+    others = None if against is None else resolve(against, here.folder, here.watch)
     found = run(
-        resolve(data, place.folder, place.watch),
+        resolve(data, here.folder, here.watch),
         picture,
         network,
         DecisionOptions(),
-        place,
+        here,
         against=others,
         quick=quick,
     )

@@ -12,7 +12,7 @@ from twofold.options import DataOptions, EngineOptions
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
     others: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="Labelled pictures; before them, a second bundle to compare with.", metavar="[BUNDLE] DATA"
         ),
@@ -31,6 +31,7 @@ def evaluate(
     from twofold.cli.show import as_text, print_json, print_testing
     from twofold.errors import UsageError
     from twofold.evaluation import parse_requirement
+    from twofold.fetching import resolve
     from twofold.report import check_drawing, write_figures
     from twofold.testing import test
     from twofold.writing import replacing
@@ -40,8 +41,9 @@ def evaluate(
     if out is not None:
         check_drawing("--out", out)
     requirements = [parse_requirement(text) for text in require or []]
-    bundles = [load_bundle(path) for path in (bundle, *others[:-1])]
-    testing = test(bundles, others[-1], picture, machine(engine, quiet=quiet))
+    bundles = [load_bundle(bundle), *map(load_bundle, others[:-1])]
+    here = machine(engine, quiet=quiet)
+    testing = test(bundles, resolve(others[-1], here.folder, here.watch), picture, here)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_figures(testing.evaluation, out)

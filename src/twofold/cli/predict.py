@@ -1,5 +1,6 @@
 """twofold predict"""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,8 @@ from twofold.options import EngineOptions
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     paths: Annotated[
-        list[str], typer.Argument(help="Pictures and folders of pictures; - reads paths from stdin.", metavar="PATH…")
+        list[str],
+        typer.Argument(help="Pictures, folders and archives of pictures; - reads paths from stdin.", metavar="PATH…"),
     ],
     engine: EngineOptions,
     out: Annotated[Path | None, typer.Option(help="Write the answers to this CSV file.")] = None,
@@ -31,13 +33,18 @@ def predict(
         check_place(out)
     model = load_bundle(bundle).model
     files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
-    if out is not None and out.resolve() in {file.resolve() for file in files}:
+    if out is not None and os.path.realpath(out) in _places(files):
         raise UsageError(f"--out {out} is one of the pictures, and would replace it; name another file.")
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
     answers = model.predict(files, machine(engine, quiet=quiet))
     print_answers(answers, out, as_json=json)
     return 0
+
+
+def _places(files: list[Path]) -> set[str]:
+    """Where the files are, links followed as far as they lead; Path.resolve raises where one leads to itself."""
+    return {os.path.realpath(file) for file in files if "\0" not in str(file)}
 
 
 def _lines() -> list[str]:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 def train(
     context: typer.Context,
     data: Annotated[
-        Path, typer.Argument(help="A folder with one sub-folder a class, a CSV with path,label, or a flat folder.")
+        str,
+        typer.Argument(
+            help="A folder or an archive with one sub-folder a class, a CSV with path,label, a flat folder, an address, "
+            "cats-dogs, kaggle:OWNER/NAME or hf:OWNER/NAME."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The bundle to write: a folder, NAME.twofold.")],
     picture: DataOptions,
@@ -31,7 +35,7 @@ def train(
     learning: LearningOptions,
     decision: DecisionOptions,
     engine: EngineOptions,
-    test: Annotated[Path | None, typer.Option(help="Other pictures of the same classes, to test on.")] = None,
+    test: Annotated[str | None, typer.Option(help="Other pictures of the same classes, to test on.")] = None,
     figures: Annotated[
         Path | None, typer.Option(help="A folder for figures of how it learned and how well it does.")
     ] = None,
@@ -48,6 +52,7 @@ def train(
     """
     from twofold.bundle import check_free
     from twofold.cli.show import print_json, print_training
+    from twofold.fetching import resolve
     from twofold.place import Place
     from twofold.report import check_drawing
     from twofold.saving import save
@@ -62,7 +67,10 @@ def train(
         place.prepare(resume=resume, force=force)
     elif resume:
         raise UsageError("--resume is for --mode scratch or finetune; training on a frozen network takes seconds.")
-    training = run(data, options, machine(engine, quiet=quiet), test=test, place=place)
+    here = machine(engine, quiet=quiet)
+    pictures = resolve(data, here.folder, here.watch)
+    others = None if test is None else resolve(test, here.folder, here.watch)
+    training = run(pictures, options, here, test=others, place=place)
     save(training, out, command=context.obj, force=force or resume)
     if figures is not None:
         _draw(training, figures)
