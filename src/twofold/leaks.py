@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from twofold.data import Note
 from twofold.evaluation import Evaluation
 from twofold.model import Model
 from twofold.sample import Sample
+
+TRAINED_ON: Final = "trained-on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,12 @@ class Leaks:
     def notes(self) -> list[Note]:
         if not self.found:
             return []
+        advice = "test on others" if self.without is None else "believe the numbers of the others"
         text = (
-            f"{len(self.found)} test pictures were trained on, such as {self.found[0].path}, so what the test says of them "
-            "is learned by heart: believe the numbers without them."
+            f"{len(self.found)} test pictures were trained on, such as {self.found[0].path} ({self.found[0].other}), and their "
+            f"answers may be learned by heart: {advice}."
         )
-        return [Note("trained-on", text)]
+        return [Note(TRAINED_ON, text)]
 
 
 def named(sample: Sample, copies: Sequence[Copy], others: Sequence[str]) -> tuple[Leak, ...]:

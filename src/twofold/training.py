@@ -21,7 +21,7 @@ from twofold.model import Model
 from twofold.options import DecisionOptions, TrainingOptions
 from twofold.place import Place
 from twofold.precision import PrecisionCheck, compare_precisions, starting_precision
-from twofold.sample import Sample, list_for, observe_listing
+from twofold.sample import Sample, list_for, tabled
 
 if TYPE_CHECKING:
     from twofold.learning.runs import Course
@@ -143,7 +143,9 @@ def train_listing(
     tested = None
     if test is not None:
         with clock("embed"):
-            held_out = observe_listing(test, [item.path for item in test.items], engine, machine, what="test")
+            table = machine.observe([item.path for item in test.items], engine, what="test")
+        with clock("audit"):
+            held_out = tabled(test, table)
         held_out.check_counts(1)
         with clock("audit"):
             copies = find_common(held_out.sights, sample.sights)
@@ -182,7 +184,9 @@ class _Run:
         with self.clock("embed"):
             backbone = self.road.backbone(precision)
             engine = self.machine.engine(backbone)
-            sample = observe_listing(self.listing, self.sources, engine, self.machine, what="train")
+            table = self.machine.observe(self.sources, engine, what="train")
+        with self.clock("audit"):
+            sample = tabled(self.listing, table)
         sample.check_counts(LEAST)
         with self.clock("fit"):
             return sample, self.road.fit(sample, backbone), engine

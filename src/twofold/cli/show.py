@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twofold.cli.sparkline import sparklines
 from twofold.data import Note
 from twofold.evaluation import Comparison, Evaluation, Interval
+from twofold.leaks import TRAINED_ON, Leaks
 from twofold.model import Answer
 from twofold.testing import Testing
 from twofold.training import Training
@@ -53,6 +54,8 @@ def print_json(result: Any) -> None:
 
 def print_training(training: Training, out: Path, figures: Path | None = None) -> None:
     backbone, seconds = training.fit.model.backbone, training.seconds
+    if training.test is not None:
+        _print_leaks(training.test.leaks)
     _print(_counted("train", training.sample.as_json()))
     if training.test is not None:
         _print(_counted("test", training.test.sample.as_json()))
@@ -70,7 +73,7 @@ def print_training(training: Training, out: Path, figures: Path | None = None) -
         scored = "validation" if course.folds is None else "out-of-fold"
         columns = {"train": training.learning.train, scored: training.fit.evaluation}
     if training.test is not None:
-        columns["test"] = training.test.evaluation
+        columns |= {"test": training.test.evaluation, **_unseen(training.test.leaks)}
     _print_metrics(columns)
     name, shown = list(columns.items())[-1]
     _print_report(name, shown)
@@ -156,8 +159,9 @@ def _fixed(value: float | None) -> str:
 
 
 def print_testing(testing: Testing, out: Path | None) -> None:
+    _print_leaks(testing.leaks)
     _print(_counted("test", testing.sample.as_json()))
-    columns = {"test": testing.evaluation}
+    columns = {"test": testing.evaluation, **_unseen(testing.leaks)}
     if testing.second is not None and testing.comparison is not None:
         columns = {"first": testing.evaluation, "second": testing.second}
     _print_metrics(columns)
@@ -254,10 +258,23 @@ def _print_comparison(comparison: Comparison) -> None:
     )
 
 
+def _print_leaks(leaks: Leaks) -> None:
+    """First and loudest: where test pictures were trained on, no number below means what it says."""
+    for note in leaks.notes():
+        _print(f"WARNING: {note.text}\n")
+
+
+def _unseen(leaks: Leaks) -> dict[str, Evaluation]:
+    """A column for the test pictures that were not trained on, where some were."""
+    return {} if leaks.without is None else {"test, the others": leaks.without}
+
+
 def _print_notes(notes: Sequence[Note]) -> None:
-    if notes:
+    if any(note.code != TRAINED_ON for note in notes):
         _print("")
     for note in notes:
+        if note.code == TRAINED_ON:  # said above
+            continue
         _print(f"note: {printable(note.text)}")
 
 

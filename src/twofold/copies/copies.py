@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,16 @@ Kind = Literal["bytes", "pixels", "near"]
 Keys = Sequence[tuple[str, str]]  # for each picture the hash of its bytes and that of its pixels
 
 # docs/decisions/010 has what these rest on.
-_LEAST_COSINE: Final = 0.6  # of vectors of pictures that may be copies
+_LEAST_COSINE: Final = 0.7  # of vectors of pictures that may be copies
 _NEIGHBOURS: Final = 2
 _UPRIGHT: Final = (
     24  # bits by which a picture must look more alike mirrored or turned: cropped ones hardly tell by their hashes
 )
 _LEAST_AGREEMENT: Final = 0.85
-_RARE: Final = 0.02  # share of the pictures with a copy up to which nobody asks whether all of them are alike
-_STRANGERS: Final = (
-    1000  # pairs drawn at random, to learn how alike the pictures are that have nothing to do with one another
-)
+_MANY: Final = 20  # pictures whose mean shows what they share, and none of them
+_RIVALS: Final = 3  # most candidates by its hash that a picture is compared with
+_WITHIN: Final = 30  # pairs of a group that are compared, of those that were no candidates
+_MOST_OF_THEM: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +50,35 @@ class Sights:
         return len(self.keys)
 
 
-def find_copies(sights: Sights, *, seed: int = 0) -> list[Copy]:
+def find_copies(sights: Sights) -> list[Copy]:
     """Pairs of copies, the first row before the second, sorted; of many alike each with one or a few of the others."""
     exact = _exact(sights.keys)
-    _, apart = np.unique(
-        _roots(len(sights), exact), return_index=True
-    )  # one row for each picture that is told apart so far
-    near = _near(_taken(sights, np.sort(apart)), None, seed)
-    rows = np.sort(apart)
-    alike = [Copy(int(rows[a]), int(rows[b]), "near") for a, b in np.sort(near, axis=1)]
-    return sorted([*exact, *alike], key=lambda copy: (copy.first, copy.second))
+    rows = np.unique(_roots(len(sights), exact))  # one for each picture that is told apart so far
+    thumbnails = sights.thumbnails[rows]
+    ways = hash_thumbnails(thumbnails)
+    found = [_nearest(way, ways[0], pairs_within(way.coarse, ways[0].coarse)) for way in ways[:-1]]
+    found.append(equal_pairs(ways[0].coarse, ways[0].fine))
+    if sights.vectors is not None:
+        (own,) = directions(sights.vectors[rows])
+        found.append(nearest_pairs(own, None, _NEIGHBOURS, _LEAST_COSINE))
+    pairs = rows[_confirmed(thumbnails, ways, np.concatenate(found))]
+    near = [Copy(int(first), int(second), "near") for first, second in pairs]
+    return sorted([*exact, *near], key=lambda copy: (copy.first, copy.second))
 
 
-def find_common(sights: Sights, others: Sights, *, seed: int = 0) -> list[Copy]:
+def find_common(sights: Sights, others: Sights) -> list[Copy]:
     """Copies of the pictures, as `first`, among others, as `second`: one of the closest kind for each picture that has any."""
     found = exact_common(sights.keys, others.keys)
-    rest = np.array([row for row in range(len(sights)) if row not in found], np.int64)
-    for a, b in _near(_taken(sights, rest), others, seed):
-        found.setdefault(int(rest[a]), Copy(int(rest[a]), int(b), "near"))
+    rows = np.array([row for row in range(len(sights)) if row not in found], np.int64)
+    thumbnails, split = np.concatenate([sights.thumbnails[rows], others.thumbnails]), len(rows)
+    ways = hash_thumbnails(thumbnails)
+    across = [_nearest(way, ways[0], pairs_within(way.coarse[:split], ways[0].coarse[split:]), split) for way in ways]
+    if sights.vectors is not None and others.vectors is not None and split and len(others):
+        ours, theirs = directions(sights.vectors[rows], others.vectors)
+        across.append(nearest_pairs(ours, theirs, _NEIGHBOURS, _LEAST_COSINE))
+    for first, second in _confirmed(thumbnails, ways, np.concatenate(across) + np.array([0, split])):
+        row = int(rows[first])
+        found.setdefault(row, Copy(row, int(second) - split, "near"))
     return [found[row] for row in sorted(found)]
 
 
@@ -103,55 +114,68 @@ def _roots(count: int, copies: Sequence[Copy]) -> NDArray[np.int64]:
     return root
 
 
-def _taken(sights: Sights, rows: NDArray[Any]) -> Sights:
-    vectors = None if sights.vectors is None else sights.vectors[rows]
-    return Sights([sights.keys[row] for row in rows], sights.thumbnails[rows], vectors)
+def _nearest(ours: Hashes, theirs: Hashes, pairs: Pairs, split: int = 0) -> Pairs:
+    """Of the pairs, whose second rows are counted from `split` on, the few of each first row with the nearest fine hashes."""
+    apart = distances(ours.fine[pairs[:, 0]], theirs.fine[pairs[:, 1] + split])
+    apart[pairs[:, 0] == pairs[:, 1] + split] = 256  # itself
+    order = np.lexsort((apart, pairs[:, 0]))
+    rows = pairs[order, 0]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    return np.asarray(pairs[order[place < _RIVALS]])
 
 
-def _near(sights: Sights, others: Sights | None, seed: int) -> Pairs:
-    """Pairs that are nearly alike, of rows among themselves or with others: candidates, confirmed by comparing thumbnails."""
-    if len(sights) < 1 or (others is not None and len(others) < 1):
-        return np.empty((0, 2), np.int64)
-    ways = hash_thumbnails(sights.thumbnails)
-    theirs = ways[0] if others is None else hash_thumbnails(others.thumbnails)[0]
-    pairs = _candidates(sights, others, ways, theirs)
-    pairs = pairs[~(ways[0].flat[pairs[:, 0]] | theirs.flat[pairs[:, 1]])]
-    mine = greys(sights.thumbnails)
-    ours = mine if others is None else greys(others.thumbnails)
-    common = np.concatenate([mine, ours] if others is not None else [mine]).mean(
-        axis=0
-    )  # what all of them show tells nothing
-    apart = np.stack([distances(each.fine[pairs[:, 0]], theirs.fine[pairs[:, 1]]) for each in ways])
-    apart[0] -= _UPRIGHT
-    way = apart.argmin(axis=0)
-    turned = np.stack(
-        [_turned(plane, number) for plane, number in zip(mine[pairs[:, 0]], way, strict=True)] or [common]
-    )
-    alike = agreement(turned[: len(pairs)] - common, ours[pairs[:, 1]] - common)
-    pairs, alike = pairs[alike >= _LEAST_AGREEMENT], alike[alike >= _LEAST_AGREEMENT]
-    if len(np.unique(pairs[:, 0])) <= _RARE * len(sights):
+def _confirmed(thumbnails: NDArray[np.uint8], ways: list[Hashes], candidates: Pairs) -> Pairs:
+    """Those candidates, as pairs of rows in order and each once, whose pictures agree when they are laid over each other."""
+    shown = ~ways[0].flat[candidates].any(axis=1) & (candidates[:, 0] != candidates[:, 1])
+    pairs = np.unique(np.sort(candidates[shown], axis=1), axis=0)
+    if not len(pairs):
         return pairs
-    return pairs[alike >= _least(mine - common, ours - common, seed)]
+    planes = greys(thumbnails)
+    if len(planes) >= _MANY:
+        planes -= planes.mean(axis=0)  # what all of them show tells nothing
+    alike = _alike(planes, ways, pairs)
+    pairs, alike = pairs[alike >= _LEAST_AGREEMENT], alike[alike >= _LEAST_AGREEMENT]
+    return pairs[alike >= _least(planes, ways, pairs)]
 
 
-def _candidates(sights: Sights, others: Sights | None, ways: list[Hashes], theirs: Hashes) -> Pairs:
-    by_hash = [pairs_within(way.coarse, theirs.coarse) for way in ways[:-1]]
-    if others is None:
-        by_hash += [equal_pairs(ways[0].coarse, ways[0].fine)]
-    pairs = np.concatenate([*by_hash, _by_vector(sights, others)])
-    if others is None:
-        pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
-    return np.unique(pairs, axis=0)
+def _alike(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDArray[np.float32]:
+    """The agreement of each pair, in the way to mirror or turn the first that its hash comes nearest in."""
+    first, second = pairs.T
+    apart = np.stack([distances(way.fine[first], ways[0].fine[second]) for way in ways])
+    apart[0] -= _UPRIGHT
+    turned = np.empty((len(pairs), *planes.shape[1:]), np.float32)
+    for row, way in enumerate(apart.argmin(axis=0)):
+        turned[row] = _turned(planes[first[row]], int(way))
+    return agreement(turned, planes[second])
 
 
-def _by_vector(sights: Sights, others: Sights | None) -> Pairs:
-    if sights.vectors is None or (others is not None and others.vectors is None):
-        return np.empty((0, 2), np.int64)
-    if others is None or others.vectors is None:
-        (ours,) = directions(sights.vectors)
-        return nearest_pairs(ours, None, _NEIGHBOURS, _LEAST_COSINE)
-    ours, theirs = directions(sights.vectors, others.vectors)
-    return nearest_pairs(ours, theirs, _NEIGHBOURS, _LEAST_COSINE)
+def _least(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
+    """The agreement from which on each pair makes copies, (pairs,).
+
+    Copies of one picture all agree. Where a group is held together by its nearest neighbours alone, its pictures are alike by
+    nature, as solar cells of one make: there a copy must stand out from what most of the group reaches.
+    """
+    from scipy.sparse import coo_array  # here, because answering does not need it
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(planes), len(planes)))
+    _, group = connected_components(graph, directed=False)
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    linked, random = set(map(tuple, pairs.tolist())), np.random.default_rng(0)
+    within = {number: _unlinked(rows, linked, random) for number, rows in enumerate(members) if len(rows) > 2}
+    least = np.full(len(members), _LEAST_AGREEMENT)
+    for number, others in within.items():
+        alike = _alike(planes, ways, others) if len(others) else np.ones(1)
+        if np.mean(alike >= _LEAST_AGREEMENT) < _MOST_OF_THEM:
+            least[number] = max(_LEAST_AGREEMENT, (1 + float(np.quantile(alike, 0.9))) / 2)
+    return np.asarray(least[group[pairs[:, 0]]])
+
+
+def _unlinked(rows: NDArray[np.int64], linked: set[tuple[int, int]], random: np.random.Generator) -> Pairs:
+    """Some pairs of these rows that are no candidates."""
+    drawn = np.sort(random.choice(rows, (4 * _WITHIN, 2)), axis=1)
+    others = sorted({(a, b) for a, b in drawn.tolist() if a != b and (a, b) not in linked})
+    return np.array(others[:: max(1, len(others) // _WITHIN)], np.int64).reshape(-1, 2)
 
 
 def _turned(plane: NDArray[np.float32], way: int) -> NDArray[np.float32]:
@@ -159,16 +183,3 @@ def _turned(plane: NDArray[np.float32], way: int) -> NDArray[np.float32]:
     plane = plane.T if way >= 4 else plane
     across, down = ((0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (1, 0), (0, 1))[way]
     return plane[:: -1 if down else 1, :: -1 if across else 1]
-
-
-def _least(a: NDArray[np.float32], b: NDArray[np.float32], seed: int) -> float:
-    """The agreement from which on two pictures are called copies: well above what strangers reach here.
-
-    Pictures of one make, as solar cells of one module, agree by nature.
-    """
-    random = np.random.default_rng(seed)
-    rows, others = random.integers(0, len(a), _STRANGERS), random.integers(0, len(b), _STRANGERS)
-    apart = rows != others if a is b or len(a) == len(b) else np.ones(_STRANGERS, np.bool_)
-    strangers = agreement(a[rows[apart]], b[others[apart]])
-    reached = float(np.quantile(strangers, 0.998)) if len(strangers) else 0.0
-    return max(_LEAST_AGREEMENT, (1 + reached) / 2)

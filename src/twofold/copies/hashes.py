@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
 
 from twofold.data import SMALL
 
@@ -41,9 +40,10 @@ def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> list[Hashes]:
 
     The last two are turned by a quarter this way and that: a pair that the one finds is found by the other, too.
     """
-    parts = [_waves(thumbnails[start : start + _AT_ONCE]) for start in range(0, len(thumbnails), _AT_ONCE)]
-    waves = np.concatenate([part for part, _ in parts]) if parts else np.empty((0, _FINE, _FINE), np.float32)
-    flat = np.concatenate([part for _, part in parts]) if parts else np.empty(0, np.bool_)
+    waves, flat = np.empty((len(thumbnails), _FINE, _FINE), np.float32), np.empty(len(thumbnails), np.bool_)
+    for start in range(0, len(thumbnails), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        waves[part], flat[part] = _waves(thumbnails[part])
     # Mirroring changes the sign of the odd waves, turning also swaps across and down.
     odd = np.where(np.arange(_FINE) % 2, np.float32(-1), np.float32(1))
     across, down = odd[None, None, :], odd[None, :, None]
@@ -54,6 +54,8 @@ def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> list[Hashes]:
 
 
 def _waves(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    from scipy.fft import dctn  # here, because answering does not need it
+
     grey = greys(thumbnails)
     waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :_FINE, :_FINE].astype(np.float32)
     return waves, grey.std(axis=(1, 2)) < _FLAT
@@ -61,10 +63,12 @@ def _waves(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[
 
 def _packed(waves: NDArray[np.float32], side: int) -> Hash:
     """Bits of the block of low frequencies but the mean, (n, words); the last bit is 0."""
-    block = waves[:, :side, :side].reshape(len(waves), -1)[:, 1:]
+    block = waves[:, :side, :side].reshape(len(waves), side * side)[:, 1:]
     bits = np.zeros((len(waves), side * side), np.uint8)
     bits[:, :-1] = block > np.median(block, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(len(waves), -1)
+    return (
+        np.packbits(bits, axis=1, bitorder="little").reshape(-1).view(np.uint64).reshape(len(bits), side * side // 64)
+    )
 
 
 def distances(a: Hash, b: Hash) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from twofold.copies.search import Pairs
 
-_LISTS = 2  # that each vector stands in: those of the pivots nearest to it
+_LISTS = 3  # that each vector stands in: those of the pivots nearest to it
 _LARGEST = 5.0  # deviations that a number may stand out by
 
 
@@ -24,8 +24,8 @@ def nearest_pairs(
     """Each row of directions a (n, d) with up to `count` rows of b (m, d), or without b other rows of a, that are nearest to it
     among those of a cosine of `least` or more.
 
-    Rows are dealt out to the lists of their two nearest of sqrt(m) pivots, rows drawn at random, and compared within these: what
-    is very near stands in a common list, and the time grows like m^1.5.
+    Rows are dealt out to the lists of their three nearest of sqrt(m) pivots, rows drawn at random, and compared within
+    these: what is very near stands in a common list, and the time grows like m^1.5.
     """
     targets = a if b is None else b
     pivots = targets[np.random.default_rng(seed).permutation(len(targets))[: max(1, round(len(targets) ** 0.5))]]

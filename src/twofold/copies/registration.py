@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 Greys = NDArray[np.float32]  # (pairs, side, side)
 
@@ -34,6 +33,8 @@ def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
 
 
 def _agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
+    from scipy.ndimage import gaussian_filter  # here, because answering does not need it
+
     maps = np.tile(_STILL, (len(a), 1, 1))  # a place in `a` -> the same in `b`
     for shrink, blur, steps in _LEVELS:
         still, moving = (gaussian_filter(_shrunk(part, shrink), (0, blur, blur)) for part in (a, b))
@@ -102,6 +103,8 @@ def _sampled(pictures: Greys, places: NDArray[np.float32]) -> tuple[NDArray[np.f
 
 def _details(pixels: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     """What is left, (pairs, pixels), when the mean of each place's surroundings is taken away."""
+    from scipy.ndimage import gaussian_filter
+
     side = int(np.sqrt(inside.shape[1]))
     planes, there = (part.reshape(-1, side, side).astype(np.float32) for part in (pixels, inside))
     blur = (0, _DETAIL, _DETAIL)

@@ -1,0 +1,83 @@
+"""Copies among pictures, and across two sets of them."""
+
+import numpy as np
+import pytest
+from copies.scenes import CHANGES, MOVES, scene, thumbnails
+from PIL import Image
+
+from twofold.copies import Copy, Sights, find_common, find_copies
+
+SCENES = [scene(number) for number in range(30)]
+
+
+def sights(images: list[Image.Image], name: str = "a") -> Sights:
+    """Each picture with bytes and pixels of its own."""
+    return Sights([(f"{name}{row}", f"{name} {row}") for row in range(len(images))], thumbnails(images))
+
+
+def test_equal_bytes_are_told_before_equal_pixels_and_these_before_likeness() -> None:
+    small = thumbnails([SCENES[0]] * 4)
+    keys = [("a", "p"), ("a", "p"), ("b", "p"), ("c", "q")]
+    found = find_copies(Sights(keys, small))
+    assert found == [Copy(0, 1, "bytes"), Copy(0, 2, "pixels"), Copy(0, 3, "near")]
+
+
+def test_strangers_have_no_copies() -> None:
+    assert find_copies(sights(SCENES)) == []
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_pictures_are_found_by_their_hashes_alone(name: str) -> None:
+    changed = [CHANGES[name](image) for image in SCENES]
+    found = find_common(sights(changed, "b"), sights(SCENES))
+    right = [copy for copy in found if copy.first == copy.second]
+    assert len(found) == len(right) >= 28
+    assert {copy.kind for copy in found} == {"near"}
+    among = find_copies(sights([*SCENES, *changed]))
+    assert {(copy.first, copy.second) for copy in among} >= {(copy.second, copy.first + 30) for copy in right}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_moved_pictures_are_found_where_vectors_tell_candidates(name: str) -> None:
+    moved = [MOVES[name](image) for image in SCENES]
+    vectors = np.random.default_rng(0).normal(size=(30, 50)).astype(np.float32)
+    ours, theirs = sights(SCENES), sights(moved, "b")
+    found = find_common(Sights(theirs.keys, theirs.thumbnails, vectors), Sights(ours.keys, ours.thumbnails, vectors))
+    assert sum(copy.first == copy.second for copy in found) == len(found) >= 28
+
+
+def test_equal_vectors_alone_make_no_copies() -> None:
+    ours = sights(SCENES)
+    vectors = np.random.default_rng(0).normal(size=(1, 50)).astype(np.float32).repeat(30, axis=0)
+    assert find_copies(Sights(ours.keys, ours.thumbnails, vectors)) == []
+
+
+def test_pictures_of_one_make_are_not_called_copies_for_what_they_share() -> None:
+    frame = np.asarray(scene(99).resize((64, 64)), np.float64)
+    random = np.random.default_rng(1)
+    noise = [random.normal(0, 12, (8, 8, 3)).repeat(8, axis=0).repeat(8, axis=1) for _ in range(60)]
+    made = [Image.fromarray((frame + part).clip(0, 255).astype(np.uint8)) for part in noise]
+    assert find_copies(sights(made)) == []
+    again = find_copies(sights([*made, made[5].resize((50, 50))]))
+    assert [(copy.first, copy.second) for copy in again] == [(5, 60)]
+
+
+def test_blank_pictures_are_no_copies_unless_equal() -> None:
+    blank = [Image.new("RGB", (40, 40), (240, 240, value)) for value in range(230, 250)]
+    assert find_copies(sights(blank)) == []
+
+
+def test_the_order_of_pictures_does_not_matter() -> None:
+    images = [*SCENES, *(CHANGES["half"](image) for image in SCENES[:10])]
+    order = np.random.default_rng(3).permutation(40)
+    shuffled = find_copies(sights([images[row] for row in order]))
+    straight = find_copies(sights(images))
+    assert {frozenset((int(order[c.first]), int(order[c.second]))) for c in shuffled} == {
+        frozenset((c.first, c.second)) for c in straight
+    }
+
+
+def test_nothing_has_no_copies() -> None:
+    nothing = sights([SCENES[0]])
+    none = Sights([], nothing.thumbnails[:0])
+    assert find_copies(none) == find_common(none, nothing) == find_common(nothing, none) == []

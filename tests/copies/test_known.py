@@ -1,0 +1,44 @@
+"""Pictures known again by what a bundle keeps of them."""
+
+import io
+
+import pytest
+from copies.scenes import CHANGES, scene
+from copies.test_copies import sights
+from PIL import Image
+
+from twofold.copies import find_known, known, read_known, write_known
+
+SCENES = [scene(number) for number in range(20)]
+KEPT = known([f"{row}.jpg" for row in range(20)], sights(SCENES))
+
+
+def test_what_was_written_is_read_again() -> None:
+    file = io.StringIO(newline="")
+    write_known(known(["a,\n.jpg", "b.jpg"], sights([SCENES[0], Image.new("RGB", (9, 9))])), file)
+    again = read_known(io.StringIO(file.getvalue(), newline=""))
+    assert again.paths == ("a,\n.jpg", "b.jpg")
+    assert again.keys == (("a0", "a 0"), ("a1", "a 1"))
+    assert (again.fine[0] == KEPT.fine[0]).all()
+    assert again.coarse.tolist() == [KEPT.coarse[0], 0]
+
+
+def test_something_else_is_told() -> None:
+    with pytest.raises(ValueError, match="the columns are not path,sha256,pixels,perceptual"):
+        read_known(["path,label\n"])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_pictures_are_known(name: str) -> None:
+    found = find_known(sights([CHANGES[name](image) for image in SCENES], "b"), KEPT)
+    assert sum(copy.first == copy.second for copy in found) == len(found) >= 18
+
+
+def test_strangers_are_not_known() -> None:
+    assert find_known(sights([scene(number) for number in range(100, 160)], "b"), KEPT) == []
+
+
+def test_equal_bytes_are_known_also_where_nothing_can_be_hashed() -> None:
+    blank = sights([Image.new("RGB", (9, 9))])
+    (copy,) = find_known(blank, known(["blank.png"], blank))
+    assert copy.kind == "bytes"
