@@ -8,6 +8,8 @@ import pytest
 
 from twofold.data import LedgerRow, write_ledger
 
+COLUMNS = "path,label,fate,reason,width,height,format,bytes,sha256,group,nearest,suspicion"
+
 
 def read(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
@@ -15,13 +17,15 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_row_is_written_and_what_is_unknown_is_empty(tmp_path: Path) -> None:
-    used = LedgerRow("a, b.jpg", "cats", "used", "", 40, 30, "JPEG", 1000, "ab" * 32, 0)
+    facts = (40, 30, "JPEG", 1000, "ab" * 32, 0)
+    flagged = LedgerRow("a, b.jpg", "cats", "flagged", "suspect", *facts, "d, e.jpg", "0.9731")
     skipped = LedgerRow('"c".jpg', "", "skipped", "truncated")
-    write_ledger([used, skipped], tmp_path / "ledger.csv")
+    write_ledger([flagged, skipped], tmp_path / "ledger.csv")
     first, second = read(tmp_path / "ledger.csv")
-    assert list(first) == ["path", "label", "fate", "reason", "width", "height", "format", "bytes", "sha256", "group"]
-    assert [first["path"], first["width"], first["group"]] == ["a, b.jpg", "40", "0"]
-    assert [second["path"], second["reason"], second["width"]] == ['"c".jpg', "truncated", ""]
+    assert list(first) == COLUMNS.split(",")
+    known = ("a, b.jpg", "cats", "flagged", "suspect", "40", "30", "JPEG", "1000", "ab" * 32, "0", "d, e.jpg", "0.9731")
+    assert tuple(first.values()) == known
+    assert tuple(second.values()) == ('"c".jpg', "", "skipped", "truncated", *[""] * 8)
 
 
 def test_a_name_that_is_no_unicode_is_written_as_an_escape(tmp_path: Path) -> None:

@@ -42,23 +42,34 @@ _PAGES: Final = (b"<!doctype html", b"<html")
 _HEIC: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
-def read_bytes(path: Path) -> bytes | Refusal:
+def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes | Refusal:
     """The bytes of a regular file, or of one inside an archive; pipes and devices are refused rather than waited for."""
     try:
         status = path.stat()
         if S_ISDIR(status.st_mode) or not S_ISREG(status.st_mode):
             return Refusal("not-a-file", "This is a folder or a device, not a file: name a picture.")
-        if status.st_size > MAX_BYTES:
+        if status.st_size > most:
             return Refusal(
-                "too-large", f"The file has {status.st_size:,} bytes, the limit is {MAX_BYTES:,}: make it smaller."
+                "too-large", f"The file has {status.st_size:,} bytes, the limit is {most:,}: make it smaller."
             )
-        return path.read_bytes()
+        return _read(path, status.st_size, most)
     except (FileNotFoundError, NotADirectoryError):
-        found = read_member(path, MAX_BYTES)
+        found = read_member(path, most)
         return found if found is not None else Refusal("missing", "There is no such file: check the path.")
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         why = getattr(error, "strerror", None) or error
         return Refusal("unreadable", f"The file cannot be read ({why}): check its permissions.")
+
+
+def _read(path: Path, size: int, most: int) -> bytes | Refusal:
+    """The file may have grown since its size was looked at: of what came since, no more than the limit is read."""
+    with path.open("rb") as file:
+        data = file.read(size + 1)
+        if len(data) > size:
+            data += file.read(most + 1 - len(data))
+    if len(data) > most:
+        return Refusal("too-large", f"The file grew beyond {most:,} bytes, the limit: wait until it is whole.")
+    return data
 
 
 def sniff(data: bytes) -> Format | Refusal:

@@ -155,13 +155,23 @@ def _by_folder(data: Path, options: DataOptions, found: _Found) -> None:
     _refuse_splits(folders, options)
     for folder in folders:
         before = len(found.items)
-        for path in walk(folder):
+        for path in _listed(folder, options):
             if isinstance(path, Skip):
                 found.skips.append(path)
             else:
                 found.items.append(Item(path, folder.name))
         if len(found.items) == before:
             found.empty.append(folder.name)
+
+
+def _listed(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
+    """What lies in a class folder; one that cannot be listed stops all, unless --classes leaves it out."""
+    try:
+        yield from walk(folder)
+    except DataError as error:
+        if options.classes is None or folder.name in options.classes:
+            raise
+        yield Skip(folder, "unreadable", str(error))
 
 
 def _step_in(data: Path, found: _Found) -> list[Path]:

@@ -1,10 +1,12 @@
 """A list of pictures as CSV: `path,label` and optionally `group`."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from twofold.data.archives import archived_entries, is_archived_folder
 from twofold.errors import DataError
 
 Row = tuple[Path, str, str | None]  # path, label, group
@@ -14,7 +16,10 @@ _SHOWN: Final = 10
 
 
 def read_table(file: Path) -> list[Row]:
-    """The rows, their paths relative to the table's own folder; every row that names no file is told at once."""
+    """The rows, their paths relative to the table's own folder; every row that names no file is told at once.
+
+    A path may lead into an archive, as in pets.zip/cats/1.jpg.
+    """
     # utf-8-sig: Excel begins its files with a mark; surrogateescape: file names need not be UTF-8.
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
@@ -25,7 +30,8 @@ def read_table(file: Path) -> list[Row]:
     for _, (path, label, _) in rows:
         labels.setdefault(path, set()).add(label)
     lacking = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
-    absent = [f"line {line}: {path}" for line, (path, *_) in rows if not path.is_file()]
+    nowhere = _nowhere(labels)
+    absent = [f"line {line}: {path}" for line, (path, *_) in rows if path in nowhere]
     at_odds = [f"line {line}: {path}" for line, (path, *_) in rows if len(labels[path]) > 1]
     _complain(file, "have an empty path or label", lacking)
     _complain(file, "name no file", absent)
@@ -47,6 +53,14 @@ def _rows(text: Iterable[str], file: Path) -> Iterator[tuple[int, Row]]:
         value = dict(enumerate(cell.strip() for cell in cells))
         if any(value.values()):
             yield lines.line_num, (file.parent / value.get(path, ""), value.get(label, ""), value.get(group) or None)
+
+
+def _nowhere(paths: Iterable[Path]) -> set[Path]:
+    """Those that name neither a file nor a member of an archive."""
+    lacking = {path for path in paths if not os.path.isfile(path)}  # Path.is_file raises where a folder is closed
+    folders = filter(is_archived_folder, {path.parent for path in lacking})
+    members = {member for folder in folders for member in archived_entries(folder)}
+    return {path for path in lacking if path not in members or is_archived_folder(path)}
 
 
 def _complain(file: Path, what: str, faults: list[str]) -> None:
