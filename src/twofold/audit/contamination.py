@@ -4,8 +4,8 @@ The chance that a picture is labelled positive is a + (1 - a - b) * sigmoid(slop
 labels among the true negatives and b among the true positives: a logistic regression that knows of wrong labels (Copas 1988,
 "Binary regression models for contaminated data"; Bootkrajang and Kabán 2012, "Label-noise robust logistic regression").
 
-Logits cannot tell a wrong label from a picture that truly looks like the other class. Where many do (simulated: tails as of Student's
-t with 5 degrees of freedom) the count is too high, and its interval misses the truth.
+Logits cannot tell a wrong label from a picture that truly looks like the other class. Where many do, as with
+the tails of Student's t with 5 degrees of freedom, the count is too high and its interval misses the truth.
 """
 
 from dataclasses import dataclass
