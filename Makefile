@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup test lint format demo bench bench-learning docs soak fuzz clean
+.PHONY: help setup test lint format demo bench bench-learning bench-audit docs soak fuzz clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
@@ -46,6 +46,9 @@ bench: .venv/all  ## measure; writes bench/RESULTS.md
 
 bench-learning: .venv/all  ## measure what learns, in an hour or two; writes bench/LEARNING.md
 	for what in steps memory finetune small; do $(BIN)/python bench/learning.py $$what || exit 1; done
+
+bench-audit: .venv/all  ## measure what the audit finds and costs; writes bench/AUDIT.md
+	$(BIN)/python bench/copies.py
 
 fuzz: .venv/all  ## damaged files by the million through the decoders, for half an hour
 	$(BIN)/python bench/fuzz.py
