@@ -4,10 +4,17 @@ import csv
 import io
 import json
 import os
+import shutil
+from contextlib import redirect_stdout
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from drawings import draw, draw_folder
+from PIL import Image
+from rights import ordinary_rights
 
 from twofold.cli import main
 
@@ -191,6 +198,13 @@ def test_a_name_that_is_not_utf8_is_answered_and_printed(
         (["train", ".", "--out", "b.twofold", "--folds", "1"], 2, "--folds"),
         (["train", ".", "--out", "b.twofold", "--nonsense"], 2, "--nonsense"),
         (["train", ".", "--out", "b.twofold", "--optimize", "recall"], 2, "optimize"),
+        (["train", "ftp://example.org/a.zip", "--out", "b.twofold"], 2, "https://"),
+        (["train", "kaggle:cats", "--out", "b.twofold"], 2, "kaggle:OWNER/NAME"),
+        (["audit", "no-such-folder"], 1, "There is no no-such-folder"),
+        (["audit", "no-such-folder", "--out", "no-folder/ledger.csv"], 2, "There is no folder no-folder"),
+        (["audit", "no-such-folder", "--out", "."], 2, "is a folder"),
+        (["fetch", "no-such.zip", "--out", "new"], 1, "no-such.zip"),
+        (["fetch", "no-such.zip", "--out", "no-folder/new"], 2, "There is no folder no-folder"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_on_stderr(
@@ -215,3 +229,313 @@ def test_a_requirement_with_a_mistyped_name_is_refused_before_any_work(
 ) -> None:
     assert main(["evaluate", str(bundle), "no-such-folder", "--require", "recal>=0.9"]) == 2
     assert "recall" in capsys.readouterr().err
+
+
+# A folder with every fault that an audit tells, and what it found there.
+
+
+def unlike(pattern: str, number: int) -> Image.Image:
+    """A drawing with patches of its own, so that no two are alike, as stripes may be."""
+    random = np.random.default_rng([9, sum(pattern.encode()), number])
+    patches = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((64, 64))
+    return Image.blend(draw(pattern, number), patches, 0.5)
+
+
+def unlike_folder(folder: Path, count: int, start: int = 0) -> Path:
+    """`folder` with `count` such drawings of each label."""
+    for label in ("bars", "rings"):
+        (folder / label).mkdir(parents=True)
+        for number in range(start, start + count):
+            unlike(label, number).save(folder / label / f"{label}-{number:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Among drawings that are unlike: copies, one with both labels, one with the wrong label, and a file that is none."""
+    folder = unlike_folder(tmp_path_factory.mktemp("messy") / "data", 20)
+    bars, rings = folder / "bars", folder / "rings"
+    shutil.copy(bars / "bars-000.png", bars / "z bytes.png")
+    unlike("bars", 1).save(bars / "z pixels.png", compress_level=1)
+    unlike("rings", 2).resize((150, 150)).save(rings / "z larger.jpg", quality=90)
+    for label in (bars, rings):
+        unlike("rings", 300).save(label / "z both.png")
+    unlike("bars", 301).save(rings / "z wrong.png")
+    (rings / "z text.jpg").write_text("Dear diary,")
+    (folder / ".DS_Store").write_bytes(b"\0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of two pictures that `messy` has too, one of them smaller, and a new one; no classes in it."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    unlike("bars", 5).save(folder / "the same.png")
+    unlike("rings", 6).resize((48, 48)).save(folder / "smaller.png")
+    unlike("rings", 900).save(folder / "new.png")
+    return Path(shutil.make_archive(str(folder), "zip", folder))
+
+
+@pytest.fixture(scope="module")
+def found(messy: Path, elsewhere: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """What `audit --json` says of it, and the ledger that it wrote."""
+    folder = tmp_path_factory.mktemp("audit")
+    out, said = folder / "ledger.csv", io.StringIO()
+    words = ["audit", str(messy), "--against", str(elsewhere), "--out", str(out), "--json"]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        assert main(words) == 0
+    return json.loads(said.getvalue()), out
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], Path], messy: Path) -> None:
+    result, _ = found
+    blocks = {"data", "fates", "reasons", "copies", "against", "suspects", "suspects_expected", "notes"}
+    assert set(result) >= blocks
+    assert result["data"]["counts"] == {"bars": 22, "rings": 22}  # without the two that have both labels
+    assert sum(result["fates"].values()) == result["data"]["images"] == 48
+    assert result["fates"]["skipped"] == result["data"]["skipped"] == 4
+    assert result["reasons"] == {
+        "conflict": 2,
+        "copy": 2,
+        "junk": 1,
+        "near-copy": 1,
+        "not-a-picture": 1,
+        "suspect": 1,
+    }
+    copies = {
+        (Path(copy["path"]).name, Path(copy["nearest"]).name, copy["kind"], copy["labels_agree"])
+        for copy in result["copies"]
+    }
+    assert copies == {
+        ("z bytes.png", "bars-000.png", "bytes", True),
+        ("z pixels.png", "bars-001.png", "pixels", True),
+        ("z larger.jpg", "rings-002.png", "near", True),
+        ("z both.png", "z both.png", "bytes", False),
+    }
+    assert set(result["suspects_expected"]) == {"value", "low", "high"}
+    (suspect,) = result["suspects"]
+    assert (suspect["path"], suspect["label"]) == (str(messy / "rings/z wrong.png"), "rings")
+    assert suspect["suspicion"] > 0.5
+    assert {note["code"] for note in result["notes"]} >= {"copies", "conflicts", "suspects", "files-refused"}
+
+
+def test_audit_finds_pictures_that_are_elsewhere_too(found: tuple[dict[str, Any], Path], elsewhere: Path) -> None:
+    against = {(Path(leak["path"]).name, leak["other"], leak["kind"]) for leak in found[0]["against"]}
+    assert against == {
+        ("bars-005.png", f"{elsewhere}/the same.png", "bytes"),
+        ("rings-006.png", f"{elsewhere}/smaller.png", "near"),
+    }
+
+
+def test_the_ledger_of_an_audit_has_a_row_for_every_file(found: tuple[dict[str, Any], Path], messy: Path) -> None:
+    rows = {str(Path(row["path"]).relative_to(messy)): row for row in table(found[1])}
+    assert set(rows) == {str(path.relative_to(messy)) for path in messy.rglob("*") if path.is_file()}
+    fates = {name: (row["fate"], row["reason"]) for name, row in rows.items()}
+    assert fates["bars/bars-000.png"] == ("used", "")
+    assert fates["bars/z bytes.png"] == ("flagged", "copy")
+    assert fates["rings/z larger.jpg"] == ("flagged", "near-copy")
+    assert fates["bars/z both.png"] == fates["rings/z both.png"] == ("skipped", "conflict")
+    assert fates["rings/z wrong.png"] == ("flagged", "suspect")
+    assert fates["rings/z text.jpg"] == ("skipped", "not-a-picture")
+    assert fates[".DS_Store"] == ("skipped", "junk")
+    assert rows["bars/z bytes.png"]["nearest"] == str(messy / "bars/bars-000.png")
+    assert rows["bars/z bytes.png"]["group"] == rows["bars/bars-000.png"]["group"]
+    assert float(rows["rings/z wrong.png"]["suspicion"]) > 0.5 > float(rows["rings/rings-000.png"]["suspicion"])
+    assert rows["rings/z both.png"]["suspicion"] == rows["rings/z text.jpg"]["suspicion"] == ""
+
+
+def test_a_quick_audit_finds_copies_and_judges_no_label(messy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(messy), "--quick", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["suspects"], result["suspects_expected"]) == ([], None)
+    assert {Path(copy["path"]).name for copy in result["copies"]} >= {"z bytes.png", "z pixels.png", "z larger.jpg"}
+    assert "against" not in result
+
+
+def test_audit_tells_people_what_is_wrong(messy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "ledger.csv"
+    out.write_text("path,label,fate,reason\n")  # the ledger of a former audit is replaced
+    assert main(["audit", str(messy), "--quick", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("48 files: ")
+    assert "4 skipped; 22 bars, 22 rings\n" in said
+    assert f"same bytes    {messy}/bars/z bytes.png = {messy}/bars/bars-000.png\n" in said
+    assert f"{messy}/rings/z both.png = {messy}/bars/z both.png, under the other label\n" in said
+    assert said.endswith(f"\nWrote {out}\n")
+    assert len(table(out)) == 48
+
+
+def test_audit_never_writes_over_anything_but_a_ledger(
+    tmp_path: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("picture.png", "list.csv", "scores.csv"):
+        (tmp_path / name).write_text("path,label\n")
+        assert main(["audit", str(drawn), "--out", str(tmp_path / name)]) == 2
+        assert "is no ledger" in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == "path,label\n"
+
+
+def test_a_closed_folder_stops_an_audit_only_where_it_may_be_a_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = draw_folder(tmp_path / "data", 3), tmp_path / "ledger.csv"
+    (folder / "closed").mkdir(mode=0)
+    words = ["audit", str(folder), "--quick", "--out", str(out)]
+    with ordinary_rights():
+        assert main(words) == 1
+        assert "closed cannot be listed" in capsys.readouterr().err
+        assert main([*words, "--classes", "bars", "rings"]) == 0
+        assert main([*words, "--classes", "bars", "closed"]) == 1
+    assert [(row["fate"], row["reason"]) for row in table(out)].count(("skipped", "unreadable")) == 1
+
+
+# Test pictures that the model was trained on.
+
+
+@pytest.fixture
+def leaking(drawn: Path, tmp_path: Path) -> Path:
+    """Twelve new pictures, and three that are in `drawn`: one as it is, one saved anew, one larger and as JPEG."""
+    folder = unlike_folder(tmp_path / "leaking", 6)
+    shutil.copy(drawn / "bars/bars-000.png", folder / "bars/as it is.png")
+    draw("bars", 1).save(folder / "bars/saved anew.png", compress_level=1)
+    draw("rings", 2).resize((150, 150)).save(folder / "rings/larger.jpg", quality=90)
+    return folder
+
+
+def check_leaks(result: dict[str, Any], drawn: Path) -> None:
+    """The block of the test says which pictures were trained on, and what the others give."""
+    kinds = {Path(leak["path"]).name: (leak["other"], leak["kind"]) for leak in result["trained_on"]["pictures"]}
+    assert kinds["as it is.png"] == (str(drawn / "bars/bars-000.png"), "bytes")
+    assert kinds["saved anew.png"] == (str(drawn / "bars/bars-001.png"), "pixels")
+    assert kinds["larger.jpg"][1] == "near"
+    assert len(kinds) == 3
+    assert sum(result["confusion"].values()) == 15
+    assert sum(result["trained_on"]["without"]["confusion"].values()) == 12
+    assert set(result["trained_on"]["without"]["metrics"]) == set(result["metrics"])
+
+
+def test_train_says_first_that_test_pictures_were_trained_on(
+    drawn: Path, leaking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "b.twofold"
+    assert main(["train", str(drawn), "--test", str(leaking), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("WARNING: 3 test pictures were trained on, such as ")
+    assert "test, the others" in said
+    result = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    check_leaks(result["test"], drawn)
+    assert result["notes"][0]["code"] == "trained-on"
+
+
+def test_evaluate_says_first_that_test_pictures_were_trained_on(
+    bundle: Path, drawn: Path, leaking: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(bundle), str(leaking)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("WARNING: 3 test pictures were trained on, such as ")
+    assert "test, the others" in said
+    assert main(["evaluate", str(bundle), str(leaking), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    check_leaks(result, drawn)
+    assert result["notes"][0]["code"] == "trained-on"
+
+
+def test_where_all_test_pictures_were_trained_on_there_are_no_others(
+    bundle: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(bundle), str(drawn), "--json"]) == 0
+    leaks = json.loads(capsys.readouterr().out)["trained_on"]
+    assert (len(leaks["pictures"]), leaks["without"]) == (40, None)
+
+
+def test_new_test_pictures_are_not_warned_of(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = unlike_folder(tmp_path / "other", 6)
+    assert main(["evaluate", str(bundle), str(other), "--json"]) == 0
+    assert "trained_on" not in json.loads(capsys.readouterr().out)
+
+
+def test_a_picture_with_both_labels_is_kept_out_of_the_fit(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "data", tmp_path / "b.twofold"
+    shutil.copytree(drawn, folder)
+    draw("rings", 300).save(folder / "bars" / "both.png")
+    draw("rings", 300).save(folder / "rings" / "both.png", compress_level=1)
+    assert main(["train", str(folder), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "train: 42 files, 40 used, 2 skipped: 20 bars, 20 rings" in said
+    assert f"note: Under both labels, so left out: 2 files, such as {folder}/bars/both.png." in said
+    reasons = {row["path"]: (row["fate"], row["reason"]) for row in table(out / "ledger.csv")}
+    both = [str(folder / label / "both.png") for label in ("bars", "rings")]
+    assert [reasons[path] for path in both] == [("skipped", "conflict")] * 2
+    assert not {row["path"] for row in table(out / "scores.csv")} & set(both)
+
+
+# Pictures in archives.
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """A zip of a train and a test part."""
+    for part, count, start in (("train", 12, 0), ("test", 3, 60)):
+        draw_folder(tmp_path / "pets" / part, count, start)
+    return Path(shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path / "pets"))
+
+
+def test_pictures_in_an_archive_are_trained_on_and_answered_for_in_place(
+    pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, scores = tmp_path / "b.twofold", tmp_path / "scores.csv"
+    assert main(["train", f"{pets}/train", "--test", f"{pets}/test", "--out", str(out)]) == 0
+    assert main(["evaluate", str(out), f"{pets}/test", "--require", "accuracy>=0.9"]) == 0
+    assert main(["predict", str(out), f"{pets}/test", str(pets), "--out", str(scores)]) == 0
+    rows = table(scores)
+    assert [row["path"] for row in rows[:2]] == [f"{pets}/test/bars/bars-060.png", f"{pets}/test/bars/bars-061.png"]
+    assert len(rows) == 6 + 30
+    assert {row["label"] for row in rows if "/rings/" in row["path"]} == {"rings"}
+    capsys.readouterr()
+    assert main(["predict", str(out), str(pets), "--out", str(pets)]) == 2  # it would take the archive's place
+
+
+def test_a_table_may_name_pictures_inside_an_archive(
+    pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{label}/{label}-{number:03}.png" for label in ("bars", "rings") for number in (0, 1)]
+    rows = [f"pets.zip/train/{name},{name.partition('/')[0]}\n" for name in names]
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(rows))
+    assert main(["audit", str(tmp_path / "list.csv"), "--quick", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["counts"] == {"bars": 2, "rings": 2}
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(rows) + "pets.zip/train/bars/none.png,bars\n")
+    assert main(["audit", str(tmp_path / "list.csv"), "--quick"]) == 1
+    assert "line 6: " in capsys.readouterr().err
+
+
+def test_fetch_unpacks_a_zip_and_says_what_to_type_next(
+    pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new"
+    assert main(["fetch", str(pets), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"Wrote {out}: 30 files\n" in said
+    assert f"  twofold train {out}/train --out NAME.twofold\n  twofold evaluate NAME.twofold {out}/test\n" in said
+    for path in (tmp_path / "pets").rglob("*.png"):
+        assert (out / path.relative_to(tmp_path / "pets")).read_bytes() == path.read_bytes()
+    assert main(["fetch", str(pets), "--out", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_fetch_checks_the_hash_that_was_given(pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hashed = sha256(pets.read_bytes()).hexdigest()
+    words = ["fetch", str(pets), "--out", str(tmp_path / "new"), "--json", "--sha256"]
+    assert main([*words, "0" * 64]) == 1
+    assert hashed in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    assert main([*words, hashed.upper()]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["files"], result["sha256"], len(result["next"])) == (30, hashed, 2)

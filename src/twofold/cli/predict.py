@@ -33,8 +33,8 @@ def predict(
         check_place(out)
     model = load_bundle(bundle).model
     files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
-    if out is not None and os.path.realpath(out) in _places(files):
-        raise UsageError(f"--out {out} is one of the pictures, and would replace it; name another file.")
+    if out is not None and _holds(out, files):
+        raise UsageError(f"--out {out} is one of the pictures, or holds some, and would replace it; name another file.")
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
     answers = model.predict(files, machine(engine, quiet=quiet))
@@ -42,9 +42,10 @@ def predict(
     return 0
 
 
-def _places(files: list[Path]) -> set[str]:
-    """Where the files are, links followed as far as they lead; Path.resolve raises where one leads to itself."""
-    return {os.path.realpath(file) for file in files if "\0" not in str(file)}
+def _holds(out: Path, files: list[Path]) -> bool:
+    """Whether it is one of the files, or an archive that one lies in; Path.resolve raises where a link leads to itself."""
+    place = os.path.realpath(out) + os.sep
+    return any((os.path.realpath(file) + os.sep).startswith(place) for file in files if "\0" not in str(file))
 
 
 def _lines() -> list[str]:
