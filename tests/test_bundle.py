@@ -55,7 +55,7 @@ def test_scores_are_the_out_of_fold_scores(bundle: Path, training: Training) -> 
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:
     record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    assert record["format"] == 1
+    assert record["format"] == 2
     assert record["positive"] == "rings"
     assert record["threshold"]["policy"] == "accuracy"
     assert record["command"] == ["twofold", "train"]
@@ -88,8 +88,8 @@ def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
-    (copy / "bundle.json").write_text('{"format": 2}', encoding="utf-8")
-    with pytest.raises(BundleError, match="format 2.*update"):
+    (copy / "bundle.json").write_text('{"format": 3}', encoding="utf-8")
+    with pytest.raises(BundleError, match="format 3.*update"):
         load_bundle(copy)
 
 

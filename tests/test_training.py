@@ -62,14 +62,15 @@ def test_copies_share_a_fold(drawn: Path, machine: Machine, tmp_path: Path) -> N
             "same-pixels.bmp",
         }
         assert len({int(training.fit.scores.folds[row]) for row in twins}) == 1
-    assert "by their bytes or pixels: 4." in next(note.text for note in training.notes if note.code == "copies")
+    told = next(note.text for note in training.notes if note.code == "copies")
+    assert told.startswith("Copies of other pictures: 2 by their bytes, 2 by their pixels.")
 
 
 def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, machine: Machine, tmp_path: Path) -> None:
     folder = shutil.copytree(drawn, tmp_path / "pictures")
     (folder / "bars" / "broken.jpg").write_bytes(b"not a picture")
     training = train(folder, F32, machine)
-    rows = {Path(row.path).name: row for row in training.sample.ledger()}
+    rows = {Path(row.path).name: row for row in training.audit.ledger()}
     assert rows["broken.jpg"].fate == "skipped"
     assert rows["broken.jpg"].reason == "not-a-picture"
     assert rows["bars-000.png"].fate == "used"

@@ -166,7 +166,7 @@ def test_stopping_early_leaves_nothing_running(taken: int, tiny: Backbone, tmp_p
     assert threading.active_count() == before
     assert read <= taken + 200  # a bounded stretch ahead, however many there are
     with sqlite3.connect(tmp_path / "store") as database:
-        kept = database.execute("SELECT count(*) FROM observations").fetchone()[0]
+        kept = database.execute("SELECT count(*) FROM seen").fetchone()[0]
     database.close()
     assert taken <= kept <= read
 

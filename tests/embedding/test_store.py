@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twofold.data import Refusal
+from twofold.data import SMALL, Refusal
 from twofold.embedding import Facts, Observation, Store
 
 
 def observation(number: int, length: int = 500) -> Observation:
-    facts = Facts(f"{number:064x}", f"pixels {number}", 640, 480, "JPEG", 12345)
-    return Observation(facts, np.random.default_rng(number).normal(size=length).astype(np.float32), None)
+    facts = Facts(f"{number:064x}", f"pixels {number}", 640, 480, "JPEG", 12345, 90, True, "A camera")
+    random = np.random.default_rng(number)
+    thumbnail = random.integers(0, 256, (SMALL, SMALL, 3), np.uint8)
+    return Observation(facts, thumbnail, random.normal(size=length).astype(np.float32), None)
 
 
 def same(a: Observation | None, b: Observation) -> bool:
-    return a is not None and a.facts == b.facts and np.array_equal(a.vector, b.vector)
+    return a is not None and a.facts == b.facts and all(map(np.array_equal, (a.vector, a.thumbnail), (b.vector, b.thumbnail)))
 
 
 def test_what_is_put_is_found_unchanged(tmp_path: Path) -> None:
@@ -33,9 +35,9 @@ def test_what_is_put_is_found_unchanged(tmp_path: Path) -> None:
 
 def test_refusals_are_not_kept(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
-        store.put([Observation(None, None, Refusal("empty-file", "It is empty."))], "backbone")
+        store.put([Observation(None, None, None, Refusal("empty-file", "It is empty."))], "backbone")
     with sqlite3.connect(tmp_path / "store") as database:
-        assert database.execute("SELECT count(*) FROM observations").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM seen").fetchone() == (0,)
     database.close()
 
 
@@ -128,8 +130,8 @@ def test_rows_of_another_version_are_unknown(tmp_path: Path) -> None:
     with Store(path) as store:
         store.put([observation(1), observation(2), observation(3)], "backbone")
     with sqlite3.connect(path) as database:
-        database.execute("""UPDATE observations SET facts = '{"sha256": 1}' WHERE content LIKE '%1'""")
-        database.execute("UPDATE observations SET vector = X'0102' WHERE content LIKE '%2'")
+        database.execute("""UPDATE seen SET facts = '{"sha256": 1}' WHERE content LIKE '%1'""")
+        database.execute("UPDATE seen SET vector = X'0102' WHERE content LIKE '%2'")
     database.close()
     with Store(path) as store:
         assert store.get(f"{1:064x}", "backbone") is None
