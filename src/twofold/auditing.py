@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from twofold.audit import Audit, audit_sample
+from twofold.audit import Audit, audit_sample, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Note, folds, list_files, list_pictures
@@ -97,10 +97,14 @@ def _common(sample: Sample, others: Sequence[Path], theirs: Table) -> tuple[Leak
 
 
 def _judged(sample: Sample, options: DecisionOptions, against: tuple[Leak, ...] | None) -> Audit:
-    """With suspects, where there are vectors and enough pictures to fit a head on."""
+    """With suspects and what more pictures would bring, where there are vectors and enough pictures to fit a head on."""
     rows = np.flatnonzero(sample.agreed)
-    if not sample.table.vectors.size or min(sample.counts.values()) < LEAST:
-        return Audit(sample, rows, None, against)
-    labels, groups = sample.labels[rows], sample.groups[rows]
-    head = fit_head(sample.table.vectors[rows], labels, folds(labels, groups, options.folds, options.seed))
-    return audit_sample(sample, rows, head.logits, against=against)
+    if min(sample.counts.values()) < LEAST:
+        return Audit(sample, rows, None, None, against=against)
+    if not sample.table.vectors.size:
+        return Audit(sample, rows, None, look_for_shortcuts(sample, options), against=against)
+    vectors, labels, groups = sample.table.vectors[rows], sample.labels[rows], sample.groups[rows]
+    parts = folds(labels, groups, options.folds, options.seed)
+    head = fit_head(vectors, labels, parts)
+    enough = judge_amount(vectors, labels, parts, head.logits, head.strength, sample.classes)
+    return audit_sample(sample, rows, head.logits, options, enough=enough, against=against)

@@ -154,7 +154,7 @@ def train_listing(
     learning = None if course is None else _learning(course, fit.model, sample)
     learned_notes = () if course is None else course.notes
     with clock("audit"):
-        audit = audit_sample(sample, fit.scores.rows, fit.scores.logits)
+        audit = audit_sample(sample, fit.scores.rows, fit.scores.logits, options.decision)
     loudest = [] if tested is None else tested.leaks.notes()
     notes = [*loudest, *fit.model.backbone.notes, *audit.notes(), *learned_notes, *notes, *machine.notes]
     return Training(options, sample, fit, audit, learning, check, tested, clock.seconds(), tuple(notes))

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.audit.enough import Enough
 from twofold.audit.ledger import ledger, told
+from twofold.audit.shortcuts import Shortcuts, find_shortcuts
 from twofold.audit.suspects import Suspects, find_suspects
-from twofold.data import LedgerRow, Note
+from twofold.audit.traits import traits_of
+from twofold.data import LedgerRow, Note, folds
 from twofold.leaks import Leak
+from twofold.options import DecisionOptions
 from twofold.sample import Sample
 
 
@@ -21,6 +25,8 @@ class Audit:
     sample: Sample
     rows: NDArray[np.int64]
     suspects: Suspects | None
+    shortcuts: Shortcuts | None
+    enough: Enough | None = None
     against: tuple[Leak, ...] | None = None
 
     @property
@@ -41,7 +47,8 @@ class Audit:
         return ledger(self.sample, self.suspicion, self.listed)
 
     def notes(self) -> list[Note]:
-        return [*self.sample.notes(), *self._doubts()]
+        told = () if self.shortcuts is None else self.shortcuts.found
+        return [*self.sample.notes(), *self._doubts(), *(Note("shortcut", shortcut.text) for shortcut in told)]
 
     def as_json(self) -> dict[str, Any]:
         """The blocks that `audit --json` prints, but for data and notes."""
@@ -59,6 +66,8 @@ class Audit:
                 for row in self.listed
             ],
             "suspects_expected": None if self.suspects is None else asdict(self.suspects.expected),
+            "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.found],
+            **({} if self.enough is None else {"enough": {**asdict(self.enough), "text": self.enough.text}}),
         }
 
     def _doubts(self) -> list[Note]:
@@ -73,7 +82,22 @@ class Audit:
 
 
 def audit_sample(
-    sample: Sample, rows: NDArray[np.int64], logits: NDArray[np.floating], *, against: tuple[Leak, ...] | None = None
+    sample: Sample,
+    rows: NDArray[np.int64],
+    logits: NDArray[np.floating],
+    options: DecisionOptions,
+    *,
+    enough: Enough | None = None,
+    against: tuple[Leak, ...] | None = None,
 ) -> Audit:
     """The audit of a sample, `rows` of whose usable pictures have honest `logits`: of a head or network that did not see them."""
-    return Audit(sample, rows, find_suspects(logits, sample.labels[rows]), against)
+    suspects = find_suspects(logits, sample.labels[rows])
+    return Audit(sample, rows, suspects, look_for_shortcuts(sample, options), enough, against)
+
+
+def look_for_shortcuts(sample: Sample, options: DecisionOptions) -> Shortcuts:
+    """What gives the label of the pictures that count away, beside what they show."""
+    rows = np.flatnonzero(sample.agreed)
+    labels, groups = sample.labels[rows], sample.groups[rows]
+    parts = folds(labels, groups, options.folds, options.seed)
+    return find_shortcuts(traits_of(sample, rows), labels, parts, sample.classes)

@@ -26,6 +26,7 @@ def print_audit(auditing: Auditing, out: Path | None) -> None:
         pairs = [f"{_KINDS[leak['kind']]:12}  {leak['path']} = {leak['other']}" for leak in found["against"]]
         lines += _listed(f"also there: {len(found['against'])}", pairs)
     lines += _suspects(found)
+    lines += ["", "enough? " + found["enough"]["text"]] if "enough" in found else []
     lines += [""] * bool(found["notes"]) + [f"note: {note['text']}" for note in found["notes"]]
     lines += ["", f"Wrote {out}"] if out is not None else []
     sys.stdout.write(printable("\n".join(lines)) + "\n")
