@@ -16,7 +16,7 @@ Kind = Literal["bytes", "pixels", "near"]
 Keys = Sequence[tuple[str, str]]  # for each picture the hash of its bytes and that of its pixels
 
 # docs/decisions/010 has what these rest on.
-_LEAST_COSINE: Final = 0.7  # of vectors of pictures that may be copies
+_LEAST_COSINE: Final = 0.65  # of vectors of pictures that may be copies
 _NEIGHBOURS: Final = 2
 _UPRIGHT: Final = (
     24  # bits by which a picture must look more alike mirrored or turned: cropped ones hardly tell by their hashes
