@@ -37,8 +37,8 @@ def page(journal: Journal) -> str:
             "## Planted copies",
             "",
             f"{COUNT} of the training photographs, each changed in {len(CHANGES)} ways and saved as JPEG of quality {QUALITY} "
-            "under a name of its own: in a folder of their own, `--against` the originals, and in one list with the originals, where "
-            "a copy is found when reported pairs, the right ones, lead to its original.",
+            "under a name of its own: in a folder of their own, `--against` the originals, and in one list with the originals, "
+            "where a copy is found when reported pairs, the right ones, lead to its original.",
             "",
             *table(("changed", "found, against the originals", "found, in one list"), list(_planted(journal))),
             *_others(journal, "planted", "together"),
@@ -58,7 +58,8 @@ def page(journal: Journal) -> str:
                 [_real(journal, name) for name in REAL],
             ),
             "",
-            "In brackets: those of the pairs whose labels differ.",
+            "In brackets: those of the pairs whose labels differ. Solar cells that are nearly alike are, to the eye, neighbouring "
+            "wafers of one block, or, where they have no grain, cells of one make that share their layout and little else.",
             "",
         ]
     )
