@@ -131,7 +131,7 @@ def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(machine: Mach
     draw_folder(tmp_path / "more", 12)
     (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no picture")
     training = train(tmp_path / "more", replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), machine)
-    assert {row.reason for row in training.sample.ledger()} == {"", "not-a-picture"}
+    assert {row.reason for row in training.audit.ledger()} == {"", "not-a-picture"}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_refusals_are_not_kept(tmp_path: Path) -> None:
 
 
 def test_the_limit_drops_what_was_not_used_for_longest(tmp_path: Path) -> None:
-    path, limit = tmp_path / "store", 800_000
+    path, limit = tmp_path / "store", 1_500_000
     with Store(path, limit=limit) as store:
         store.put([observation(number) for number in range(100)], "old")
     with Store(path, limit=limit) as store:
@@ -60,10 +60,10 @@ def test_the_limit_drops_what_was_not_used_for_longest(tmp_path: Path) -> None:
 def test_the_file_stops_growing(tmp_path: Path) -> None:
     path, sizes = tmp_path / "store", []
     for turn in range(6):
-        with Store(path, limit=400_000) as store:
+        with Store(path, limit=800_000) as store:
             store.put([observation(number) for number in range(100)], f"backbone {turn}")
         sizes.append(path.stat().st_size)
-    assert max(sizes) < 900_000
+    assert max(sizes) < 1_600_000
     assert sizes[-1] == sizes[-2]
 
 
