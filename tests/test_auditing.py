@@ -1,0 +1,82 @@
+"""An audit of labelled pictures, from folder to findings."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from copies.scenes import CHANGES, scene
+
+from twofold.auditing import Auditing, audit
+from twofold.embedding import Machine
+from twofold.errors import DataError
+from twofold.options import BackboneOptions, DataOptions, DecisionOptions
+
+
+def lay_out(folder: Path, qualities: tuple[int, int] = (85, 85), count: int = 60) -> Path:
+    """Scenes under two labels that say nothing of them, as JPEG files of these qualities."""
+    for label in ("one", "two"):
+        (folder / label).mkdir(parents=True)
+    for number in range(2 * count):
+        label, quality = (("one", qualities[0]), ("two", qualities[1]))[number % 2]
+        scene(number, (96, 72)).save(folder / label / f"{number}.jpg", quality=quality)
+    return folder
+
+
+def audited(folder: Path, machine: Machine, **options: object) -> Auditing:
+    return audit(folder, DataOptions(), BackboneOptions(), DecisionOptions(), machine, **options)  # type: ignore[arg-type]
+
+
+def test_a_label_that_can_be_read_off_the_quality_of_the_files_is_named(tmp_path: Path, machine: Machine) -> None:
+    found = audited(lay_out(tmp_path / "data", (85, 60)), machine, quick=True)
+    shortcuts = {shortcut["feature"]: shortcut for shortcut in found.as_json()["shortcuts"]}
+    assert shortcuts["JPEG quality"]["auc"]["low"] > 0.9
+    assert "one 85" in shortcuts["JPEG quality"]["text"]
+    assert "two 60" in shortcuts["JPEG quality"]["text"]
+    assert "shortcut" in {note.code for note in found.notes}
+
+
+def test_labels_that_say_nothing_are_accused_of_nothing(tmp_path: Path, machine: Machine) -> None:
+    found = audited(lay_out(tmp_path / "data"), machine).as_json()
+    assert found["shortcuts"] == []
+    assert found["copies"] == []
+    assert found["enough"]["counts"] == {"one": 60, "two": 60}
+    assert found["fates"]["skipped"] == 0
+
+
+def test_near_copies_are_told_with_whether_their_labels_agree(tmp_path: Path, machine: Machine) -> None:
+    data = lay_out(tmp_path / "data", count=20)
+    CHANGES["half"](scene(0, (96, 72))).save(data / "one" / "small.png")
+    CHANGES["mirrored"](scene(2, (96, 72))).save(data / "two" / "turned.png")
+    copies = {Path(copy["path"]).name: copy for copy in audited(data, machine, quick=True).as_json()["copies"]}
+    assert Path(copies["small.png"]["nearest"]).name == "0.jpg"
+    assert copies["small.png"]["labels_agree"]
+    assert Path(copies["turned.png"]["nearest"]).name == "2.jpg"
+    assert not copies["turned.png"]["labels_agree"]
+
+
+def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Path, machine: Machine) -> None:
+    data, flat = lay_out(tmp_path / "data", count=20), tmp_path / "flat"
+    flat.mkdir()
+    scene(4, (96, 72)).resize((48, 36)).save(flat / "x.png")
+    scene(999, (96, 72)).save(flat / "y.png")
+    (leak,) = audited(data, machine, against=flat, quick=True).as_json()["against"]
+    assert (Path(leak["path"]).name, Path(leak["other"]).name, leak["kind"]) == ("4.jpg", "x.png", "near")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no pictures"):
+        audited(data, machine, against=tmp_path / "empty", quick=True)
+
+
+def test_with_few_pictures_labels_are_not_judged(tmp_path: Path, machine: Machine) -> None:
+    found = audited(lay_out(tmp_path / "data", count=4), machine).as_json()
+    assert found["suspects_expected"] is None
+    assert found["suspects"] == found["shortcuts"] == []
+    assert "enough" not in found
+
+
+def test_a_wrong_label_is_the_first_suspect(drawn: Path, tmp_path: Path, machine: Machine) -> None:
+    data = shutil.copytree(drawn, tmp_path / "data")
+    (data / "bars" / "bars-007.png").rename(data / "rings" / "bars-007.png")
+    found = audited(data, machine)
+    doubts = found.audit.suspicion
+    assert Path(found.audit.sample.paths[int(np.argmax(doubts))]).name == "bars-007.png"
