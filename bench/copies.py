@@ -207,7 +207,7 @@ def main() -> None:
         if wanted:
             timed = tuple(replace(figure, measure=_with_load(figure.measure)) for figure in wanted)
             measured(timed, given, journal, chosen.repeats)
-    file = (HERE if chosen.work == WORK else given.work) / "AUDIT.md"
+    file = (HERE if given.work == WORK.resolve() else given.work) / "AUDIT.md"
     file.write_text(page(journal), encoding="utf-8")
     print(f"Wrote {file}")
 

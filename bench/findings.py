@@ -58,8 +58,9 @@ def page(journal: Journal) -> str:
                 [_real(journal, name) for name in REAL],
             ),
             "",
-            "In brackets: those of the pairs whose labels differ. Solar cells that are nearly alike are, to the eye, neighbouring "
-            "wafers of one block, or, where they have no grain, cells of one make that share their layout and little else.",
+            "In brackets: those of the pairs whose labels differ. Solar cells that are nearly alike are, to the eye, "
+            "neighbouring wafers of one block, or, where they have no grain, cells of one make that share their layout and "
+            "little else.",
             "",
         ]
     )
