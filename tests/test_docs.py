@@ -6,12 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import generate_cli
 import pytest
 from drawings import draw, draw_folder
 
+from twofold.audit.ledger import REASONS
 from twofold.cli import main
+from twofold.data.members import SENTENCES
+from twofold.data.refusals import Code
+from twofold.data.sources import _PASSED_OVER
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,3 +96,10 @@ def test_the_command_reference_is_up_to_date() -> None:
 def test_the_readme_shows_every_command() -> None:
     shown = {arguments.split()[0] for kind, arguments in examples(ROOT / "README.md") if kind == "twofold"}
     assert shown >= set(generate_cli.commands())
+
+
+def test_every_reason_of_the_ledger_is_explained() -> None:
+    _, _, tables = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8").partition("## The reasons of the ledger")
+    firsts = [line.split("|")[1] for line in tables.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    explained = set(re.findall(r"`([\w-]+)`", " ".join(firsts)))
+    assert explained == {*get_args(Code), *_PASSED_OVER, *SENTENCES, *REASONS}
