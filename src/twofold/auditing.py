@@ -12,7 +12,7 @@ from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Note, folds, list_files, list_pictures
 from twofold.decision import fit_head
-from twofold.embedding import Machine, Source, Table, load_backbone, offered_precisions
+from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions
 from twofold.errors import DataError
 from twofold.leaks import Leak, named
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
@@ -72,9 +72,17 @@ def audit(
     return Auditing(found, clock.seconds(), (*found.notes(), *machine.notes))
 
 
+def load_frozen(options: BackboneOptions, precision: Arithmetic, machine: Machine) -> Backbone:
+    """The network as it is, built in or from elsewhere."""
+    from twofold.learning.hub.backbones import hub_backbone, is_hub
+
+    load = hub_backbone if is_hub(options.backbone) else load_backbone
+    return load(options, precision, cache=machine.folder, watch=machine.watch)
+
+
 def _with_network(options: BackboneOptions, machine: Machine) -> Observe:
     precision = starting_precision(options, offered_precisions(options.backbone))
-    engine = machine.engine(load_backbone(options, precision, cache=machine.folder, watch=machine.watch))
+    engine = machine.engine(load_frozen(options, precision, machine))
     return lambda sources, what: machine.observe(sources, engine, what=what)
 
 

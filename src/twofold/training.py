@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twofold.audit import Audit, audit_sample
+from twofold.auditing import load_frozen
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Listing, Note, list_pictures
-from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, identify, load_backbone, offered_precisions
+from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, identify, offered_precisions
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
@@ -209,10 +210,7 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
         return fit_model(sample.table.vectors, labels, groups, rows, sample.classes, backbone, options.decision)
 
     def backbone(precision: Arithmetic) -> Backbone:
-        from twofold.learning.hub.backbones import hub_backbone, is_hub
-
-        load = hub_backbone if is_hub(network.backbone) else load_backbone
-        return load(network, precision, cache=machine.folder, watch=machine.watch)
+        return load_frozen(network, precision, machine)
 
     return _Road(offered_precisions(network.backbone), backbone, fit)
 

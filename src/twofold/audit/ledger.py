@@ -44,8 +44,10 @@ def ledger(
 
 def flags(sample: Sample) -> dict[int, str]:
     """Why usable pictures are flagged as copies: of two alike the second, or both where their labels differ."""
-    labels, found = sample.labels, {}
+    labels, agreed, found = sample.labels, sample.agreed, {}
     for copy in sorted(sample.copies, key=lambda copy: -_CLOSEST.index(copy.kind)):
+        if not (agreed[copy.first] and agreed[copy.second]):
+            continue  # what stands under both labels says nothing of others
         if labels[copy.first] != labels[copy.second]:
             found[copy.first] = found[copy.second] = OTHER_LABEL
         elif found.get(copy.second) != OTHER_LABEL:

@@ -24,7 +24,7 @@ def audit(
         Path | None, typer.Option(help="Write the ledger, a row for every file met, to this CSV file.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Without a network: files and copies alone, in a quarter of the time.")
+        bool, typer.Option("--quick", help="Without a network: files, copies and shortcuts; labels are not judged.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
