@@ -20,7 +20,11 @@ def observation(number: int, length: int = 500) -> Observation:
 
 
 def same(a: Observation | None, b: Observation) -> bool:
-    return a is not None and a.facts == b.facts and all(map(np.array_equal, (a.vector, a.thumbnail), (b.vector, b.thumbnail)))
+    return (
+        a is not None
+        and a.facts == b.facts
+        and all(map(np.array_equal, (a.vector, a.thumbnail), (b.vector, b.thumbnail)))
+    )
 
 
 def test_what_is_put_is_found_unchanged(tmp_path: Path) -> None:
