@@ -25,7 +25,6 @@ _LEAST_AGREEMENT: Final = 0.85
 _MANY: Final = 20  # pictures whose mean shows what they share, and none of them
 _RIVALS: Final = 3  # most candidates by its hash that a picture is compared with
 _WITHIN: Final = 30  # pairs of a group that are compared, of those that were no candidates
-_LARGE: Final = 10  # pictures of a group from which on it may be one of pictures that are alike by nature
 _MOST_OF_THEM: Final = 0.5
 
 
@@ -147,10 +146,7 @@ def _alike(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDA
     turned = np.empty((len(pairs), *planes.shape[1:]), np.float32)
     for row, way in enumerate(apart.argmin(axis=0)):
         turned[row] = _turned(planes[first[row]], int(way))
-    alike = agreement(turned, planes[second])
-    again = alike < _LEAST_AGREEMENT  # what does not fall into place one way may do so the other way round
-    alike[again] = agreement(planes[second[again]], turned[again])
-    return alike
+    return agreement(turned, planes[second])
 
 
 def _least(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
@@ -166,7 +162,7 @@ def _least(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDA
     _, group = connected_components(graph, directed=False)
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
     linked, random = set(map(tuple, pairs.tolist())), np.random.default_rng(0)
-    within = {number: _unlinked(rows, linked, random) for number, rows in enumerate(members) if len(rows) > _LARGE}
+    within = {number: _unlinked(rows, linked, random) for number, rows in enumerate(members) if len(rows) > 2}
     least = np.full(len(members), _LEAST_AGREEMENT)
     for number, others in within.items():
         alike = _alike(planes, ways, others) if len(others) else np.ones(1)
