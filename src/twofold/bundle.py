@@ -1,6 +1,7 @@
 """Bundles: a folder that holds all that is needed to answer, explain and tune again. The format stands in docs/bundle.md."""
 
 import hashlib
+import io
 import json
 import shutil
 import tempfile
@@ -37,9 +38,9 @@ class Bundle:
 
     def trained_on(self) -> Known:
         """Hashes of the pictures that the model was trained on. BundleError where they are missing or altered."""
-        lines = _checked(self.path, self.record, "hashes.csv").decode("utf-8").splitlines(keepends=True)
+        text = _checked(self.path, self.record, "hashes.csv").decode("utf-8")
         try:
-            return read_known(lines)
+            return read_known(io.StringIO(text, newline=""))  # not splitlines, which cuts names at more than line ends
         except ValueError as error:
             raise BundleError(f"{self.path / 'hashes.csv'} is damaged ({error}); train it again.") from error
 

@@ -39,12 +39,12 @@ def find_known(sights: Sights, others: Known) -> list[Copy]:
     """Pictures, as `first`, that are known, as `second`: equal, or alike but for size, quality, light and quarter turns."""
     found = exact_common(sights.keys, others.keys)
     ways, shown = hash_thumbnails(sights.thumbnails), others.coarse != 0
-    rows = np.flatnonzero(shown)
+    rows, most = np.flatnonzero(shown), _most(others)
     for way in ways:
         pairs = pairs_within(way.coarse, others.coarse[rows])
         pairs[:, 1] = rows[pairs[:, 1]]
         apart = distances(way.fine[pairs[:, 0]], others.fine[pairs[:, 1]])
-        for a, b in pairs[(apart <= _most(others)) & ~way.flat[pairs[:, 0]]]:
+        for a, b in pairs[(apart <= most) & ~way.flat[pairs[:, 0]]]:
             found.setdefault(int(a), Copy(int(a), int(b), "near"))
     return [found[row] for row in sorted(found)]
 
