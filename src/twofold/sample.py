@@ -40,9 +40,26 @@ class Sample:
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """Equal for copies, also near ones, and for pictures that DATA says belong together, (used,)."""
+        """Equal for copies, and for pictures that DATA says belong together, (used,).
+
+        Near copies count, unless that leaves hardly any groups of a class: then its pictures are alike by nature.
+        """
+        return self._groups(near=not self._all_alike)
+
+    @property
+    def _all_alike(self) -> bool:
+        if all(copy.kind != "near" for copy in self.copies):
+            return False
+        near, equal = (self._groups_of_class(near=near) for near in (True, False))
+        return any(left < min(_FEWEST, of / 2) for left, of in zip(near, equal, strict=True))
+
+    def _groups_of_class(self, *, near: bool) -> list[int]:
+        groups, labels = self._groups(near=near), self.labels
+        return [len(np.unique(groups[labels == label])) for label in (0, 1)]
+
+    def _groups(self, *, near: bool) -> NDArray[np.int64]:
         linked: dict[int, list[str]] = defaultdict(list)
-        for number, copy in enumerate(self.copies):
+        for number, copy in enumerate(self.copies if near else ()):  # equal ones have their keys in common
             linked[copy.first].append(f"copies {number}")
             linked[copy.second].append(f"copies {number}")
         given = [self.listing.items[row].group for row in self.table.used]
@@ -77,7 +94,7 @@ class Sample:
 
     def notes(self) -> list[Note]:
         """What was assumed, skipped or corrected."""
-        return [*self.listing.notes, *self._refused(), *self._copies(), *self._conflicts()]
+        return [*self.listing.notes, *self._refused(), *self._copies(), *self._alike(), *self._conflicts()]
 
     def _refused(self) -> list[Note]:
         codes = Counter(refusal.code for refusal in self.table.refusals if refusal is not None)
@@ -88,8 +105,15 @@ class Sample:
     def _copies(self) -> list[Note]:
         kinds = Counter({copy.second: copy.kind for copy in self.copies}.values())
         told = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
-        text = f"Copies of other pictures: {told}. All that are alike stay in one fold."
+        text = f"Copies of other pictures: {told}. {'Equal ones' if self._all_alike else 'All that are alike'} stay in one fold."
         return [Note("copies", text)] if told else []
+
+    def _alike(self) -> list[Note]:
+        text = (
+            "Nearly alike pictures may be in different folds, because a class would be left with too few groups. If they show "
+            "the same things, the scores are too good: list the pictures with a column group."
+        )
+        return [Note("all-alike", text)] if self._all_alike else []
 
     def _conflicts(self) -> list[Note]:
         apart = np.flatnonzero(~self.agreed)
@@ -99,6 +123,7 @@ class Sample:
         return [Note("conflicts", text)]
 
 
+_FEWEST: Final = 10  # groups that a class must keep, or half of what it has by equal copies, for near ones to count
 _KINDS: Final[dict[Kind, str]] = {"bytes": "by their bytes", "pixels": "by their pixels", "near": "nearly alike"}
 
 

@@ -1,0 +1,41 @@
+"""A sample: which of its pictures stay together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twofold.copies import Copy
+from twofold.data import Item, Listing
+from twofold.embedding import Facts, Table
+from twofold.sample import Sample
+
+EACH = 30
+
+
+def sample(*copies: tuple[int, int]) -> Sample:
+    """Thirty pictures of each class, negative ones first; these pairs of rows are near copies."""
+    labels = ["no"] * EACH + ["yes"] * EACH
+    items = tuple(Item(Path(f"{row}.png"), label) for row, label in enumerate(labels))
+    facts = tuple(Facts(f"bytes {row}", f"pixels {row}", 9, 9, "PNG", 99) for row in range(len(items)))
+    nothing = np.zeros((len(items), 0), np.float32), np.zeros((len(items), 32, 32, 3), np.uint8)
+    listing = Listing(items, (), ("no", "yes"), "yes", ())
+    return Sample(listing, Table(facts, (None,) * len(items), *nothing), ("no", "yes"), tuple(near(copies)))
+
+
+def near(pairs: tuple[tuple[int, int], ...]) -> list[Copy]:
+    return [Copy(first, second, "near") for first, second in pairs]
+
+
+def test_near_copies_share_a_group() -> None:
+    groups = sample((0, 1), (1, 2)).groups
+    assert groups[0] == groups[1] == groups[2]
+    assert len(np.unique(groups)) == 2 * EACH - 2
+
+
+@pytest.mark.parametrize(("chained", "groups"), [(EACH - 9, 2 * EACH - (EACH - 10)), (EACH - 8, 2 * EACH)])
+def test_near_copies_part_no_pictures_that_are_all_alike(chained: int, groups: int) -> None:
+    """Of 30 a chain of 21 leaves 10 groups of the class, a chain of 22 would leave 9."""
+    alike = sample(*((row, row + 1) for row in range(chained - 1)))
+    assert len(np.unique(alike.groups)) == groups
+    assert ("all-alike" in {note.code for note in alike.notes()}) == (groups == 2 * EACH)
