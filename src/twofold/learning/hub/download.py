@@ -1,19 +1,17 @@
 """Single files from the Hugging Face hub, in that library's own cache."""
 
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from twofold.embedding import Watch
 from twofold.errors import BackboneError
+from twofold.fetching.pushed import pushed
 from twofold.learning.extra import require
 from twofold.learning.silence import hushed, reason
 
-_MEGABYTE = 1_000_000
 _PATIENCE = 10  # seconds
 
 
@@ -41,7 +39,7 @@ def fetched(repository: str, revision: str | None, file: str, watch: Watch) -> P
     hub = _hub()
     with _told(hub, repository, revision), suppress(hub.errors.RemoteEntryNotFoundError), hushed("huggingface_hub"):
         return Path(
-            _watched(
+            pushed(
                 lambda bar: str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar)), file, watch
             )
         )
@@ -78,56 +76,3 @@ def _hub() -> Any:
     import huggingface_hub.errors
 
     return huggingface_hub
-
-
-def _watched(fetch: Callable[[type], str], file: str, watch: Watch) -> str:
-    """What `fetch` returns. It runs beside, because the hub pushes its progress and a watch pulls."""
-    told: SimpleQueue[int | None] = SimpleQueue()
-    result: list[str | Exception] = []
-
-    def work() -> None:
-        try:
-            result.append(fetch(_bar(told)))
-        except Exception as error:
-            result.append(error)
-        told.put(None)
-
-    threading.Thread(target=work, daemon=True).start()  # Ctrl-C does not wait for it; what came is taken up again
-    total = told.get()
-    if total is not None:
-        for _ in watch(_megabytes(told), -(-total // _MEGABYTE), f"{file}, MB"):
-            pass
-    (outcome,) = result
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
-def _megabytes(told: "SimpleQueue[int | None]") -> Iterator[int]:
-    """Counts megabytes until None comes."""
-    came = shown = 0
-    while (size := told.get()) is not None:
-        came += size
-        while came >= (shown + 1) * _MEGABYTE:
-            shown += 1
-            yield shown
-    if came > shown * _MEGABYTE:
-        yield shown + 1
-
-
-def _bar(told: "SimpleQueue[int | None]") -> type:
-    """A progress bar that shows nothing: it tells the size of the file, then of each piece that comes."""
-    from tqdm import tqdm
-
-    class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
-        def __init__(self, *_: Any, total: int | None = None, **__: Any) -> None:
-            super().__init__(total=total, disable=True)
-            told.put(total or 0)
-
-        def update(self, n: float | None = 1) -> None:
-            told.put(int(n or 0))
-
-        def update_transfer(self, n: float) -> None:
-            """Having this keeps the hub from making a second bar for the same bytes."""
-
-    return Bar
