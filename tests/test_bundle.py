@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,15 @@ def test_scores_are_the_out_of_fold_scores(bundle: Path, training: Training) -> 
     assert [row["path"] for row in rows] == training.sample.paths
     assert np.allclose([float(row["logit"]) for row in rows], training.fit.scores.logits, rtol=1e-4)
     assert {row["label"] for row in rows} == {"bars", "rings"}
+
+
+def test_what_it_was_trained_on_is_known_under_any_name(training: Training, tmp_path: Path) -> None:
+    sample = training.sample
+    odd = replace(sample.listing.items[0], path=Path("a,\n\x0c\u2028.jpg"))
+    listing = replace(sample.listing, items=(odd, *sample.listing.items[1:]))
+    save(replace(training, sample=replace(sample, listing=listing)), tmp_path / "odd.twofold")
+    known = load_bundle(tmp_path / "odd.twofold").trained_on()
+    assert known.paths == (str(odd.path), *sample.paths[1:])
 
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:

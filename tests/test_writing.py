@@ -2,12 +2,17 @@
 
 import os
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rights import ordinary_rights
 
+from twofold.bundle import check_free
 from twofold.errors import UsageError
-from twofold.writing import replacing
+from twofold.fetching import check_out
+from twofold.writing import check_place, replacing
 
 
 def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
@@ -31,6 +36,20 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         fail()
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("check", [check_place, check_out, partial(check_free, force=False)])
+def test_a_closed_folder_and_a_file_in_the_way_are_told_before_work(
+    check: Callable[[Path], None], tmp_path: Path
+) -> None:
+    closed, file = tmp_path / "closed", tmp_path / "file"
+    closed.mkdir(mode=0o555)
+    file.touch()
+    with ordinary_rights():
+        with pytest.raises(UsageError, match="closed may not be written into"):
+            check(closed / "new")
+        with pytest.raises(UsageError, match="There is no folder .*file|file is a file, not a folder"):
+            check(file / "new")
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:

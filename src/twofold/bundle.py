@@ -20,6 +20,7 @@ from twofold.embedding import Backbone, Machine, Source
 from twofold.errors import BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
+from twofold.writing import check_writable
 
 FILES = {
     *("README.md", "bundle.json", "evaluation.json", "hashes.csv", "learning.csv"),
@@ -54,6 +55,7 @@ class Bundle:
 
 def check_free(path: Path, *, force: bool) -> None:
     """UsageError where `path` cannot become a bundle: to be called before long work, not after."""
+    check_writable(path)
     if path.exists() and not force:
         raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
     if path.exists() and not (path / "bundle.json").is_file():

@@ -18,6 +18,17 @@ def check_place(path: Path) -> None:
         raise UsageError(
             f"There is no folder {path.parent} to write {path.name} into; create it, or name another place."
         )
+    if not path.exists() or path.is_file():  # a device or a pipe is written to where it is
+        check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """UsageError where nothing new can stand at `path`, whose folders may be missing."""
+    folder = next(above for above in path.absolute().parents if above.exists())
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file, not a folder to write {path.name} into; name another place.")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UsageError(f"{folder} may not be written into; change its permissions, or name another place.")
 
 
 @contextmanager

@@ -14,10 +14,11 @@ KEPT = known([f"{row}.jpg" for row in range(20)], sights(SCENES))
 
 
 def test_what_was_written_is_read_again() -> None:
+    names = ("a,\n\x0c\u2028.jpg", "b.jpg")
     file = io.StringIO(newline="")
-    write_known(known(["a,\n.jpg", "b.jpg"], sights([SCENES[0], Image.new("RGB", (9, 9))])), file)
+    write_known(known(names, sights([SCENES[0], Image.new("RGB", (9, 9))])), file)
     again = read_known(io.StringIO(file.getvalue(), newline=""))
-    assert again.paths == ("a,\n.jpg", "b.jpg")
+    assert again.paths == names
     assert again.keys == (("a0", "a 0"), ("a1", "a 1"))
     assert (again.fine[0] == KEPT.fine[0]).all()
     assert again.coarse.tolist() == [KEPT.coarse[0], 0]

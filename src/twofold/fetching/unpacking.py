@@ -11,6 +11,7 @@ from twofold.data import Skip, contents, read_bytes
 from twofold.embedding import Watch, unwatched
 from twofold.errors import DataError, UsageError
 from twofold.fetching.limits import LIMIT, check_size
+from twofold.writing import check_writable
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ def check_out(out: Path) -> None:
         raise UsageError(f"{out} is there already; name a new folder.")
     if not out.parent.is_dir():
         raise UsageError(f"There is no folder {out.parent} to make {out.name} in; create it, or name another place.")
+    check_writable(out)
 
 
 def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMIT) -> Unpacked:
