@@ -133,16 +133,14 @@ class Learner(LightningModule):
 
     def _groups(self) -> Iterator[dict[str, Any]]:
         """Parameters with their rate and weight decay; what has one dimension (biases, norms) does not decay."""
-        body = list(self.network.body.parameters())
-        layers = [_LAYERS * index // len(body) for index in range(len(body))]
-        parameters = zip([*body, *self.network.head.parameters()], [*layers, _LAYERS, _LAYERS], strict=True)
+        recipe, body, head = self.recipe, list(self.network.body.parameters()), list(self.network.head.parameters())
+        depths = [_LAYERS * index // len(body) / (_LAYERS - 1) for index in range(len(body))]
+        shares = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [recipe.rate_of_head] * len(head)
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for parameter, layer in parameters:
-            if not parameter.requires_grad:
-                continue
-            rate = self.recipe.rate * self.recipe.rate_at_input ** (1 - layer / _LAYERS)
-            decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
+        for parameter, share in zip([*body, *head], shares, strict=True):
+            if parameter.requires_grad:
+                decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((recipe.rate * share, decay), []).append(parameter)
         for (rate, decay), members in groups.items():
             yield {"params": members, "lr": rate, "weight_decay": decay}
 

@@ -12,9 +12,9 @@ Descent = Literal["plateau", "cosine"]
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`rate` is that of Adam; by `plateau` it is halved when validation accuracy stands still, by `cosine` it rises for the
-    share `warm_up` of all steps and then falls to nothing. The first layer learns at the share `rate_at_input` of it, the head at
-    all of it, those between at shares between, and the share `frozen` of the layers, from the input on, not at all. `fixed_norm`
-    leaves the means of batch norms as they are.
+    share `warm_up` of all steps and then falls to nothing. The last layer learns at all of it, the first at the share
+    `rate_at_input`, those between at shares between, and the share `frozen` of the layers, from the input on, not at all; the
+    head at the share `rate_of_head`. `fixed_norm` leaves the means of batch norms as they are.
 
     `smoothing` moves targets from 0 and 1 toward the middle; `average` is the share of itself that the running average of the
     weights keeps at each step; `patience` the epochs without a better validation loss after which learning stops; `growth` the
@@ -32,6 +32,7 @@ class Recipe:
     weight_decay: float = 0.0
     warm_up: float = 0.0
     rate_at_input: float = 1.0
+    rate_of_head: float = 1.0
     frozen: float = 0.0
     fixed_norm: bool = False
     smoothing: float = 0.0
@@ -102,6 +103,7 @@ FINETUNE = Recipe(
     weight_decay=0.02,
     warm_up=0.1,
     rate_at_input=0.1,
+    rate_of_head=0.1,
     frozen=0.25,
     fixed_norm=True,
     smoothing=0.05,
