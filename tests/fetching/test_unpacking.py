@@ -43,6 +43,17 @@ def test_a_part_of_an_archive_becomes_a_folder(pets: Path, tmp_path: Path) -> No
     assert set(files(tmp_path / "out")) == {f"{label}/{at}.jpg" for label in ("cats", "dogs") for at in range(3)}
 
 
+def test_the_folder_that_one_is_in_is_fetched_under_whole_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats/1.jpg").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    done = unpack(Path(), Path("out"))
+    assert files(tmp_path / "out") == {"cats/1.jpg": b"x"}
+    assert done.skipped == {}
+
+
 def test_nothing_is_written_elsewhere(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "evil.tar", "w") as archive:
 

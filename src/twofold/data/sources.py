@@ -110,7 +110,7 @@ def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
     for root in roots:
         for met in (*walk(root), *archive_skips(root)):
             path = met.path if isinstance(met, Skip) else met
-            name = PurePath(str(path)[len(str(root)) + 1 :])
+            name = PurePath(path.relative_to(root))
             yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), met
 
 

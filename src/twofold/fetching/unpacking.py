@@ -38,10 +38,10 @@ def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMI
     Each is made anew under a name that stays below `out`, so nothing in `data` can reach another place.
     """
     check_out(out)
+    found = list(contents(data))  # before there is a new folder, which may lie in `data`
     temporary = Path(mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         done = Unpacked()
-        found = list(contents(data))
         for name, met in watch(found, len(found), f"{out.name}, files"):
             content = met if isinstance(met, Skip) else read_bytes(met)
             if isinstance(content, bytes):
