@@ -108,6 +108,16 @@ def test_a_kept_file_of_another_hash_is_fetched_anew(server: Server, zip_bytes: 
     assert download(server.url("whole"), tmp_path, unwatched, expected=right).path.read_bytes() == server.content
 
 
+def test_a_kept_tar_of_another_hash_is_unpacked_anew(server: Server, tar_bytes: bytes, tmp_path: Path) -> None:
+    server.content = gzip.compress(tar_bytes)
+    old = download(server.url("whole", "pets.tgz"), tmp_path, unwatched)
+    newer = tar_bytes[:600] + b"other" + tar_bytes[605:]  # of the first picture
+    server.content = gzip.compress(newer)
+    right = hashlib.sha256(server.content).hexdigest()
+    new = download(server.url("whole", "pets.tgz"), tmp_path, unwatched, expected=right)
+    assert (old.path.read_bytes(), new.sha256) == (newer, right)
+
+
 @pytest.mark.parametrize("behaviour", ["whole", "untold"])
 def test_a_file_over_the_limit_is_refused(behaviour: str, server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the limit is 100,000: download or unpack it by other means"):

@@ -62,8 +62,8 @@ def download(url: str, folder: Path, watch: Watch, *, expected: str | None = Non
     except DataError:
         _forget(part)
         raise
+    _clear(place, part)
     path = part.replace(place / _file_name(url))
-    _forget(part)
     downloaded = Downloaded(url, uncompressed(path, place, watch, limit=limit), found, size)
     if downloaded.path != path:
         path.unlink()
@@ -79,6 +79,14 @@ def _recorded(place: Path) -> Downloaded | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return known if known.path.is_file() else None
+
+
+def _clear(place: Path, part: Path) -> None:
+    """Remove what an older file from the address left, its record first, so that this never tells of the new one."""
+    (place / _RECORD).unlink(missing_ok=True)
+    for path in place.iterdir():
+        if path != part:
+            path.unlink()
 
 
 def _file_name(url: str) -> str:
