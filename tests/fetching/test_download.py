@@ -20,6 +20,10 @@ from twofold.fetching.download import download
 from twofold.options import DataOptions
 
 
+def kept(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
 def ranges(server: Server) -> list[str | None]:
     return [asked for _, asked in server.asked]
 
@@ -33,7 +37,7 @@ def test_a_file_is_downloaded_once(behaviour: str, server: Server, zip_bytes: by
     assert len(server.asked) == count
     assert (first.path.name, first.path.read_bytes()) == ("pets.zip", zip_bytes)
     assert first.sha256 == hashlib.sha256(zip_bytes).hexdigest()
-    assert sorted(file.name for file in first.path.parent.iterdir()) == ["fetched.json", "pets.zip"]
+    assert kept(tmp_path) == {"fetched.json", "pets.zip"}
 
 
 @pytest.mark.parametrize("behaviour", ["broken", "dated"])
@@ -122,6 +126,7 @@ def test_a_kept_tar_of_another_hash_is_unpacked_anew(server: Server, tar_bytes: 
 def test_a_file_over_the_limit_is_refused(behaviour: str, server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the limit is 100,000: download or unpack it by other means"):
         download(server.url(behaviour), tmp_path, unwatched, limit=100_000)
+    assert not kept(tmp_path)
 
 
 def test_a_web_page_is_no_archive(server: Server, tmp_path: Path) -> None:
@@ -151,15 +156,27 @@ def test_a_download_can_be_watched(server: Server, tmp_path: Path) -> None:
     assert seen == [(1, "pets.zip, MB")]
 
 
+@pytest.mark.parametrize("name", ["part", "part.mark", "fetched.json", "got", "plain", "lock"])
+def test_a_file_may_have_any_name(name: str, server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert download(server.url("whole", name), tmp_path, unwatched).path.read_bytes() == zip_bytes
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("name", ["a%2F..%2Fb.zip", "..", "%00.zip", "猫.zip?x=1", ""])
 def test_the_name_of_an_address_stays_inside_its_folder(name: str, server: Server, tmp_path: Path) -> None:
     path = download(server.url("whole", name.replace("猫", "%E7%8C%AB")), tmp_path, unwatched).path
-    assert path.resolve().parent.parent == tmp_path.resolve()
+    assert path.resolve().parent.parent.parent == tmp_path.resolve()
 
 
 @pytest.mark.parametrize(
     ("pack", "name"),
-    [(gzip.compress, "pets.tar.gz"), (bz2.compress, "pets.tbz"), (lzma.compress, "pets.tar.xz")],
+    [
+        (gzip.compress, "pets.tar.gz"),
+        (bz2.compress, "pets.tbz"),
+        (lzma.compress, "pets.tar.xz"),
+        (gzip.compress, "pets.tar"),
+    ],
 )
 def test_a_compressed_tar_becomes_a_plain_one(
     pack: Callable[[bytes], bytes], name: str, server: Server, tar_bytes: bytes, tmp_path: Path

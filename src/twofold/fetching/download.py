@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -62,13 +63,12 @@ def download(url: str, folder: Path, watch: Watch, *, expected: str | None = Non
     except DataError:
         _forget(part)
         raise
-    _clear(place, part)
-    path = part.replace(place / _file_name(url))
-    downloaded = Downloaded(url, uncompressed(path, place, watch, limit=limit), found, size)
+    path = _kept(part, place, _file_name(url))
+    downloaded = Downloaded(url, uncompressed(path, place / "plain", watch, limit=limit), found, size)
     if downloaded.path != path:
         path.unlink()
     with replacing(place / _RECORD) as record:
-        json.dump(asdict(downloaded) | {"path": downloaded.path.name}, record)
+        json.dump(asdict(downloaded) | {"path": downloaded.path.relative_to(place).as_posix()}, record)
     return downloaded
 
 
@@ -81,12 +81,18 @@ def _recorded(place: Path) -> Downloaded | None:
     return known if known.path.is_file() else None
 
 
-def _clear(place: Path, part: Path) -> None:
-    """Remove what an older file from the address left, its record first, so that this never tells of the new one."""
+def _kept(part: Path, place: Path, name: str) -> Path:
+    """Where the file is then: in a folder of its own, so that no name from an address meets one of ours.
+
+    What an older file from the address left goes, its record first, so that this never tells of the new one.
+    """
     (place / _RECORD).unlink(missing_ok=True)
-    for path in place.iterdir():
-        if path != part:
-            path.unlink()
+    for folder in (place / "got", place / "plain"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    path = part.replace(place / "got" / name)
+    _forget(part)
+    return path
 
 
 def _file_name(url: str) -> str:
@@ -126,10 +132,14 @@ def _go_on(url: str, part: Path, watch: Watch, limit: int) -> None:
             check_size(url, total, limit)
             check_room(url, total - had, part.parent)
         mark.write_text(_mark(response.headers), "latin-1")
-        with part.open("ab" if had else "wb") as file:
-            if not mark.read_text("latin-1"):
-                mark.unlink()  # the server gives nothing by which to know the file again
-            _write(response, file, had, total, watch, url, limit)
+        try:
+            with part.open("ab" if had else "wb") as file:
+                if not mark.read_text("latin-1"):
+                    mark.unlink()  # the server gives nothing by which to know the file again
+                _write(response, file, had, total, watch, url, limit)
+        except DataError:  # it is too large, and would be the next time
+            _forget(part)
+            raise
 
 
 def _write(response: Any, file: Any, had: int, total: int | None, watch: Watch, url: str, limit: int) -> None:
