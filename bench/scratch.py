@@ -14,7 +14,7 @@ from twofold.data import Item, Square, list_pictures, split
 from twofold.embedding import Machine, Table
 from twofold.learning.pixels import decoded
 from twofold.options import DataOptions, EngineOptions
-from twofold.sample import Sample
+from twofold.sample import Sample, tabled
 
 TEST, VALIDATION = 0.1, 0.2222  # of all pictures; of those that are left: 20% of all
 FEW = 150  # of each class
@@ -47,7 +47,7 @@ def few(given: Given, name: str, precision: str) -> Figures:
 
 
 def parted(given: Given, pictures: Path, limit: int | None) -> tuple[Path, Path]:
-    """Lists of the usable pictures, train.csv and test.csv, written once: copies, by their bytes or pixels, are all in one."""
+    """Lists of the usable pictures, train.csv and test.csv, written once: copies are all in one."""
     folder = given.work / hashlib.sha256(f"{pictures.resolve()} {limit}".encode()).hexdigest()[:8]
     train, test = folder / "train.csv", folder / "test.csv"
     if test.exists():
@@ -75,4 +75,4 @@ def _decoded(given: Given, pictures: Path, limit: int | None) -> Sample:
     machine = Machine(given.work, EngineOptions(cache=False))
     with decoded([item.path for item in listing.items], SEEN_AT, machine, limit=0) as pixels:
         nothing = np.empty((len(pixels.used), 0), np.float32)
-        return Sample(listing, Table(pixels.facts, pixels.refusals, nothing), listing.ordered)
+        return tabled(listing, Table(pixels.facts, pixels.refusals, nothing, pixels.thumbnails()))

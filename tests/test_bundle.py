@@ -12,7 +12,7 @@ import pytest
 from drawings import draw
 
 from twofold import load_bundle
-from twofold.bundle import FILES, writing
+from twofold.bundle import FILES, check_free, writing
 from twofold.data import Look, look
 from twofold.embedding import Machine
 from twofold.errors import BundleError, UsageError
@@ -96,10 +96,11 @@ def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
         load_bundle(copy)
 
 
-def test_a_newer_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "advice"), [(3, "update"), (1, "train it again")])
+def test_another_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path, version: int, advice: str) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
-    (copy / "bundle.json").write_text('{"format": 3}', encoding="utf-8")
-    with pytest.raises(BundleError, match="format 3.*update"):
+    (copy / "bundle.json").write_text(json.dumps({"format": version}), encoding="utf-8")
+    with pytest.raises(BundleError, match=f"format {version}.*{advice}"):
         load_bundle(copy)
 
 
@@ -130,6 +131,14 @@ def test_force_takes_no_file_that_twofold_did_not_write(bundle: Path, training: 
     with pytest.raises(UsageError, match=r"notes\.txt"):
         save(training, copy, force=True)
     assert {file.name for file in copy.iterdir()} == FROZEN | {"notes.txt"}
+
+
+def test_a_link_is_no_place_for_a_bundle_and_is_told_before_work(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
+    for name, target in (("current.twofold", copy), ("dangling.twofold", tmp_path / "none")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(UsageError, match="is a link"):
+            check_free(tmp_path / name, force=True)
 
 
 def test_the_old_bundle_comes_back_where_the_new_one_cannot_take_its_place(bundle: Path, tmp_path: Path) -> None:

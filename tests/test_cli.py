@@ -17,6 +17,7 @@ from PIL import Image
 from rights import ordinary_rights
 
 from twofold.cli import main
+from twofold.place import Place
 
 
 @pytest.fixture(autouse=True)
@@ -486,6 +487,14 @@ def pets(tmp_path: Path) -> Path:
     for part, count, start in (("train", 12, 0), ("test", 3, 60)):
         draw_folder(tmp_path / "pets" / part, count, start)
     return Path(shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path / "pets"))
+
+
+def test_training_on_a_frozen_network_leaves_learning_that_was_begun(drawn: Path, tmp_path: Path) -> None:
+    Place(tmp_path / "b.learning").begin("key")
+    (tmp_path / "b.learning" / "last.ckpt").touch()
+    assert main(["train", str(drawn), "--out", str(tmp_path / "b.twofold"), "--quiet"]) == 0
+    assert (tmp_path / "b.learning" / "last.ckpt").exists()
+    assert Place(tmp_path / "b.learning").begun
 
 
 def test_pictures_in_an_archive_are_trained_on_and_answered_for_in_place(

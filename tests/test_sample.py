@@ -13,11 +13,12 @@ from twofold.sample import Sample
 EACH = 30
 
 
-def sample(*copies: tuple[int, int]) -> Sample:
-    """Thirty pictures of each class, negative ones first; these pairs of rows are near copies."""
-    labels = ["no"] * EACH + ["yes"] * EACH
+def sample(*copies: tuple[int, int], each: int = EACH, same: dict[int, int] | None = None) -> Sample:
+    """Pictures of each class, negative ones first; these pairs of rows are near copies, and some rows have the bytes of others."""
+    labels = ["no"] * each + ["yes"] * each
     items = tuple(Item(Path(f"{row}.png"), label) for row, label in enumerate(labels))
-    facts = tuple(Facts(f"bytes {row}", f"pixels {row}", 9, 9, "PNG", 99) for row in range(len(items)))
+    shown = [(same or {}).get(row, row) for row in range(len(items))]
+    facts = tuple(Facts(f"bytes {row}", f"pixels {row}", 9, 9, "PNG", 99) for row in shown)
     nothing = np.zeros((len(items), 0), np.float32), np.zeros((len(items), 32, 32, 3), np.uint8)
     listing = Listing(items, (), ("no", "yes"), "yes", ())
     return Sample(listing, Table(facts, (None,) * len(items), *nothing), ("no", "yes"), tuple(near(copies)))
@@ -39,3 +40,15 @@ def test_near_copies_part_no_pictures_that_are_all_alike(chained: int, groups: i
     alike = sample(*((row, row + 1) for row in range(chained - 1)))
     assert len(np.unique(alike.groups)) == groups
     assert ("all-alike" in {note.code for note in alike.notes()}) == (groups == 2 * EACH)
+
+
+@pytest.mark.parametrize(("each", "chained", "groups"), [(8, 5, 16), (8, 4, 13), (3, 3, 6)])
+def test_near_copies_do_not_make_folds_impossible_that_equal_ones_allow(each: int, chained: int, groups: int) -> None:
+    alike = sample(*((row, row + 1) for row in range(chained - 1)), each=each)
+    assert len(np.unique(alike.groups)) == groups
+
+
+def test_a_picture_under_both_labels_is_not_among_those_that_are_learned() -> None:
+    paths, sights = sample(same={EACH: 0}).learned
+    assert len(paths) == len(sights) == 2 * EACH - 2
+    assert not {"0.png", f"{EACH}.png"} & set(paths)

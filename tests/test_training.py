@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from drawings import draw, draw_folder
 
 from twofold.embedding import Machine
 from twofold.errors import DataError, UsageError
-from twofold.options import BackboneOptions, DecisionOptions, TrainingOptions
+from twofold.options import BackboneOptions, DecisionOptions, LearningOptions, TrainingOptions
+from twofold.place import Place
 from twofold.training import Training, train
 
 F32 = TrainingOptions(backbone=BackboneOptions(precision="f32"))
@@ -122,3 +124,13 @@ def test_a_given_threshold_is_used_and_policies_stand_beside_it(drawn: Path, mac
     assert fit.model.threshold == 0.9
     assert fit.threshold.policy == "fixed"
     assert set(fit.threshold.alternatives) == {"accuracy", "balanced", "f1", "fixed"}
+
+
+@pytest.mark.parametrize("mode", ["scratch", "finetune"])
+def test_an_arithmetic_that_no_learned_network_has_is_refused_before_it_learns(
+    mode: Literal["scratch", "finetune"], drawn: Path, machine: Machine, tmp_path: Path
+) -> None:
+    options = TrainingOptions(backbone=BackboneOptions(precision="int8"), learning=LearningOptions(mode))
+    with pytest.raises(UsageError, match="cannot be run in int8; use --precision bf16 or f32"):
+        train(drawn, options, machine, place=Place(tmp_path / "learning"))
+    assert not (tmp_path / "learning").exists()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from twofold.audit import Audit, audit_sample, judge_amount, look_for_shortcuts
+from twofold.audit import Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
 from twofold.copies import find_common
-from twofold.data import Note, folds, list_files, list_pictures
+from twofold.data import Note, list_files, list_pictures
 from twofold.decision import fit_head
 from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions
 from twofold.errors import DataError
@@ -111,8 +111,10 @@ def _judged(sample: Sample, options: DecisionOptions, against: tuple[Leak, ...] 
         return Audit(sample, rows, None, None, against=against)
     if not sample.table.vectors.size:
         return Audit(sample, rows, None, look_for_shortcuts(sample, options), against=against)
-    vectors, labels, groups = sample.table.vectors[rows], sample.labels[rows], sample.groups[rows]
-    parts = folds(labels, groups, options.folds, options.seed)
+    parts = folds_of(sample, rows, options)
+    if parts is None:
+        return Audit(sample, rows, None, None, against=against)
+    vectors, labels = sample.table.vectors[rows], sample.labels[rows]
     head = fit_head(vectors, labels, parts)
     enough = judge_amount(vectors, labels, parts, head.logits, head.strength, sample.classes)
     return audit_sample(sample, rows, head.logits, options, enough=enough, against=against)

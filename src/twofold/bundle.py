@@ -55,6 +55,8 @@ class Bundle:
 
 def check_free(path: Path, *, force: bool) -> None:
     """UsageError where `path` cannot become a bundle: to be called before long work, not after."""
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link; name the folder that it leads to, or another.")
     check_writable(path)
     if path.exists() and not force:
         raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
@@ -156,9 +158,9 @@ def _record(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{file} is damaged; take the bundle from a copy, or train it again.") from error
     if version != FORMAT:
-        raise BundleError(
-            f"{folder} has format {version}, this twofold reads format {FORMAT}; update twofold with: pip install -U twofold."
-        )
+        older = isinstance(version, int) and version < FORMAT
+        advice = "train it again" if older else "update twofold with: pip install -U twofold"
+        raise BundleError(f"{folder} has format {version}, this twofold reads format {FORMAT}; {advice}.")
     if record.get("sha256") != _seal(record):
         raise BundleError(f"{file} was altered after it was written; take the bundle from a copy, or train it again.")
     return dict(record)

@@ -47,7 +47,7 @@ def fit_model(
 
     Members of a group share a fold.
     """
-    parts = folds(labels[rows], groups[rows], options.folds, options.seed)
+    parts = folds(np.asarray(classes)[labels[rows]], groups[rows], options.folds, options.seed)
     head = fit_head(vectors[rows], labels[rows], parts)
     scores = Scores(rows, parts, head.logits)
     return decide(scores, labels, classes, backbone, head.head, head.strength, options)

@@ -147,6 +147,8 @@ class DecisionOptions:
             raise UsageError(f"--threshold must lie between 0 and 1, got {self.threshold}.")
         if not 2 <= self.folds <= 50:
             raise UsageError(f"--folds must lie between 2 and 50, got {self.folds}.")
+        if self.seed < 0:
+            raise UsageError(f"--seed must be 0 or more, got {self.seed}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twofold.errors import UsageError
+from twofold.writing import replacing
 
 _BEGUN = "begun.txt"
 
@@ -37,13 +38,15 @@ class Place:
     def begin(self, key: str) -> None:
         """Notes what is learned; UsageError where `key` is not that of what was begun here."""
         file = self.folder / _BEGUN
-        if file.exists() and file.read_text(encoding="utf-8") != key:
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as begun:  # several processes may begin at once
+                begun.write(key)
+        if file.read_text(encoding="utf-8") != key:
             raise UsageError(
                 f"What was begun in {self.folder} had other options or pictures: give the same again with --resume, "
                 "or start anew with --force."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(key, encoding="utf-8")
 
     def clear(self) -> None:
         """Takes the checkpoints away; logs stay."""

@@ -44,9 +44,7 @@ def starting_precision(options: BackboneOptions, offered: tuple[Arithmetic, ...]
     if options.precision == "auto":
         return next(precision for precision in fast_precisions() if precision in offered)
     if options.precision not in offered:
-        raise UsageError(
-            f"{options.backbone} cannot be run in {options.precision}; use --precision {' or '.join(offered)}."
-        )
+        raise UsageError(f"This network cannot be run in {options.precision}; use --precision {' or '.join(offered)}.")
     if options.precision == "bf16" and "bf16" not in fast_precisions():
         raise UsageError("This processor has no bfloat16 arithmetic; use --precision f32 or auto.")
     return options.precision

@@ -39,6 +39,15 @@ class Sample:
         return sights_of(self.table)
 
     @property
+    def learned(self) -> tuple[list[str], Sights]:
+        """Paths and sights of the pictures that count: those of conflicts are kept out."""
+        rows, paths, seen = np.flatnonzero(self.agreed), self.paths, self.sights
+        vectors = None if seen.vectors is None else seen.vectors[rows]
+        return [paths[row] for row in rows.tolist()], Sights(
+            [seen.keys[row] for row in rows.tolist()], seen.thumbnails[rows], vectors
+        )
+
+    @property
     def groups(self) -> NDArray[np.int64]:
         """Equal for copies, and for pictures that DATA says belong together, (used,).
 
@@ -51,7 +60,7 @@ class Sample:
         if all(copy.kind != "near" for copy in self.copies):
             return False
         near, equal = (self._groups_of_class(near=near) for near in (True, False))
-        return any(left < min(_FEWEST, of / 2) for left, of in zip(near, equal, strict=True))
+        return any(left < min(_FEWEST, max(_FOLDS, of / 2), of) for left, of in zip(near, equal, strict=True))
 
     def _groups_of_class(self, *, near: bool) -> list[int]:
         groups, labels = self._groups(near=near), self.labels
@@ -123,7 +132,9 @@ class Sample:
         return [Note("conflicts", text)]
 
 
-_FEWEST: Final = 10  # groups that a class must keep, or half of what it has by equal copies, for near ones to count
+# Groups that a class must keep for near copies to count, or half of those it has by equal ones, if that suffices for folds.
+_FEWEST: Final = 10
+_FOLDS: Final = 5
 _KINDS: Final[dict[Kind, str]] = {"bytes": "by their bytes", "pixels": "by their pixels", "near": "nearly alike"}
 
 

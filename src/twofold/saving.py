@@ -28,7 +28,7 @@ def save(training: Training, path: Path, *, command: Sequence[str] = (), force: 
     with writing(path, force=force) as folder:
         write_ledger(training.audit.ledger(), folder / "ledger.csv")
         with replacing(folder / "hashes.csv") as file:
-            write_known(known(training.sample.paths, training.sample.sights), file)
+            write_known(known(*training.sample.learned), file)
         _write_scores(training, folder / "scores.csv")
         if training.learning is not None:
             _write_history(training.learning.course.learned.history, folder / "learning.csv")

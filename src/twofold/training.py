@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from twofold.audit import Audit, audit_sample
-from twofold.auditing import load_frozen
+from twofold.auditing import LEAST, load_frozen
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Listing, Note, list_pictures
@@ -27,7 +27,7 @@ from twofold.sample import Sample, list_for, tabled
 if TYPE_CHECKING:
     from twofold.learning.runs import Course
 
-LEAST = 10  # usable pictures a class
+_LEARNED: Final[tuple[Arithmetic, ...]] = ("bf16", "f32")  # what networks that learned are run in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,13 +130,15 @@ def train_listing(
 ) -> Training:
     """The same for a listing whose pictures are in `sources`, one for each item."""
     clock = Clock()
-    course = None
-    if options.learning.mode != "frozen":
+    learns, course = options.learning.mode != "frozen", None
+    offered = _LEARNED if learns else offered_precisions(options.backbone.backbone)
+    precision = starting_precision(options.backbone, offered)
+    if learns:
         with clock("learn"):
             course = _learn(listing, sources, options, machine, place)
     road = _frozen_road(options, machine) if course is None else _learned_road(course, options.decision)
     run = _Run(listing, sources, options, machine, clock, road)
-    sample, fit, engine = run.fitted(starting_precision(options.backbone, road.offered))
+    sample, fit, engine = run.fitted(precision)
     check, notes = run.checked(sample, fit), []
     if check is not None and not check.trusted:
         notes = [check.note()]
@@ -149,8 +151,9 @@ def train_listing(
             held_out = tabled(test, table)
         held_out.check_counts(1)
         with clock("audit"):
-            copies = find_common(held_out.sights, sample.sights)
-        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks_of(fit.model, held_out, copies, sample.paths))
+            paths, sights = sample.learned
+            copies = find_common(held_out.sights, sights)
+        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks_of(fit.model, held_out, copies, paths))
         notes += held_out.notes()
     learning = None if course is None else _learning(course, fit.model, sample)
     learned_notes = () if course is None else course.notes
@@ -163,9 +166,8 @@ def train_listing(
 
 @dataclass(frozen=True, slots=True)
 class _Road:
-    """How a backbone is got, in the arithmetics that are offered, and how a model is fitted on the vectors that it gives."""
+    """How a backbone is got, in an arithmetic, and how a model is fitted on the vectors that it gives."""
 
-    offered: tuple[Arithmetic, ...]
     backbone: Callable[[Arithmetic], Backbone]
     fit: Callable[[Sample, Backbone], Fit]
 
@@ -212,7 +214,7 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
     def backbone(precision: Arithmetic) -> Backbone:
         return load_frozen(network, precision, machine)
 
-    return _Road(offered_precisions(network.backbone), backbone, fit)
+    return _Road(backbone, fit)
 
 
 def _learn(
@@ -249,7 +251,7 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
             scores = Scores(rows, np.zeros(len(rows), np.int64), course.head.logits(sample.table.vectors[rows]))
         return decide(scores, sample.labels, sample.classes, backbone, course.head, None, options)
 
-    return _Road(("bf16", "f32"), backbone, fit)
+    return _Road(backbone, fit)
 
 
 def _learning(course: "Course", model: Model, sample: Sample) -> Learning:

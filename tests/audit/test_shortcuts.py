@@ -33,6 +33,12 @@ def found(traits: Traits, labels: NDArray[np.int8]) -> Shortcuts:
     return find_shortcuts(traits, labels, np.arange(len(labels)) // 2 % 5, CLASSES)
 
 
+@pytest.mark.parametrize("classes", [("hotdog", "not_hotdog"), ("cat", "golden retriever")])
+def test_names_of_classes_are_struck_out_whole(classes: tuple[str, str]) -> None:
+    named = [f"{label.replace(' ', '_')}.{number}.jpg" for number, label in enumerate(classes)]
+    assert name_traits(named, classes)["name pattern"].tolist() == ["@.#.jpg", "@.#.jpg"]
+
+
 @pytest.mark.parametrize("n", [60, 600])
 def test_clean_data_is_not_accused(n: int) -> None:
     traits, labels = drawn(n)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.audit.suspects import LIKELY_WRONG, find_suspects
+from twofold.audit.suspects import find_suspects
 
 Drawn = tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]]
 
@@ -35,7 +35,7 @@ def test_suspicion_is_a_chance() -> None:
     assert suspicion.max() <= 1
     middle = (suspicion > 0.2) & (suspicion < 0.8)
     assert wrong[middle].mean() == pytest.approx(suspicion[middle].mean(), abs=0.2)
-    assert wrong[suspicion >= LIKELY_WRONG].mean() > 0.8
+    assert wrong[suspicion >= 0.5].mean() > 0.8
     assert suspicion.sum() == pytest.approx(wrong.sum(), rel=0.1)
 
 
@@ -54,7 +54,7 @@ def test_right_labels_are_left_alone() -> None:
         found = find_suspects(*draw(apart=apart, wrong=0.0, seed=seed)[:2])
         assert found.expected.low == 0
         assert found.expected.value <= 10
-        assert (found.suspicion < LIKELY_WRONG).all()
+        assert (found.suspicion < 0.5).all()
 
 
 def test_wrong_labels_of_one_class_are_looked_for_there() -> None:

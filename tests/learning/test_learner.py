@@ -115,6 +115,7 @@ def test_the_side_grows_by_multiples_of_16_and_is_whole_at_the_end() -> None:
     assert sides == sorted(sides)
     assert all(side % 16 == 0 for side in sides)
     assert replace(recipe, size=90, growth=1.0).side(0) == 90
+    assert max(replace(recipe, size=90).side(epoch) for epoch in range(10)) == 90
 
 
 def test_options_replace_what_they_name_and_nothing_else() -> None:
@@ -125,4 +126,6 @@ def test_options_replace_what_they_name_and_nothing_else() -> None:
     assert recipe.patience == CLASSIC.patience
     turned = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False), None).augmentation
     assert turned == replace(FINETUNE.augmentation, upside_down=True, quarter_turns=True)
+    still = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False, augment=0.0), None).augmentation
+    assert still == type(still)()
     assert set(RECIPES) == {"classic", "modern", "finetune"}

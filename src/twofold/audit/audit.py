@@ -48,7 +48,8 @@ class Audit:
 
     def notes(self) -> list[Note]:
         told = () if self.shortcuts is None else self.shortcuts.found
-        return [*self.sample.notes(), *self._doubts(), *(Note("shortcut", shortcut.text) for shortcut in told)]
+        shortcuts = [Note("shortcut", shortcut.text) for shortcut in told]
+        return [*self.sample.notes(), *self._unjudged(), *self._doubts(), *shortcuts]
 
     def as_json(self) -> dict[str, Any]:
         """The blocks that `audit --json` prints, but for data and notes."""
@@ -67,8 +68,17 @@ class Audit:
             ],
             "suspects_expected": None if self.suspects is None else asdict(self.suspects.expected),
             "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.found],
+            "shortcuts_together": None if self.shortcuts is None else asdict(self.shortcuts.together),
             **({} if self.enough is None else {"enough": {**asdict(self.enough), "text": self.enough.text}}),
         }
+
+    def _unjudged(self) -> list[Note]:
+        if self.suspects is not None or not self.sample.table.vectors.size:
+            return []
+        text = (
+            "Labels were not judged, because a class has too few pictures that are no copies of one another: add some."
+        )
+        return [Note("labels-not-judged", text)]
 
     def _doubts(self) -> list[Note]:
         if self.suspects is None or not len(self.listed):
@@ -95,9 +105,18 @@ def audit_sample(
     return Audit(sample, rows, suspects, look_for_shortcuts(sample, options), enough, against)
 
 
-def look_for_shortcuts(sample: Sample, options: DecisionOptions) -> Shortcuts:
-    """What gives the label of the pictures that count away, beside what they show."""
+def look_for_shortcuts(sample: Sample, options: DecisionOptions) -> Shortcuts | None:
+    """What gives the label of the pictures that count away, beside what they show; None where these are too few for folds."""
     rows = np.flatnonzero(sample.agreed)
+    parts = folds_of(sample, rows, options)
+    return (
+        None if parts is None else find_shortcuts(traits_of(sample, rows), sample.labels[rows], parts, sample.classes)
+    )
+
+
+def folds_of(sample: Sample, rows: NDArray[np.int64], options: DecisionOptions) -> NDArray[np.int64] | None:
+    """The fold of each of these usable pictures; None where a class has fewer groups than there are folds."""
     labels, groups = sample.labels[rows], sample.groups[rows]
-    parts = folds(labels, groups, options.folds, options.seed)
-    return find_shortcuts(traits_of(sample, rows), labels, parts, sample.classes)
+    if any(len(np.unique(groups[labels == label])) < options.folds for label in (0, 1)):
+        return None
+    return folds(labels, groups, options.folds, options.seed)

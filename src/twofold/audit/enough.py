@@ -43,6 +43,11 @@ class Enough:
     @property
     def text(self) -> str:
         """What it comes to, in words."""
+        others = max(1, sum(self.counts.values()) // 4)
+        tested = _told(expected_interval(self.accuracy.value, others), ".1%")
+        return f"{self._more()} A test on {others} others would tell an accuracy of {tested}."
+
+    def _more(self) -> str:
         told = " and ".join(f"{count} {label}" for label, count in self.counts.items())
         if self.log_loss is None or self.error is None:
             return f"{told}: too few to tell what more would bring."

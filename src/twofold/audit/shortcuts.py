@@ -74,6 +74,8 @@ def name_traits(paths: Sequence[str], classes: tuple[str, str]) -> Traits:
     ['@.#.jpg', '@.#.jpg', 'img_#.jpg']
     """
     known = [name.casefold() for name in classes]
+    longest = sorted((re.split(r"[\W_]+", name) for name in known), key=lambda words: -len(words))
+    whole = "|".join(r"[\W_]+".join(map(re.escape, words)) for words in longest)
 
     def struck(word: re.Match[str]) -> str:
         text = word.group()
@@ -82,6 +84,7 @@ def name_traits(paths: Sequence[str], classes: tuple[str, str]) -> Traits:
 
     def pattern(path: str) -> str:
         name = PurePath(path).name.casefold()
+        name = re.sub(rf"(?<![^\W\d_])(?:{whole})(?![^\W\d_])", "@", name)
         name = re.sub(r"(?=[a-f]*\d)[0-9a-f]{8,}", "#", name)
         return re.sub(r"\d+", "#", re.sub(r"[^\W\d_]+", struck, name))
 

@@ -13,9 +13,6 @@ Reals = NDArray[np.float64]
 WORTH_A_LOOK = 0.05
 """Suspicion from which a picture is listed: at this end of the list one label in twenty is wrong."""
 
-LIKELY_WRONG = 0.5
-"""Suspicion from which a label is more likely wrong than right."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Suspects:

@@ -80,7 +80,8 @@ def train(
         print_training(training, out, figures)
     if training.learning is not None and training.learning.course.learned.interrupted:
         return 130
-    place.clear()
+    if training.learning is not None:
+        place.clear()
     return 0
 
 

@@ -44,7 +44,7 @@ class Recipe:
     def side(self, epoch: int) -> int:
         """The side, in pixels, that pictures are learned at in this epoch, from 0: a multiple of 16 where it grows."""
         share = self.growth + (1 - self.growth) * min(1.0, epoch / (0.8 * self.epochs))
-        return self.size if share >= 1 else round(self.size * share / 16) * 16
+        return min(self.size, round(self.size * share / 16) * 16) if share < 1 else self.size
 
     def adapted(self, options: LearningOptions, size: int | None) -> "Recipe":
         """The recipe with what the options say otherwise."""
@@ -58,7 +58,7 @@ class Recipe:
         }
         changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         varied = self.augmentation.scaled(options.augment)
-        if not options.upright:
+        if not options.upright and options.augment:
             varied = replace(varied, upside_down=True, quarter_turns=True)
         return replace(self, augmentation=varied, **changed)
 
