@@ -1,8 +1,8 @@
-"""Files that are whole or untouched, and text that can be printed whatever a file is called."""
+"""Files that are whole or untouched, work that one does at a time, and text that can be printed whatever a file is called."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import TextIO
@@ -52,6 +52,17 @@ def replacing(path: Path) -> Iterator[TextIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Waits for others in the same block, as processes that were started together, which then find what the first has done."""
+    with (folder / "lock").open("wb") as file:
+        with suppress(ImportError, OSError):  # Windows, and file systems without locks: each does the work itself
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def printable(text: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import lzma
 import socket
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from twofold.options import DataOptions
 
 
 def kept(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file()}
+    """Without the lock, which has no bytes and stays."""
+    return {path.name for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
 
 
 def ranges(server: Server) -> list[str | None]:
@@ -69,6 +71,27 @@ def test_the_next_run_goes_on_with_what_came(server: Server, zip_bytes: bytes, t
     assert ranges(server)[:2] == [None, f"bytes={len(zip_bytes) // 2}-"]
 
 
+def test_of_those_that_want_one_file_at_once_the_first_downloads_it(
+    server: Server, zip_bytes: bytes, tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: download(server.url("whole"), tmp_path, unwatched), range(4)))
+    assert len(set(found)) == len(server.asked) == 1
+    assert found[0].path.read_bytes() == zip_bytes
+
+
+def test_a_file_into_which_another_program_writes_begins_anew(server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
+    def disturb(stream: Iterable[bytes], length: int, what: str) -> Iterable[bytes]:
+        yield from stream
+        if len(server.asked) == 1:
+            (part,) = tmp_path.rglob("part")
+            with part.open("ab") as file:
+                file.write(bytes(2 * len(zip_bytes)))
+
+    assert download(server.url("whole"), tmp_path, disturb).path.read_bytes() == zip_bytes
+    assert len(server.asked) == 2
+
+
 def test_more_than_the_server_has_is_thrown_away(server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
     part = tmp_path / hashlib.sha256(server.url("whole").encode()).hexdigest()[:16] / "part"
     part.parent.mkdir()
@@ -100,7 +123,7 @@ def test_what_the_server_does_not_give_is_told(behaviour: str, told: str, server
 def test_a_wrong_hash_is_told_and_the_file_is_not_kept(server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"has SHA-256 {hashlib.sha256(zip_bytes).hexdigest()}, expected 0000"):
         download(server.url("whole"), tmp_path, unwatched, expected="0" * 64)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not kept(tmp_path)
     right = hashlib.sha256(zip_bytes).hexdigest()
     assert download(server.url("whole"), tmp_path, unwatched, expected=right).sha256 == right
 

@@ -18,7 +18,7 @@ from twofold.errors import DataError
 from twofold.fetching.compression import uncompressed
 from twofold.fetching.contents import check_contents
 from twofold.fetching.limits import LIMIT, check_room, check_size
-from twofold.writing import replacing
+from twofold.writing import alone, replacing
 
 _CHUNK: Final = 1_000_000
 _TRIES: Final = 5
@@ -47,10 +47,15 @@ def download(url: str, folder: Path, watch: Watch, *, expected: str | None = Non
     Raises DataError where it cannot be had, is larger than the limit, has another SHA-256 or is no archive.
     """
     place = folder / sha256(url.encode()).hexdigest()[:16]
-    known = _recorded(place)
-    if known is not None and (expected is None or known.sha256 == expected):
-        return known
-    place.mkdir(parents=True, exist_ok=True)
+    known = _recorded(place, expected)
+    if known is None:
+        place.mkdir(parents=True, exist_ok=True)
+        with alone(place):
+            known = _recorded(place, expected) or _downloaded(url, place, watch, expected, limit)
+    return known
+
+
+def _downloaded(url: str, place: Path, watch: Watch, expected: str | None, limit: int) -> Downloaded:
     part = place / "part"
     _fill(url, part, watch, limit)
     with part.open("rb") as file:
@@ -72,13 +77,13 @@ def download(url: str, folder: Path, watch: Watch, *, expected: str | None = Non
     return downloaded
 
 
-def _recorded(place: Path) -> Downloaded | None:
+def _recorded(place: Path, expected: str | None) -> Downloaded | None:
     try:
         record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
         known = Downloaded(**record | {"path": place / record["path"]})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return known if known.path.is_file() else None
+    return known if known.path.is_file() and expected in (None, known.sha256) else None
 
 
 def _kept(part: Path, place: Path, name: str) -> Path:
@@ -140,6 +145,9 @@ def _go_on(url: str, part: Path, watch: Watch, limit: int) -> None:
         except DataError:  # it is too large, and would be the next time
             _forget(part)
             raise
+    if total is not None and part.stat().st_size != total:
+        _forget(part)
+        raise _BrokenOffError("another program wrote into the same file")
 
 
 def _write(response: Any, file: Any, had: int, total: int | None, watch: Watch, url: str, limit: int) -> None:

@@ -6,8 +6,7 @@ import math
 import mmap
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from twofold.data import Refusal
 from twofold.embedding import Facts, picture_hash
 from twofold.errors import DataError
+from twofold.writing import alone as alone
 
 Fate = Facts | Refusal
 
@@ -107,14 +107,3 @@ def check_space(folder: Path, needed: int) -> None:
     """OSError where the disk has less room: better now than when it is full, with others' files cut short."""
     if shutil.disk_usage(folder).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Waits for other processes in the same block, such as those that learn together, which then find what the first has done."""
-    with (folder / "lock").open("wb") as file:
-        with suppress(ImportError, OSError):  # Windows, and file systems without locks: each decodes for itself
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
