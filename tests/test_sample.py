@@ -14,7 +14,7 @@ EACH = 30
 
 
 def sample(*copies: tuple[int, int], each: int = EACH, same: dict[int, int] | None = None) -> Sample:
-    """Pictures of each class, negative ones first; these pairs of rows are near copies, and some rows have the bytes of others."""
+    """Pictures of each class, negative ones first; these pairs of rows are near copies; `same` rows have the bytes of others."""
     labels = ["no"] * each + ["yes"] * each
     items = tuple(Item(Path(f"{row}.png"), label) for row, label in enumerate(labels))
     shown = [(same or {}).get(row, row) for row in range(len(items))]
