@@ -27,6 +27,7 @@ def write(
     **options: Any,
 ) -> Path:
     """A file of rows with the bytes `row 0`, `row 1` and so on."""
+    file.parent.mkdir(exist_ok=True)
     pictures = [{"bytes": b"row %d" % row, "path": f"old/{row}.png" if names else None} for row in range(len(labels))]
     struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = pa.table({"image": pa.array(pictures, struct), column: labels})
@@ -112,6 +113,17 @@ def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
     write(tmp_path / "test-00000-of-00001.parquet", [0, 1], column="label")
     with pytest.raises(DataError, match="several splits"):
         list_pictures(tmp_path, NONE)
+
+
+def test_the_rows_of_a_folder_of_parquet_files_can_be_asked_about(tmp_path: Path) -> None:
+    names = ["test.parquet", "train.parquet"]
+    for name in names:
+        write(tmp_path / "pets" / name, [0, 1], column="label")
+    assert list_files([tmp_path / "pets"]) == [
+        tmp_path / "pets" / name / row for name in names for row in ("0/000000", "1/000001")
+    ]
+    (tmp_path / "pets/a.jpg").touch()
+    assert [path.name for path in list_files([tmp_path / "pets"])] == ["a.jpg", *names]
 
 
 @pytest.mark.parametrize("features", [[], {"labels": 3}, {"labels": {"names": 3}}, "x"])

@@ -77,14 +77,20 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
                 yield Skip(path, "unreadable", str(error))
 
 
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of a folder that holds nothing else but junk, as parts of one whole; none of any other folder."""
+    inside = [path for path in entries(folder) if not is_junk(path)] if os.path.isdir(folder) else []
+    return inside if all(path.suffix.lower() == ".parquet" for path in inside) else []
+
+
 def list_files(paths: Iterable[Path]) -> list[Path]:
-    """The paths in the order given, each folder or archive replaced by the files in it without the junk.
+    """The paths in the order given, each folder, archive or folder of Parquet files replaced by the files in it without the junk.
 
     A path that does not exist, or a folder that cannot be listed, is kept: it is refused when read, so that it gets its row
     like every other.
     """
     files: list[Path] = []
-    for path in paths:
+    for path in (part for given in paths for part in parquet_files(given) or [given]):
         found = walk(path) if _opens(path) else [path]
         files.extend(met if isinstance(met, Path) else met.path for met in found if _asked_about(met))
     return files

@@ -10,7 +10,7 @@ from typing import Final
 
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
-from twofold.data.folders import Skip, archive_skips, entries, is_folder, is_junk, walk
+from twofold.data.folders import Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
 from twofold.data.notes import Note
 from twofold.data.tables import read_table
 from twofold.errors import DataError, UsageError
@@ -139,15 +139,11 @@ def _find(data: Path, options: DataOptions) -> _Found:
 
 def _roots(data: Path) -> list[Path]:
     """The folder or archive itself; where a folder holds Parquet files and nothing else, these, as parts of one whole."""
-    if not data.is_dir():
-        return [data]
-    inside = [path for path in entries(data) if not is_junk(path)]
-    if not inside or any(path.suffix.lower() != ".parquet" for path in inside):
-        return [data]
+    inside = parquet_files(data)
     words = [word for path in inside for word in re.split("[-._]", path.stem)]
     if any(map(_TRAIN.fullmatch, words)) and any(map(_HELD_OUT.fullmatch, words)):
         raise DataError(f"{data} holds Parquet files of several splits: put those of each into a folder of its own.")
-    return inside
+    return inside or [data]
 
 
 def _by_folder(data: Path, options: DataOptions, found: _Found) -> None:
