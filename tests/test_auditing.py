@@ -62,9 +62,24 @@ def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Pa
     scene(999, (96, 72)).save(flat / "y.png")
     (leak,) = audited(data, machine, against=flat, quick=True).as_json()["against"]
     assert (Path(leak["path"]).name, Path(leak["other"]).name, leak["kind"]) == ("4.jpg", "x.png", "near")
+    (tmp_path / "list.csv").write_text("path,label\nflat/y.png,any\nflat/x.png,any\n")
+    (leak,) = audited(data, machine, against=tmp_path / "list.csv", quick=True).as_json()["against"]
+    assert Path(leak["other"]).name == "x.png"
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         audited(data, machine, against=tmp_path / "empty", quick=True)
+
+
+def test_others_that_are_no_pictures_are_told(tmp_path: Path, machine: Machine) -> None:
+    data, flat = lay_out(tmp_path / "data", count=4), tmp_path / "flat"
+    flat.mkdir()
+    (flat / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(12))
+    (flat / "empty.jpg").touch()
+    shutil.copy(data / "one" / "0.jpg", flat / "0.jpg")
+    found = audited(data, machine, against=flat, quick=True)
+    assert [leak["kind"] for leak in found.as_json()["against"]] == ["bytes"]
+    (note,) = [note for note in found.notes if note.code == "against-refused"]
+    assert "1 empty-file, 1 unsupported-format" in note.text
 
 
 def test_with_few_pictures_labels_are_not_judged(tmp_path: Path, machine: Machine) -> None:

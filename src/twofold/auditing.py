@@ -1,5 +1,6 @@
 """Labelled pictures -> what is wrong with them, without a model being made."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from twofold.audit import Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
 from twofold.copies import find_common
-from twofold.data import Note, list_files, list_pictures
+from twofold.data import Note, list_files, list_pictures, read_table
 from twofold.decision import fit_head
 from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions
 from twofold.errors import DataError
@@ -69,7 +70,8 @@ def audit(
         common = None if others is None or theirs is None else _common(sample, others, theirs)
     with clock("labels"):
         found = _judged(sample, decision, common)
-    return Auditing(found, clock.seconds(), (*found.notes(), *machine.notes))
+    notes = (*found.notes(), *_refused(theirs), *machine.notes)
+    return Auditing(found, clock.seconds(), notes)
 
 
 def load_frozen(options: BackboneOptions, precision: Arithmetic, machine: Machine) -> Backbone:
@@ -92,8 +94,8 @@ def _without_network(machine: Machine) -> Observe:
 
 def _others(against: Path) -> list[Path]:
     """The pictures of OTHER, whatever their classes; a list of them is read as one."""
-    if against.suffix.lower() == ".csv":
-        return [item.path for item in list_pictures(against, DataOptions()).items]
+    if against.suffix.lower() == ".csv" and against.is_file():
+        return [path for path, *_ in read_table(against)]
     files = list_files([against])
     if not files or files == [against]:
         raise DataError(f"{against} holds no pictures: name a folder, an archive or a CSV file with path,label.")
@@ -102,6 +104,13 @@ def _others(against: Path) -> list[Path]:
 
 def _common(sample: Sample, others: Sequence[Path], theirs: Table) -> tuple[Leak, ...]:
     return named(sample, find_common(sample.sights, sights_of(theirs)), [str(others[row]) for row in theirs.used])
+
+
+def _refused(theirs: Table | None) -> list[Note]:
+    counts = Counter(refusal.code for refusal in (theirs.refusals if theirs else ()) if refusal is not None)
+    told = ", ".join(f"{count} {code}" for code, count in sorted(counts.items()))
+    text = f"Some files given with --against are no usable pictures, and nothing was compared with them: {told}."
+    return [Note("against-refused", text)] if told else []
 
 
 def _judged(sample: Sample, options: DecisionOptions, against: tuple[Leak, ...] | None) -> Audit:

@@ -10,6 +10,7 @@ from twofold.data.notes import Note
 from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, open_picture
 from twofold.data.refusals import Refusal
 from twofold.data.sources import Item, Listing, commands, contents, find_parts, list_pictures
+from twofold.data.tables import read_table
 from twofold.data.traits import Traits
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "look",
     "open_picture",
     "read_bytes",
+    "read_table",
     "split",
     "write_ledger",
 ]
