@@ -12,7 +12,7 @@ from rights import ordinary_rights
 from twofold.bundle import check_free
 from twofold.errors import UsageError
 from twofold.fetching import check_out
-from twofold.writing import check_place, replacing
+from twofold.writing import check_place, printable, replacing
 
 
 def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
@@ -67,3 +67,7 @@ def test_a_place_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
     for path, said in ((tmp_path / "no" / "a.csv", "There is no folder"), (tmp_path, "is a folder")):
         with pytest.raises(UsageError, match=said), replacing(path):
             pass
+
+
+def test_text_that_is_printed_commands_no_terminal() -> None:
+    assert printable("a\x1b]0;x\x07\r\x9b\x7f\0\nb\tc 猫🐈") == "a\\x1b]0;x\\x07\\x0d\\x9b\\x7f\\x00\nb\tc 猫🐈"

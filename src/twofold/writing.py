@@ -1,13 +1,16 @@
 """Files that are whole or untouched, work that one does at a time, and text that can be printed whatever a file is called."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
-from typing import TextIO
+from typing import Final, TextIO
 
 from twofold.errors import UsageError
+
+_CONTROLS: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
 
 
 def check_place(path: Path) -> None:
@@ -68,9 +71,12 @@ def alone(folder: Path) -> Iterator[None]:
 def printable(text: str) -> str:
     """The text with what no terminal can show, as in a file name that is not UTF-8, as a backslash and its number.
 
+    So are control characters, by which a name could command a terminal; newlines and tabs stay.
+
     >>> printable("caf\\udce9.jpg")
     'caf\\\\udce9.jpg'
     """
+    text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -88,6 +88,15 @@ def test_bombs_and_damaged_members_are_left_out_and_counted(tmp_path: Path) -> N
     assert done.skipped == {"bomb": 1, "junk": 1}
 
 
+def test_names_too_long_for_a_file_are_left_out_and_counted(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "long.zip", "w") as archive:
+        for name in ("1.jpg", "a" * 300, "b" * 300 + "/2.jpg"):
+            archive.writestr(name, b"x")
+    done = unpack(tmp_path / "long.zip", tmp_path / "out")
+    assert files(tmp_path / "out") == {"1.jpg": b"x"}
+    assert done.skipped == {"unsafe-name": 2}
+
+
 def test_more_than_the_limit_leaves_nothing(pets: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="unpacked has 120,000 bytes, the limit is 100,000"):
         unpack(pets, tmp_path / "out", limit=100_000)
@@ -133,6 +142,19 @@ def test_the_command_says_what_is_there_and_what_to_type_next(
     assert result["data"] == [{"path": "copy", "counts": {"cats": 3, "dogs": 3}}]
     assert result["next"] == ["twofold train copy --out NAME.twofold"]
     assert (result["files"], result["skipped"], result["sha256"], result["notes"]) == (6, {}, None, [])
+
+
+def test_names_command_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        for label in ("cats", "dogs\x1b]0;owned\x07"):
+            archive.writestr(f"{label}/1.jpg", b"x")
+    assert fetch(str(tmp_path / "odd.zip"), tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "1 dogs\\x1b]0;owned\\x07\n" in said
+    assert all(character.isprintable() for line in said.splitlines() for character in line)
 
 
 def test_what_holds_no_two_classes_is_fetched_with_a_note(

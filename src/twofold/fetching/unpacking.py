@@ -1,5 +1,6 @@
 """A folder or an archive to files of a new folder: whole, or not there."""
 
+import errno
 import os
 import shutil
 from collections import Counter
@@ -65,6 +66,11 @@ def _write(path: Path, content: bytes, done: Unpacked) -> None:
             file.write(content)
     except FileExistsError:  # names that differ in case alone, where the file system takes them for one
         done.skipped["same-name"] += 1
+        return
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        done.skipped["unsafe-name"] += 1
         return
     done.files += 1
     done.bytes += len(content)
