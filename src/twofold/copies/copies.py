@@ -26,6 +26,7 @@ _MANY: Final = 20  # pictures whose mean shows what they share, and none of them
 _RIVALS: Final = 3  # most candidates by its hash that a picture is compared with
 _WITHIN: Final = 30  # pairs of a group that are compared, of those that were no candidates
 _MOST_OF_THEM: Final = 0.5
+_AT_ONCE: Final = 512  # pairs, of about 100 kB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +141,14 @@ def _confirmed(thumbnails: NDArray[np.uint8], ways: list[Hashes], candidates: Pa
 
 def _alike(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDArray[np.float32]:
     """The agreement of each pair, in the way to mirror or turn the first that its hash comes nearest in."""
-    first, second = pairs.T
-    apart = np.stack([distances(way.fine[first], ways[0].fine[second]) for way in ways])
-    apart[0] -= _UPRIGHT
-    turned = np.empty((len(pairs), *planes.shape[1:]), np.float32)
-    for row, way in enumerate(apart.argmin(axis=0)):
-        turned[row] = _turned(planes[first[row]], int(way))
-    return agreement(turned, planes[second])
+    found = [np.empty(0, np.float32)]
+    for at in range(0, len(pairs), _AT_ONCE):
+        first, second = pairs[at : at + _AT_ONCE].T
+        apart = np.stack([distances(way.fine[first], ways[0].fine[second]) for way in ways])
+        apart[0] -= _UPRIGHT
+        turned = [_turned(planes[row], int(way)) for row, way in zip(first, apart.argmin(axis=0), strict=True)]
+        found.append(agreement(np.stack(turned), planes[second]))
+    return np.concatenate(found)
 
 
 def _least(planes: NDArray[np.float32], ways: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:

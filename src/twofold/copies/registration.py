@@ -19,22 +19,18 @@ _DETAIL: Final = 4.0  # what is smoother than this, in pixels, is left out: stra
 _MOST: Final = 0.35  # that a map may differ from leaving all in place, on a side of 2
 _LEAST_SEEN: Final = 0.6  # share of the one picture that the other must show
 _DAMPING: Final = 1e-3
-_AT_ONCE: Final = 512
 _STILL: Final = np.eye(3, dtype=np.float32)
 
 
 def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
     """Correlation of the details of each pair where the registered pictures overlap, -1 to 1, (pairs,).
 
-    -1 where they overlap too little, or only after a change that is no small one.
+    -1 where they overlap too little, or only after a change that is no small one. Takes about 100 kB a pair meanwhile.
     """
-    parts = [_agreement(a[at : at + _AT_ONCE], b[at : at + _AT_ONCE]) for at in range(0, len(a), _AT_ONCE)]
-    return np.concatenate(parts) if parts else np.empty(0, np.float32)
-
-
-def _agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
     from scipy.ndimage import gaussian_filter  # here, because answering does not need it
 
+    if not len(a):
+        return np.empty(0, np.float32)
     maps = np.tile(_STILL, (len(a), 1, 1))  # a place in `a` -> the same in `b`
     for shrink, blur, steps in _LEVELS:
         still, moving = (gaussian_filter(_shrunk(part, shrink), (0, blur, blur)) for part in (a, b))
