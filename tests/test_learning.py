@@ -2,12 +2,18 @@
 
 import csv
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from copies.scenes import MOVES, scene
 from drawings import draw, draw_folder
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from twofold.bundle import load_bundle
 from twofold.cli import main
@@ -87,6 +93,35 @@ def test_with_cv_every_picture_is_scored_by_a_network_that_did_not_see_it(drawn:
     assert training.as_json()["cross_validation"]["metrics"]["accuracy"]["value"] >= 0
 
 
+@contextmanager
+def ctrl_c_once_there_is(path: Path) -> Iterator[None]:
+    """Pressed at the next step of learning."""
+
+    def press(*_: Any) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    before, hook = signal.getsignal(signal.SIGINT), register_optimizer_step_pre_hook(press)
+    try:
+        yield
+    finally:
+        hook.remove()
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_during_cv_keeps_the_network_and_can_be_resumed(drawn: Path, machine: Machine, tmp_path: Path) -> None:
+    """Before the first epoch of a fold is over, and after it."""
+    options, place = replace(SCRATCH, learning=replace(SCRATCH.learning, cv=2, epochs=2)), Place(tmp_path)
+    for moment in ("fold-1", "fold-1/last.ckpt"):
+        with ctrl_c_once_there_is(tmp_path / moment):
+            training = train(drawn, options, machine, place=place)
+        assert training.as_json()["learning"]["interrupted"]
+        assert training.scored == "validation"
+    training = train(drawn, options, machine, place=place)
+    assert not training.as_json()["learning"]["interrupted"]
+    assert training.scored == "cross_validation"
+
+
 def test_copies_are_not_parted_by_the_validation_part(drawn: Path, machine: Machine, tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "copied", 10)
     for label in ("bars", "rings"):
@@ -97,6 +132,24 @@ def test_copies_are_not_parted_by_the_validation_part(drawn: Path, machine: Mach
     held, groups = training.learning.course.validation, training.sample.groups
     assert len(set(groups)) == 20
     assert not set(groups[held]) & set(groups[~held])
+
+
+@pytest.mark.parametrize("mode", ["scratch", "finetune"])
+def test_cropped_copies_are_not_parted_by_the_validation_part(machine: Machine, tmp_path: Path, mode: str) -> None:
+    """Each picture and its crop are alike to a trained network, and to nothing else."""
+    for number in range(24):
+        folder = tmp_path / ("even", "odd")[number % 2]
+        folder.mkdir(exist_ok=True)
+        for name, change in (("whole", lambda image: image), ("cropped", MOVES["cropped"])):
+            change(scene(number)).save(folder / f"{number}-{name}.png")
+    learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation=0.25)  # type: ignore[arg-type]
+    network = replace(NETWORK, size=48 if mode == "scratch" else 96)
+    training = train(tmp_path, TrainingOptions(backbone=network, learning=learning), machine)
+    assert training.learning is not None
+    course, numbers = training.learning.course, [Path(path).name.split("-")[0] for path in training.sample.paths]
+    parts = set(zip(numbers, course.validation.tolist(), strict=True))
+    assert len(parts) == 24
+    assert {copy.kind for copy in course.copies} == {"near"}
 
 
 @pytest.mark.parametrize("balance", ["loss", "sampler"])

@@ -14,9 +14,8 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from twofold.data import SMALL, Look, Note, Picture, Refusal, Square
+from twofold.data import Look, Note, Picture, Refusal, Square
 from twofold.embedding import (
     LOOK,
     Content,
@@ -34,7 +33,6 @@ from twofold.learning.squarefile import PART, Fate, SquareFile, alone, check_spa
 R = TypeVar("R")
 
 _AHEAD = 8  # pictures in flight for each thread
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,16 +86,6 @@ class Pixels:
         with ThreadPoolExecutor(available_processors()) as pool:
             squares[beyond] = list(pool.map(lambda one: one.look(self.square), again))
         return squares
-
-    def thumbnails(self) -> NDArray[np.uint8]:
-        """What the squares of all usable pictures show, small: (used, SMALL, SMALL, 3)."""
-        count = len(self.kept) + len(self.rest)
-        small = np.empty((count, SMALL, SMALL, 3), np.uint8)
-        for start in range(0, count, _AT_ONCE):
-            rows = np.arange(start, min(start + _AT_ONCE, count))
-            for row, square in zip(rows, self.take(rows), strict=True):
-                small[row] = np.asarray(Image.fromarray(square).resize((SMALL, SMALL), Image.Resampling.BILINEAR))
-        return small
 
 
 def hold(squares: NDArray[np.uint8]) -> Pixels:

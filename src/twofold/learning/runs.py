@@ -13,10 +13,20 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
+from twofold.copies import Copy
 from twofold.data import Listing, Note, folds, split
 from twofold.decision import Head
-from twofold.embedding import Backbone, Facts, Machine, Source, Table, fast_precisions, unwatched
-from twofold.errors import LearningError, UsageError
+from twofold.embedding import (
+    Backbone,
+    Facts,
+    Machine,
+    Source,
+    fast_precisions,
+    load_backbone,
+    offered_precisions,
+    unwatched,
+)
+from twofold.errors import DataError, LearningError, LearningInterruptedError, UsageError
 from twofold.learning.batches import Batches
 from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
 from twofold.learning.learner import Learner
@@ -24,9 +34,10 @@ from twofold.learning.networks.network import Network
 from twofold.learning.pixels import Pixels, decoded
 from twofold.learning.trainer import Devices, Learned, learn_network
 from twofold.learning.tuning.settings import Setting, Tuning
-from twofold.options import LearningOptions, TrainingOptions
+from twofold.options import BackboneOptions, LearningOptions, TrainingOptions
 from twofold.place import Place
-from twofold.sample import Sample, observe_listing, tabled
+from twofold.precision import starting_precision
+from twofold.sample import Sample, observe_listing
 
 _AT_ONCE = 64
 
@@ -36,7 +47,7 @@ class Course:
     """What was learned. Arrays have a row for every usable picture.
 
     `validation` is True for those that the network was stopped, not fitted by. With `cv`, `folds` and `logits` are those of the
-    networks that did not see the picture; the fold is -1 for those left out.
+    networks that did not see the picture; the fold is -1 for those left out. `copies` are those that were kept together.
     """
 
     backbone: Backbone
@@ -45,6 +56,7 @@ class Course:
     validation: NDArray[np.bool_]
     folds: NDArray[np.int64] | None
     logits: NDArray[np.float64] | None
+    copies: tuple[Copy, ...]
     learned: Learned
     tuning: Tuning | None
     notes: tuple[Note, ...]
@@ -56,16 +68,16 @@ def learn(
     """The network learned from the pictures of a listing, which are in `sources`.
 
     `place` is for checkpoints and logs; learning that was begun there with the same options and pictures goes on.
-    Raises DataError where a class has fewer than `least` usable pictures, LearningError where it does not succeed.
+    Raises DataError where a class has fewer than `least` usable pictures or files change meanwhile, LearningError where it
+    does not succeed.
     """
     if options.learning.tune:
         _check_tunable()
-    start = _start(listing, sources, options, machine)
+    start, sample = _start(listing, sources, options, machine)
+    sample.check_counts(least)
     begun = start(options.learning)
     with decoded(sources, begun.square, machine, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
-        nothing = np.empty((sum(facts is not None for facts in pixels.facts), 0), np.float32)
-        sample = tabled(listing, Table(pixels.facts, pixels.refusals, nothing, pixels.thumbnails()))
-        sample.check_counts(least)
+        _check_same(pixels, sample)
         anew = not place.begun
         place.begin(_key(options, sample))
         run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine, begun))
@@ -79,22 +91,47 @@ def learn(
         if options.learning.cv and not learned.interrupted:
             parts, logits, interrupted = run.crossed(every, options.learning.cv)
             if interrupted:
+                learned = replace(learned, interrupted=True)
                 notes.append(_broken_off())
         backbone, head = begun.backbone(network), network.affine()
-        return Course(backbone, head, pixels.facts, validation, parts, logits, learned, tuning, tuple(notes))
+        told = tuple(notes)
+        return Course(backbone, head, pixels.facts, validation, parts, logits, sample.copies, learned, tuning, told)
 
 
 Start = Callable[[LearningOptions], Beginning]
 """What learning begins with, for these options."""
 
 
-def _start(listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine) -> Start:
+def _start(
+    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine
+) -> tuple[Start, Sample]:
+    """And the pictures as a trained network sees them, which tells copies: the one to fine-tune, or the default."""
     network, decision = options.backbone, options.decision
     if options.learning.mode == "scratch":
-        return lambda learning: from_scratch(network, learning, decision.seed)
+        from_scratch(network, options.learning, decision.seed)  # raises before the work
+        engine = machine.engine(_default_backbone(machine))
+        seen = observe_listing(listing, sources, engine, machine, what="copies")
+        return lambda learning: from_scratch(network, learning, decision.seed), _without_vectors(seen)
     backbone = frozen_backbone(network, machine)
     frozen = observe_listing(listing, sources, machine.engine(backbone), machine, what="train")
-    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone)
+    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone), frozen
+
+
+def _default_backbone(machine: Machine) -> Backbone:
+    default = BackboneOptions()
+    precision = starting_precision(default, offered_precisions(default.backbone))
+    return load_backbone(default, precision, cache=machine.folder, watch=machine.watch)
+
+
+def _without_vectors(sample: Sample) -> Sample:
+    nothing = np.empty((len(sample.table.vectors), 0), np.float32)
+    return replace(sample, table=replace(sample.table, vectors=nothing))
+
+
+def _check_same(pixels: Pixels, sample: Sample) -> None:
+    now, before = ([facts and facts.sha256 for facts in each] for each in (pixels.facts, sample.table.facts))
+    if now != before:
+        raise DataError("Pictures were changed while they were looked at; leave them as they are, and train again.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,13 +210,16 @@ class _Run:
         labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
         parts, logits = np.full(len(labels), -1, np.int64), np.zeros(len(labels))
         parts[rows] = folds(labels[rows], groups[rows], count, seed)
-        for part in range(count):
-            run = replace(self, devices=replace(self.devices, what=f"fold {part + 1} of {count}"))
-            network, learned, _ = run.learned(rows[parts[rows] != part], f"fold-{part + 1}")
-            if learned.interrupted:
-                return None, None, True
-            held = np.flatnonzero(parts == part)
-            logits[held] = _logits(network, self.pixels, held, self.begun.recipe.size)
+        try:
+            for part in range(count):
+                run = replace(self, devices=replace(self.devices, what=f"fold {part + 1} of {count}"))
+                network, learned, _ = run.learned(rows[parts[rows] != part], f"fold-{part + 1}")
+                if learned.interrupted:
+                    return None, None, True
+                held = np.flatnonzero(parts == part)
+                logits[held] = _logits(network, self.pixels, held, self.begun.recipe.size)
+        except (KeyboardInterrupt, LearningInterruptedError):
+            return None, None, True
         return parts, logits, False
 
 
