@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 from copies.scenes import CHANGES, scene
 from copies.test_copies import sights
@@ -33,6 +34,36 @@ def test_something_else_is_told() -> None:
 def test_changed_pictures_are_known(name: str) -> None:
     found = find_known(sights([CHANGES[name](image) for image in SCENES], "b"), KEPT)
     assert sum(copy.first == copy.second for copy in found) == len(found) >= 18
+
+
+MORE = {
+    "blank": [Image.new("RGB", (40, 40), shade) for shade in ("black", "white", "red", "black")],
+    "repeated": SCENES[:5],
+    "repeated smaller": [CHANGES["half"](image) for image in SCENES[:5]],
+    "all repeated": [CHANGES["quality 30"](image) for image in SCENES],
+    "all repeated often": [
+        CHANGES[name](image) for name in ("half", "brighter", "darker", "marked") for image in SCENES
+    ],
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_pictures_that_say_nothing_or_are_repeated_hide_no_copies(name: str) -> None:
+    images = [*SCENES, *MORE[name]]
+    kept = known([str(row) for row in range(len(images))], sights(images))
+    for change in ("half", "quality 30", "brighter", "marked"):
+        found = find_known(sights([CHANGES[change](image) for image in SCENES], "b"), kept)
+        assert len(found) >= 18, change
+
+
+def test_pictures_of_one_make_are_not_known_for_what_they_share() -> None:
+    frame = np.asarray(scene(99).resize((64, 64)), np.float64)
+    noise = np.random.default_rng(1).normal(0, 20, (120, 8, 8, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    made = [Image.fromarray((frame + part).clip(0, 255).astype(np.uint8)) for part in noise]
+    kept = known([f"{row}.jpg" for row in range(60)], sights(made[:60]))
+    assert find_known(sights(made[60:], "b"), kept) == []
+    (copy,) = find_known(sights([CHANGES["half"](made[7])], "b"), kept)
+    assert copy.second == 7
 
 
 def test_strangers_are_not_known() -> None:

@@ -15,7 +15,8 @@ COLUMNS: Final = ("path", "sha256", "pixels", "perceptual")
 # Of 255 bits: 4,500 copies of photographs of other size, quality, light or colour differed in at most 38, strangers in 72 and
 # more. Where strangers are more alike than that, half of what they differ in.
 _MOST: Final = 48
-_STRANGERS: Final = 5000
+_STRANGERS: Final = 500
+_GAP: Final = 1.5  # times as far as the last copy of a picture the next picture is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +52,16 @@ def find_known(sights: Sights, others: Known) -> list[Copy]:
 
 def _most(others: Known) -> float:
     """Bits that a copy may differ in."""
-    random = np.random.default_rng(0)
-    a, b = random.integers(0, len(others.fine), (2, _STRANGERS))
-    apart = distances(others.fine[a[a != b]], others.fine[b[a != b]])
-    return min(_MOST, float(np.quantile(apart, 0.002)) / 2) if len(apart) else _MOST
+    shown = np.unique(others.fine[others.coarse != 0], axis=0)
+    if len(shown) < 2:
+        return _MOST
+    some = np.random.default_rng(0).permutation(shown)[:_STRANGERS]
+    apart = np.sort([distances(own[None], some) for own in some], axis=1)
+    gaps = (apart[:, :-1] <= _MOST) & (apart[:, 1:] > _GAP * apart[:, :-1])
+    # What comes before a gap is the picture itself and its copies; without any, pictures are alike by nature.
+    copies = np.logical_or.accumulate(gaps[:, ::-1], axis=1)[:, ::-1]
+    strangers = np.concatenate([apart[:, :-1][~copies], apart[:, -1]])
+    return min(_MOST, float(np.quantile(strangers, 0.002)) / 2)
 
 
 def write_known(kept: Known, file: TextIO) -> None:
