@@ -43,6 +43,34 @@ def test_thousands_of_equal_hashes_make_thousands_of_pairs_not_millions() -> Non
     assert {frozenset(map(int, pair)) for pair in pairs} >= {frozenset((17, 19_000))}
 
 
+def alike(count: int, turned: int = 4) -> NDArray[np.uint64]:
+    """Hashes of one, with up to so many bits turned."""
+    bits = np.random.default_rng(0).integers(0, 63, (count, turned)).astype(np.uint64)
+    return np.bitwise_xor.reduce(np.uint64(1) << bits, axis=1)
+
+
+@pytest.mark.parametrize("few", [10_000, 0], ids=["narrow bands", "wide bands"])
+def test_of_many_near_hashes_each_is_paired_with_the_nearest_alone(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_FEW", few)
+    monkeypatch.setattr(search, "_AT_ONCE", 10_000)  # so that what is found is thinned many times
+    hashes = np.unique(alike(1000))
+    apart = np.bitwise_count(hashes[:, None] ^ hashes[None])
+    nearest = np.sort(apart, axis=1)[:, : search._MANY]
+    assert (nearest[:, -1] < MOST).all()
+    rows, others = pairs_within(hashes, hashes).T
+    assert (np.bincount(rows) == search._MANY).all()
+    assert len({*zip(rows.tolist(), others.tolist(), strict=True)}) == len(rows)
+    assert (apart[rows, others].reshape(nearest.shape) == nearest).all()
+
+
+def test_a_crowd_takes_no_pairs_from_those_outside_it() -> None:
+    few = planted(600)
+    crowded = np.concatenate([few, alike(3000)])
+    found = pairs_within(crowded, crowded)
+    assert len(found) < 3600 * search._MANY
+    assert {(int(x), int(y)) for x, y in found if x < len(few)} == by_comparing_all(few, crowded)
+
+
 def test_nothing_is_near_nothing() -> None:
     nothing = np.empty(0, np.uint64)
     assert pairs_within(nothing, nothing).shape == (0, 2)
