@@ -326,6 +326,23 @@ def test_a_tar_with_a_negative_size_ends(tmp_path: Path) -> None:
         list_pictures(file, NONE)
 
 
+def test_a_tar_whose_headers_would_fill_the_memory_is_told(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("x")
+    member.size = 2_000_000
+    for kind in b"LKxgX":
+        member.type = bytes([kind])
+        with (tmp_path / f"{kind}.tar").open("wb") as file:
+            file.write(member.tobuf(tarfile.GNU_FORMAT))
+            file.truncate(3_000_000)  # a hole: it takes no room
+        with pytest.raises(DataError, match="a header in it has 2,000,000 bytes, the limit is 1,000,000"):
+            list_pictures(tmp_path / f"{kind}.tar", NONE)
+    many = {f"a{number}": "b" for number in range(1_001)}
+    with tarfile.open(tmp_path / "globals.tar", "w", format=tarfile.PAX_FORMAT, pax_headers=many) as archive:
+        put(archive, "cats/1.jpg", b"x")
+    with pytest.raises(DataError, match="more than 1,000 entries"):
+        list_pictures(tmp_path / "globals.tar", NONE)
+
+
 @both
 def test_whatever_the_bytes_an_archive_gives_bytes_refusals_or_a_data_error(pack: Pack, tmp_path: Path) -> None:
     whole = pack(tmp_path / "whole", {f"{label}/{at}.jpg": bytes(600) for label in ("a", "b") for at in range(3)})

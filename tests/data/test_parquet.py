@@ -100,6 +100,42 @@ def test_a_row_group_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
     assert found.code == "too-large"
 
 
+@pytest.mark.parametrize("encoding", [None, "DELTA_BYTE_ARRAY"])
+def test_one_value_that_stands_for_many_rows_does_not_fill_the_memory(encoding: str | None, tmp_path: Path) -> None:
+    from twofold.data.archives import read_member
+
+    pictures = [b"x" * 100_000 + (b"%d" % row if encoding else b"") for row in range(500)]
+    table = pa.table({"image": pictures, "label": ["a", "b"] * 250})
+    file = tmp_path / "a.parquet"
+    pq.write_table(
+        table,
+        file,
+        use_dictionary=not encoding,
+        column_encoding={"image": encoding} if encoding else None,
+        compression="none",
+    )
+    assert file.stat().st_size < 200_000
+    del table
+    items, held = list_pictures(file, NONE).items, pa.total_allocated_bytes()
+    most = 1_000_000
+    codes = {found.code for item in items if isinstance(found := read_member(item.path, most), Refusal)}
+    assert codes == {"too-large"}
+    assert pa.total_allocated_bytes() - held < 2 * most
+
+
+def test_labels_that_fill_the_memory_are_told(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", ["a" * 300_000, "b"] * 400, column="label", compression="none")
+    assert file.stat().st_size < 400_000
+    with pytest.raises(DataError, match="take more than 100,000,000 bytes"):
+        list_pictures(file, NONE)
+
+
+def test_more_rows_than_bytes_are_told(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [b"x"] * 5_000, "label": ["a"] * 5_000}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="more rows than bytes"):
+        list_pictures(tmp_path / "a.parquet", NONE)
+
+
 def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
     for shard in range(2):
         write(tmp_path / f"train-0000{shard}-of-00002.parquet", [shard, 0], column="label")

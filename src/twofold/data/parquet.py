@@ -15,6 +15,9 @@ from twofold.errors import DataError
 
 _LABELS: Final = ("label", "labels")
 _GROUPS: Final = 2  # row groups held in memory: where one ends, threads still read in both
+_NAMES: Final = 100_000_000  # bytes of all labels, or of all file names
+_PARTS: Final = 4
+_AT_ONCE: Final = 10_000  # rows
 
 
 def parquet_members(file: Path) -> Members:
@@ -27,32 +30,41 @@ def parquet_members(file: Path) -> Members:
         metadata = parquet.read_metadata(file)
         opened = parquet.ParquetFile(file, metadata=metadata)
         image, label = _columns(file, opened.schema_arrow)
-        labels = opened.read(columns=[label]).column(0).to_pylist()
+        if metadata.num_rows > file.stat().st_size:
+            raise DataError(f"{file} says that it has more rows than bytes: fetch it again, and do not trust it.")
+        labels = _values(opened, label, _NAMES).to_pylist()
         entries = list(_entries(metadata, _named(labels, opened.schema_arrow, label), _own_names(opened, image)))
     except DataError:
         raise
+    except _TooLargeError as error:
+        raise DataError(
+            f"The labels or names in {file} take more than {_NAMES:,} bytes: write shorter ones."
+        ) from error
     except Exception as error:  # damaged bytes end in UnicodeDecodeError and others, too
         raise DataError(
             f"{file} cannot be read as Parquet ({_line(error)}): it is cut short or damaged; fetch it again."
         ) from error
+    pictures = f"{image}.bytes" if pyarrow.types.is_struct(opened.schema_arrow.field(image).type) else image
     lock = Lock()
 
     @lru_cache(_GROUPS)
-    def group(number: int) -> Any:
-        with parquet.ParquetFile(file, metadata=metadata) as again:
-            column = again.read_row_group(number, columns=[image]).column(0).combine_chunks()
-        return column.field("bytes") if pyarrow.types.is_struct(column.type) else column
+    def group(number: int, most: int) -> Any:
+        try:
+            if metadata.row_group(number).total_byte_size > most:
+                raise _TooLargeError
+            with parquet.ParquetFile(file, metadata=metadata) as again:
+                return _values(again, pictures, most, number)
+        except _TooLargeError:  # returned, so that it is found out once
+            return Refusal(
+                "too-large", f"It lies in a row group of more than {most:,} bytes, the limit: write smaller row groups."
+            )
 
     def read(place: tuple[int, int], most: int) -> bytes | Refusal:
         number, row = place
         try:
-            if (size := metadata.row_group(number).total_byte_size) > most:
-                return Refusal(
-                    "too-large",
-                    f"It lies in a row group of {size:,} bytes, the limit is {most:,}: write smaller row groups.",
-                )
             with lock:
-                value = group(number)[row].as_py()
+                found = group(number, most)
+            value = found if isinstance(found, Refusal) else found[row].as_py()
         except Exception as error:  # as above
             return Refusal("damaged", f"Its row group cannot be read ({_line(error)}): fetch the Parquet file again.")
         return (
@@ -60,6 +72,37 @@ def parquet_members(file: Path) -> Members:
         )
 
     return gather(entries, read)
+
+
+class _TooLargeError(Exception):
+    """A column takes more memory than it may."""
+
+
+def _values(opened: Any, column: str, most: int, group: int | None = None) -> Any:
+    """The values of a column, or of its field, as in "image.bytes", in one row group or all.
+
+    Raises _TooLargeError where they take more than `most` bytes. What a file says of its sizes does not bound that: one value
+    may be written once for all rows, or as a beginning that it shares with others. So no more rows are read at once than
+    stay within a part of that if each is as large as all that the row group says of them.
+    """
+    import pyarrow
+
+    groups = list(range(opened.metadata.num_row_groups)) if group is None else [group]
+    largest = max([1, *(_told_size(opened.metadata.row_group(number), column) for number in groups)])
+    at_once = min(max(most // _PARTS // largest, 1), _AT_ONCE)
+    parts, size = [], 0
+    for batch in opened.iter_batches(batch_size=at_once, row_groups=groups, columns=[column]):
+        size += batch.nbytes
+        if size > most:
+            raise _TooLargeError
+        values = batch.column(0)
+        parts.append(values.field(0) if pyarrow.types.is_struct(values.type) else values)
+    return pyarrow.chunked_array(parts) if parts else pyarrow.array([])
+
+
+def _told_size(group: Any, column: str) -> int:
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return sum(one.total_uncompressed_size for one in columns if f"{one.path_in_schema}.".startswith(f"{column}."))
 
 
 def _pyarrow(file: Path) -> tuple[Any, Any]:
@@ -114,8 +157,7 @@ def _own_names(opened: Any, image: str) -> list[str | None]:
     kind = opened.schema_arrow.field(image).type
     if "path" not in [field.name for field in getattr(kind, "fields", [])]:
         return [None] * opened.metadata.num_rows
-    column = opened.read(columns=[f"{image}.path"]).column(0).combine_chunks()
-    return [str(path) if path else None for path in column.field("path").to_pylist()]
+    return [str(path) if path else None for path in _values(opened, f"{image}.path", _NAMES).to_pylist()]
 
 
 def _entries(metadata: Any, labels: Iterator[str], names: list[str | None]) -> Iterator[Entry]:

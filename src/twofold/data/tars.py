@@ -3,10 +3,32 @@
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from twofold.data.members import FOLDER, Entry, Members, gather
 from twofold.data.refusals import Refusal
 from twofold.errors import DataError
+
+_HEADERS: Final = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+_HEADER_BYTES: Final = 1_000_000
+_GLOBALS: Final = 1_000  # entries of global headers
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose headers, which Python reads into memory whatever their size, are of a size that names have."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and not 0 <= self.size <= _HEADER_BYTES:
+            raise tarfile.ReadError(f"a header in it has {self.size:,} bytes, the limit is {_HEADER_BYTES:,}")
+        if len(archive.pax_headers) > _GLOBALS:
+            raise tarfile.ReadError(f"its global headers have more than {_GLOBALS:,} entries")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]  # the only way in before they are read
 
 
 def tar_members(file: Path) -> Members:
@@ -29,9 +51,10 @@ def tar_members(file: Path) -> Members:
 
 def _entries(file: Path) -> Iterator[Entry]:
     try:
-        with tarfile.open(file, "r:") as archive:
+        with tarfile.open(file, "r:", tarinfo=_Member) as archive:
             end = 0
             for member in archive:
+                archive.members.clear()  # type: ignore[attr-defined]  # else all are kept, each with a copy of the global headers
                 # A negative size leads Python's reader back to where it was (CVE-2025-8194).
                 if member.size < 0 or archive.offset <= end:
                     raise tarfile.ReadError("a size in it is impossible")
