@@ -1,5 +1,7 @@
 """Nearest vectors without comparing all."""
 
+import tracemalloc
+
 import numpy as np
 
 from twofold.copies.neighbours import directions, nearest_pairs
@@ -24,6 +26,19 @@ def test_twins_are_found_across_two_sets_and_the_first_is_of_the_first() -> None
     ours, theirs = directions(a, b)
     found = nearest_pairs(ours, theirs, 1, 0.6)
     assert np.mean(np.isin(np.arange(500), found[found[:, 0] == found[:, 1], 0])) > 0.97
+
+
+def test_twins_in_one_crowd_find_each_other_and_not_all_are_compared_with_all() -> None:
+    random = np.random.default_rng(0)
+    away = random.uniform(0, 1, (5000, 1)) * random.normal(0, 1, (5000, 64))
+    crowd = random.normal(0, 3, 64) + np.concatenate([away, away * random.normal(1, 0.02, (5000, 64))])
+    whole = directions(np.concatenate([crowd, random.normal(0, 5, (3000, 64))]).astype(np.float32))[0]
+    tracemalloc.start()
+    found = {frozenset(map(int, pair)) for pair in nearest_pairs(whole, None, 2, 0.6)}
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.mean([frozenset((row, row + 5000)) in found for row in range(5000)]) > 0.97
+    assert most < 100e6
 
 
 def test_what_is_not_near_is_no_pair() -> None:

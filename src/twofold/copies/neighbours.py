@@ -1,11 +1,17 @@
 """Nearest vectors, without comparing all pairs."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.copies.search import Pairs
 
+Rows = NDArray[np.intp]
+
 _LISTS = 3  # that each vector stands in: those of the pivots nearest to it
+_CROWDED = 4  # times as long as others a list may be
+_SHORT = 1000
 _LONG = 256
 _LARGEST = 5.0  # deviations that a number may stand out by
 
@@ -32,22 +38,43 @@ def nearest_pairs(
     among those of a cosine of `least` or more.
 
     Rows are dealt out to the lists of their three nearest of sqrt(m) pivots, rows drawn at random, and compared within
-    these: what is very near stands in a common list, and the time grows like m^1.5.
+    these: what is very near stands in a common list, and the time grows like m^1.5. Where one pivot is the nearest of many, its
+    list is cut into shells around it.
     """
     targets = a if b is None else b
     pivots = targets[np.random.default_rng(seed).permutation(len(targets))[: max(1, round(len(targets) ** 0.5))]]
     ours = _lists(a, pivots)
     theirs = ours if b is None else _lists(targets, pivots)
+    longest = max(_SHORT, _CROWDED * _LISTS * len(pivots))
     found = [np.empty((0, 2), np.int64)]
-    for pivot in range(len(pivots)):
-        rows, others = (np.flatnonzero((lists == pivot).any(axis=1)) for lists in (ours, theirs))
-        if len(rows) and len(others) > (b is None):
-            cosines = a[rows] @ targets[others].T
-            if b is None:
-                np.fill_diagonal(cosines, -1)
-            at, best = _best(cosines, count, least)
-            found.append(np.column_stack([rows[at], others[best]]))
+    for number, pivot in enumerate(pivots):
+        rows, others = (np.flatnonzero((lists == number).any(axis=1)) for lists in (ours, theirs))
+        for some, among in _shells(a[rows] @ pivot, targets[others] @ pivot, longest):
+            found.append(_compared(a, b, rows[some], others[among], count, least))
     return np.unique(np.concatenate(found), axis=0)
+
+
+def _shells(ours: NDArray[np.float32], theirs: NDArray[np.float32], longest: int) -> Iterator[tuple[Rows, Rows]]:
+    """Places of both whose cosines to a pivot lie in one range, and no more than `longest` of each."""
+    order = np.argsort(theirs, kind="stable")
+    parts = np.array_split(order, len(order) // longest + 1)
+    shell = np.searchsorted(theirs[[part[0] for part in parts[1:]]], ours, side="right")
+    for number, part in enumerate(parts):
+        rows = np.flatnonzero(shell == number)
+        for at in range(0, len(rows), longest):
+            yield rows[at : at + longest], part
+
+
+def _compared(
+    a: NDArray[np.float32], b: NDArray[np.float32] | None, rows: Rows, others: Rows, count: int, least: float
+) -> Pairs:
+    if not len(rows) or not len(others):
+        return np.empty((0, 2), np.int64)
+    cosines = a[rows] @ (a if b is None else b)[others].T
+    if b is None:
+        cosines[rows[:, None] == others] = -1  # itself
+    at, best = _best(cosines, count, least)
+    return np.column_stack([rows[at], others[best]])
 
 
 def _lists(vectors: NDArray[np.float32], pivots: NDArray[np.float32]) -> NDArray[np.intp]:
