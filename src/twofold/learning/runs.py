@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -26,12 +25,13 @@ from twofold.embedding import (
     offered_precisions,
     unwatched,
 )
-from twofold.errors import DataError, LearningError, LearningInterruptedError, UsageError
+from twofold.errors import DataError, LearningError, LearningInterruptedError
 from twofold.learning.batches import Batches
 from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
 from twofold.learning.learner import Learner
 from twofold.learning.networks.network import Network
 from twofold.learning.pixels import Pixels, decoded
+from twofold.learning.processes import check_launched, count_devices
 from twofold.learning.trainer import Devices, Learned, learn_network
 from twofold.learning.tuning.settings import Setting, Tuning
 from twofold.options import BackboneOptions, LearningOptions, TrainingOptions
@@ -71,8 +71,9 @@ def learn(
     Raises DataError where a class has fewer than `least` usable pictures or files change meanwhile, LearningError where it
     does not succeed.
     """
-    if options.learning.tune:
-        _check_tunable()
+    check_launched(options.learning)
+    if options.learning.tune and find_spec("optuna") is None:
+        raise LearningError("--tune needs optuna; install it with: pip install 'twofold[tune]'.")
     start, sample = _start(listing, sources, options, machine)
     sample.check_counts(least)
     begun = start(options.learning)
@@ -247,7 +248,7 @@ def _devices(options: TrainingOptions, machine: Machine, begun: Beginning) -> De
     learning = options.learning
     return Devices(
         "bf16-mixed" if mixed else "32-true",
-        learning.devices,
+        count_devices(learning),
         learning.num_nodes,
         machine.options.threads,
         quiet=machine.watch is unwatched,
@@ -259,13 +260,6 @@ def _key(options: TrainingOptions, sample: Sample) -> str:
     hashes = [facts.sha256 for facts in sample.table.facts if facts is not None]
     told = json.dumps([asdict(options), hashes, sample.labels.tolist()], default=str, sort_keys=True)
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _check_tunable() -> None:
-    if find_spec("optuna") is None:
-        raise LearningError("--tune needs optuna; install it with: pip install 'twofold[tune]'.")
-    if "LOCAL_RANK" in os.environ or "SLURM_PROCID" in os.environ:
-        raise UsageError("--tune is for one machine, and starts its own processes: pass --devices, without torchrun.")
 
 
 def _broken_off() -> Note:

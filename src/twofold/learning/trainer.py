@@ -1,6 +1,5 @@
 """One network learned by Lightning: checkpoints, resumption, interruption, and what happens when memory runs out."""
 
-import logging
 import os
 import signal
 import warnings
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import (
     Callback,
@@ -22,16 +22,21 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessRaisedException
 
+from twofold import errors
 from twofold.data import Note
 from twofold.errors import LearningError, LearningInterruptedError
-from twofold.learning.batches import Batches
+from twofold.learning.batches import FEWEST, Batches
 from twofold.learning.learner import Learner, Row
 from twofold.learning.networks.network import Network
+from twofold.learning.processes import launched, leave_to_the_first
 from twofold.learning.progress import Bar
 from twofold.learning.recipes import Recipe
+from twofold.learning.silence import hushed
 
 _LAST, _BEST = "last.ckpt", "best.ckpt"
 # What a step takes on a CPU grows with its pixels: 32 pictures of 200 x 200 take the classic network some 3 GB.
@@ -40,14 +45,18 @@ _PIXELS_AT_ONCE = 32 * 200 * 200
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What learns: `precision` is Lightning's word; `count` None takes one process, or all GPUs; `what` stands at the bar."""
+    """What learns: `precision` is Lightning's word; `count` is that of each of the nodes; `what` stands at the bar."""
 
     precision: str
-    count: int | None = None
+    count: int = 1
     nodes: int = 1
     threads: int | None = None
     quiet: bool = False
     what: str = ""
+
+    @property
+    def processes(self) -> int:
+        return self.count * self.nodes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +75,7 @@ def learn_network(
     """The learner's network with the weights of its best epoch, and how that went.
 
     `place` holds the checkpoints; where one is there already, learning goes on from it. Raises LearningError where the loss is
-    no number any more or memory does not suffice for two pictures.
+    no number any more or memory does not suffice for a few pictures.
     """
     learner, notes = make(), []
     accumulate = _begin_with(learner.recipe, devices)
@@ -77,9 +86,10 @@ def learn_network(
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
-            if accumulate >= learner.recipe.batch_size // 2:
+            if accumulate * 2 > _most_parts(learner.recipe, devices):
+                pictures = -(-learner.recipe.batch_size // (accumulate * devices.processes))
                 raise LearningError(
-                    "Memory does not suffice to learn from two pictures at once; use a smaller --size."
+                    f"Memory does not suffice to learn from {pictures} pictures at once; use a smaller --size."
                 ) from error
             accumulate *= 2
             notes.append(_halved(learner.recipe.batch_size // accumulate))
@@ -98,8 +108,13 @@ def _begin_with(recipe: Recipe, devices: Devices) -> int:
     """Steps that a batch is cut into at first, so that an ordinary machine's memory suffices."""
     if torch.cuda.is_available():
         return 1
-    pictures = max(2, _PIXELS_AT_ONCE // recipe.size**2) * (devices.count or 1) * devices.nodes
-    return -(-recipe.batch_size // pictures)
+    pictures = max(FEWEST, _PIXELS_AT_ONCE // recipe.size**2) * devices.processes
+    return max(1, min(-(-recipe.batch_size // pictures), _most_parts(recipe, devices)))
+
+
+def _most_parts(recipe: Recipe, devices: Devices) -> int:
+    """Parts that a batch can be cut into."""
+    return recipe.batch_size // (FEWEST * devices.processes)
 
 
 def _fit(
@@ -109,25 +124,42 @@ def _fit(
     place.mkdir(parents=True, exist_ok=True)
     checkpoint = place / _LAST
     if _finished(_read(checkpoint), learner.recipe):
-        _leave_to_the_first(int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))))
+        leave_to_the_first()
         return False
-    with _hushed(), _threads(devices.threads):
+    with hushed("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings(), _threads(devices.threads):
+        # Lightning's hints to programmers are not for who types a command.
+        warnings.filterwarnings("ignore", module=r"(lightning|torch|kornia|tensorboard)(\..*)?")
         trainer = _trainer(learner.recipe, place, devices, accumulate, extra)
         try:
             trainer.fit(learner, batches, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
+        except ProcessRaisedException as error:
+            raise _said(error) from error
         except SystemExit:
             if trainer.state.status != TrainerStatus.INTERRUPTED:
                 raise
             signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning leaves it ignored
-            return True
-    _leave_to_the_first(trainer.global_rank)
-    return False
+    leave_to_the_first()
+    return trainer.state.status == TrainerStatus.INTERRUPTED
 
 
-def _leave_to_the_first(rank: int) -> None:
-    """Ends the other processes that torchrun or SLURM started: the first one writes the bundle."""
-    if rank != 0:
-        raise SystemExit(0)
+class _Whole(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and moves it there. Lightning's own comes from the folder for temporary files: where
+    that is another disk, it is copied, and half of it may be there."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        part = Path(f"{path}.part")
+        with part.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def _said(error: ProcessRaisedException) -> Exception:
+    """What one of the processes raised: torch hands on the text of its traceback alone."""
+    where, _, sentence = str(error).strip().rpartition("\n")[2].partition(": ")
+    module, _, name = where.rpartition(".")
+    return getattr(errors, name)(sentence) if module == errors.__name__ else RuntimeError(str(error))
 
 
 def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]) -> Trainer:
@@ -147,15 +179,13 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
         every_epoch(filename="best", monitor="val_loss", mode="min"),
         every_epoch(filename="last"),
     ]
-    several = (devices.count or 1) * devices.nodes > 1
-    launched = (
-        "LOCAL_RANK" in os.environ or "SLURM_PROCID" in os.environ
-    )  # by torchrun or SLURM, which start all processes
+    several, by_others = devices.processes > 1, launched() > 1
     return Trainer(
         accelerator="auto",
-        devices=devices.count or ("auto" if torch.cuda.is_available() else 1),
+        devices=devices.count,
         num_nodes=devices.nodes,
-        strategy=("ddp" if launched or devices.nodes > 1 else "ddp_spawn") if several else "auto",
+        strategy=("ddp" if by_others else "ddp_spawn") if several else "auto",
+        plugins=[_Whole(), *([] if by_others else [LightningEnvironment()])],  # any job of SLURM's looks started by it
         precision=devices.precision,  # type: ignore[arg-type]  # its words are a Literal of Lightning's own
         max_epochs=recipe.epochs,
         accumulate_grad_batches=accumulate,
@@ -217,19 +247,3 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Lightning's hints to programmers are not for who types a command."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(lightning|torch|kornia|tensorboard)(\..*)?")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
