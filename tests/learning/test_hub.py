@@ -1,7 +1,9 @@
 """Networks of transformers, and modules of one's own, become backbones that give what they themselves give."""
 
 import json
+import pickle
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from twofold.data import Square
 from twofold.embedding import Backbone, offered_precisions
 from twofold.errors import BackboneError, UsageError
 from twofold.learning.hub.backbones import HubNetwork, hub_backbone, is_hub, load_hub
+from twofold.learning.hub.function import function_body
 from twofold.learning.networks.export import export
 from twofold.learning.networks.network import Network
 from twofold.options import BackboneOptions
@@ -270,6 +273,13 @@ class Picky(nn.Module):
     def forward(self, x):
         return {} if x.ndim == 4 else x
 
+class Halved(nn.Module):
+    def forward(self, x):
+        return x[:, :, ::2, ::2]
+
+def halved():
+    return Halved()
+
 def mapped():
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 5, 3, stride=2), nn.ReLU())
@@ -294,6 +304,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
     name = f"mine_{abs(hash(request.node.name))}"
     (tmp_path / f"{name}.py").write_text(PROGRAM, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     return name
 
 
@@ -328,6 +339,14 @@ def test_imagenets_scale_stands_in_and_the_size_must_be_said(program: str) -> No
 def test_a_function_that_gives_no_network_is_told(function: str, told: str, program: str) -> None:
     with pytest.raises(BackboneError, match=told):
         load(f"{program}:{function}", size=32)
+
+
+def test_a_process_that_learns_with_others_can_be_handed_a_network_of_ones_own(program: str) -> None:
+    """It is given the folders that modules are looked for in, and imports the program itself."""
+    body, _ = function_body(f"{program}:halved", 32)
+    handed = pickle.dumps(body)
+    del sys.modules[program]
+    assert pickle.loads(handed)(torch.ones(1, 3, 32, 32))[1].shape == (1, 3, 16, 16)
 
 
 def test_a_module_that_cannot_be_imported_is_told() -> None:

@@ -4,8 +4,6 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from torch import Tensor, nn
 
@@ -53,30 +51,22 @@ class _Given(nn.Module):
 
 def _made(name: str) -> nn.Module:
     where, function = name.split(":")
-    with _here():
-        try:
-            module = importlib.import_module(where)
-        except Exception as error:  # it is the user's program
-            raise BackboneError(
-                f"{where} cannot be imported ({reason(error)}); run where it lies, or install it."
-            ) from error
-        if not hasattr(module, function):
-            raise BackboneError(f"{where} has no {function}{nearest(function, dir(module))}; check --backbone.")
-        try:
-            made = getattr(module, function)()
-        except Exception as error:
-            raise BackboneError(f"{name}() failed ({type(error).__name__}: {reason(error)}).") from error
+    if (
+        os.getcwd() not in sys.path
+    ):  # as `python -m` has it; for good, because processes that learn together import it, too
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(where)
+    except Exception as error:  # it is the user's program
+        raise BackboneError(
+            f"{where} cannot be imported ({reason(error)}); run where it lies, or install it."
+        ) from error
+    if not hasattr(module, function):
+        raise BackboneError(f"{where} has no {function}{nearest(function, dir(module))}; check --backbone.")
+    try:
+        made = getattr(module, function)()
+    except Exception as error:
+        raise BackboneError(f"{name}() failed ({type(error).__name__}: {reason(error)}).") from error
     if not isinstance(made, nn.Module):
         raise BackboneError(f"{name}() gives a {type(made).__name__}; it must give a torch.nn.Module.")
     return made
-
-
-@contextmanager
-def _here() -> Iterator[None]:
-    """Modules in the working folder can be imported, as `python -m` has it."""
-    folder = os.getcwd()
-    sys.path.append(folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
