@@ -169,6 +169,22 @@ def test_a_data_set_written_otherwise_is_had_as_the_hub_converts_it(hub: Hub, tm
     assert said[-2:] == ["cat 000-0000.parquet/cat/000000 1", "dog 000-0000.parquet/dog/000001 2"]
 
 
+def test_a_split_is_known_by_its_whole_name_and_of_one_configuration(hub: Hub, tmp_path: Path) -> None:
+    part = parquet([0, 1])
+    names = ("default/partial-train/0.parquet", "pre-train-test/test-0.parquet", "default/train/0.parquet")
+    put_data_set(hub, "tiny/pets", dict.fromkeys(names, part))
+    put_data_set(hub, "tiny/part", dict.fromkeys(names[:2], part))
+    put_data_set(hub, "tiny/two", dict.fromkeys(("a/train/0.parquet", "b/train-0.parquet", "b/test-0.parquet"), part))
+    sources = ("hf:tiny/pets", "hf:tiny/part", "hf:tiny/two", "hf:tiny/two/b/train", "hf:tiny/two/test")
+    with serving(hub):
+        pets, partly, two, chosen, test = run(hub, tmp_path, *sources)
+    assert [line for line in pets if "watched" in line] == [f"watched {names[2]}, MB 1"]
+    assert "no Parquet file of the split 'train', but default/partial-train/0.parquet" in partly[0]
+    assert "in several configurations (a, b): name one, as in hf:tiny/two/a/train" in two[0]
+    assert chosen[:2] == ["watched b/train-0.parquet, MB 1", "hf--tiny--two--b--train"]
+    assert test[0] == "watched b/test-0.parquet, MB 1"
+
+
 def test_what_hugging_face_does_not_give_is_told(hub: Hub, tmp_path: Path) -> None:
     put_data_set(hub, "tiny/pets", {"data/test-0.parquet": parquet([0, 1])})
     put_data_set(hub, "tiny/none", {"pets.zip": b"x"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from twofold.embedding import Watch
@@ -21,11 +21,12 @@ _SHOWN: Final = 5
 
 
 def from_hugging_face(name: str, split: str, folder: Path, watch: Watch, *, limit: int = LIMIT) -> Path:
-    """A folder with the Parquet files of a split of OWNER/NAME, downloaded once.
+    """A folder with the Parquet files of a split of OWNER/NAME, downloaded once; `split` may be CONFIGURATION/SPLIT.
 
     Raises DataError, with what to set, where they cannot be had.
     """
-    place = folder / f"hf--{name.replace('/', '--')}--{split}"
+    split = split.strip("/")
+    place = folder / f"hf--{name}--{split}".replace("/", "--")
     return link_once(place, lambda: list(_fetched(name, split, watch, limit)))
 
 
@@ -53,14 +54,32 @@ def _files(hub: Any, name: str, split: str) -> tuple[str, dict[str, int]]:
             except hub.errors.RevisionNotFoundError:
                 raise DataError(f"hf:{name} has no Parquet file: download it, and give the folder.") from None
             files = _parquet(info)
-    wanted = re.compile(rf"(^|[/._-]){re.escape(split)}[/._-]", re.IGNORECASE)
-    chosen = {file: size for file, size in files.items() if wanted.search(file)}
-    if not chosen:
+    return str(info.sha), _chosen(name, split, files)
+
+
+def _chosen(name: str, split: str, files: dict[str, int]) -> dict[str, int]:
+    """Those of the split, which their folder is called, or their names begin with; what is above that is the configuration."""
+    configuration, _, last = split.rpartition("/")
+    begins = re.compile(rf"{re.escape(last)}[._-]", re.IGNORECASE)
+    found: dict[str, dict[str, int]] = {}
+    for file, size in files.items():
+        path = PurePosixPath(file)
+        in_folder = path.parent.name.lower() == last.lower()
+        above = str(path.parent.parent if in_folder else path.parent)
+        if (in_folder or begins.match(path.name)) and configuration in ("", above):
+            found.setdefault(above, {})[file] = size
+    if not found:
         shown = ", ".join(list(files)[:_SHOWN])
         raise DataError(
             f"hf:{name} has no Parquet file of the split {split!r}, but {shown or 'none'}: name another split."
         )
-    return str(info.sha), chosen
+    if len(found) > 1:
+        first, shown = next(iter(found)), ", ".join(list(found)[:_SHOWN])
+        raise DataError(
+            f"hf:{name} has the split {split!r} in several configurations ({shown}): name one, as in "
+            f"hf:{name}/{first}/{last}."
+        )
+    return next(iter(found.values()))
 
 
 def _parquet(info: Any) -> dict[str, int]:
