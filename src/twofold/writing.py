@@ -50,7 +50,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
     try:
         with open(number, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
-        temporary.chmod(0o666 & ~_umask())  # temporary files are for their owner only
+        temporary.chmod(0o666 & ~umask())  # temporary files are for their owner only
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -80,7 +80,8 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The rights that new files and folders do not get; while it is asked for, they would get all."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

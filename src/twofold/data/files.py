@@ -1,7 +1,7 @@
 """Files to bytes, and bytes to a file format, by content; a name is never trusted."""
 
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISREG
 from typing import Final, Literal
 
 from twofold.data.archives import read_member
@@ -46,7 +46,7 @@ def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes | Refusal:
     """The bytes of a regular file, or of one inside an archive; pipes and devices are refused rather than waited for."""
     try:
         status = path.stat()
-        if S_ISDIR(status.st_mode) or not S_ISREG(status.st_mode):
+        if not S_ISREG(status.st_mode):
             return Refusal("not-a-file", "This is a folder or a device, not a file: name a picture.")
         if status.st_size > most:
             return Refusal(

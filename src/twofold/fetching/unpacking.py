@@ -1,7 +1,6 @@
 """A folder or an archive to files of a new folder: whole, or not there."""
 
 import errno
-import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from twofold.data import Skip, contents, read_bytes
 from twofold.embedding import Watch, unwatched
 from twofold.errors import DataError, UsageError
 from twofold.fetching.limits import LIMIT, check_size
-from twofold.writing import check_writable
+from twofold.writing import check_writable, umask
 
 
 @dataclass(slots=True)
@@ -50,7 +49,7 @@ def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMI
                 check_size(f"{data} unpacked", done.bytes, limit)
             else:
                 done.skipped[content.code] += 1
-        temporary.chmod(0o777 & ~_umask())  # temporary folders are for their owner only
+        temporary.chmod(0o777 & ~umask())  # temporary folders are for their owner only
         temporary.rename(out)
         return done
     except OSError as error:
@@ -74,9 +73,3 @@ def _write(path: Path, content: bytes, done: Unpacked) -> None:
         return
     done.files += 1
     done.bytes += len(content)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
