@@ -1,9 +1,12 @@
 """Copies among pictures, and across two sets of them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from copies.scenes import CHANGES, MOVES, scene, thumbnails
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from twofold.copies import Copy, Sights, find_common, find_copies
 
@@ -60,6 +63,21 @@ def test_pictures_of_one_make_are_not_called_copies_for_what_they_share() -> Non
     assert find_copies(sights(made)) == []
     again = find_copies(sights([*made, made[5].resize((50, 50))]))
     assert [(copy.first, copy.second) for copy in again] == [(5, 60)]
+
+
+def test_frames_of_a_camera_that_stands_still_are_led_to_each_other_in_bounded_memory() -> None:
+    random = np.random.default_rng(0)
+    frame = thumbnails([scene(99)]).astype(np.float32)
+    noise = random.normal(0, 6, (1000, *frame.shape[1:])).astype(np.float32)
+    others = [gaussian_filter(random.normal(0, 400, frame.shape[1:]), (3, 3, 0)) + 128 for _ in range(1000)]
+    seen = np.concatenate([frame + noise, np.stack(others)]).clip(0, 255).astype(np.uint8)
+    tracemalloc.start()
+    found = find_copies(Sights([(f"{row}", f" {row}") for row in range(2000)], seen))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert {row for copy in found for row in (copy.first, copy.second)} == set(range(1000))
+    assert len(found) < 20 * 1000
+    assert most < 110e6
 
 
 def test_blank_pictures_are_no_copies_unless_equal() -> None:
