@@ -27,12 +27,10 @@ class _Bands:
 _NARROW, _WIDE = _Bands((13, 13, 13, 12, 12), 1), _Bands((21, 21, 21), 2)
 _FEW = 10_000
 _MANY = 64  # neighbours that a hash is paired with: thousands of frames of one camera make no million pairs
-_ALIKE = 4  # of them, those that a hash is paired with among hashes equal to it
+_ALIKE = 4  # neighbours that a hash is paired with among hashes equal to it
 _AT_ONCE = 1 << 22
-_ROW, _APART = (
-    np.uint64(36),
-    np.uint64(32),
-)  # where these begin in a pair that is one number: so pairs are sorted soonest
+# Where these begin in a pair that is one number, which is sorted sooner than two or three; its last 32 bits are the column.
+_ROW, _APART = np.uint64(36), np.uint64(32)
 
 
 def pairs_within(a: Hash, b: Hash) -> Pairs:
@@ -107,6 +105,7 @@ def _parts(counts: NDArray[np.int32]) -> list[slice]:
 
 
 def _pairs(left: NDArray[np.int64], apart: NDArray[np.uint8], right: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Each pair as one number: in the order of these are a row's nearest its first."""
     rows, bits, columns = (part.astype(np.uint64) for part in (left, apart, right))
     return rows << _ROW | bits << _APART | columns
 
