@@ -66,6 +66,7 @@ class Pixels:
     square: Square
     kept: SquareFile | NDArray[np.uint8]  # the first of the usable
     rest: tuple[Again, ...] = ()  # the others
+    threads: int | None = None  # that decode them
 
     @property
     def used(self) -> NDArray[np.intp]:
@@ -83,7 +84,7 @@ class Pixels:
         squares = np.empty((len(rows), self.square.size, self.square.size, 3), np.uint8)
         squares[~beyond] = self.kept[rows[~beyond]]
         again = [self.rest[row - len(self.kept)] for row in rows[beyond]]
-        with ThreadPoolExecutor(available_processors()) as pool:
+        with ThreadPoolExecutor(self.threads or available_processors()) as pool:
             squares[beyond] = list(pool.map(lambda one: one.look(self.square), again))
         return squares
 
@@ -208,7 +209,7 @@ class _Job:
         refusals = tuple(fate if isinstance(fate, Refusal) else None for fate in fates)
         most = self.machine.options.max_pixels
         rest = [Again(source, seen.sha256, most) for source, seen in zip(self.sources, facts, strict=True) if seen]
-        return Pixels(facts, refusals, self.square, kept, tuple(rest[len(kept) :]))
+        return Pixels(facts, refusals, self.square, kept, tuple(rest[len(kept) :]), self.machine.options.threads)
 
     def _file(self, names: list[str]) -> str:
         """The name of a file of these squares: other for other contents, their order, or what is made of them."""
