@@ -10,15 +10,13 @@ import numpy as np
 from courses import Given
 from measure import Figures
 
-from twofold.data import Item, Square, list_pictures, split
-from twofold.embedding import Machine, Table
-from twofold.learning.pixels import decoded
+from twofold.data import Item, list_pictures, split
+from twofold.embedding import Machine
 from twofold.options import DataOptions, EngineOptions
 from twofold.sample import Sample, tabled
 
 TEST, VALIDATION = 0.1, 0.2222  # of all pictures; of those that are left: 20% of all
 FEW = 150  # of each class
-SEEN_AT = Square(96, "stretch")  # copies are told by what is seen at this size, so that every network has the same test
 
 
 def collection(given: Given, name: str, pictures: Path, recipe: str, size: int, limit: int | None) -> Figures:
@@ -73,6 +71,4 @@ def _decoded(given: Given, pictures: Path, limit: int | None) -> Sample:
     listing = list_pictures(pictures, DataOptions())
     listing = replace(listing, items=listing.items[:: max(1, len(listing.items) // (limit or len(listing.items)))])
     machine = Machine(given.work, EngineOptions(cache=False))
-    with decoded([item.path for item in listing.items], SEEN_AT, machine, limit=0) as pixels:
-        nothing = np.empty((len(pixels.used), 0), np.float32)
-        return tabled(listing, Table(pixels.facts, pixels.refusals, nothing, pixels.thumbnails()))
+    return tabled(listing, machine.examine([item.path for item in listing.items], what="pictures"))

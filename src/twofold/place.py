@@ -50,6 +50,7 @@ class Place:
 
     def clear(self) -> None:
         """Takes the checkpoints away; logs stay."""
-        for path in sorted(self.folder.glob("**/*.ckpt")):
-            path.unlink()
+        for pattern in ("**/*.ckpt", "**/*.ckpt.part"):
+            for path in sorted(self.folder.glob(pattern)):
+                path.unlink()
         (self.folder / _BEGUN).unlink(missing_ok=True)

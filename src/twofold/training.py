@@ -13,7 +13,7 @@ from twofold.auditing import LEAST, load_frozen
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Listing, Note, list_pictures
-from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, identify, offered_precisions
+from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, identify, offered_precisions
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
@@ -166,8 +166,9 @@ def train_listing(
 
 @dataclass(frozen=True, slots=True)
 class _Road:
-    """How a backbone is got, in an arithmetic, and how a model is fitted on the vectors that it gives."""
+    """How copies among pictures are found, a backbone is got in an arithmetic, and a model is fitted on the vectors it gives."""
 
+    sample: Callable[[Listing, Table], Sample]
     backbone: Callable[[Arithmetic], Backbone]
     fit: Callable[[Sample, Backbone], Fit]
 
@@ -189,7 +190,7 @@ class _Run:
             engine = self.machine.engine(backbone)
             table = self.machine.observe(self.sources, engine, what="train")
         with self.clock("audit"):
-            sample = tabled(self.listing, table)
+            sample = self.road.sample(self.listing, table)
         sample.check_counts(LEAST)
         with self.clock("fit"):
             return sample, self.road.fit(sample, backbone), engine
@@ -214,7 +215,7 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
     def backbone(precision: Arithmetic) -> Backbone:
         return load_frozen(network, precision, machine)
 
-    return _Road(backbone, fit)
+    return _Road(tabled, backbone, fit)
 
 
 def _learn(
@@ -234,6 +235,9 @@ def _learn(
 def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
     """The network is there, with its head; what is left is to score honestly, to calibrate and to choose the threshold."""
 
+    def sample(listing: Listing, table: Table) -> Sample:
+        return Sample(listing, table, listing.ordered, course.copies)  # by which its folds were dealt
+
     def backbone(precision: Arithmetic) -> Backbone:
         exact = course.backbone
         return replace(exact, precision=precision, identity=identify(exact.graph, exact.square, precision))
@@ -251,7 +255,7 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
             scores = Scores(rows, np.zeros(len(rows), np.int64), course.head.logits(sample.table.vectors[rows]))
         return decide(scores, sample.labels, sample.classes, backbone, course.head, None, options)
 
-    return _Road(backbone, fit)
+    return _Road(sample, backbone, fit)
 
 
 def _learning(course: "Course", model: Model, sample: Sample) -> Learning:

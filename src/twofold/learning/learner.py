@@ -54,8 +54,8 @@ class Learner(LightningModule):
         self._draws = torch.empty(0)
 
     def on_train_epoch_start(self) -> None:
-        # All that is random comes from seed, epoch and picture, so that it is the same after a resumption and on any number of
-        # processes.
+        # What happens to a picture comes from seed, epoch and picture, so that it is the same after a resumption and on any
+        # number of processes; dropout, from seed and epoch.
         seed = self.seed * 100_003 + self.current_epoch
         self._draws = torch.rand(self.pictures, DRAWS, generator=torch.Generator().manual_seed(seed))
         torch.manual_seed(seed)
