@@ -135,7 +135,7 @@ class Learner(LightningModule):
         """Parameters with their rate and weight decay; what has one dimension (biases, norms) does not decay."""
         recipe, body, head = self.recipe, list(self.network.body.parameters()), list(self.network.head.parameters())
         depths = [_LAYERS * index // len(body) / (_LAYERS - 1) for index in range(len(body))]
-        shares = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [recipe.rate_of_head] * len(head)
+        shares = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [1.0] * len(head)
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for parameter, share in zip([*body, *head], shares, strict=True):
             if parameter.requires_grad:

@@ -12,9 +12,9 @@ Descent = Literal["plateau", "cosine"]
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`rate` is that of Adam; by `plateau` it is halved when validation accuracy stands still, by `cosine` it rises for the
-    share `warm_up` of all steps and then falls to nothing. The last layer learns at all of it, the first at the share
-    `rate_at_input`, those between at shares between, and the share `frozen` of the layers, from the input on, not at all; the
-    head at the share `rate_of_head`. `fixed_norm` leaves the means of batch norms as they are.
+    share `warm_up` of all steps and then falls to nothing. The first layer learns at the share `rate_at_input` of it, the last
+    and the head at all of it, those between at shares between, and the share `frozen` of the layers, from the input on, not at
+    all. `fixed_norm` leaves the means of batch norms as they are.
 
     `smoothing` moves targets from 0 and 1 toward the middle; `average` is the share of itself that the running average of the
     weights keeps at each step; `patience` the epochs without a better validation loss after which learning stops; `growth` the
@@ -32,7 +32,6 @@ class Recipe:
     weight_decay: float = 0.0
     warm_up: float = 0.0
     rate_at_input: float = 1.0
-    rate_of_head: float = 1.0
     frozen: float = 0.0
     fixed_norm: bool = False
     smoothing: float = 0.0
@@ -96,19 +95,18 @@ FINETUNE = Recipe(
     name="finetune",
     size=224,
     batch_size=32,
-    epochs=8,
+    epochs=12,
     rate=3e-4,
     descent="cosine",
-    framing="crop",
     weight_decay=0.02,
     warm_up=0.1,
     rate_at_input=0.1,
-    rate_of_head=0.1,
     frozen=0.25,
     fixed_norm=True,
     smoothing=0.05,
     average=0.99,
-    augmentation=Augmentation(flip=True, turn=0.03, zoom=(0.85, 1.05), shift=1.0, light=0.15, contrast=0.2),
+    # Nothing that samples pixels anew: docs/decisions/011 has what that does.
+    augmentation=Augmentation(flip=True, light=0.1, contrast=0.1),
 )
 
 RECIPES = {recipe.name: recipe for recipe in (CLASSIC, MODERN, FINETUNE)}
