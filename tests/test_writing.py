@@ -38,6 +38,26 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "there" / "a.csv")
+    for text in ("first", "second"):
+        with replacing(tmp_path / "link.csv") as file:
+            file.write(text)
+        assert (tmp_path / "link.csv").is_symlink()
+        assert (tmp_path / "there" / "a.csv").read_text(encoding="utf-8") == text
+
+
+def test_a_link_into_nowhere_is_told_before_work_and_one_to_itself_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "lost.csv").symlink_to(tmp_path / "none" / "a.csv")
+    with pytest.raises(UsageError, match=r"There is no folder .*none to write a\.csv into"):
+        check_place(tmp_path / "lost.csv")
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    with replacing(tmp_path / "loop.csv") as file:
+        file.write("text")
+    assert (tmp_path / "loop.csv").read_text(encoding="utf-8") == "text"
+
+
 @pytest.mark.parametrize("check", [check_place, check_out, partial(check_free, force=False)])
 def test_a_closed_folder_and_a_file_in_the_way_are_told_before_work(
     check: Callable[[Path], None], tmp_path: Path

@@ -50,7 +50,6 @@ class Place:
 
     def clear(self) -> None:
         """Takes the checkpoints away; logs stay."""
-        for pattern in ("**/*.ckpt", "**/*.ckpt.part"):
-            for path in sorted(self.folder.glob(pattern)):
-                path.unlink()
+        for path in sorted(self.folder.glob("**/*.ckpt*")):  # also one that was being written
+            path.unlink()
         (self.folder / _BEGUN).unlink(missing_ok=True)

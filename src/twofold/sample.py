@@ -103,7 +103,7 @@ class Sample:
 
     def notes(self) -> list[Note]:
         """What was assumed, skipped or corrected."""
-        return [*self.listing.notes, *self._refused(), *self._copies(), *self._alike(), *self._conflicts()]
+        return [*self.listing.notes, *self._refused(), *self._copies(), *self._conflicts()]
 
     def _refused(self) -> list[Note]:
         codes = Counter(refusal.code for refusal in self.table.refusals if refusal is not None)
@@ -114,15 +114,16 @@ class Sample:
     def _copies(self) -> list[Note]:
         kinds = Counter({copy.second: copy.kind for copy in self.copies}.values())
         told = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
-        text = f"Copies of other pictures: {told}. {'Equal ones' if self._all_alike else 'All that are alike'} stay in one fold."
-        return [Note("copies", text)] if told else []
-
-    def _alike(self) -> list[Note]:
+        if not told:
+            return []
+        if not self._all_alike:
+            return [Note("copies", f"Copies of other pictures: {told}. All that are alike stay in one fold.")]
         text = (
             "Nearly alike pictures may be in different folds, because a class would be left with too few groups. If they show "
             "the same things, the scores are too good: list the pictures with a column group."
         )
-        return [Note("all-alike", text)] if self._all_alike else []
+        equal = Note("copies", f"Copies of other pictures: {told}. Equal ones stay in one fold.")
+        return [equal, Note("all-alike", text)]
 
     def _conflicts(self) -> list[Note]:
         apart = np.flatnonzero(~self.agreed)

@@ -15,6 +15,7 @@ _CONTROLS: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
 
 def check_place(path: Path) -> None:
     """UsageError where no file can stand at `path`: to be called before long work, not after."""
+    path = _led_to(path)
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file to write.")
     if not path.parent.is_dir():
@@ -34,6 +35,11 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"{folder} may not be written into; change its permissions, or name another place.")
 
 
+def _led_to(path: Path) -> Path:
+    """Where a link leads to, so that it goes on doing so; any other path as it is, for the sentences that name it."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
     """A text file in UTF-8 that takes the place of `path` when the block ends well; otherwise nothing changes.
@@ -45,6 +51,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         return
+    path = _led_to(path)
     number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

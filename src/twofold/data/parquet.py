@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -44,7 +44,14 @@ def parquet_members(file: Path) -> Members:
         raise DataError(
             f"{file} cannot be read as Parquet ({_line(error)}): it is cut short or damaged; fetch it again."
         ) from error
-    pictures = f"{image}.bytes" if pyarrow.types.is_struct(opened.schema_arrow.field(image).type) else image
+    struct = pyarrow.types.is_struct(opened.schema_arrow.field(image).type)
+    return gather(entries, _reader(file, metadata, f"{image}.bytes" if struct else image))
+
+
+def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int], int], bytes | Refusal]:
+    """What gives the picture of a row, by the numbers of its row group and of the row in it, from the column or its field."""
+    import pyarrow.parquet
+
     lock = Lock()
 
     @lru_cache(_GROUPS)
@@ -52,8 +59,8 @@ def parquet_members(file: Path) -> Members:
         try:
             if metadata.row_group(number).total_byte_size > most:
                 raise _TooLargeError
-            with parquet.ParquetFile(file, metadata=metadata) as again:
-                return _values(again, pictures, most, number)
+            with pyarrow.parquet.ParquetFile(file, metadata=metadata) as again:
+                return _values(again, column, most, number)
         except _TooLargeError:  # returned, so that it is found out once
             return Refusal(
                 "too-large", f"It lies in a row group of more than {most:,} bytes, the limit: write smaller row groups."
@@ -71,7 +78,7 @@ def parquet_members(file: Path) -> Members:
             Refusal("missing", "The row holds no bytes of a picture: write them into it.") if value is None else value
         )
 
-    return gather(entries, read)
+    return read
 
 
 class _TooLargeError(Exception):

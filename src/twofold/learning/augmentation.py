@@ -13,7 +13,7 @@ _GREY: Final = (0.299, 0.587, 0.114)  # of R G B: the luma of ITU-R BT.601, as P
 
 _NAMES: Final = (
     *("flip", "upside_down", "quarter", "turn", "zoom", "stretch", "across", "down"),
-    *("light", "contrast", "saturation", "erase", "left", "top"),
+    *("light", "contrast", "saturation"),
 )
 DRAWS: Final = len(_NAMES)
 """Numbers in [0, 1) that a picture needs."""
@@ -24,7 +24,7 @@ class Augmentation:
     """What may happen to a training picture; each amount is the most of it, and with the defaults nothing happens.
 
     In this order: shift, turns, zoom, stretch, flips (in one warp, which sees a picture mirrored beyond its edges), then
-    saturation, contrast, light, then one patch erased. Turns go both ways, so that flips might as well come first.
+    saturation, contrast, light. Turns go both ways, so that flips might as well come first.
     """
 
     flip: bool = False  # left and right, for every other picture
@@ -39,12 +39,11 @@ class Augmentation:
     light: float = 0.0  # 0.2: times 0.8 to 1.2
     contrast: float = 0.0  # the same, about the picture's mean
     saturation: float = 0.0  # the same, about each pixel's grey
-    erase: float = 0.0  # share of the area that one square patch covers, which takes the picture's mean colour
 
     def scaled(self, strength: float) -> "Augmentation":
         """The same with every amount times `strength`: 0 is nothing, 1 as it is. Flips and quarter turns are there or not."""
         low, high = self.zoom
-        amounts = ("turn", "stretch", "shift", "light", "contrast", "saturation", "erase")
+        amounts = ("turn", "stretch", "shift", "light", "contrast", "saturation")
         return replace(
             self,
             flip=self.flip and strength > 0,
@@ -65,7 +64,7 @@ class Augmentation:
             pixels = _warp(pixels, self._matrices(drawn))
         if self.light or self.contrast or self.saturation:
             pixels = self._coloured(pixels, drawn)
-        return _erase(pixels, self.erase, drawn) if self.erase else pixels
+        return pixels
 
     @property
     def _warps(self) -> bool:
@@ -134,12 +133,3 @@ def _warp(pixels: Tensor, matrices: Tensor) -> Tensor:
     return functional.grid_sample(
         pixels, across[:, None] + down[:, :, None], padding_mode="reflection", align_corners=False
     )
-
-
-def _erase(pixels: Tensor, most: float, drawn: dict[str, Tensor]) -> Tensor:
-    centres = (torch.arange(pixels.shape[-1], device=pixels.device, dtype=pixels.dtype) + 0.5) / pixels.shape[-1]
-    side = (most * drawn["erase"]).sqrt()[:, None]
-    left, top = (drawn[name][:, None] * (1 - side) for name in ("left", "top"))
-    across, down = ((centres >= start) & (centres < start + side) for start in (left, top))  # (n, s)
-    patch = (down[:, :, None] & across[:, None, :])[:, None]
-    return torch.where(patch, pixels.mean((2, 3), keepdim=True), pixels)

@@ -28,7 +28,8 @@ from twofold.embedding import (
     read_content,
 )
 from twofold.errors import DataError
-from twofold.learning.squarefile import PART, Fate, SquareFile, alone, check_space, make_room, read_fates, write_fates
+from twofold.learning.squarefile import PART, Fate, SquareFile, check_space, make_room, read_fates, write_fates
+from twofold.writing import alone
 
 R = TypeVar("R")
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from twofold.data import Refusal
 from twofold.embedding import Facts, picture_hash
 from twofold.errors import DataError
-from twofold.writing import alone as alone
 
 Fate = Facts | Refusal
 

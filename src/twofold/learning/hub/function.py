@@ -51,10 +51,8 @@ class _Given(nn.Module):
 
 def _made(name: str) -> nn.Module:
     where, function = name.split(":")
-    if (
-        os.getcwd() not in sys.path
-    ):  # as `python -m` has it; for good, because processes that learn together import it, too
-        sys.path.append(os.getcwd())
+    if (folder := os.getcwd()) not in sys.path:
+        sys.path.append(folder)  # as `python -m` does; for good, because processes that learn together import it, too
     try:
         module = importlib.import_module(where)
     except Exception as error:  # it is the user's program

@@ -98,7 +98,7 @@ class _Unit(nn.Module):
         return functional.relu6(y, inplace=True) if self.active else y
 
     def _folded(self, x: Tensor) -> Tensor:
-        """Convolution and norm in one, where the means stand still: a step of learning takes a fifth less time."""
+        """Convolution and norm in one, where the means stand still: the norm does not go over the map once more."""
         norm = self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None

@@ -13,7 +13,7 @@ class ClassicBody(nn.Module):
     """Pixels (n, 3, size, size) from 0 to 1 -> the last dense layer, (n, 512), and the map before the dense layers.
 
     The epsilon of batch norm is Keras's, which the program was written with. Its means are not: Keras's keep 99% of themselves at
-    each step, so that validation stays at chance for the first 300 steps, and on few pictures early stopping ends it there.
+    each step, so that validation stays at chance for hundreds of steps, and on few pictures early stopping ends it there.
     """
 
     def __init__(self, size: int, dropout: tuple[float, float] = (0.1, 0.2)) -> None:
