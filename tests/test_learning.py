@@ -187,6 +187,7 @@ def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(machine: Mach
     (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no picture")
     training = train(tmp_path / "more", replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), machine)
     assert {row.reason for row in training.audit.ledger()} == {"", "not-a-picture"}
+    assert "labels-not-judged" in {note.code for note in training.notes}  # by the few of the validation part
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twofold.audit import Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
+from twofold.audit import LEAST, Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Note, list_files, list_pictures, read_table
@@ -19,8 +19,6 @@ from twofold.leaks import Leak, named
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
 from twofold.precision import starting_precision
 from twofold.sample import Sample, sights_of, tabled
-
-LEAST = 10  # pictures of each class from which on labels are judged
 
 Observe = Callable[[Sequence[Source], str], Table]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from twofold.audit import Audit, audit_sample
-from twofold.auditing import LEAST, load_frozen
+from twofold.audit import LEAST, Audit, audit_sample
+from twofold.auditing import load_frozen
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Listing, Note, list_pictures

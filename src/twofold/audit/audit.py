@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from twofold.data import LedgerRow, Note, folds
 from twofold.leaks import Leak
 from twofold.options import DecisionOptions
 from twofold.sample import Sample
+
+LEAST: Final = 10  # pictures of each class from which on labels are judged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +77,7 @@ class Audit:
     def _unjudged(self) -> list[Note]:
         if self.suspects is not None or not self.sample.table.vectors.size:
             return []
-        text = (
-            "Labels were not judged, because a class has too few pictures that are no copies of one another: add some."
-        )
+        text = "Labels were not judged, because a class has too few pictures for it that are no copies of one another: add some."
         return [Note("labels-not-judged", text)]
 
     def _doubts(self) -> list[Note]:
@@ -100,8 +100,12 @@ def audit_sample(
     enough: Enough | None = None,
     against: tuple[Leak, ...] | None = None,
 ) -> Audit:
-    """The audit of a sample, `rows` of whose usable pictures have honest `logits`: of a head or network that did not see them."""
-    suspects = find_suspects(logits, sample.labels[rows])
+    """The audit of a sample, `rows` of whose usable pictures have honest `logits`: of a head or network that did not see them.
+
+    Labels are judged where at least `LEAST` of each class have logits.
+    """
+    labels = sample.labels[rows]
+    suspects = find_suspects(logits, labels) if min(np.bincount(labels, minlength=2)) >= LEAST else None
     return Audit(sample, rows, suspects, look_for_shortcuts(sample, options), enough, against)
 
 
