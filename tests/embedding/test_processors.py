@@ -50,6 +50,7 @@ def test_a_part_of_a_processor_counts_as_one(
         ("avx2 fma", ("f32",)),
         ("avx2 avx512f avx512_vnni", ("int8", "f32")),
         ("avx2 avx_vnni", ("int8", "f32")),
+        ("avx512_vnni avx512_bf16", ("int8", "bf16", "f32")),
         ("avx512_vnni amx_int8 amx_bf16 amx_tile", ("int8", "bf16", "f32")),
     ],
 )

@@ -36,4 +36,5 @@ def fast_precisions(features: frozenset[str] | None = None) -> tuple[str, ...]:
     """Precisions that the processor runs well, fastest first; f32 always, last."""
     has = processor_features() if features is None else features
     int8 = has & {"avx512_vnni", "avx_vnni", "amx_int8"}
-    return (*(("int8",) if int8 else ()), *(("bf16",) if "amx_bf16" in has else ()), "f32")
+    bf16 = has & {"avx512_bf16", "amx_bf16"}
+    return (*(("int8",) if int8 else ()), *(("bf16",) if bf16 else ()), "f32")
