@@ -108,7 +108,8 @@ def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     whole = {"format": FORMAT, **record, **_model_record(model)}
     whole["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
     whole["sha256"] = _seal(whole)
-    (folder / "bundle.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    (folder / "bundle.json").write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads back
 
 
 def load_bundle(path: str | Path) -> Bundle:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twofold.copies import Copy, Kind
 from twofold.data import Note
@@ -55,11 +56,19 @@ def named(sample: Sample, copies: Sequence[Copy], others: Sequence[str]) -> tupl
     return tuple(Leak(paths[copy.first], others[copy.second], copy.kind) for copy in copies)
 
 
-def leaks_of(model: Model, sample: Sample, copies: Sequence[Copy], others: Sequence[str]) -> Leaks:
-    """The leaks of a test sample, whose `copies` among the pictures trained on, at the paths `others`, are known."""
+def leaks_of(
+    model: Model,
+    sample: Sample,
+    copies: Sequence[Copy],
+    others: Sequence[str],
+    rows: NDArray[np.intp] | None = None,
+) -> Leaks:
+    """The leaks of a test sample, whose `copies` among the pictures trained on, at the paths `others`, are known.
+
+    Its usable `rows` count; by default all but conflicts.
+    """
     found = named(sample, copies, others)
-    apart = sample.agreed.copy()
-    apart[[copy.first for copy in copies]] = False
-    rows = np.flatnonzero(apart)
+    rows = np.flatnonzero(sample.agreed) if rows is None else rows
+    rows = np.setdiff1d(rows, [copy.first for copy in copies]).astype(np.intp)
     both = len(set(sample.labels[rows].tolist())) == 2
     return Leaks(found, model.evaluate(sample, rows) if found and both else None)

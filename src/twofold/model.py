@@ -53,7 +53,7 @@ class Model:
             for name, refusal in zip(names, table.refusals, strict=True)
         ]
 
-    def evaluate(self, sample: Sample, rows: NDArray[np.int64] | None = None) -> Evaluation:
+    def evaluate(self, sample: Sample, rows: NDArray[np.intp] | None = None) -> Evaluation:
         """How the model does on the labelled pictures that count, or on those `rows` of the usable ones."""
         rows = np.flatnonzero(sample.agreed) if rows is None else rows
         probabilities = self.probabilities(sample.table.vectors[rows])

@@ -98,7 +98,8 @@ class LearningOptions:
         "Let both classes weigh the same, in the loss or by how often they are drawn; probabilities are put right.",
     )
     tune: int | None = _option(
-        None, "Try this many settings of the recipe first, and learn with the best; what you give yourself stays."
+        None,
+        "Try this many settings of the recipe first, and learn with the best; what you give otherwise than by default stays.",
     )
     devices: int | None = _option(None, "Processes or GPUs that learn together; one process, or all GPUs, by default.")
     num_nodes: int = _option(1, "Machines that learn together.")
@@ -147,8 +148,8 @@ class DecisionOptions:
             raise UsageError(f"--threshold must lie between 0 and 1, got {self.threshold}.")
         if not 2 <= self.folds <= 50:
             raise UsageError(f"--folds must lie between 2 and 50, got {self.folds}.")
-        if self.seed < 0:
-            raise UsageError(f"--seed must be 0 or more, got {self.seed}.")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ class Sample:
         return np.array([self.listing.items[row].label == self.classes[1] for row in self.table.used], np.int8)
 
     @property
+    def names(self) -> NDArray[np.str_]:
+        """The class of each, (used,)."""
+        return np.asarray(self.classes, np.str_)[self.labels]
+
+    @property
     def sights(self) -> Sights:
         """What tells copies."""
         return sights_of(self.table)
@@ -108,7 +113,7 @@ class Sample:
     def _refused(self) -> list[Note]:
         codes = Counter(refusal.code for refusal in self.table.refusals if refusal is not None)
         told = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-        text = f"Left out as no usable pictures: {told}. The ledger names each."
+        text = f"Left out as no usable pictures: {told}."
         return [Note("files-refused", text)] if told else []
 
     def _copies(self) -> list[Note]:
@@ -117,12 +122,12 @@ class Sample:
         if not told:
             return []
         if not self._all_alike:
-            return [Note("copies", f"Copies of other pictures: {told}. All that are alike stay in one fold.")]
+            return [Note("copies", f"Copies of other pictures: {told}. All that are alike stay together.")]
         text = (
             "Nearly alike pictures may be in different folds, because a class would be left with too few groups. If they show "
             "the same things, the scores are too good: list the pictures with a column group."
         )
-        equal = Note("copies", f"Copies of other pictures: {told}. Equal ones stay in one fold.")
+        equal = Note("copies", f"Copies of other pictures: {told}. Equal ones stay together.")
         return [equal, Note("all-alike", text)]
 
     def _conflicts(self) -> list[Note]:

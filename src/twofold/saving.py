@@ -36,7 +36,7 @@ def save(training: Training, path: Path, *, command: Sequence[str] = (), force: 
                 _write_tuning(training.learning.course.tuning, folder / "tuning.csv")
         results = json.dumps(training.as_json(), indent=1, ensure_ascii=False)
         (folder / "evaluation.json").write_text(results + "\n", encoding="utf-8", errors="backslashreplace")
-        (folder / "README.md").write_text(_card(training, path), encoding="utf-8")
+        (folder / "README.md").write_text(_card(training, path), encoding="utf-8", errors="backslashreplace")
         write_model(folder, training.fit.model, _record(training, command))
 
 

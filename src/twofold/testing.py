@@ -1,13 +1,17 @@
 """Bundles on labelled pictures: one evaluation each and, of two, the comparison."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twofold.bundle import Bundle
 from twofold.clock import Clock
-from twofold.copies import Copy, find_known
+from twofold.copies import Copy, Kind, find_known
 from twofold.data import Note
 from twofold.embedding import Machine
 from twofold.errors import UsageError
@@ -19,13 +23,17 @@ from twofold.sample import Sample, list_for, observe_listing
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Testing:
-    """`evaluation` is that of the first model; `comparison` and `second` are there where two were tested."""
+    """`evaluation` is that of the first model; `comparison` and `second` are there where two were tested, on the pictures that
+    count for both. Of test pictures that were trained on, `leaks` has the first model's numbers without them, and
+    `second_without` the second's; then `comparison` is without them, too.
+    """
 
     sample: Sample
     evaluation: Evaluation
     second: Evaluation | None
     comparison: Comparison | None
     leaks: Leaks
+    second_without: Evaluation | None
     seconds: dict[str, float]
     notes: tuple[Note, ...]
 
@@ -34,6 +42,8 @@ class Testing:
         other = {}
         if self.second is not None and self.comparison is not None:
             other = {"second": self.second.as_json(), "comparison": self.comparison.as_json()}
+        if self.second_without is not None:
+            other["second"]["trained_on"] = {"without": self.second_without.as_json()}
         return {
             "data": self.sample.as_json(),
             **self.evaluation.as_json(),
@@ -54,36 +64,57 @@ def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: M
         )
     listing = list_for(first.classes, data, options)
     sources = [item.path for item in listing.items]
-    evaluations, samples = [], []
+    samples = []
     for model in models:
         with clock("embed"):
             engine = machine.engine(model.backbone)
             samples.append(observe_listing(listing, sources, engine, machine, what="test"))
         samples[-1].check_counts(1)
-        evaluations.append(model.evaluate(samples[-1]))
-    second = evaluations[1] if len(models) > 1 else None
+    rows = _rows_of_all(samples)
+    evaluations = [model.evaluate(sample, own) for model, sample, own in zip(models, samples, rows, strict=True)]
     with clock("audit"):
-        leaks = _leaks(bundles, samples)
+        leaks = _leaks(bundles, samples, rows)
+    unseen = [each.without for each in leaks if each.without is not None]
+    two = len(models) > 1
     return Testing(
         samples[0],
         evaluations[0],
-        second,
-        None if second is None else _comparison(evaluations[0], second),
-        leaks,
+        evaluations[1] if two else None,
+        _comparison(*(unseen or evaluations)) if two else None,
+        leaks[0],
+        unseen[1] if two and unseen else None,
         clock.seconds(),
-        (*leaks.notes(), *samples[0].notes(), *machine.notes),
+        (*leaks[0].notes(), *samples[0].notes(), *_left_out(samples, rows), *machine.notes),
     )
 
 
-def _leaks(bundles: Sequence[Bundle], samples: Sequence[Sample]) -> Leaks:
-    """Test pictures that any of the models was trained on, with the numbers of the first."""
-    found: dict[int, tuple[Copy, str]] = {}
+def _rows_of_all(samples: Sequence[Sample]) -> list[NDArray[np.intp]]:
+    """Of each sample the usable rows that count in all: conflicts are told by what a network sees, and files may vanish."""
+    items = reduce(np.intersect1d, [sample.table.used[sample.agreed] for sample in samples])
+    return [np.searchsorted(sample.table.used, items) for sample in samples]
+
+
+def _left_out(samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
+    count = max(int(sample.agreed.sum()) - len(own) for sample, own in zip(samples, rows, strict=True))
+    text = f"Left out, because they count for one of the bundles alone: {count} pictures."
+    return [Note("not-for-both", text)] if count else []
+
+
+def _leaks(bundles: Sequence[Bundle], samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> list[Leaks]:
+    """Test pictures that any of the models was trained on, with the numbers of each."""
+    found: dict[int, tuple[Kind, str]] = {}  # by their place in the listing
     for bundle, sample in zip(bundles, samples, strict=True):
         trained_on = bundle.trained_on()
         for copy in find_known(sample.sights, trained_on):
-            found.setdefault(copy.first, (copy, trained_on.paths[copy.second]))
-    copies = [replace(copy, second=number) for number, (copy, _) in enumerate(found.values())]
-    return leaks_of(bundles[0].model, samples[0], copies, [path for _, path in found.values()])
+            found.setdefault(int(sample.table.used[copy.first]), (copy.kind, trained_on.paths[copy.second]))
+    paths = [path for _, path in found.values()]
+    leaks = []
+    for bundle, sample, own in zip(bundles, samples, rows, strict=True):
+        place = {item: row for row, item in enumerate(sample.table.used.tolist())}
+        known = [(place.get(item), number, kind) for number, (item, (kind, _)) in enumerate(found.items())]
+        copies = [Copy(row, number, kind) for row, number, kind in known if row is not None]
+        leaks.append(leaks_of(bundle.model, sample, copies, paths, own))
+    return leaks
 
 
 def _comparison(a: Evaluation, b: Evaluation) -> Comparison:

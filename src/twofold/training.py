@@ -56,7 +56,7 @@ class Learning:
             "best_epoch": learned.best,
             "interrupted": learned.interrupted,
             "pictures": {
-                "train": int((~self.course.validation).sum()),
+                "train": len(self.train.labels),
                 "validation": int(self.course.validation.sum()),
             },
             "history": learned.history,

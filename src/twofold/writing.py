@@ -26,6 +26,16 @@ def check_place(path: Path) -> None:
         check_writable(path)
 
 
+def check_replaceable(path: Path, beginning: str, what: str) -> None:
+    """UsageError where no file can stand at `path`, or one stands there that does not begin so, as somebody's picture."""
+    check_place(path)
+    if path.is_file():
+        with path.open("rb") as file:
+            ours = file.read(len(beginning)) == beginning.encode()
+        if not ours:
+            raise UsageError(f"{path} exists, and is no {what}: name another file.")
+
+
 def check_writable(path: Path) -> None:
     """UsageError where nothing new can stand at `path`, whose folders may be missing."""
     folder = next(above for above in path.absolute().parents if above.exists())

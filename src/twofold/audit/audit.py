@@ -13,6 +13,7 @@ from twofold.audit.shortcuts import Shortcuts, find_shortcuts
 from twofold.audit.suspects import Suspects, find_suspects
 from twofold.audit.traits import traits_of
 from twofold.data import LedgerRow, Note, folds
+from twofold.errors import DataError
 from twofold.leaks import Leak
 from twofold.options import DecisionOptions
 from twofold.sample import Sample
@@ -119,8 +120,8 @@ def look_for_shortcuts(sample: Sample, options: DecisionOptions) -> Shortcuts | 
 
 
 def folds_of(sample: Sample, rows: NDArray[np.int64], options: DecisionOptions) -> NDArray[np.int64] | None:
-    """The fold of each of these usable pictures; None where a class has fewer groups than there are folds."""
-    labels, groups = sample.labels[rows], sample.groups[rows]
-    if any(len(np.unique(groups[labels == label])) < options.folds for label in (0, 1)):
+    """The fold of each of these usable pictures; None where a class cannot be dealt out to that many."""
+    try:
+        return folds(sample.names[rows], sample.groups[rows], options.folds, options.seed)
+    except DataError:
         return None
-    return folds(labels, groups, options.folds, options.seed)

@@ -36,12 +36,13 @@ def traits_of(sample: Sample, rows: NDArray[np.int64]) -> Traits:
 
 
 def _shown(thumbnails: NDArray[np.uint8]) -> Traits:
-    """Brightness, and the colour of the border, on a scale of 0 to 255."""
+    """Brightness, 0 to 255, and the colour of the border: red against green, blue against both, each -255 to 255."""
     rim = np.ones(thumbnails.shape[1:3], np.bool_)
     rim[_RIM:-_RIM, _RIM:-_RIM] = False
     border = thumbnails[:, rim].mean(axis=1)
     return {
         "brightness": thumbnails.mean(axis=(1, 2, 3)),
         "border brightness": border.mean(axis=1),
-        "border colour": border.max(axis=1) - border.min(axis=1),
+        "border redness": border[:, 0] - border[:, 1],
+        "border blueness": border[:, 2] - border[:, :2].mean(axis=1),
     }

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -46,6 +47,9 @@ def _top(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code; the only place where errors become text."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=words, obj=["twofold", *words])
     except SystemExit as stop:  # how Typer ends, well or not

@@ -6,10 +6,7 @@ from typing import Annotated
 import typer
 
 from twofold.cli.machine import machine
-from twofold.errors import UsageError
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions, EngineOptions
-
-_LEDGER = b"path,label,fate,"  # how a ledger begins
 
 
 def audit(
@@ -35,9 +32,10 @@ def audit(
     from twofold.cli.show import print_json
     from twofold.data import write_ledger
     from twofold.fetching import resolve
+    from twofold.writing import check_replaceable
 
     if out is not None:
-        _check_out(out)
+        check_replaceable(out, "path,label,fate,", "ledger")
     here = machine(engine, quiet=quiet)
     others = None if against is None else resolve(against, here.folder, here.watch)
     found = run(
@@ -56,15 +54,3 @@ def audit(
     else:
         print_audit(found, out)
     return 0
-
-
-def _check_out(out: Path) -> None:
-    """UsageError where no ledger can stand at `out`, or would take the place of what is none: it may be a picture, or DATA."""
-    from twofold.writing import check_place
-
-    check_place(out)
-    if out.is_file() and out.stat().st_size:
-        with out.open("rb") as file:
-            ledger = file.read(len(_LEDGER)) == _LEDGER
-        if not ledger:
-            raise UsageError(f"{out} exists, and is no ledger: name another file.")

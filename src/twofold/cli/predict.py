@@ -1,6 +1,5 @@
 """twofold predict"""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -26,26 +25,18 @@ def predict(
     from twofold.bundle import load_bundle
     from twofold.cli.show import print_answers
     from twofold.data import list_files
-    from twofold.errors import DataError, UsageError
-    from twofold.writing import check_place
+    from twofold.errors import DataError
+    from twofold.writing import check_replaceable
 
     if out is not None:
-        check_place(out)
+        check_replaceable(out, "path,label,probability,", "table of answers")
     model = load_bundle(bundle).model
     files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
-    if out is not None and _holds(out, files):
-        raise UsageError(f"--out {out} is one of the pictures, or holds some, and would replace it; name another file.")
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
     answers = model.predict(files, machine(engine, quiet=quiet))
     print_answers(answers, out, as_json=json)
     return 0
-
-
-def _holds(out: Path, files: list[Path]) -> bool:
-    """Whether it is one of the files, or an archive that one lies in; Path.resolve raises where a link leads to itself."""
-    place = os.path.realpath(out) + os.sep
-    return any((os.path.realpath(file) + os.sep).startswith(place) for file in files if "\0" not in str(file))
 
 
 def _lines() -> list[str]:

@@ -49,7 +49,8 @@ def as_text(result: Any) -> str:
 
 
 def print_json(result: Any) -> None:
-    _print(as_text(result).rstrip())
+    """In ASCII, so that any terminal shows it and any program reads it, whatever files are called."""
+    sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 
 def print_training(training: Training, out: Path, figures: Path | None = None) -> None:
@@ -162,11 +163,15 @@ def print_testing(testing: Testing, out: Path | None) -> None:
     _print_leaks(testing.leaks)
     _print(_counted("test", testing.sample.as_json()))
     columns = {"test": testing.evaluation, **_unseen(testing.leaks)}
-    if testing.second is not None and testing.comparison is not None:
+    if testing.second is not None:
         columns = {"first": testing.evaluation, "second": testing.second}
     _print_metrics(columns)
+    if testing.leaks.without is not None and testing.second_without is not None:
+        columns = {"first, the others": testing.leaks.without, "second, the others": testing.second_without}
+        _print_metrics(columns)
     if testing.comparison is not None:
-        _print_comparison(testing.comparison)
+        which = "the same pictures" if testing.second_without is None else "the others"
+        _print_comparison(testing.comparison, which)
     for name, evaluation in columns.items():
         _print_report(name, evaluation)
     _print_notes(testing.notes)
@@ -248,8 +253,8 @@ def _hesitant(evaluation: Evaluation) -> str:
     )
 
 
-def _print_comparison(comparison: Comparison) -> None:
-    _print("\nsecond minus first, on the same pictures")
+def _print_comparison(comparison: Comparison, which: str) -> None:
+    _print(f"\nsecond minus first, on {which}")
     for key, value in comparison.differences.items():
         _print(f"{_SHOWN[key]:18}  {value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})")
     _print(

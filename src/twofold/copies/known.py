@@ -66,7 +66,7 @@ def _most(others: Known) -> float:
 
 def write_known(kept: Known, file: TextIO) -> None:
     """A row for each picture, the hashes in hexadecimal."""
-    rows = csv.writer(file, lineterminator="\n")
+    rows = csv.writer(file)  # its own line ends: with others, a name with a carriage return is not quoted
     rows.writerow(COLUMNS)
     for path, keys, fine, coarse in zip(kept.paths, kept.keys, kept.fine, kept.coarse, strict=True):
         rows.writerow((path, *keys, "".join(f"{int(word):016x}" for word in (coarse, *fine)) if coarse else ""))

@@ -35,6 +35,6 @@ def write_ledger(rows: Iterable[LedgerRow], path: Path) -> None:
     What cannot be written as UTF-8 in a file's name stands as a backslash and its number.
     """
     with replacing(path) as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(file)  # its own line ends: with others, a name with a carriage return is not quoted
         table.writerow(field.name for field in fields(LedgerRow))
         table.writerows(map(astuple, rows))

@@ -59,7 +59,7 @@ def observe(
     try:
         read = ahead(pool, read_content, sources, BATCH * engine.threads)
         for observations, portion in ahead(
-            pool, lambda p: (seen(p), p), started(_portions(read, store, backbone.identity)), _AHEAD
+            pool, lambda p: (seen(p), p), started(_portions(read, store, backbone.identity, max_pixels)), _AHEAD
         ):
             if store is not None and portion.unseen:
                 store.put(
@@ -71,10 +71,12 @@ def observe(
         pool.shutdown(cancel_futures=True)
 
 
-def _portions(read: Iterator[Content | Refusal], store: Store | None, backbone: str) -> Iterator[_Portion]:
+def _portions(
+    read: Iterator[Content | Refusal], store: Store | None, backbone: str, max_pixels: int
+) -> Iterator[_Portion]:
     portion = _Portion()
     for entry in read:
-        portion.entries.append(_known(entry, store, backbone))
+        portion.entries.append(_known(entry, store, backbone, max_pixels))
         portion.unseen += isinstance(portion.entries[-1], Content)
         if portion.full():
             yield portion
@@ -83,10 +85,12 @@ def _portions(read: Iterator[Content | Refusal], store: Store | None, backbone: 
         yield portion
 
 
-def _known(entry: Content | Refusal, store: Store | None, backbone: str) -> Observation | Content:
+def _known(entry: Content | Refusal, store: Store | None, backbone: str, max_pixels: int) -> Observation | Content:
     if isinstance(entry, Refusal):
         return Observation(None, None, None, entry)
-    return (store.get(entry.sha256, backbone) if store is not None else None) or entry
+    kept = store.get(entry.sha256, backbone) if store is not None else None
+    known = kept is not None and kept.facts is not None and kept.facts.width * kept.facts.height <= max_pixels
+    return kept if kept is not None and known else entry  # a picture that is too large now is refused anew
 
 
 def _look_and_embed(

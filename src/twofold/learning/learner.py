@@ -71,11 +71,7 @@ class Learner(LightningModule):
         targets = batch.labels * (1 - self.recipe.smoothing) + self.recipe.smoothing / 2
         weights = torch.where(batch.labels > 0.5, self.weights[1], self.weights[0])
         loss = binary_cross_entropy_with_logits(logits, targets, weight=weights)
-        if not torch.isfinite(loss):
-            raise LearningError(
-                f"The loss became {loss.item()} in epoch {self.current_epoch + 1}; try a lower --learning-rate than "
-                f"{self.recipe.rate:g}, and --precision f32."
-            )
+        self._check(loss, "loss")
         self._note("train", logits, batch.labels, loss)
         penalty = getattr(self.network.body, "penalty", None)
         return (loss if penalty is None else loss + penalty()) * batch.weight
@@ -84,6 +80,13 @@ class Learner(LightningModule):
         logits = self.network(_floats(batch.squares)).float() - self.shift
         self._note("val", logits, batch.labels, binary_cross_entropy_with_logits(logits, batch.labels))
 
+    def _check(self, loss: Tensor, what: str) -> None:
+        if not torch.isfinite(loss):
+            raise LearningError(
+                f"The {what} became {loss.item()} in epoch {self.current_epoch + 1}; try a lower --learning-rate than "
+                f"{self.recipe.rate:g}, and --precision f32."
+            )
+
     def _note(self, part: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy = ((logits > 0) == (labels > 0.5)).float().mean()
         values = {f"{part}_loss": loss.detach(), f"{part}_accuracy": accuracy}
@@ -91,6 +94,7 @@ class Learner(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         seen = self.trainer.callback_metrics
+        self._check(seen["val_loss"], "validation loss")
         names = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
         rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
         self.history.append(
@@ -135,7 +139,7 @@ class Learner(LightningModule):
         """Parameters with their rate and weight decay; what has one dimension (biases, norms) does not decay."""
         recipe, body, head = self.recipe, list(self.network.body.parameters()), list(self.network.head.parameters())
         depths = [_LAYERS * index // len(body) / (_LAYERS - 1) for index in range(len(body))]
-        shares = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [1.0] * len(head)
+        shares = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [recipe.rate_at_head] * len(head)
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for parameter, share in zip([*body, *head], shares, strict=True):
             if parameter.requires_grad:

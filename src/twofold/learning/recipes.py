@@ -13,8 +13,8 @@ Descent = Literal["plateau", "cosine"]
 class Recipe:
     """`rate` is that of Adam; by `plateau` it is halved when validation accuracy stands still, by `cosine` it rises for the
     share `warm_up` of all steps and then falls to nothing. The first layer learns at the share `rate_at_input` of it, the last
-    and the head at all of it, those between at shares between, and the share `frozen` of the layers, from the input on, not at
-    all. `fixed_norm` leaves the means of batch norms as they are.
+    at all of it, those between at shares between, the head at the share `rate_at_head`, and the share `frozen` of the layers,
+    from the input on, not at all. `fixed_norm` leaves the means of batch norms as they are.
 
     `smoothing` moves targets from 0 and 1 toward the middle; `average` is the share of itself that the running average of the
     weights keeps at each step; `patience` the epochs without a better validation loss after which learning stops; `growth` the
@@ -32,6 +32,7 @@ class Recipe:
     weight_decay: float = 0.0
     warm_up: float = 0.0
     rate_at_input: float = 1.0
+    rate_at_head: float = 1.0
     frozen: float = 0.0
     fixed_norm: bool = False
     smoothing: float = 0.0
@@ -101,6 +102,9 @@ FINETUNE = Recipe(
     weight_decay=0.02,
     warm_up=0.1,
     rate_at_input=0.1,
+    # The head is at its best already. It reads some thousand standardised numbers: at the full rate one step of Adam, which
+    # moves all its weights alike, throws the logits about.
+    rate_at_head=0.1,
     frozen=0.25,
     fixed_norm=True,
     smoothing=0.05,

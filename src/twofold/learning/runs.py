@@ -79,12 +79,14 @@ def learn(
     begun = start(options.learning)
     with decoded(sources, begun.square, machine, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
         _check_same(pixels, sample)
-        anew = not place.begun
-        place.begin(_key(options, sample))
         run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, machine, begun))
         every, tuning, name = np.flatnonzero(sample.agreed), None, "network"
+        run.check_parts(every)
+        if options.learning.tune and not place.begun:
+            run.forget()
+        place.begin(_key(options, sample))
         if options.learning.tune:
-            tuning, name = run.tuned(every, options.learning.tune, anew=anew)
+            tuning, name = run.tuned(every, options.learning.tune)
             run = run.having(tuning.chosen)
         network, learned, validation = run.learned(every, name)
         notes = [*([tuning.note()] if tuning else []), *learned.notes]
@@ -152,9 +154,36 @@ class _Run:
         learning = replace(self.options.learning, **settings)  # type: ignore[arg-type]  # each of its own type
         return replace(self, begun=self.start(learning), options=replace(self.options, learning=learning))
 
-    def tuned(self, rows: Rows, count: int, *, anew: bool) -> tuple[Tuning, str]:
+    def check_parts(self, rows: Rows) -> None:
+        """DataError, before hours of work, where these rows cannot be dealt out to all the parts that are needed."""
+        learning, decision = self.options.learning, self.options.decision
+        every = [rows]
+        if learning.cv:
+            parts = self._folds(rows, learning.cv)
+            every += [rows[parts != part] for part in range(learning.cv)]
+        for own in every:
+            train, _ = self._split(own)
+            if learning.mode == "finetune":
+                self._folds(train, decision.folds)  # for the head that it begins with
+
+    def _folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
+        return folds(self.sample.names[rows], self.sample.groups[rows], count, self.options.decision.seed)
+
+    def _split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Those to learn from, and those to stop by."""
+        validation, seed = self.options.learning.validation, self.options.decision.seed
+        held = split(self.sample.names[rows], self.sample.groups[rows], validation, seed)
+        return rows[~held], rows[held]
+
+    def forget(self) -> None:
+        """What was tried before is tried anew."""
+        from twofold.learning.tuning.trials import forget
+
+        forget(self.place)
+
+    def tuned(self, rows: Rows, count: int) -> tuple[Tuning, str]:
         """Settings tried on these rows, and the folder that has what was learned with the best of them."""
-        from twofold.learning.tuning.trials import folder, forget, knobs, tune  # brings Optuna
+        from twofold.learning.tuning.trials import folder, knobs, tune  # brings Optuna
 
         learning, recipe, labels = self.options.learning, self.begun.recipe, self.sample.labels[rows]
         positive = int(labels.sum())
@@ -165,8 +194,6 @@ class _Run:
             run = replace(self.having(settings), devices=replace(self.devices, what=what))
             return run.learned(rows, name, extra=(callback,))[1]
 
-        if anew:
-            forget(self.place)
         tuning = tune(attempt, space, self.place, count=count, epochs=recipe.epochs, seed=self.options.decision.seed)
         return tuning, folder(tuning.best)
 
@@ -174,10 +201,9 @@ class _Run:
         self, rows: Rows, name: str, *, extra: tuple[Callback, ...] = ()
     ) -> tuple[Network, Learned, NDArray[np.bool_]]:
         """A network learned from these rows; True in the array, (used,), for the validation part of them."""
-        labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
+        labels, seed = self.sample.labels, self.options.decision.seed
         learning, recipe = self.options.learning, self.begun.recipe
-        held = split(labels[rows], groups[rows], learning.validation, seed)
-        train, validation = rows[~held], rows[held]
+        train, validation = self._split(rows)
         shares = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)
 
         def make() -> Learner:
@@ -208,9 +234,9 @@ class _Run:
 
         Pictures that are none of the rows have the fold -1.
         """
-        labels, groups, seed = self.sample.labels, self.sample.groups, self.options.decision.seed
-        parts, logits = np.full(len(labels), -1, np.int64), np.zeros(len(labels))
-        parts[rows] = folds(labels[rows], groups[rows], count, seed)
+        size = len(self.sample.labels)
+        parts, logits = np.full(size, -1, np.int64), np.zeros(size)
+        parts[rows] = self._folds(rows, count)
         try:
             for part in range(count):
                 run = replace(self, devices=replace(self.devices, what=f"fold {part + 1} of {count}"))
@@ -256,9 +282,10 @@ def _devices(options: TrainingOptions, machine: Machine, begun: Beginning) -> De
 
 
 def _key(options: TrainingOptions, sample: Sample) -> str:
-    """Equal for the same options and pictures."""
+    """Equal for the same options, pictures and groups."""
     hashes = [facts.sha256 for facts in sample.table.facts if facts is not None]
-    told = json.dumps([asdict(options), hashes, sample.labels.tolist()], default=str, sort_keys=True)
+    dealt = [sample.labels.tolist(), sample.groups.tolist()]  # by which pictures are held out
+    told = json.dumps([asdict(options), hashes, dealt], default=str, sort_keys=True)
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 

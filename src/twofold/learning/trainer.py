@@ -25,7 +25,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from twofold import errors
 from twofold.data import Note
@@ -134,6 +134,11 @@ def _fit(
             trainer.fit(learner, batches, ckpt_path=str(checkpoint) if checkpoint.exists() else None, weights_only=True)
         except ProcessRaisedException as error:
             raise _said(error) from error
+        except ProcessExitedException as error:
+            raise LearningError(
+                f"One of the processes was ended from outside ({error}), as systems do when memory runs out: "
+                "go on with --resume, or learn anew with a smaller --batch-size or --size."
+            ) from error
         except SystemExit:
             if trainer.state.status != TrainerStatus.INTERRUPTED:
                 raise
@@ -155,6 +160,19 @@ class _Whole(TorchCheckpointIO):
         part.replace(path)
 
 
+class _Moving(ModelCheckpoint):
+    """Knows the best epoch so far also where the folder was moved; Lightning's own forgets it then."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return path and str(Path(str(self.dirpath)) / Path(path).name)
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {name: here(state_dict[name]) for name in paths}
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": best, "dirpath": self.dirpath})
+
+
 def _said(error: ProcessRaisedException) -> Exception:
     """What one of the processes raised: torch hands on the text of its traceback alone."""
     where, _, sentence = str(error).strip().rpartition("\n")[2].partition(": ")
@@ -163,9 +181,7 @@ def _said(error: ProcessRaisedException) -> Exception:
 
 
 def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]) -> Trainer:
-    every_epoch = partial(
-        ModelCheckpoint, place, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
-    )
+    every_epoch = partial(_Moving, place, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [
         LearningRateMonitor(logging_interval="epoch"),
         *([WeightAveraging(avg_fn=partial(_running, recipe.average))] if recipe.average else []),

@@ -45,6 +45,8 @@ def check_drawing(option: str, folder: Path) -> None:
         raise UsageError(f"{option} draws figures with matplotlib; install it with: pip install 'twofold[figures]'.")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{option} takes a folder for figures, and {folder} is a file; name another.")
+    if (folder / "bundle.json").exists():
+        raise UsageError(f"{option} takes a folder for figures, and {folder} is a bundle; name another.")
 
 
 def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> None:
