@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from copies.scenes import CHANGES, scene
+from PIL import ImageOps
 
 from twofold.auditing import Auditing, audit
 from twofold.embedding import Machine
@@ -34,6 +35,30 @@ def test_a_label_that_can_be_read_off_the_quality_of_the_files_is_named(tmp_path
     assert "one 85" in shortcuts["JPEG quality"]["text"]
     assert "two 60" in shortcuts["JPEG quality"]["text"]
     assert "shortcut" in {note.code for note in found.notes}
+
+
+def test_a_label_that_can_be_read_off_the_colour_of_the_border_is_named(tmp_path: Path, machine: Machine) -> None:
+    """Of two borders that are as bright and as colourful as one another."""
+    colours = {"one": (200, 60, 60), "two": (60, 60, 200)}
+    for number in range(120):
+        label = ("one", "two")[number % 2]
+        (tmp_path / label).mkdir(exist_ok=True)
+        framed = ImageOps.expand(scene(number, (96, 72)), 12, colours[label])
+        framed.save(tmp_path / label / f"{number}.png")
+    shortcuts = {shortcut["feature"] for shortcut in audited(tmp_path, machine, quick=True).as_json()["shortcuts"]}
+    assert {"border redness", "border blueness"} <= shortcuts
+
+
+def test_where_groups_are_too_few_for_folds_the_rest_is_found_all_the_same(tmp_path: Path, machine: Machine) -> None:
+    """Groups span both classes, so that each class has enough of them but no fold has both."""
+    data = lay_out(tmp_path / "data", count=20)
+    with (tmp_path / "list.csv").open("w", encoding="utf-8") as file:
+        file.write("path,label,group\n")
+        for path in sorted(data.rglob("*.jpg")):
+            file.write(f"{path},{path.parent.name},{int(path.stem) % 2 if int(path.stem) > 3 else path.stem}\n")
+    found = audited(tmp_path / "list.csv", machine).as_json()
+    assert found["fates"]["used"] == 40
+    assert found["suspects_expected"] is None
 
 
 def test_labels_that_say_nothing_are_accused_of_nothing(tmp_path: Path, machine: Machine) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from rights import ordinary_rights
 
 from twofold.cli import main
+from twofold.embedding import Backbone, Engine, Machine
 from twofold.place import Place
 
 
@@ -168,15 +169,18 @@ def test_predict_reads_paths_from_stdin_and_writes_a_file(
     assert labels == ["rings"] * 20 + ["bars"]
 
 
-def test_predict_never_writes_over_a_picture_that_it_is_asked_about(
+def test_predict_never_writes_over_anything_but_answers(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "a.png"
+    path, answers = tmp_path / "a.png", tmp_path / "answers.csv"
     draw("bars", 1).save(path)
     before = path.read_bytes()
-    assert main(["predict", str(bundle), str(tmp_path), "--out", str(path)]) == 2
-    assert "is one of the pictures" in capsys.readouterr().err
+    assert main(["predict", str(bundle), str(path), "--out", str(path)]) == 2
+    assert "is no table of answers" in capsys.readouterr().err
     assert path.read_bytes() == before
+    for _ in range(2):
+        assert main(["predict", str(bundle), str(path), "--out", str(answers)]) == 0
+    assert len(table(answers)) == 1
 
 
 def test_a_name_that_is_not_utf8_is_answered_and_printed(
@@ -188,6 +192,24 @@ def test_a_name_that_is_not_utf8_is_answered_and_printed(
     assert "caf\\udce9.png,bars" in capsys.readouterr().out
 
 
+def test_a_terminal_that_lacks_letters_shows_their_numbers_and_json_is_ascii(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "猫.png"
+    draw("bars", 1).save(path)
+    out = ["--out", str(tmp_path / "a.csv")]
+    for words, shown in ((out, None), ([], "\\u732b.png,bars"), (["--json"], "猫.png")):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        monkeypatch.setattr("sys.stdout", stream)
+        assert main(["predict", str(bundle), str(path), *words]) == 0
+        stream.flush()
+        said = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]  # io.BytesIO
+        if "--json" in words:
+            said = json.loads(said)[0]["path"]
+        assert shown is None or shown in said
+    assert "猫.png,bars" in (tmp_path / "a.csv").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -197,6 +219,7 @@ def test_a_name_that_is_not_utf8_is_answered_and_printed(
         (["train", "no-such-folder", "--out", "b.twofold"], 1, "no-such-folder"),
         (["train", ".", "--out", "b.twofold", "--threshold", "2"], 2, "--threshold"),
         (["train", ".", "--out", "b.twofold", "--folds", "1"], 2, "--folds"),
+        (["train", ".", "--out", "b.twofold", "--seed", "4294967296"], 2, "--seed must lie between 0 and 4294967295"),
         (["train", ".", "--out", "b.twofold", "--nonsense"], 2, "--nonsense"),
         (["train", ".", "--out", "b.twofold", "--optimize", "recall"], 2, "optimize"),
         (["train", "ftp://example.org/a.zip", "--out", "b.twofold"], 2, "https://"),
@@ -445,6 +468,50 @@ def test_evaluate_says_first_that_test_pictures_were_trained_on(
     result = json.loads(capsys.readouterr().out)
     check_leaks(result, drawn)
     assert result["notes"][0]["code"] == "trained-on"
+
+
+def test_two_bundles_are_compared_without_what_either_was_trained_on(
+    bundle: Path, drawn: Path, leaking: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second was trained on one of the other test pictures, too."""
+    folder, other = tmp_path / "data", tmp_path / "other.twofold"
+    shutil.copytree(drawn, folder)
+    seen = next(path for path in sorted((leaking / "bars").iterdir()) if path.stem.startswith("bars-"))
+    shutil.copy(seen, folder / "bars" / "seen.png")
+    assert main(["train", str(folder), "--out", str(other), "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(bundle), str(other), str(leaking)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("WARNING: 4 test pictures were trained on, such as ")
+    assert "first, the others" in said
+    assert "second minus first, on the others" in said
+    assert main(["evaluate", str(bundle), str(other), str(leaking), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    for each in (result, result["second"]):
+        assert sum(each["confusion"].values()) == 15
+        assert sum(each["trained_on"]["without"]["confusion"].values()) == 11
+    assert result["comparison"]["images"] == 11
+
+
+def test_two_bundles_are_compared_on_the_pictures_that_both_could_read(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = unlike_folder(tmp_path / "other", 6)
+    gone, engines = sorted(folder.rglob("*.png"))[0], []
+
+    def engine(machine: Machine, backbone: Backbone) -> Engine:
+        engines.append(backbone)
+        if len(engines) == 2:
+            gone.unlink()
+        return made(machine, backbone)
+
+    made = Machine.engine
+    monkeypatch.setattr(Machine, "engine", engine)
+    assert main(["evaluate", str(bundle), str(bundle), str(folder), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert sum(result["confusion"].values()) == sum(result["second"]["confusion"].values()) == 11
+    assert result["comparison"]["images"] == 11
+    assert "not-for-both" in {note["code"] for note in result["notes"]}
 
 
 def test_where_all_test_pictures_were_trained_on_there_are_no_others(

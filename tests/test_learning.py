@@ -232,6 +232,36 @@ def test_other_options_or_pictures_are_not_resumed(drawn: Path, machine: Machine
         train(drawn, SCRATCH, machine, place=place)
 
 
+def test_other_groups_are_not_resumed(drawn: Path, machine: Machine, tmp_path: Path) -> None:
+    """By them the validation part is dealt out."""
+    place = Place(tmp_path / "begun")
+    once = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))
+    train(grouped(drawn, tmp_path, 20), once, machine, place=place)
+    with pytest.raises(UsageError, match="had other options or pictures"):
+        train(grouped(drawn, tmp_path, 10), once, machine, place=place)
+
+
+@pytest.mark.parametrize("learning", [LearningOptions(mode="finetune"), replace(SCRATCH.learning, cv=4)])
+def test_groups_that_are_too_few_are_told_before_anything_is_learned(
+    drawn: Path, machine: Machine, tmp_path: Path, learning: LearningOptions
+) -> None:
+    """Three, in both classes: fewer than there are folds of the head, or networks."""
+    place, network = Place(tmp_path / "begun"), BackboneOptions(size=96, precision="f32")
+    with pytest.raises(DataError, match="'bars' cannot be dealt out"):
+        train(grouped(drawn, tmp_path, 3), TrainingOptions(backbone=network, learning=learning), machine, place=place)
+    assert not place.begun
+
+
+def grouped(drawn: Path, tmp_path: Path, count: int) -> Path:
+    """A list of the drawn pictures, in so many groups of both classes."""
+    table = tmp_path / "list.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label", "group"))
+        rows.writerows((path, path.parent.name, int(path.stem[-3:]) % count) for path in sorted(drawn.rglob("*.png")))
+    return table
+
+
 def command(drawn: Path, out: Path, *more: str) -> int:
     flags = "--mode scratch --image-size 48 --epochs 2 --batch-size 16 --precision f32 --quiet"
     return main(["train", str(drawn), "--out", str(out), *flags.split(), *more])

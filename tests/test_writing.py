@@ -12,7 +12,7 @@ from rights import ordinary_rights
 from twofold.bundle import check_free
 from twofold.errors import UsageError
 from twofold.fetching import check_out
-from twofold.writing import check_place, printable, replacing
+from twofold.writing import check_place, check_replaceable, printable, replacing
 
 
 def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
@@ -56,6 +56,18 @@ def test_a_link_into_nowhere_is_told_before_work_and_one_to_itself_is_replaced(t
     with replacing(tmp_path / "loop.csv") as file:
         file.write("text")
     assert (tmp_path / "loop.csv").read_text(encoding="utf-8") == "text"
+
+
+def test_only_what_begins_as_ours_do_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for content in (None, b"", b"path,label,fate\n"):
+        if content is not None:
+            path.write_bytes(content)
+        check_replaceable(path, "path,label,", "ledger")
+    for content in (b"p", b"path,label\n", b"\xff\xd8\xff"):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="exists, and is no ledger: name another file"):
+            check_replaceable(path, "path,label,", "ledger")
 
 
 @pytest.mark.parametrize("check", [check_place, check_out, partial(check_free, force=False)])

@@ -75,6 +75,8 @@ def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: M
     with clock("audit"):
         leaks = _leaks(bundles, samples, rows)
     unseen = [each.without for each in leaks if each.without is not None]
+    if len(unseen) < len(models):
+        unseen = []
     two = len(models) > 1
     return Testing(
         samples[0],
@@ -95,7 +97,7 @@ def _rows_of_all(samples: Sequence[Sample]) -> list[NDArray[np.intp]]:
 
 
 def _left_out(samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
-    count = max(int(sample.agreed.sum()) - len(own) for sample, own in zip(samples, rows, strict=True))
+    count = len(reduce(np.union1d, [sample.table.used[sample.agreed] for sample in samples])) - len(rows[0])
     text = f"Left out, because they count for one of the bundles alone: {count} pictures."
     return [Note("not-for-both", text)] if count else []
 

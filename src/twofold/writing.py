@@ -27,9 +27,9 @@ def check_place(path: Path) -> None:
 
 
 def check_replaceable(path: Path, beginning: str, what: str) -> None:
-    """UsageError where no file can stand at `path`, or one stands there that does not begin so, as somebody's picture."""
+    """UsageError where no file can stand at `path`, or one that holds something does not begin so, as somebody's picture."""
     check_place(path)
-    if path.is_file():
+    if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             ours = file.read(len(beginning)) == beginning.encode()
         if not ours:

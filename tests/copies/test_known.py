@@ -15,7 +15,7 @@ KEPT = known([f"{row}.jpg" for row in range(20)], sights(SCENES))
 
 
 def test_what_was_written_is_read_again() -> None:
-    names = ("a,\n\x0c\u2028.jpg", "b.jpg")
+    names = ("a,\n\x0c\u2028.jpg", "b\r.jpg")
     file = io.StringIO(newline="")
     write_known(known(names, sights([SCENES[0], Image.new("RGB", (9, 9))])), file)
     again = read_known(io.StringIO(file.getvalue(), newline=""))

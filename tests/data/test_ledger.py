@@ -34,6 +34,12 @@ def test_a_name_that_is_no_unicode_is_written_as_an_escape(tmp_path: Path) -> No
     assert read(tmp_path / "ledger.csv")[0]["path"] == "caf\\udce9.jpg"
 
 
+@pytest.mark.parametrize("name", ["a\nb.jpg", "a\rb.jpg", "a\r\nb.jpg", 'a"b.jpg', " a,b.jpg"])
+def test_a_name_with_a_line_end_is_read_again(name: str, tmp_path: Path) -> None:
+    write_ledger([LedgerRow(name, "cats", "used")] * 2, tmp_path / "ledger.csv")
+    assert [row["path"] for row in read(tmp_path / "ledger.csv")] == [name] * 2
+
+
 def test_a_ledger_is_whole_or_as_it_was(tmp_path: Path) -> None:
     def rows() -> Iterator[LedgerRow]:
         yield LedgerRow("new.jpg", "cats", "used")

@@ -147,6 +147,15 @@ def test_refused_pictures_are_looked_at_again(tiny: Backbone, tmp_path: Path) ->
         assert (seen.vector is not None) == usable
 
 
+def test_a_picture_that_is_too_large_by_now_is_refused_though_it_was_seen(tiny: Backbone, tmp_path: Path) -> None:
+    data = encoded(picture(0))  # 20 x 20
+    for limit, usable in ((400, True), (399, False), (400, True)):
+        with Store(tmp_path / "store") as store:
+            (seen,) = observe([data], Engine(tiny, threads=1), store, max_pixels=limit)
+        assert (seen.vector is not None) == usable
+        assert seen.refusal is None or seen.refusal.code == "too-large"
+
+
 @pytest.mark.parametrize("taken", [0, 1, 30])
 def test_stopping_early_leaves_nothing_running(taken: int, tiny: Backbone, tmp_path: Path) -> None:
     before = threading.active_count()

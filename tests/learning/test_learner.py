@@ -83,7 +83,7 @@ def test_the_rate_warms_up_and_then_falls_to_nothing() -> None:
 
 
 def test_rates_fall_toward_the_input_and_norms_and_biases_do_not_decay() -> None:
-    recipe = replace(FINETUNE, rate=1.0, rate_at_input=0.01, weight_decay=0.5, frozen=0.0)
+    recipe = replace(FINETUNE, rate=1.0, rate_at_input=0.01, rate_at_head=0.3, weight_decay=0.5, frozen=0.0)
     made = learner(recipe, norm=True)()
     made._trainer = SimpleNamespace(estimated_stepping_batches=10)  # type: ignore[assignment]
     groups = made.configure_optimizers()["optimizer"].param_groups
@@ -94,7 +94,7 @@ def test_rates_fall_toward_the_input_and_norms_and_biases_do_not_decay() -> None
     rates = [rate[id(p)] for name, p in named.items() if not name.startswith("head")]
     assert rates == sorted(rates)
     assert rates[0] == pytest.approx(0.01)
-    assert rate[id(named["head.weight"])] == rate[id(named["head.bias"])] == pytest.approx(1.0)
+    assert rate[id(named["head.weight"])] == rate[id(named["head.bias"])] == pytest.approx(0.3)
     assert {name for name, p in named.items() if decay[id(p)] == 0} == {n for n, p in named.items() if p.ndim == 1}
 
 

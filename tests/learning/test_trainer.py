@@ -1,5 +1,7 @@
 """Learning that is killed, stopped, or runs out of memory."""
 
+import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from twofold.learning.trainer import Devices, Learned, learn_network
 
 QUIET = Devices("32-true", quiet=True)
 PLATEAU = replace(CLASSIC, size=32, batch_size=16, epochs=6, rate=3e-3)
+WORSENING = replace(PLATEAU, epochs=4, rate=0.1, patience=None)  # its first epoch is the best
 
 
 class After(Callback):
@@ -68,6 +71,17 @@ def test_resumed_after_a_kill_the_weights_are_those_of_learning_in_one_go(
     assert resumed.history == story.history
     assert resumed.best == story.best
     assert len(story.history) == recipe.epochs
+
+
+def test_the_best_epoch_so_far_is_known_also_where_the_folder_was_moved(tmp_path: Path) -> None:
+    for name in ("whole", "moved"):
+        with pytest.raises(KilledError):
+            learned(tmp_path / name, WORSENING, After(KilledError(), 3))
+    shutil.move(tmp_path / "moved", tmp_path / "elsewhere")
+    whole, story = learned(tmp_path / "whole", WORSENING)
+    moved, same_story = learned(tmp_path / "elsewhere", WORSENING)
+    assert story.best == same_story.best == 1
+    assert same(whole, moved)
 
 
 def test_what_was_learned_to_the_end_is_not_learned_further(tmp_path: Path) -> None:
@@ -193,6 +207,31 @@ def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
 def test_what_a_process_among_several_says_is_said(tmp_path: Path) -> None:
     with pytest.raises(LearningError, match=r"^The loss became nan in epoch 1; try a lower --learning-rate"):
         learned(tmp_path, replace(SMALL, rate=1e30), count=2)
+
+
+class Vanishing(Callback):
+    """The second process is gone at once, as one that the system kills."""
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_among_several_that_is_killed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LearningError, match="ended from outside .*SIGKILL.*--resume"):
+        learned(tmp_path, SMALL, Vanishing(), count=2)
+
+
+class Blind(Learner):
+    """Its validation loss is no number."""
+
+    def validation_step(self, batch: Any, number: int) -> None:
+        self.log_dict({"val_loss": torch.tensor(float("nan")), "val_accuracy": torch.tensor(0.5)}, on_epoch=True)
+
+
+def test_a_validation_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(LearningError, match="The validation loss became nan in epoch 1; try a lower --learning-rate"):
+        learned(tmp_path, make=lambda: Blind(learner(SMALL)().network, SMALL, pictures=60, seed=3))
 
 
 def test_logs_of_every_epoch_are_written(tmp_path: Path) -> None:

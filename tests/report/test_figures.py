@@ -89,6 +89,12 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     check_drawing("--figures", tmp_path / "new")
 
 
+def test_a_bundle_takes_no_figures(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").touch()
+    with pytest.raises(UsageError, match="is a bundle; name another"):
+        check_drawing("--out", tmp_path)
+
+
 def test_the_state_of_pyplot_is_left_alone() -> None:
     program = """
 import sys, tempfile, pathlib, numpy as np
