@@ -99,7 +99,7 @@ class LearningOptions:
     )
     tune: int | None = _option(
         None,
-        "Try this many settings of the recipe first, and learn with the best; options with another value than their default stay.",
+        "Try this many settings of the recipe first, and learn with the best; options that you change stay as you set them.",
     )
     devices: int | None = _option(None, "Processes or GPUs that learn together; one process, or all GPUs, by default.")
     num_nodes: int = _option(1, "Machines that learn together.")
