@@ -95,6 +95,31 @@ def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Pa
         audited(data, machine, against=tmp_path / "empty", quick=True)
 
 
+def test_others_may_be_an_archive_of_any_name_and_a_damaged_one_is_told(tmp_path: Path, machine: Machine) -> None:
+    data = lay_out(tmp_path / "data", count=20)
+    packed = Path(shutil.make_archive(str(tmp_path / "others"), "zip", data / "one"))
+    named = packed.rename(tmp_path / "download")
+    assert len(audited(data, machine, quick=True, against=named).as_json()["against"]) == 20
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(named.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"broken\.zip .*(cut short|damaged)"):
+        audited(data, machine, quick=True, against=broken)
+
+
+def test_pictures_that_differ_outside_of_what_the_network_sees_are_no_conflict(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """They are near copies under two labels, each of which may be right."""
+    data = lay_out(tmp_path / "data", count=20)
+    whole = scene(500, (320, 180))
+    whole.save(data / "one" / "whole.png")
+    whole.paste((255, 0, 0), (0, 0, 30, 30))
+    whole.save(data / "two" / "marked.png")
+    found = audited(data, machine).as_json()
+    assert found["reasons"].get("conflict") is None
+    assert found["fates"]["skipped"] == 0
+
+
 def test_others_that_are_no_pictures_are_told(tmp_path: Path, machine: Machine) -> None:
     data, flat = lay_out(tmp_path / "data", count=4), tmp_path / "flat"
     flat.mkdir()

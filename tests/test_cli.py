@@ -112,8 +112,8 @@ def test_an_existing_bundle_is_refused_before_any_work(
 def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
     bundle: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "figures"
-    command = ["evaluate", str(bundle), str(drawn), "--out", str(out), "--json"]
+    out, new = tmp_path / "figures", unlike_folder(tmp_path / "new", 20)
+    command = ["evaluate", str(bundle), str(new), "--out", str(out), "--json"]
     assert main([*command, "--require", "recall>=0.9"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["confusion"] == {"tn": 20, "fp": 0, "fn": 0, "tp": 20}
@@ -128,6 +128,8 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
     }
     assert main([*command, "--require", "recall.low>=0.99"]) == 3
     assert "recall.low>=0.99 is not met, it is 0.8389" in capsys.readouterr().err  # Wilson's interval of 20 of 20
+    assert main(["evaluate", str(bundle), str(drawn), "--require", "recall>=0.1"]) == 3
+    assert "recall>=0.1 is not met: all pictures of a class were trained on" in capsys.readouterr().err
 
 
 def test_evaluate_compares_two_bundles_on_the_same_pictures(
@@ -167,6 +169,11 @@ def test_predict_reads_paths_from_stdin_and_writes_a_file(
     with out.open(encoding="utf-8", newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     assert labels == ["rings"] * 20 + ["bars"]
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    draw("bars", 1).save(os.fsdecode(name))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(name), encoding="utf-8"))
+    assert main(["predict", str(bundle), "-"]) == 0
+    assert "caf\\udce9.png,bars" in capsys.readouterr().out
 
 
 def test_predict_never_writes_over_anything_but_answers(
@@ -468,6 +475,19 @@ def test_evaluate_says_first_that_test_pictures_were_trained_on(
     result = json.loads(capsys.readouterr().out)
     check_leaks(result, drawn)
     assert result["notes"][0]["code"] == "trained-on"
+
+
+def test_notes_say_which_pictures_they_are_about(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = unlike_folder(tmp_path / "other", 6), tmp_path / "b.twofold"
+    first = sorted((other / "bars").iterdir())[0]
+    shutil.copy(first, first.with_name("again.png"))
+    assert main(["train", str(drawn), "--test", str(other), "--out", str(out)]) == 0
+    for words in ([], ["evaluate", str(out), str(other)]):
+        assert not words or main(words) == 0
+        notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: Test pictures: ")]
+        assert notes == ["note: Test pictures: Copies of other pictures: 1 by their bytes. Each counts."]
 
 
 def test_two_bundles_are_compared_without_what_either_was_trained_on(

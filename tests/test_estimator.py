@@ -1,6 +1,7 @@
 """The scikit-learn face."""
 
 import pickle
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from twofold import BinaryImageClassifier, load_bundle
 from twofold.errors import DataError
@@ -54,6 +57,39 @@ def test_labels_of_any_type_come_back_as_they_were() -> None:
     assert classifier.predict(PICTURES[:2]).tolist() == [1, 0]
     assert classifier.predict_proba(PICTURES[:1])[0, 1] > 0.5
     assert classifier.model_.classes == ("1", "0")
+
+
+def pressed_at(count: int) -> RemovableHandle:
+    """Ctrl-C at this step of learning."""
+    steps = iter(range(1, count + 1))
+
+    def press(*_: Any) -> None:
+        if next(steps, count) == count:
+            raise KeyboardInterrupt
+
+    return register_optimizer_step_pre_hook(press)
+
+
+def test_a_picture_that_cannot_be_used_is_told_before_a_network_learns() -> None:
+    learns = BinaryImageClassifier(mode="scratch", size=48, epochs=1, cache=False)
+    hook = pressed_at(1)
+    try:
+        with pytest.raises(DataError, match="1 of 49 pictures cannot be used"):
+            learns.fit([*PICTURES, b"no picture"], np.append(LABELS, "bars"))
+    finally:
+        hook.remove()
+
+
+def test_ctrl_c_keeps_the_best_network_and_is_heard() -> None:
+    learns = BinaryImageClassifier(mode="scratch", size=48, epochs=50, batch_size=16, cache=False)
+    before, hook = signal.getsignal(signal.SIGINT), pressed_at(5)  # an epoch has three steps
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            learns.fit(PICTURES, LABELS)
+    finally:
+        hook.remove()
+        signal.signal(signal.SIGINT, before)
+    assert len(learns.predict(PICTURES[:2])) == 2
 
 
 def test_it_goes_through_cross_val_score_grid_search_clone_and_pickle(fitted: BinaryImageClassifier) -> None:

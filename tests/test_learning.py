@@ -117,11 +117,40 @@ def test_ctrl_c_during_cv_keeps_the_network_and_can_be_resumed(drawn: Path, mach
     for moment in ("fold-1", "fold-1/last.ckpt"):
         with ctrl_c_once_there_is(tmp_path / moment):
             training = train(drawn, options, machine, place=place)
-        assert training.as_json()["learning"]["interrupted"]
+        assert training.interrupted
         assert training.scored == "validation"
+        (note,) = [note for note in training.notes if note.code == "interrupted"]
+        assert "the validation part alone scores it" in note.text
     training = train(drawn, options, machine, place=place)
     assert not training.as_json()["learning"]["interrupted"]
     assert training.scored == "cross_validation"
+
+
+def test_ctrl_c_during_tuning_keeps_the_best_so_far_and_can_be_resumed(
+    drawn: Path, machine: Machine, tmp_path: Path
+) -> None:
+    options, place = replace(SCRATCH, learning=replace(SCRATCH.learning, tune=3, epochs=2)), Place(tmp_path)
+    with ctrl_c_once_there_is(tmp_path / "trial-2"):
+        training = train(drawn, options, machine, place=place)
+    assert training.interrupted
+    assert training.learning is not None
+    assert training.learning.course.tuning is not None
+    assert len(training.learning.course.tuning.trials) == 1
+    training = train(drawn, options, machine, place=place)
+    assert not training.interrupted
+    assert len(training.as_json()["learning"]["tuning"]["trials"]) == 3
+
+
+def test_test_pictures_that_cannot_be_read_are_told_before_anything_is_learned(
+    drawn: Path, machine: Machine, tmp_path: Path
+) -> None:
+    for label in ("bars", "rings"):
+        (tmp_path / "test" / label).mkdir(parents=True)
+        (tmp_path / "test" / label / "1.jpg").write_bytes(b"no picture")
+    place = Place(tmp_path / "begun")
+    with pytest.raises(DataError, match="not-a-picture|no picture|usable"):
+        train(drawn, SCRATCH, machine, test=tmp_path / "test", place=place)
+    assert not place.begun
 
 
 def test_copies_are_not_parted_by_the_validation_part(drawn: Path, machine: Machine, tmp_path: Path) -> None:
@@ -176,6 +205,7 @@ def test_a_network_that_is_fine_tuned_begins_with_the_frozen_head(drawn: Path, m
     assert training.fit.evaluation.metrics["accuracy"].value == 1.0
     assert training.fit.model.backbone.name == "efficientnet-lite0, fine-tuned"
     assert training.fit.model.head.weights.size == 2848
+    assert training.fit.model.backbone.vector == "stages"
 
 
 def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(machine: Machine, tmp_path: Path) -> None:
@@ -214,6 +244,7 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, object], said
         ("--mode scratch --backbone mobilenetv2", "--backbone is for networks that were trained before"),
         ("--mode scratch --size 45", "--size for the classic recipe lies between 46 and 1024, got 45"),
         ("--mode finetune --backbone net.onnx", "FILE.onnx cannot be fine-tuned"),
+        ("--out .", "names no folder of its own; pass NAME.twofold"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -93,6 +95,26 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"through"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_stdout_that_goes_to_a_file_is_no_file_of_its_own(tmp_path: Path) -> None:
+    """What others write into it would be lost."""
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    code = "from pathlib import Path; from twofold.writing import check_place; check_place(Path('/dev/stdout'))"
+    with log.open("a") as file:
+        done = subprocess.run([sys.executable, "-c", code], stdout=file, stderr=subprocess.PIPE, text=True)
+    assert f"/dev/stdout leads to the file {log}: name that one" in done.stderr
+    assert log.read_text() == "before\n"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).returncode == 0
+
+
+def test_a_file_that_is_replaced_stays_as_private_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.touch(mode=0o600)
+    with replacing(path) as file:
+        file.write("text")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_place_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -126,15 +126,20 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Fits on pictures X (n,) and labels y (n,) of two kinds; pictures of one group are never parted by a fold.
 
         Raises ValueError where y has not two kinds, DataError where a picture cannot be used or there are fewer than 10 a kind.
+        Of a network that learns, Ctrl-C keeps the best so far; it is fitted then, and KeyboardInterrupt goes on.
         """
         listing = self._listing(X, np.asarray(y), groups)
         sources = _sources(X)
+        if self.mode != "frozen":
+            _check_usable(sources, self._machine().examine(sources))  # before hours of work
         self.training_ = train_listing(listing, sources, self._options(), self._machine())
         _check_usable(sources, self.training_.sample.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
         self.out_of_fold_ = np.full(len(sources), np.nan)
         self.out_of_fold_[fit.scores.rows] = fit.evaluation.probabilities
+        if self.training_.interrupted:
+            raise KeyboardInterrupt
         return self
 
     def decision_function(self, X: Pictures) -> NDArray[np.float64]:

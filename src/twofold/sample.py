@@ -110,15 +110,25 @@ class Sample:
         """What was assumed, skipped or corrected."""
         return [*self.listing.notes, *self._refused(), *self._copies(), *self._conflicts()]
 
+    def test_notes(self) -> list[Note]:
+        """The same of pictures to test on, which nobody deals out."""
+        told = self._told_copies()
+        copies = [Note("copies", f"Copies of other pictures: {told}. Each counts.")] if told else []
+        notes = [*self.listing.notes, *self._refused(), *copies, *self._conflicts()]
+        return [replace(note, text=f"Test pictures: {note.text}") for note in notes]
+
     def _refused(self) -> list[Note]:
         codes = Counter(refusal.code for refusal in self.table.refusals if refusal is not None)
         told = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
         text = f"Left out as no usable pictures: {told}."
         return [Note("files-refused", text)] if told else []
 
-    def _copies(self) -> list[Note]:
+    def _told_copies(self) -> str:
         kinds = Counter({copy.second: copy.kind for copy in self.copies}.values())
-        told = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
+        return ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
+
+    def _copies(self) -> list[Note]:
+        told = self._told_copies()
         if not told:
             return []
         if not self._all_alike:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twofold.learning.tuning.settings import Tuning
 
 _LIBRARIES = ("numpy", "pillow", "onnx", "openvino", "scikit-learn")
+_LEARNING = ("torch", "lightning")
 
 
 def save(training: Training, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
@@ -41,13 +42,14 @@ def save(training: Training, path: Path, *, command: Sequence[str] = (), force: 
 
 
 def _record(training: Training, command: Sequence[str]) -> dict[str, Any]:
+    libraries = (*_LIBRARIES, *(_LEARNING if training.learning is not None else ()))
     return {
         "twofold": version("twofold"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [printable(word) for word in command],
         "options": _plain(asdict(training.options)),
         "seed": training.options.decision.seed,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.sample.as_json(),
         "threshold": training.fit.threshold.as_json(),
         "scored": training.scored,

@@ -37,6 +37,11 @@ class Testing:
     seconds: dict[str, float]
     notes: tuple[Note, ...]
 
+    @property
+    def unseen(self) -> Evaluation | None:
+        """The first model's, without the pictures that were trained on; None where the others are not of both classes."""
+        return self.leaks.without if self.leaks.found else self.evaluation
+
     def as_json(self) -> dict[str, Any]:
         """The blocks that `evaluate --json` prints."""
         other = {}
@@ -86,7 +91,7 @@ def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: M
         leaks[0],
         unseen[1] if two and unseen else None,
         clock.seconds(),
-        (*leaks[0].notes(), *samples[0].notes(), *_left_out(samples, rows), *machine.notes),
+        (*leaks[0].notes(), *samples[0].test_notes(), *_left_out(samples, rows), *machine.notes),
     )
 
 

@@ -83,6 +83,11 @@ class Training:
         """Where the model's honest numbers come from: "cross_validation", or the "validation" part of learning."""
         return "validation" if self.learning is not None and self.learning.course.folds is None else "cross_validation"
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the learning of the network."""
+        return self.learning is not None and self.learning.course.learned.interrupted
+
     def as_json(self) -> dict[str, Any]:
         """The blocks that `train --json` prints."""
         backbone = self.fit.model.backbone
@@ -134,6 +139,9 @@ def train_listing(
     offered = _LEARNED if learns else offered_precisions(options.backbone.backbone)
     precision = starting_precision(options.backbone, offered)
     if learns:
+        if test is not None:  # before hours of work
+            seen = machine.examine([item.path for item in test.items], what="test")
+            Sample(test, seen, test.ordered, ()).check_counts(1)
         with clock("learn"):
             course = _learn(listing, sources, options, machine, place)
     road = _frozen_road(options, machine) if course is None else _learned_road(course, options.decision)
@@ -154,7 +162,7 @@ def train_listing(
             paths, sights = sample.learned
             copies = find_common(held_out.sights, sights)
         tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks_of(fit.model, held_out, copies, paths))
-        notes += held_out.notes()
+        notes += held_out.test_notes()
     learning = None if course is None else _learning(course, fit.model, sample)
     learned_notes = () if course is None else course.notes
     with clock("audit"):
@@ -246,7 +254,10 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
         if [facts and facts.sha256 for facts in sample.table.facts] != [
             facts and facts.sha256 for facts in course.facts
         ]:
-            raise DataError("Pictures were changed while the network learned; leave them as they are, and train again.")
+            raise DataError(
+                "Pictures were changed while the network learned: put them back as they were and go on with --resume, which "
+                "keeps what was learned, or start anew with --force."
+            )
         if course.folds is not None and course.logits is not None:
             rows = np.flatnonzero(course.folds >= 0)
             scores = Scores(rows, course.folds[rows], course.logits[rows])

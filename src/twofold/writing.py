@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,10 @@ _CONTROLS: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
 
 def check_place(path: Path) -> None:
     """UsageError where no file can stand at `path`: to be called before long work, not after."""
-    path = _led_to(path)
+    given, path = path, _led_to(path)
+    if given.is_symlink() and path.is_file() and given.absolute().parts[1] in ("dev", "proc"):
+        # As /dev/stdout that goes to a file: others write into it at the same time.
+        raise UsageError(f"{given} leads to the file {path}: name that one, or leave the option out.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file to write.")
     if not path.parent.is_dir():
@@ -62,12 +66,13 @@ def replacing(path: Path) -> Iterator[TextIO]:
             yield file
         return
     path = _led_to(path)
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~umask()
     number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with open(number, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
-        temporary.chmod(0o666 & ~umask())  # temporary files are for their owner only
+        temporary.chmod(mode)  # temporary files are for their owner only
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

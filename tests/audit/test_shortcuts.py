@@ -61,6 +61,19 @@ def test_a_class_saved_at_another_quality_is_named_with_both_distributions() -> 
     assert set(shortcut.quantiles["cats"]) == {60.0}
 
 
+def test_many_weak_traits_are_told_together() -> None:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(2000) % 2).astype(np.int8)
+    traits = {f"trait {number}": rng.normal(0.25 * labels, 1) for number in range(12)}
+    told = found(traits, labels)
+    assert told.found == ()
+    assert told.together.low > 0.6
+    assert told.texts[0].startswith("No single feature of the files gives the label away, but all together do")
+    plain = found({**traits, "format": np.where(labels == 1, "PNG", "JPEG")}, labels)
+    assert plain.texts == [shortcut.text for shortcut in plain.found]
+    assert found({"trait 0": traits["trait 0"]}, labels).texts == []
+
+
 def test_words_are_told_by_their_shares() -> None:
     traits, labels = drawn(400)
     traits["format"] = np.where(labels == 1, "PNG", traits["format"])

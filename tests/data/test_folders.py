@@ -86,6 +86,14 @@ def test_a_folder_in_it_that_cannot_be_listed_is_told_and_the_rest_is_met(tmp_pa
     assert asked == [tmp_path / name for name in ("a.jpg", "closed", "listed only/2.jpg", "z.jpg", "listed only/2.jpg")]
 
 
+def test_a_folder_given_by_name_that_cannot_be_listed_is_kept(tmp_path: Path) -> None:
+    make(tmp_path, "closed/1.jpg", "z.jpg")
+    (tmp_path / "closed").chmod(0)
+    with ordinary_rights():
+        assert list_files([tmp_path / "closed", tmp_path / "z.jpg"]) == [tmp_path / "closed", tmp_path / "z.jpg"]
+    (tmp_path / "closed").chmod(0o700)
+
+
 def test_what_vanishes_while_it_is_walked_ends_nothing(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "b/1.jpg", "c/d/2.jpg", "c/e/3.jpg", "z.jpg")
     met = walk(tmp_path)

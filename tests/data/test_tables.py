@@ -56,6 +56,8 @@ def test_rows_that_lack_something_or_contradict_each_other_are_told(folder: Path
         read_table(write(folder, "path,label\na.jpg,cat\nd.jpg\n,dog\n"))
     with pytest.raises(DataError, match=r"2 rows .* one path two labels"):
         read_table(write(folder, "path,label\na.jpg,cat\na.jpg,dog\nd.jpg,dog\n"))
+    with pytest.raises(DataError, match=r"2 rows .* one path two groups \(line 2.*line 3"):
+        read_table(write(folder, "path,label,group\na.jpg,cat,1\na.jpg,cat,2\nd.jpg,dog,1\n"))
 
 
 def test_a_row_given_twice_counts_once(folder: Path) -> None:

@@ -45,10 +45,10 @@ class Handler(BaseHTTPRequestHandler):
         known = {"changed": f'"{len(self.server.asked)}"', "anonymous": "", "dated": DATE}.get(behaviour, '"v1"')
         if behaviour == "no-range" or self.headers["If-Range"] != known:
             start = 0
+        lie = {"longer": 9, "shorter": -9}.get(behaviour, 0)
         if start >= len(content):
-            return self.end(416)
-        told = len(content) - start
-        told += {"longer": 9, "shorter": -9}.get(behaviour, 0)
+            return self.end(416, **{"Content-Range": f"bytes */{len(content) + lie}"})
+        told = len(content) - start + lie
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")

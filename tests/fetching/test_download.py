@@ -92,6 +92,17 @@ def test_a_file_into_which_another_program_writes_begins_anew(server: Server, zi
     assert len(server.asked) == 2
 
 
+def test_what_came_whole_before_it_was_broken_off_is_not_downloaded_again(
+    server: Server, zip_bytes: bytes, tmp_path: Path
+) -> None:
+    part = tmp_path / hashlib.sha256(server.url("whole").encode()).hexdigest()[:16] / "part"
+    part.parent.mkdir()
+    part.write_bytes(zip_bytes)
+    part.with_name("part.mark").write_text('"v1"')
+    assert download(server.url("whole"), tmp_path, unwatched).path.read_bytes() == zip_bytes
+    assert ranges(server) == [f"bytes={len(zip_bytes)}-"]
+
+
 def test_more_than_the_server_has_is_thrown_away(server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
     part = tmp_path / hashlib.sha256(server.url("whole").encode()).hexdigest()[:16] / "part"
     part.parent.mkdir()
@@ -225,6 +236,25 @@ def test_a_compressed_file_that_is_cut_short_or_no_tar_is_told(
         server.content = content
         with pytest.raises(DataError, match=told[name]):
             resolve(server.url("whole", f"{name}.tar.gz"), tmp_path)
+
+
+def test_a_compressed_tar_whose_unpacking_was_broken_off_is_not_downloaded_again(
+    server: Server, tar_bytes: bytes, tmp_path: Path
+) -> None:
+    server.content = gzip.compress(tar_bytes)
+
+    def broken_off(items: Iterable[Any], count: int, what: str) -> Iterable[Any]:
+        if "unpacked" in what:
+            raise KeyboardInterrupt
+        return items
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            download(server.url("whole", "pets.tar.gz"), tmp_path, broken_off)
+    found = download(server.url("whole", "pets.tar.gz"), tmp_path, unwatched)
+    assert (found.path.read_bytes(), found.bytes) == (tar_bytes, len(server.content))
+    assert len(server.asked) == 1
+    assert kept(tmp_path) == {"fetched.json", "pets.tar"}
 
 
 def test_a_compressed_bomb_is_refused(server: Server, tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from fetching.server import serving
 
+from twofold.embedding import unwatched
+from twofold.errors import DataError
+from twofold.fetching.pushed import pushed
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONVERTED = "fedcba9876543210fedcba9876543210fedcba98"
 RESOLVE = """
@@ -225,6 +229,16 @@ def test_a_data_set_of_kaggle_is_fetched_once(hub: Hub, zip_bytes: bytes, tmp_pa
     assert len(first) == 7
     assert "/kaggle--owner--pets/pets/train --out NAME.twofold" in split
     assert run(hub, tmp_path, sources[0]) == [first]  # the hub is gone
+
+
+def test_what_a_hub_says_to_be_too_large_is_refused() -> None:
+    def work(bar: type) -> str:
+        bar(total=3_000_000)
+        return "done"
+
+    with pytest.raises(DataError, match=r"kaggle:a/b has 3,000,000 bytes, the limit is 2,000,000"):
+        pushed(work, "kaggle:a/b", unwatched, limit=2_000_000)
+    assert pushed(work, "kaggle:a/b", unwatched, limit=3_000_000) == "done"
 
 
 def test_what_kaggle_does_not_give_is_told(hub: Hub, tmp_path: Path) -> None:

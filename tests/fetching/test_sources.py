@@ -76,6 +76,9 @@ def test_a_local_file_can_be_checked_by_its_hash(tmp_path: Path, zip_bytes: byte
     for source in (str(tmp_path), "kaggle:a/b", "hf:a/b"):
         with pytest.raises(UsageError, match="--sha256 is for"):
             find(source, tmp_path, expected=right)
+    for wrong in ("", "sha256:abc", right[:-1], right + "0"):
+        with pytest.raises(UsageError, match="--sha256 takes 64 digits"):
+            find(str(tmp_path / "none.zip"), tmp_path, expected=wrong)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,15 @@ def test_bombs_and_damaged_members_are_left_out_and_counted(tmp_path: Path) -> N
     assert done.skipped == {"bomb": 1, "junk": 1}
 
 
+def test_where_nothing_can_be_written_there_is_no_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        for name in ("1.jpg", "2.jpg"):
+            archive.writestr(name, b"x")
+    with pytest.raises(DataError, match=r"Nothing in .*odd\.zip can be written \(2 unsupported-format\)"):
+        unpack(tmp_path / "odd.zip", tmp_path / "out")
+    assert tree(tmp_path) == {"odd.zip"}
+
+
 def test_names_too_long_for_a_file_are_left_out_and_counted(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "long.zip", "w") as archive:
         for name in ("1.jpg", "a" * 300, "b" * 300 + "/2.jpg"):

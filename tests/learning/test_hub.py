@@ -293,6 +293,9 @@ def picky():
 def seven():
     return 7
 
+def random():
+    return nn.Conv2d(3, 5, 3, stride=2)
+
 def failing():
     raise RuntimeError("no such weights")
 """
@@ -339,6 +342,14 @@ def test_imagenets_scale_stands_in_and_the_size_must_be_said(program: str) -> No
 def test_a_function_that_gives_no_network_is_told(function: str, told: str, program: str) -> None:
     with pytest.raises(BackboneError, match=told):
         load(f"{program}:{function}", size=32)
+
+
+def test_what_a_function_draws_at_random_is_the_same_each_time(program: str) -> None:
+    """The head is fitted on what the first gives, and learned with the second."""
+    before = torch.get_rng_state()
+    first, second = (function_body(f"{program}:random", 32)[0] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_process_that_learns_with_others_can_be_handed_a_network_of_ones_own(program: str) -> None:

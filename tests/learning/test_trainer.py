@@ -113,6 +113,22 @@ def test_ctrl_c_keeps_the_best_so_far_and_can_be_resumed(tmp_path: Path) -> None
     assert same(again, whole)
 
 
+def test_ctrl_c_between_two_checkpoints_of_an_epoch_leaves_a_history_with_the_best(tmp_path: Path) -> None:
+    """The best of the second epoch was written, and its last was not."""
+    with pytest.raises(KilledError):
+        learned(tmp_path, PLATEAU, After(KilledError(), 1))
+    shutil.copy(tmp_path / "last.ckpt", tmp_path / "first")
+    with pytest.raises(KilledError):
+        learned(tmp_path, PLATEAU, After(KilledError(), 2))
+    shutil.move(tmp_path / "first", tmp_path / "last.ckpt")
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        _, story = learned(tmp_path, PLATEAU, After(KeyboardInterrupt(), 2, 0))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert story.best == len(story.history) == 2
+
+
 def test_ctrl_c_before_the_first_epoch_is_over_leaves_no_network(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     try:

@@ -50,9 +50,13 @@ class Audit:
         return ledger(self.sample, self.suspicion, self.listed)
 
     def notes(self) -> list[Note]:
-        told = () if self.shortcuts is None else self.shortcuts.found
-        shortcuts = [Note("shortcut", shortcut.text) for shortcut in told]
-        return [*self.sample.notes(), *self._unjudged(), *self._doubts(), *shortcuts]
+        shortcuts = () if self.shortcuts is None else self.shortcuts.texts
+        return [
+            *self.sample.notes(),
+            *self._unjudged(),
+            *self._doubts(),
+            *(Note("shortcut", text) for text in shortcuts),
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """The blocks that `audit --json` prints, but for data and notes."""

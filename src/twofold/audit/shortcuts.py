@@ -23,7 +23,7 @@ features that are looked at, and lets go what a network would hardly learn."""
 
 NAME = "name pattern"
 
-SEEN = ("aspect", "border", "brightness", "saturation", "sharpness")
+SEEN = ("aspect", "border", "brightness")
 """Beginnings of the names of what shows in the pixels, where classes may differ in all honesty."""
 
 BINS = 10
@@ -48,6 +48,17 @@ class Shortcuts:
 
     together: Interval  # AUC, out-of-fold, of one model on all features but the names
     found: tuple[Shortcut, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """A sentence for each; where none gives the label away, one for all of them together if they do."""
+        if self.found or self.together.low < MATTERS:
+            return [shortcut.text for shortcut in self.found]
+        auc = f"{self.together.value:.2f} ({self.together.low:.2f} to {self.together.high:.2f})"
+        return [
+            f"No single feature of the files gives the label away, but all together do, with an AUC of {auc}: size, shape, "
+            "bytes, format, EXIF, brightness, border. A model may learn that instead of what the pictures show."
+        ]
 
 
 def find_shortcuts(

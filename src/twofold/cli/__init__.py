@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter shows its number
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, TextIOWrapper):  # names of files need not be UTF-8
+        sys.stdin.reconfigure(errors="surrogateescape")
     try:
         app(args=words, obj=["twofold", *words])
     except SystemExit as stop:  # how Typer ends, well or not

@@ -58,6 +58,8 @@ def train(
     from twofold.saving import save
     from twofold.training import train as run
 
+    if not out.name:
+        raise UsageError(f"--out {out} names no folder of its own; pass NAME.twofold.")
     place = Place(out.with_name(out.name.removesuffix(".twofold") + ".learning"))
     check_free(out, force=force or (resume and place.begun))
     if figures is not None:
@@ -78,7 +80,7 @@ def train(
         print_json(training.as_json())
     else:
         print_training(training, out, figures)
-    if training.learning is not None and training.learning.course.learned.interrupted:
+    if training.interrupted:
         return 130
     if training.learning is not None:
         place.clear()

@@ -4,7 +4,7 @@ from twofold.data.archives import archive_kind, is_archive
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.dataset import copy_groups, folds, split
 from twofold.data.files import read_bytes
-from twofold.data.folders import Skip, list_files
+from twofold.data.folders import Skip, list_files, walk
 from twofold.data.ledger import Fate, LedgerRow, write_ledger
 from twofold.data.notes import Note
 from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, open_picture
@@ -44,5 +44,6 @@ __all__ = [
     "read_bytes",
     "read_table",
     "split",
+    "walk",
     "write_ledger",
 ]

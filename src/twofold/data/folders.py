@@ -90,8 +90,13 @@ def list_files(paths: Iterable[Path]) -> list[Path]:
     like every other.
     """
     files: list[Path] = []
-    for path in (part for given in paths for part in parquet_files(given) or [given]):
-        found = walk(path) if _opens(path) else [path]
+    for given in paths:
+        try:
+            found = [
+                met for path in parquet_files(given) or [given] for met in (walk(path) if _opens(path) else [path])
+            ]
+        except DataError:
+            found = [given]
         files.extend(met if isinstance(met, Path) else met.path for met in found if _asked_about(met))
     return files
 

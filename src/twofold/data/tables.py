@@ -27,15 +27,20 @@ def read_table(file: Path) -> list[Row]:
     except (OSError, csv.Error) as error:
         raise DataError(f"{file} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
     labels: dict[Path, set[str]] = {}
-    for _, (path, label, _) in rows:
+    groups: dict[Path, set[str | None]] = {}
+    for _, (path, label, group) in rows:
         labels.setdefault(path, set()).add(label)
+        groups.setdefault(path, set()).add(group)
     lacking = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
     nowhere = _nowhere(labels)
     absent = [f"line {line}: {path}" for line, (path, *_) in rows if path in nowhere]
-    at_odds = [f"line {line}: {path}" for line, (path, *_) in rows if len(labels[path]) > 1]
+    at_odds, parted = (
+        [f"line {line}: {path}" for line, (path, *_) in rows if len(known[path]) > 1] for known in (labels, groups)
+    )
     _complain(file, "have an empty path or label", lacking)
     _complain(file, "name no file", absent)
     _complain(file, "give one path two labels", at_odds)
+    _complain(file, "give one path two groups", parted)
     return list({row[0]: row for _, row in rows}.values())
 
 

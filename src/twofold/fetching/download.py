@@ -6,13 +6,14 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 
+from twofold.data import archive_kind
 from twofold.embedding import Watch
 from twofold.errors import DataError
 from twofold.fetching.compression import uncompressed
@@ -48,10 +49,11 @@ def download(url: str, folder: Path, watch: Watch, *, expected: str | None = Non
     """
     place = folder / sha256(url.encode()).hexdigest()[:16]
     known = _recorded(place, expected)
-    if known is None:
+    if known is None or archive_kind(known.path) == "compressed":
         place.mkdir(parents=True, exist_ok=True)
         with alone(place):
             known = _recorded(place, expected) or _downloaded(url, place, watch, expected, limit)
+            known = _plain(known, place, watch, limit)
     return known
 
 
@@ -68,10 +70,25 @@ def _downloaded(url: str, place: Path, watch: Watch, expected: str | None, limit
     except DataError:
         _forget(part)
         raise
-    path = _kept(part, place, _file_name(url))
-    downloaded = Downloaded(url, uncompressed(path, place / "plain", watch, limit=limit), found, size)
-    if downloaded.path != path:
-        path.unlink()
+    return _record(Downloaded(url, _kept(part, place, _file_name(url)), found, size), place)
+
+
+def _plain(known: Downloaded, place: Path, watch: Watch, limit: int) -> Downloaded:
+    """With a plain tar in the place of a compressed one, which stays until that is there; DataError where it is none."""
+    try:
+        path = uncompressed(known.path, place / "plain", watch, limit=limit)
+    except DataError:
+        (place / _RECORD).unlink(missing_ok=True)  # the next time it may be whole
+        known.path.unlink(missing_ok=True)
+        raise
+    if path == known.path:
+        return known
+    plain = _record(replace(known, path=path), place)
+    known.path.unlink()
+    return plain
+
+
+def _record(downloaded: Downloaded, place: Path) -> Downloaded:
     with replacing(place / _RECORD) as record:
         json.dump(asdict(downloaded) | {"path": downloaded.path.relative_to(place).as_posix()}, record)
     return downloaded
@@ -127,6 +144,8 @@ def _go_on(url: str, part: Path, watch: Watch, limit: int) -> None:
     asked = {"Range": f"bytes={had}-", "If-Range": mark.read_text("latin-1")} if had else {}
     with _answer(url, asked) as response:
         if response.status == 416:  # there is no more, or it is another file now
+            if response.headers.get("Content-Range") == f"bytes */{had}":
+                return
             _forget(part)
             raise _BrokenOffError("the server has less than what came before")
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):

@@ -7,21 +7,27 @@ from typing import Any
 
 from twofold.embedding import Watch
 from twofold.errors import DataError
+from twofold.fetching.limits import LIMIT
 from twofold.fetching.links import link_once
 from twofold.fetching.pushed import pushed
 
 _TOKEN = "set KAGGLE_USERNAME and KAGGLE_KEY, or put your token from kaggle.com/settings into ~/.kaggle/kaggle.json"
 
 
-def from_kaggle(name: str, folder: Path, watch: Watch) -> Path:
-    """The folder with the data set OWNER/NAME, downloaded once; DataError, with what to set, where it cannot be had."""
-    return link_once(folder / f"kaggle--{name.replace('/', '--')}", lambda: [_fetched(name, watch)])
+def from_kaggle(name: str, folder: Path, watch: Watch, *, limit: int = LIMIT) -> Path:
+    """The folder with the data set OWNER/NAME, downloaded once.
+
+    Raises DataError, with what to set, where it cannot be had, and where its archive is larger than the limit.
+    """
+    return link_once(folder / f"kaggle--{name.replace('/', '--')}", lambda: [_fetched(name, watch, limit)])
 
 
-def _fetched(name: str, watch: Watch) -> Path:
+def _fetched(name: str, watch: Watch, limit: int) -> Path:
     library = _library(name)
     try:
-        return Path(pushed(lambda bar: _download(library, name, bar), f"kaggle:{name}", watch))
+        return Path(pushed(lambda bar: _download(library, name, bar), f"kaggle:{name}", watch, limit=limit))
+    except DataError:
+        raise
     except Exception as error:  # it has no list of what it raises, and requests has its own
         raise DataError(f"kaggle:{name} could not be fetched: {_why(error)}.") from error
 

@@ -6,12 +6,16 @@ from queue import SimpleQueue
 from typing import Any
 
 from twofold.embedding import Watch
+from twofold.fetching.limits import LIMIT, check_size
 
 _MEGABYTE = 1_000_000
 
 
-def pushed(work: Callable[[type], str], what: str, watch: Watch) -> str:
-    """What `work` returns or raises; it runs beside, and is given the class of the bar to push into."""
+def pushed(work: Callable[[type], str], what: str, watch: Watch, *, limit: int = LIMIT) -> str:
+    """What `work` returns or raises; it runs beside, and is given the class of the bar to push into.
+
+    Raises DataError where what comes is larger than the limit; the work ends with the process then.
+    """
     told: SimpleQueue[int | None] = SimpleQueue()
     result: list[str | BaseException] = []
 
@@ -25,6 +29,7 @@ def pushed(work: Callable[[type], str], what: str, watch: Watch) -> str:
     threading.Thread(target=run, daemon=True).start()  # Ctrl-C does not wait for it; what came is taken up again
     total = told.get()
     if total is not None:
+        check_size(what, total, limit)
         for _ in watch(_megabytes(told), -(-total // _MEGABYTE), f"{what}, MB"):
             pass
     (outcome,) = result

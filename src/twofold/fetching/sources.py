@@ -55,6 +55,8 @@ def find(
     source: str, cache: Path, watch: Watch = unwatched, *, expected: str | None = None, limit: int = LIMIT
 ) -> Found:
     """As `resolve`, with the SHA-256 of an archive, which is checked against `expected` where that is given."""
+    if expected is not None and not re.fullmatch("[0-9a-f]{64}", expected):
+        raise UsageError(f"--sha256 takes 64 digits from 0 to f, got {expected!r}.")
     folder = cache / "sources"
     scheme = re.match(r"(https?)://|(kaggle|hf):|(\w+)://", source, re.IGNORECASE)
     if scheme is None:
@@ -79,7 +81,7 @@ def _from_hub(hub: str, given: str, folder: Path, watch: Watch, limit: int) -> P
     name, part = match["name"], match["part"] or ""
     if hub == "hf":
         return from_hugging_face(name, part or "train", folder, watch, limit=limit)
-    return _inside(from_kaggle(name, folder, watch), part)
+    return _inside(from_kaggle(name, folder, watch, limit=limit), part)
 
 
 def _download(url: str, part: str, folder: Path, watch: Watch, expected: str | None, limit: int) -> Found:

@@ -49,6 +49,9 @@ def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMI
                 check_size(f"{data} unpacked", done.bytes, limit)
             else:
                 done.skipped[content.code] += 1
+        if not done.files:
+            told = ", ".join(f"{count} {code}" for code, count in sorted(done.skipped.items()))
+            raise DataError(f"Nothing in {data} can be written ({told or 'it is empty'}): give another file or folder.")
         temporary.chmod(0o777 & ~umask())  # temporary folders are for their owner only
         temporary.rename(out)
         return done

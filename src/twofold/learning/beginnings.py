@@ -22,7 +22,7 @@ from twofold.learning.networks.export import export
 from twofold.learning.networks.modern import WIDTHS, ModernBody
 from twofold.learning.networks.network import Network
 from twofold.learning.recipes import CLASSIC, FINETUNE, RECIPES, Recipe
-from twofold.options import BackboneOptions, DecisionOptions, LearningOptions
+from twofold.options import BackboneOptions, DecisionOptions, LearningOptions, Vector
 from twofold.sample import Sample
 
 Rows = NDArray[np.int64]
@@ -49,12 +49,13 @@ class Beginning:
     graph: Callable[[Network], bytes]
     dense: bool = True
     notes: tuple[Note, ...] = ()
+    vector: Vector = "last"
 
     def backbone(self, network: Network) -> Backbone:
         """The network as it has become, in float32."""
         graph = self.graph(network)
         identity = identify(graph, self.square, "f32")
-        return Backbone(self.name, graph, self.square, "f32", "last", identity, notes=self.notes)
+        return Backbone(self.name, graph, self.square, "f32", self.vector, identity, notes=self.notes)
 
 
 def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Beginning:
@@ -107,7 +108,8 @@ def from_trained(
         learned.begin_with(fit_head(vectors[rows], labels[rows], parts).head, vectors[rows])
         return learned
 
-    return Beginning(f"{backbone.name}, fine-tuned", recipe, backbone.square, make, graph, from_hub, backbone.notes)
+    name = f"{backbone.name}, fine-tuned"
+    return Beginning(name, recipe, backbone.square, make, graph, from_hub, backbone.notes, backbone.vector)
 
 
 def _builtin(

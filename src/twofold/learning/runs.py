@@ -89,16 +89,16 @@ def learn(
             tuning, name = run.tuned(every, options.learning.tune)
             run = run.having(tuning.chosen)
         network, learned, validation = run.learned(every, name)
-        notes = [*([tuning.note()] if tuning else []), *learned.notes]
+        interrupted = learned.interrupted or (tuning is not None and tuning.interrupted)
         parts = logits = None
-        if options.learning.cv and not learned.interrupted:
+        if options.learning.cv and not interrupted:
             parts, logits, interrupted = run.crossed(every, options.learning.cv)
-            if interrupted:
-                learned = replace(learned, interrupted=True)
-                notes.append(_broken_off())
+        learned = replace(learned, interrupted=interrupted)
+        broken_off = [_broken_off(options.learning)] if interrupted else []
+        notes = [*broken_off, *([tuning.note()] if tuning else []), *learned.notes]
         backbone, head = begun.backbone(network), network.affine()
-        told = tuple(notes)
-        return Course(backbone, head, pixels.facts, validation, parts, logits, sample.copies, learned, tuning, told)
+        facts, copies = pixels.facts, sample.copies
+        return Course(backbone, head, facts, validation, parts, logits, copies, learned, tuning, tuple(notes))
 
 
 Start = Callable[[LearningOptions], Beginning]
@@ -289,6 +289,9 @@ def _key(options: TrainingOptions, sample: Sample) -> str:
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _broken_off() -> Note:
-    text = "Ctrl-C came before every network of --cv was learned, so the validation part alone scores the model."
+def _broken_off(learning: LearningOptions) -> Note:
+    alone = ", and the validation part alone scores it" if learning.cv else ""
+    text = (
+        f"Ctrl-C came before the end: this is the best network so far{alone}. The same command with --resume goes on."
+    )
     return Note("interrupted", text)

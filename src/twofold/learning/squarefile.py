@@ -68,7 +68,7 @@ def read_fates(path: Path, sources: int, size: int, room: int) -> tuple[list[Fat
         if len(fates) != sources or path.stat().st_size != len(used) * size * size * 3:
             return None
         for row, facts in enumerate(used):
-            if facts.pixels != picture_hash(facts.width, facts.height, squares[np.array(row)]):
+            if not facts.pixels.startswith(picture_hash(facts.width, facts.height, squares[np.array(row)])):
                 return None
     except (OSError, ValueError, TypeError, DataError):
         return None

@@ -101,7 +101,8 @@ def learn_network(
         )
     weights = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
     learner.network.load_state_dict(weights)
-    return learner.network.cpu().eval(), Learned(last["history"], int(best["epoch"]) + 1, interrupted, tuple(notes))
+    history = max(last["history"], best["history"], key=len)  # the best is written first, and the last then may not be
+    return learner.network.cpu().eval(), Learned(history, int(best["epoch"]) + 1, interrupted, tuple(notes))
 
 
 def _begin_with(recipe: Recipe, devices: Devices) -> int:

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 
+import torch
 from torch import Tensor, nn
 
 from twofold.errors import BackboneError
@@ -62,7 +63,9 @@ def _made(name: str) -> nn.Module:
     if not hasattr(module, function):
         raise BackboneError(f"{where} has no {function}{nearest(function, dir(module))}; check --backbone.")
     try:
-        made = getattr(module, function)()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # what it draws at random is the same each time: the head is fitted on it
+            made = getattr(module, function)()
     except Exception as error:
         raise BackboneError(f"{name}() failed ({type(error).__name__}: {reason(error)}).") from error
     if not isinstance(made, nn.Module):

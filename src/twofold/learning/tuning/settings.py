@@ -37,6 +37,7 @@ class Tuning:
     best: int
     chosen: dict[str, Setting]  # what to change in the options; nothing where the recipe as it is was best
     importances: dict[str, float]
+    interrupted: bool = False  # before all that were to be tried were
 
     @property
     def winner(self) -> Tried:

@@ -5,7 +5,7 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -78,8 +78,8 @@ def _batch_sizes(own: int, pictures: int) -> tuple[int, ...]:
 def tune(attempt: Attempt, space: Mapping[str, Knob], place: Path, *, count: int, epochs: int, seed: int) -> Tuning:
     """The outcome of `count` trials, each learned in a folder of `place`, of which that of the best alone is left.
 
-    They are written down in `place`, and go on from there. Raises LearningInterruptedError on Ctrl-C, LearningError where no
-    trial succeeds.
+    They are written down in `place`, and go on from there; after Ctrl-C it is the outcome of those that were tried. Raises
+    LearningInterruptedError where that is none, LearningError where no trial succeeds.
     """
     with _silent():
         study = _study(place, epochs)
@@ -89,10 +89,11 @@ def tune(attempt: Attempt, space: Mapping[str, Knob], place: Path, *, count: int
                 _try(trial, space, attempt, epochs)
                 _tidy(study, place)
         except (KeyboardInterrupt, LearningInterruptedError) as error:
-            done = len(study.get_trials(states=_ENDED))
-            raise LearningInterruptedError(
-                f"Ctrl-C came with {done} of {count} settings tried; go on with --resume."
-            ) from error
+            if _best(study) is None:
+                raise LearningInterruptedError(
+                    f"Ctrl-C came before one of {count} settings was tried to its end; go on with --resume."
+                ) from error
+            return replace(_outcome(study, space), interrupted=True)
         return _outcome(study, space)
 
 
