@@ -25,10 +25,10 @@ def page(journal: Journal) -> str:
             "# Learning: results",
             "",
             f"Written by the commands of `bench/learning.py` on {libraries}. Ratios under 15% are ties on such machines.",
-            *from_scratch(journal),
-            *fine_tuned(journal),
-            *steps(journal),
-            *memory(journal),
+            *(from_scratch(journal) if journal.names("scratch-") + journal.names("small") else ()),
+            *(fine_tuned(journal) if journal.names("solar-") else ()),
+            *(steps(journal) if journal.names("steps-") else ()),
+            *(memory(journal) if journal.names("memory-") else ()),
             "",
         ]
     )
