@@ -82,7 +82,9 @@ def machine(*libraries: str) -> str:
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     lines = [line.partition(":")[2].split() for line in text.splitlines() if line.startswith(("model name", "flags"))]
     model, flags = (" ".join(lines[0]), set(lines[1])) if len(lines) > 1 else (platform.processor(), set())
-    special = ", ".join(name for name in ("avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16") if name in flags)
+    special = ", ".join(
+        name for name in ("avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16") if name in flags
+    )
     tools = ", ".join(f"{name} {version(name)}" for name in libraries)
     return f"{os.cpu_count()} cores ({model}; {special}), Python {platform.python_version()}, {tools}"
 
