@@ -102,8 +102,7 @@ FINETUNE = Recipe(
     weight_decay=0.02,
     warm_up=0.1,
     rate_at_input=0.1,
-    # The head is at its best already. It reads some thousand standardised numbers: at the full rate one step of Adam, which
-    # moves all its weights alike, throws the logits about.
+    # The head is fitted already, and reads some thousand standardised numbers: a step of Adam moves all its weights alike.
     rate_at_head=0.1,
     frozen=0.25,
     fixed_norm=True,
