@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from copies.scenes import MOVES, scene
 from drawings import draw, draw_folder
+from learning.networks import save_tiny
+from PIL import Image
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from twofold.bundle import load_bundle
@@ -200,12 +202,72 @@ def test_classes_learned_as_equals_are_scored_as_what_they_are(machine: Machine,
 
 def test_a_network_that_is_fine_tuned_begins_with_the_frozen_head(drawn: Path, machine: Machine) -> None:
     learning = LearningOptions(mode="finetune", epochs=1, batch_size=16, learning_rate=1e-9, augment=0)
+    network = BackboneOptions(size=96, precision="f32")
+    training = train(drawn, TrainingOptions(backbone=network, learning=learning), machine)
+    assert training.learning is not None
+    course = training.learning.course
+    assert course.learned.history[0]["val_accuracy"] == 1.0
+    assert course.backbone.name == "efficientnet-lite0, fine-tuned"
+    assert course.head.weights.size == 2848
+    assert course.backbone.vector == "stages"
+
+
+def test_fine_tuning_that_makes_nothing_better_leaves_the_frozen_model(
+    drawn: Path, machine: Machine, tmp_path: Path
+) -> None:
+    """Bars and rings are no riddle to the frozen network."""
+    learning = LearningOptions(mode="finetune", epochs=1, batch_size=16, learning_rate=0.01)
     options = TrainingOptions(backbone=BackboneOptions(size=96, precision="f32"), learning=learning)
-    training = train(drawn, options, machine)
-    assert training.fit.evaluation.metrics["accuracy"].value == 1.0
-    assert training.fit.model.backbone.name == "efficientnet-lite0, fine-tuned"
-    assert training.fit.model.head.weights.size == 2848
-    assert training.fit.model.backbone.vector == "stages"
+    training, frozen = (
+        train(drawn, options, machine),
+        train(drawn, replace(options, learning=LearningOptions()), machine),
+    )
+    assert "not-better" in {note.code for note in training.notes}
+    assert training.scored == "cross_validation"
+    assert training.fit.model.backbone.name == "efficientnet-lite0"
+    assert np.array_equal(training.fit.scores.logits, frozen.fit.scores.logits)
+    assert training.as_json()["learning"]["weights"]["share"] == 0.0
+    save(training, tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "learning.csv").exists()
+    card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert "by a head that did not see it" in card
+    assert "learning.csv" in card
+    assert "training pictures |" not in card
+
+
+def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taught(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Which of two patches lies above is no matter to a random network that averages over the picture."""
+    random = np.random.default_rng(0)
+    for label, colours in (("above", (0, 2)), ("below", (2, 0))):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(80):
+            pixels, (top, left) = random.normal(128, 20, (32, 32, 3)), random.integers(4, 20, 2)
+            for part, colour in enumerate(colours):
+                patch = pixels[top + 4 * part : top + 4 * part + 4, left : left + 8]
+                patch[:], patch[..., colour] = 30, 230
+            picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            picture.save(tmp_path / "pictures" / label / f"{number}.png")
+    size = {"height": 32, "width": 32}
+    network = save_tiny("resnet", tmp_path / "network", size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    learning = LearningOptions(
+        mode="finetune", epochs=8, batch_size=16, learning_rate=0.02, validation=0.25, cv=2, balance="loss"
+    )
+    options = TrainingOptions(backbone=BackboneOptions(str(network), precision="f32"), learning=learning)
+    training = train(tmp_path / "pictures", options, machine)
+    frozen = train(tmp_path / "pictures", replace(options, learning=LearningOptions()), machine)
+    weights = training.as_json()["learning"]["weights"]
+    losses = {tried["share"]: tried["log_loss"] for tried in weights["validation"]}
+    assert weights["share"] > 0
+    assert losses[weights["share"]] < losses[0.0] - weights["standard_error"]
+    assert training.scored == "cross_validation"
+    assert training.fit.evaluation.metrics["log_loss"].value < frozen.fit.evaluation.metrics["log_loss"].value - 0.1
+    assert training.fit.model.backbone.name.endswith(", fine-tuned")
+    # What is saved is what was chosen: the network on the way, not the one at its end.
+    rows = np.flatnonzero(training.learning.course.validation) if training.learning else []
+    probabilities = training.fit.model.probabilities(training.sample.table.vectors[rows])
+    assert np.mean((probabilities > 0.5) == training.sample.labels[rows]) > 0.8
 
 
 def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(machine: Machine, tmp_path: Path) -> None:

@@ -50,17 +50,18 @@ class Learning:
     train: Evaluation
 
     def as_json(self) -> dict[str, Any]:
-        learned = self.course.learned
+        course, learned = self.course, self.course.learned
         return {
             "epochs": len(learned.history),
             "best_epoch": learned.best,
             "interrupted": learned.interrupted,
             "pictures": {
                 "train": len(self.train.labels),
-                "validation": int(self.course.validation.sum()),
+                "validation": int(course.validation.sum()),
             },
             "history": learned.history,
-            "tuning": None if self.course.tuning is None else self.course.tuning.as_json(),
+            "tuning": None if course.tuning is None else course.tuning.as_json(),
+            "weights": None if course.way is None else course.way.as_json(),
         }
 
 
@@ -81,7 +82,13 @@ class Training:
     @property
     def scored(self) -> str:
         """Where the model's honest numbers come from: "cross_validation", or the "validation" part of learning."""
-        return "validation" if self.learning is not None and self.learning.course.folds is None else "cross_validation"
+        course = self.learned_course
+        return "cross_validation" if course is None or course.folds is not None else "validation"
+
+    @property
+    def learned_course(self) -> "Course | None":
+        """How the model's network was learned; None where it is the frozen one, after fine-tuning that made it no better, too."""
+        return self.learning.course if self.learning is not None and self.learning.course.better else None
 
     @property
     def interrupted(self) -> bool:
@@ -144,7 +151,9 @@ def train_listing(
             Sample(test, seen, test.ordered, ()).check_counts(1)
         with clock("learn"):
             course = _learn(listing, sources, options, machine, place)
-    road = _frozen_road(options, machine) if course is None else _learned_road(course, options.decision)
+    road = _frozen_road(options, machine)
+    if course is not None and course.better:
+        road = _learned_road(course, options.decision)
     run = _Run(listing, sources, options, machine, clock, road)
     sample, fit, engine = run.fitted(precision)
     check, notes = run.checked(sample, fit), []

@@ -71,8 +71,9 @@ def print_training(training: Training, out: Path, figures: Path | None = None) -
         if course.tuning is not None:
             _print_tuning(course.tuning)
         _print_epochs(course.learned)
-        scored = "validation" if course.folds is None else "out-of-fold"
-        columns = {"train": training.learning.train, scored: training.fit.evaluation}
+        if course.better:
+            scored = "validation" if course.folds is None else "out-of-fold"
+            columns = {"train": training.learning.train, scored: training.fit.evaluation}
     if training.test is not None:
         columns |= {"test": training.test.evaluation, **_unseen(training.test.leaks)}
     _print_metrics(columns)

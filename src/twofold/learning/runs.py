@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from twofold.embedding import (
 from twofold.errors import DataError, LearningError, LearningInterruptedError
 from twofold.learning.batches import Batches
 from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
+from twofold.learning.interpolation import Way, choose_share
 from twofold.learning.learner import Learner
 from twofold.learning.networks.network import Network
 from twofold.learning.pixels import Pixels, decoded
@@ -59,7 +61,13 @@ class Course:
     copies: tuple[Copy, ...]
     learned: Learned
     tuning: Tuning | None
+    way: Way | None  # from the frozen network; None from scratch
     notes: tuple[Note, ...]
+
+    @property
+    def better(self) -> bool:
+        """Whether the network that learned is the better one; otherwise the model is that of the frozen network."""
+        return self.way is None or self.way.share > 0
 
 
 def learn(
@@ -89,16 +97,17 @@ def learn(
             tuning, name = run.tuned(every, options.learning.tune)
             run = run.having(tuning.chosen)
         network, learned, validation = run.learned(every, name)
+        way = run.settled(network, every)
         interrupted = learned.interrupted or (tuning is not None and tuning.interrupted)
         parts = logits = None
-        if options.learning.cv and not interrupted:
+        if options.learning.cv and not interrupted and (way is None or way.share > 0):
             parts, logits, interrupted = run.crossed(every, options.learning.cv)
         learned = replace(learned, interrupted=interrupted)
         broken_off = [_broken_off(options.learning)] if interrupted else []
-        notes = [*broken_off, *([tuning.note()] if tuning else []), *learned.notes]
+        notes = [*broken_off, *([tuning.note()] if tuning else []), *([way.note()] if way else []), *learned.notes]
         backbone, head = begun.backbone(network), network.affine()
         facts, copies = pixels.facts, sample.copies
-        return Course(backbone, head, facts, validation, parts, logits, copies, learned, tuning, tuple(notes))
+        return Course(backbone, head, facts, validation, parts, logits, copies, learned, tuning, way, tuple(notes))
 
 
 Start = Callable[[LearningOptions], Beginning]
@@ -205,13 +214,13 @@ class _Run:
         learning, recipe = self.options.learning, self.begun.recipe
         train, validation = self._split(rows)
         shares = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)
+        shift = float(np.log(shares[1] / shares[0]))
 
         def make() -> Learner:
-            weights = shares if learning.balance == "loss" else (1.0, 1.0)
-            shift = float(np.log(shares[1] / shares[0]))
-            return Learner(
-                self.begun.network(train), recipe, pictures=len(labels), weights=weights, shift=shift, seed=seed
-            )
+            network, weights = self.begun.network(train), shares if learning.balance == "loss" else (1.0, 1.0)
+            if learning.mode == "finetune":  # its head was fitted to the data as it is
+                _move(network, shift)
+            return Learner(network, recipe, pictures=len(labels), weights=weights, shift=shift, seed=seed)
 
         batches = Batches(
             self.pixels,
@@ -223,11 +232,26 @@ class _Run:
             sampler="balanced" if learning.balance == "sampler" else "shuffled",
         )
         network, learned = learn_network(make, batches, self.place / name, self.devices, extra=extra)
-        with torch.no_grad():  # learned as if the classes were equal in number: logits are put right
-            network.head.bias.sub_(float(np.log(shares[1] / shares[0])))
+        _move(network, -shift)  # it learned as if the classes were equal in number
         mask = np.zeros(len(labels), np.bool_)
         mask[validation] = True
         return network, learned, mask
+
+    def settled(self, network: Network, rows: Rows) -> Way | None:
+        """How far the weights of a network that was fine-tuned on these rows go from the frozen ones; there they are, then."""
+        if self.options.learning.mode != "finetune":
+            return None
+        train, validation = self._split(rows)
+        start = self.begun.network(train).state_dict()
+        return choose_share(network, start, self.sample.labels[validation], partial(self._logits, rows=validation))
+
+    def _logits(self, network: Network, rows: Rows) -> NDArray[np.float64]:
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(rows), _AT_ONCE):
+                squares = torch.from_numpy(self.pixels.take(rows[start : start + _AT_ONCE]))
+                found.append(network(squares.permute(0, 3, 1, 2).float()).double().numpy())
+        return np.concatenate(found)
 
     def crossed(self, rows: Rows, count: int) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None, bool]:
         """Fold and logit of each of the rows by a network that learned without that fold; nothing where Ctrl-C was pressed.
@@ -240,29 +264,26 @@ class _Run:
         try:
             for part in range(count):
                 run = replace(self, devices=replace(self.devices, what=f"fold {part + 1} of {count}"))
-                network, learned, _ = run.learned(rows[parts[rows] != part], f"fold-{part + 1}")
+                others, held = rows[parts[rows] != part], np.flatnonzero(parts == part)
+                network, learned, _ = run.learned(others, f"fold-{part + 1}")
                 if learned.interrupted:
                     return None, None, True
-                held = np.flatnonzero(parts == part)
-                logits[held] = _logits(network, self.pixels, held, self.begun.recipe.size)
+                self.settled(network, others)
+                logits[held] = self._logits(network, held)
         except (KeyboardInterrupt, LearningInterruptedError):
             return None, None, True
         return parts, logits, False
+
+
+def _move(network: Network, logits: float) -> None:
+    with torch.no_grad():
+        network.head.bias.add_(logits)
 
 
 def _class_weights(labels: NDArray[np.int8]) -> tuple[float, float]:
     """Weights of the two classes, (negative, positive), by which both count as much; their mean over the pictures is 1."""
     positive = int(labels.sum())
     return len(labels) / (2 * (len(labels) - positive)), len(labels) / (2 * positive)
-
-
-def _logits(network: Network, pixels: Pixels, rows: Rows, size: int) -> NDArray[np.float64]:
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), _AT_ONCE):
-            squares = torch.from_numpy(pixels.take(rows[start : start + _AT_ONCE]))
-            found.append(network(squares.permute(0, 3, 1, 2).float()).double().numpy())
-    return np.concatenate(found)
 
 
 def _devices(options: TrainingOptions, machine: Machine, begun: Beginning) -> Devices:

@@ -1,0 +1,81 @@
+"""Weights between those that learning began with and those that it found, as Wortsman et al. 2022, "Robust fine-tuning of
+zero-shot models", have them: a network that learned from few pictures is often worse than one half-way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.data import Note
+from twofold.decision import fit_calibration
+from twofold.learning.networks.network import Network
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Logits = NDArray[np.float64]
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How far to go from the frozen network, a `share` of 0, to the fine-tuned one, 1.
+
+    `losses` has the validation part's log-loss, after calibration, for every share that was tried. `error` is the standard error
+    of the difference between the best of them and the frozen network; with less of a gain than that, `share` is 0.
+    """
+
+    share: float
+    losses: dict[float, float]
+    error: float
+
+    def as_json(self) -> dict[str, Any]:
+        tried = [{"share": share, "log_loss": loss} for share, loss in self.losses.items()]
+        return {"share": self.share, "validation": tried, "standard_error": self.error}
+
+    def note(self) -> Note:
+        frozen, (best, loss) = self.losses[0.0], min(self.losses.items(), key=lambda item: item[1])
+        if self.share:
+            return Note(
+                "fine-tuned",
+                f"The weights are {self.share:.0%} of the way from the frozen network to the fine-tuned one, where the "
+                f"validation log-loss is lowest: {loss:.4f}, against {frozen:.4f} of the frozen one.",
+            )
+        gain = f"at best {loss:.4f}, {best:.0%} of the way, against {frozen:.4f}" if best else f"{frozen:.4f} at best"
+        return Note(
+            "not-better",
+            f"Fine-tuning made nothing better that could be measured (validation log-loss {gain} of the frozen network, with a "
+            f"standard error of {self.error:.4f}), so the network was left as it was, with a head fitted on all pictures.",
+        )
+
+
+def choose_share(network: Network, start: Weights, labels: NDArray[np.int8], score: Callable[[Network], Logits]) -> Way:
+    """The share whose weights, which the network has afterwards, `score` the validation part best.
+
+    `start` are the weights that learning began with; `labels` (n,) are 0 or 1, as `score` gives logits (n,).
+    """
+    end = {name: value.clone() for name, value in network.state_dict().items()}
+    losses = {}
+    for share in SHARES:
+        network.load_state_dict(_between(start, end, share))
+        losses[share] = _losses(score(network), labels)
+    means = {share: float(each.mean()) for share, each in losses.items()}
+    best = min(means, key=lambda share: (means[share], share))
+    gains = losses[0.0] - losses[best]
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    share = best if gains.mean() > error else 0.0
+    network.load_state_dict(_between(start, end, share))
+    return Way(share, means, error)
+
+
+def _between(start: Weights, end: Weights, share: float) -> Weights:
+    """Counts, as batch norms keep them, are those of the end."""
+    return {name: start[name].lerp(value, share) if value.is_floating_point() else value for name, value in end.items()}
+
+
+def _losses(logits: Logits, labels: NDArray[np.int8]) -> NDArray[np.float64]:
+    """The log-loss of every picture after calibration by all of them."""
+    probabilities = fit_calibration(logits, labels).probabilities(logits)
+    return -np.log(np.where(labels == 1, probabilities, 1 - probabilities))
