@@ -54,13 +54,13 @@ def test_losses_are_those_after_calibration() -> None:
 
 
 def test_a_gain_within_its_standard_error_leaves_the_network_as_it_was() -> None:
-    start, learned = weights(reading(1.0, 1.0)), reading(1.02, 0.98)
+    start, learned = weights(reading(1.0, 1.0)), reading(0.9, 1.1)
     way = choose_share(learned, start, LABELS, score)
     assert way.share == 0.0
-    assert way.losses[0.0] - min(way.losses.values()) <= way.error
+    assert 0 < way.losses[0.0] - min(way.losses.values()) <= way.error
     for name, value in learned.state_dict().items():
         assert torch.equal(value, start[name]), name
-    assert way.note().code == "not-better"
+    assert "no more than noise" in way.note().text
 
 
 def test_a_network_that_learned_nonsense_is_left_as_it_was() -> None:
@@ -68,4 +68,5 @@ def test_a_network_that_learned_nonsense_is_left_as_it_was() -> None:
     way = choose_share(learned, weights(reading(1.0, 1.0)), LABELS, score)
     assert way.share == 0.0
     assert learned.head.weight[0, :2].tolist() == [1.0, 1.0]
-    assert "at best" in way.note().text
+    assert way.note().code == "not-better"
+    assert "gained nothing" in way.note().text

@@ -43,12 +43,13 @@ class Way:
                 f"The weights are {self.share:.0%} of the way from the frozen network to the fine-tuned one, where the "
                 f"validation log-loss is lowest: {loss:.4f}, against {frozen:.4f} of the frozen one.",
             )
-        gain = f"at best {loss:.4f}, {best:.0%} of the way, against {frozen:.4f}" if best else f"{frozen:.4f} at best"
-        return Note(
-            "not-better",
-            f"Fine-tuning made nothing better that could be measured (validation log-loss {gain} of the frozen network, with a "
-            f"standard error of {self.error:.4f}), so the network was left as it was, with a head fitted on all pictures.",
-        )
+        gained = f"nothing: the validation log-loss is lowest for the frozen network, {frozen:.4f}"
+        if best:
+            gained = (
+                f"no more than noise: the validation log-loss is {loss:.4f} at best, {best:.0%} of the way, and {frozen:.4f} of "
+                f"the frozen network (standard error of the difference {self.error:.4f})"
+            )
+        return Note("not-better", f"Fine-tuning gained {gained}. So that was kept, with a head fitted on all pictures.")
 
 
 def choose_share(network: Network, start: Weights, labels: NDArray[np.int8], score: Callable[[Network], Logits]) -> Way:
