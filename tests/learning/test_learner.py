@@ -124,6 +124,13 @@ def test_options_replace_what_they_name_and_nothing_else() -> None:
     assert (recipe.epochs, recipe.batch_size, recipe.rate, recipe.size) == (7, 64, 0.5, 96)
     assert recipe.augmentation == type(recipe.augmentation)()
     assert recipe.patience == CLASSIC.patience
+    little = FINETUNE.after(0.1)
+    assert (little.rate, little.smoothing) == (
+        pytest.approx(FINETUNE.rate / 10),
+        pytest.approx(FINETUNE.smoothing / 10),
+    )
+    assert replace(little, rate=FINETUNE.rate, smoothing=FINETUNE.smoothing) == FINETUNE
+    assert little.adapted(LearningOptions(mode="finetune", learning_rate=0.5), None).rate == 0.5
     turned = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False), None).augmentation
     assert turned == replace(FINETUNE.augmentation, upside_down=True, quarter_turns=True)
     still = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False, augment=0.0), None).augmentation

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from twofold.data import Note, Square, folds
-from twofold.decision import fit_head
+from twofold.decision import HeadFit, fit_head
 from twofold.embedding import Backbone, Machine, identify, load_backbone
 from twofold.embedding.architectures import architecture
 from twofold.embedding.graph import build_graph
@@ -85,6 +85,22 @@ def frozen_backbone(network: BackboneOptions, machine: Machine) -> Backbone:
     return load_backbone(network, "f32", cache=machine.folder, watch=machine.watch)
 
 
+def left_to_learn(frozen: Sample, decision: DecisionOptions) -> float:
+    """Share of the uncertainty about the class, 0 to 1, that a head on the frozen network leaves of pictures it did not see:
+    its log-loss, out-of-fold, over the entropy of the classes."""
+    rows = np.flatnonzero(frozen.agreed)
+    fit = _head(frozen, rows, decision)
+    share = float(frozen.labels[rows].mean())
+    entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    return min(1.0, fit.losses[fit.strength] / float(entropy))
+
+
+def _head(frozen: Sample, rows: Rows, decision: DecisionOptions) -> HeadFit:
+    labels = frozen.labels[rows]
+    parts = folds(labels, frozen.groups[rows], decision.folds, decision.seed)
+    return fit_head(frozen.table.vectors[rows], labels, parts)
+
+
 def from_trained(
     network: BackboneOptions,
     learning: LearningOptions,
@@ -92,20 +108,19 @@ def from_trained(
     machine: Machine,
     frozen: Sample,
     backbone: Backbone,
+    left: float,
 ) -> Beginning:
     """A network that is trained already, with the head fitted on the vectors that it gives of the pictures it is to learn from.
 
-    `frozen` holds those vectors; `backbone` is the network that gave them.
+    `frozen` holds those vectors; `backbone` is the network that gave them; `left` is what they leave to learn.
     """
-    recipe = FINETUNE.adapted(learning, backbone.square.size)
-    vectors, labels, groups = frozen.table.vectors, frozen.labels, frozen.groups
+    recipe = FINETUNE.after(left).adapted(learning, backbone.square.size)
     from_hub = is_hub(network.backbone)
     start, graph = (_hub if from_hub else _builtin)(network, machine, recipe)
 
     def make(rows: Rows) -> Network:
-        parts = folds(labels[rows], groups[rows], decision.folds, decision.seed)
         learned = start()
-        learned.begin_with(fit_head(vectors[rows], labels[rows], parts).head, vectors[rows])
+        learned.begin_with(_head(frozen, rows, decision).head, frozen.table.vectors[rows])
         return learned
 
     name = f"{backbone.name}, fine-tuned"

@@ -46,6 +46,13 @@ class Recipe:
         share = self.growth + (1 - self.growth) * min(1.0, epoch / (0.8 * self.epochs))
         return min(self.size, round(self.size * share / 16) * 16) if share < 1 else self.size
 
+    def after(self, left: float) -> "Recipe":
+        """The recipe for a network that is trained already and leaves the share `left` of the uncertainty, 0 to 1.
+
+        Where little is left to learn, long steps only take it away from what it knows, and smoothed targets from its certainty.
+        """
+        return replace(self, rate=self.rate * left, smoothing=self.smoothing * left)
+
     def adapted(self, options: LearningOptions, size: int | None) -> "Recipe":
         """The recipe with what the options say otherwise."""
         given = {
@@ -97,7 +104,7 @@ FINETUNE = Recipe(
     size=224,
     batch_size=32,
     epochs=12,
-    rate=3e-4,
+    rate=2e-3,
     descent="cosine",
     weight_decay=0.02,
     warm_up=0.1,
@@ -106,7 +113,7 @@ FINETUNE = Recipe(
     rate_at_head=0.1,
     frozen=0.25,
     fixed_norm=True,
-    smoothing=0.05,
+    smoothing=0.1,
     average=0.99,
     # Nothing that samples pixels anew: docs/decisions/011 has what that does.
     augmentation=Augmentation(flip=True, light=0.1, contrast=0.1),

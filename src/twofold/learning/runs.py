@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from twofold.embedding import (
 )
 from twofold.errors import DataError, LearningError, LearningInterruptedError
 from twofold.learning.batches import Batches
-from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone
+from twofold.learning.beginnings import Beginning, Rows, from_scratch, from_trained, frozen_backbone, left_to_learn
 from twofold.learning.interpolation import Way, choose_share
 from twofold.learning.learner import Learner
 from twofold.learning.networks.network import Network
@@ -126,7 +126,8 @@ def _start(
         return lambda learning: from_scratch(network, learning, decision.seed), _without_vectors(seen)
     backbone = frozen_backbone(network, machine)
     frozen = observe_listing(listing, sources, machine.engine(backbone), machine, what="train")
-    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone), frozen
+    left = cache(partial(left_to_learn, frozen, decision))
+    return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone, left()), frozen
 
 
 def _default_backbone(machine: Machine) -> Backbone:
