@@ -240,9 +240,9 @@ def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taug
 ) -> None:
     """Which of two patches lies above is no matter to a random network that averages over the picture."""
     random = np.random.default_rng(0)
-    for label, colours in (("above", (0, 2)), ("below", (2, 0))):
+    for label, colours, count in (("above", (0, 2), 120), ("below", (2, 0), 90)):
         (tmp_path / "pictures" / label).mkdir(parents=True)
-        for number in range(80):
+        for number in range(count):
             pixels, (top, left) = random.normal(128, 20, (32, 32, 3)), random.integers(4, 20, 2)
             for part, colour in enumerate(colours):
                 patch = pixels[top + 4 * part : top + 4 * part + 4, left : left + 8]
@@ -252,7 +252,7 @@ def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taug
     size = {"height": 32, "width": 32}
     network = save_tiny("resnet", tmp_path / "network", size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     learning = LearningOptions(
-        mode="finetune", epochs=8, batch_size=16, learning_rate=0.02, validation=0.25, cv=2, balance="loss"
+        mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, cv=2, balance="loss"
     )
     options = TrainingOptions(backbone=BackboneOptions(str(network), precision="f32"), learning=learning)
     training = train(tmp_path / "pictures", options, machine)

@@ -96,9 +96,8 @@ def left_to_learn(frozen: Sample, decision: DecisionOptions) -> float:
 
 
 def _head(frozen: Sample, rows: Rows, decision: DecisionOptions) -> HeadFit:
-    labels = frozen.labels[rows]
-    parts = folds(labels, frozen.groups[rows], decision.folds, decision.seed)
-    return fit_head(frozen.table.vectors[rows], labels, parts)
+    parts = folds(frozen.names[rows], frozen.groups[rows], decision.folds, decision.seed)
+    return fit_head(frozen.table.vectors[rows], frozen.labels[rows], parts)
 
 
 def from_trained(
