@@ -218,10 +218,8 @@ def test_fine_tuning_that_makes_nothing_better_leaves_the_frozen_model(
     """Bars and rings are no riddle to the frozen network."""
     learning = LearningOptions(mode="finetune", epochs=1, batch_size=16, learning_rate=0.01)
     options = TrainingOptions(backbone=BackboneOptions(size=96, precision="f32"), learning=learning)
-    training, frozen = (
-        train(drawn, options, machine),
-        train(drawn, replace(options, learning=LearningOptions()), machine),
-    )
+    training = train(drawn, options, machine)
+    frozen = train(drawn, replace(options, learning=LearningOptions()), machine)
     assert "not-better" in {note.code for note in training.notes}
     assert training.scored == "cross_validation"
     assert training.fit.model.backbone.name == "efficientnet-lite0"
@@ -265,7 +263,8 @@ def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taug
     assert training.fit.evaluation.metrics["log_loss"].value < frozen.fit.evaluation.metrics["log_loss"].value - 0.1
     assert training.fit.model.backbone.name.endswith(", fine-tuned")
     # What is saved is what was chosen: the network on the way, not the one at its end.
-    rows = np.flatnonzero(training.learning.course.validation) if training.learning else []
+    assert training.learning is not None
+    rows = np.flatnonzero(training.learning.course.validation)
     probabilities = training.fit.model.probabilities(training.sample.table.vectors[rows])
     assert np.mean((probabilities > 0.5) == training.sample.labels[rows]) > 0.8
 

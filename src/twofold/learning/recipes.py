@@ -104,6 +104,7 @@ FINETUNE = Recipe(
     size=224,
     batch_size=32,
     epochs=12,
+    # This and the smoothing are for a network that leaves everything to learn: `after` has less for all others.
     rate=2e-3,
     descent="cosine",
     weight_decay=0.02,

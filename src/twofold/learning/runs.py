@@ -67,7 +67,7 @@ class Course:
     @property
     def better(self) -> bool:
         """Whether the network that learned is the better one; otherwise the model is that of the frozen network."""
-        return self.way is None or self.way.share > 0
+        return _better(self.way)
 
 
 def learn(
@@ -100,7 +100,7 @@ def learn(
         way = run.settled(network, every)
         interrupted = learned.interrupted or (tuning is not None and tuning.interrupted)
         parts = logits = None
-        if options.learning.cv and not interrupted and (way is None or way.share > 0):
+        if options.learning.cv and not interrupted and _better(way):
             parts, logits, interrupted = run.crossed(every, options.learning.cv)
         learned = replace(learned, interrupted=interrupted)
         broken_off = [_broken_off(options.learning)] if interrupted else []
@@ -274,6 +274,10 @@ class _Run:
         except (KeyboardInterrupt, LearningInterruptedError):
             return None, None, True
         return parts, logits, False
+
+
+def _better(way: Way | None) -> bool:
+    return way is None or way.share > 0
 
 
 def _move(network: Network, logits: float) -> None:
