@@ -51,15 +51,21 @@ def fine_tuned(journal: Journal) -> Iterator[str]:
     yield (
         f"`python bench/learning.py finetune`. Solar cells: a stratified quarter held out, mean of {len(SEEDS)} seeds (each); at "
         "least 0.90 is asked for. Cats and dogs: better log-loss than frozen, and no worse accuracy. How much of the way the "
-        "weights went from the frozen network to the fine-tuned one, the validation part chose: 0% is the frozen model."
+        "weights went from the frozen network to the fine-tuned one, the validation part chose: 0% is the frozen model, "
+        "in the arithmetic of learned ones."
     )
     yield from (
         "",
-        *table(("solar cells", "accuracy", "log-loss", "of the way", "seconds each"), list(_solar(journal))),
+        *table(
+            ("solar cells", "accuracy", "log-loss", "of the way", "arithmetic", "seconds each"), list(_solar(journal))
+        ),
     )
     yield from (
         "",
-        *table(("cats and dogs", "accuracy", "log-loss", "of the way", "seconds"), list(_photographs(journal))),
+        *table(
+            ("cats and dogs", "accuracy", "log-loss", "of the way", "arithmetic", "seconds"),
+            list(_photographs(journal)),
+        ),
     )
     for name in journal.names("photographs-compared"):
         found, other = (
@@ -142,4 +148,5 @@ def _row(what: str, runs: list[Figures]) -> tuple[str, ...]:
 
     seconds = statistics.median(run["seconds"] for run in runs)
     ways = ", ".join(f"{run['learning']['weights']['share']:.0%}" for run in runs if "learning" in run)
-    return (what, shown("accuracy"), shown("log_loss"), ways, f"{seconds:.0f}")
+    arithmetic = " and ".join(sorted({run["precision"] for run in runs}))
+    return (what, shown("accuracy"), shown("log_loss"), ways, arithmetic, f"{seconds:.0f}")
