@@ -93,6 +93,8 @@ def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         audited(data, machine, against=tmp_path / "empty", quick=True)
+    with pytest.raises(DataError, match="There is no"):
+        audited(data, machine, against=tmp_path / "emtpy.csv", quick=True)
 
 
 def test_others_may_be_an_archive_of_any_name_and_a_damaged_one_is_told(tmp_path: Path, machine: Machine) -> None:

@@ -96,6 +96,8 @@ def _others(against: Path) -> list[Path]:
         return [path for path, *_ in read_table(against)]
     files = [met for met in walk(against) if isinstance(met, Path)] if is_archive(against) else list_files([against])
     if not files or files == [against]:
+        if not (against.exists() or is_archive(against)):
+            raise DataError(f"There is no {against}: check the path.")
         raise DataError(f"{against} holds no pictures: name a folder, an archive or a CSV file with path,label.")
     return files
 
