@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -32,6 +32,7 @@ from twofold.data import Note
 from twofold.errors import LearningError, LearningInterruptedError
 from twofold.learning.batches import FEWEST, Batches
 from twofold.learning.learner import Learner, Row
+from twofold.learning.memory import give_back_freed, keep_freed
 from twofold.learning.networks.network import Network
 from twofold.learning.processes import launched, leave_to_the_first
 from twofold.learning.progress import Bar
@@ -144,8 +145,17 @@ def _fit(
             if trainer.state.status != TrainerStatus.INTERRUPTED:
                 raise
             signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning leaves it ignored
+        finally:
+            give_back_freed()
     leave_to_the_first()
     return trainer.state.status == TrainerStatus.INTERRUPTED
+
+
+class _KeepFreed(Callback):
+    """In each of the processes that learn."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        keep_freed()
 
 
 class _Whole(TorchCheckpointIO):
@@ -184,6 +194,7 @@ def _said(error: ProcessRaisedException) -> Exception:
 def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, extra: tuple[Callback, ...]) -> Trainer:
     every_epoch = partial(_Moving, place, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [
+        _KeepFreed(),
         LearningRateMonitor(logging_interval="epoch"),
         *([WeightAveraging(avg_fn=partial(_running, recipe.average))] if recipe.average else []),
         *(
