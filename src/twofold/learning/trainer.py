@@ -40,7 +40,7 @@ from twofold.learning.recipes import Recipe
 from twofold.learning.silence import hushed
 
 _LAST, _BEST = "last.ckpt", "best.ckpt"
-# What a step takes on a CPU grows with its pixels: 32 pictures of 200 x 200 take the classic network some 3 GB.
+# What a step takes on a CPU grows with its pixels: 32 pictures of 200 x 200 take the classic network some 5 GB.
 _PIXELS_AT_ONCE = 32 * 200 * 200
 
 
