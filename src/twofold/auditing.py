@@ -92,12 +92,12 @@ def _without_network(machine: Machine) -> Observe:
 
 def _others(against: Path) -> list[Path]:
     """The pictures of OTHER, whatever their classes; a list of them is read as one."""
+    if not (against.exists() or is_archive(against)):
+        raise DataError(f"There is no {against}: check the path.")
     if against.suffix.lower() == ".csv" and against.is_file():
         return [path for path, *_ in read_table(against)]
     files = [met for met in walk(against) if isinstance(met, Path)] if is_archive(against) else list_files([against])
     if not files or files == [against]:
-        if not (against.exists() or is_archive(against)):
-            raise DataError(f"There is no {against}: check the path.")
         raise DataError(f"{against} holds no pictures: name a folder, an archive or a CSV file with path,label.")
     return files
 
