@@ -17,8 +17,8 @@ from onnx import helper
 import twofold.embedding
 from twofold.data import Look, Square, list_files, look
 from twofold.embedding.architectures import Architecture, architecture
-from twofold.embedding.engine import import_openvino
 from twofold.embedding.graph import build_graph
+from twofold.embedding.runtime import import_openvino
 from twofold.embedding.torchfile import Weights, read_weights
 from twofold.embedding.weights import find_weights
 

@@ -117,5 +117,7 @@ def test_training_on_a_frozen_network_loads_no_framework(drawn: Path, tmp_path: 
 
 
 def test_openvino_is_kept_from_reporting() -> None:
-    program = "from twofold.embedding.engine import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"
+    program = (
+        "from twofold.embedding.runtime import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"
+    )
     assert not [name for name in run(program).split() if name.startswith("openvino_telemetry.")]

@@ -127,12 +127,13 @@ def load_bundle(path: str | Path) -> Bundle:
         head=Head(np.array(record["head"]["weights"], np.float32), record["head"]["bias"]),
         calibration=Calibration(**record["calibration"]),
         threshold=record["threshold"]["value"],
+        probe_logits=None if record["probes"] is None else np.array(record["probes"]),
     )
     return Bundle(folder, model, record)
 
 
 def _model_record(model: Model) -> dict[str, Any]:
-    backbone = model.backbone
+    backbone, probes = model.backbone, model.probe_logits
     return {
         "classes": sorted(model.classes),
         "positive": model.classes[1],
@@ -145,6 +146,7 @@ def _model_record(model: Model) -> dict[str, Any]:
         },
         "calibration": asdict(model.calibration),
         "head": {"bias": model.head.bias, "weights": [float(weight) for weight in model.head.weights]},
+        "probes": None if probes is None else [round(float(logit), 6) for logit in probes],
     }
 
 

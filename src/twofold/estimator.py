@@ -208,7 +208,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _positive_probabilities(self, X: Pictures) -> NDArray[np.float64]:
         check_is_fitted(self)
         sources, machine = _sources(X), self._machine()
-        table = machine.observe(sources, machine.engine(self.model_.backbone))
+        table = machine.observe(sources, self.model_.engine(machine))
         _check_usable(sources, table)
         return self.model_.probabilities(table.vectors)
 

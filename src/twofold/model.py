@@ -1,14 +1,15 @@
 """What answers: a backbone, a head, a calibration and a threshold."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.decision import Calibration, Head
-from twofold.embedding import Backbone, Engine, Machine, Source, Table
+from twofold.embedding import Backbone, Engine, Machine, Probes, Source, Table, probe_images
 from twofold.evaluation import Evaluation, evaluate
 from twofold.sample import Sample
 
@@ -26,13 +27,29 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """`classes` are (negative, positive); `threshold` is the probability from which on the answer is the positive class."""
+    """`classes` are (negative, positive); `threshold` is the probability from which on the answer is the positive class.
+
+    `probe_logits` are those of the probe images on the machine of the training; None where the network has none for them.
+    """
 
     classes: tuple[str, str]
     backbone: Backbone
     head: Head
     calibration: Calibration
     threshold: float
+    probe_logits: NDArray[np.float64] | None = None
+
+    def engine(self, machine: Machine) -> Engine:
+        """An engine for the backbone, whose fast arithmetic is that of the training, or is not used."""
+        if self.probe_logits is None:
+            return machine.engine(self.backbone)
+        return machine.engine(self.backbone, Probes(self.head.weights, self.head.bias, self.probe_logits))
+
+    def probed(self, machine: Machine, engine: Engine) -> Self:
+        """The model with what it says of the probe images."""
+        table = machine.observe(probe_images(), engine, what="probe images")
+        known = all(refusal is None for refusal in table.refusals)
+        return replace(self, probe_logits=self.head.logits(table.vectors) if known else None)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """The chance of the positive class for each vector, (n, d) -> (n,)."""
@@ -41,7 +58,7 @@ class Model:
     def predict(self, sources: Iterable[Source | str], machine: Machine, engine: Engine | None = None) -> list[Answer]:
         """One answer for every source, in the order given; `engine` may be one that is kept running."""
         asked: list[Source] = [Path(source) if isinstance(source, str) else source for source in sources]
-        table = machine.observe(asked, engine or machine.engine(self.backbone))
+        table = machine.observe(asked, engine or self.engine(machine))
         return self.answers([str(source) if isinstance(source, Path) else "" for source in asked], table)
 
     def answers(self, names: Sequence[str], table: Table) -> list[Answer]:

@@ -72,7 +72,7 @@ def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: M
     samples = []
     for model in models:
         with clock("embed"):
-            engine = machine.engine(model.backbone)
+            engine = model.engine(machine)
             samples.append(observe_listing(listing, sources, engine, machine, what="test"))
         samples[-1].check_counts(1)
     rows = _rows_of_all(samples)

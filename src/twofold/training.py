@@ -160,6 +160,8 @@ def train_listing(
     if check is not None and not check.trusted:
         notes = [check.note()]
         sample, fit, engine = run.fitted("f32")
+    with clock("embed"):
+        fit = replace(fit, model=fit.model.probed(machine, engine))
     tested = None
     if test is not None:
         with clock("embed"):

@@ -1,15 +1,21 @@
 """Running a backbone: the same vectors however it is run."""
 
+import os
 import subprocess
 import sys
+import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawings import draw
-from embedding.runs import as_backbone, run, squares
+from embedding.runs import as_backbone, cosines, run, squares
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
-from twofold.embedding import BATCH, Backbone, Engine
+from twofold.data import Look, look
+from twofold.embedding import BATCH, Backbone, Engine, Probes, fast_precisions, observe, probe_images
 from twofold.errors import BackboneError
 
 
@@ -59,28 +65,40 @@ def test_compiled_networks_are_kept_and_give_the_same(lite0: dict[str, Backbone]
         (lane,) = Engine(lite0["int8"], threads=1, cache=tmp_path).lanes
         lane.squares[:1] = pixels
         found.append(lane.run(1))
-        assert len(list(tmp_path.glob("*.blob"))) == 1
+        assert len(list(tmp_path.glob("*/*.blob"))) == 1
     assert np.array_equal(*found)
 
 
 def test_a_damaged_compiled_network_is_compiled_anew(tiny: Backbone, tmp_path: Path) -> None:
-    expected = []
-    for damage in (None, b"", b"nonsense"):
-        for blob in tmp_path.glob("*.blob"):
+    def turned(data: bytes, at: float) -> bytes:
+        place = int(at * len(data))
+        return data[:place] + bytes(255 - byte for byte in data[place : place + 8]) + data[place + 8 :]
+
+    found = []
+    damages = [
+        lambda _: b"",
+        lambda _: b"nonsense",
+        lambda data: data[:-1],
+        *(partial(turned, at=at) for at in (0.1, 0.5, 0.9)),
+    ]
+    for damage in (None, *damages):
+        for blob in tmp_path.glob("*/*.blob"):
             blob.chmod(0o600)
-            blob.write_bytes(damage or b"")
+            blob.write_bytes(damage(blob.read_bytes()))
         (lane,) = Engine(tiny, threads=1, cache=tmp_path).lanes
         lane.squares[:] = 99
-        expected.append(lane.run(1))
-    assert np.array_equal(expected[0], expected[1])
-    assert np.array_equal(expected[0], expected[2])
+        found.append(lane.run(1))
+    assert len(found) == 7
+    assert all(np.array_equal(found[0], vectors) for vectors in found)
 
 
 def test_only_the_newest_compiled_networks_are_kept(tiny: Backbone, tmp_path: Path) -> None:
     for number in range(30):
-        (tmp_path / f"{number}.blob").touch()
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "network.blob").touch()
     Engine(tiny, threads=1, cache=tmp_path).lanes  # noqa: B018
-    assert len(list(tmp_path.glob("*.blob"))) == 20
+    assert len(list(tmp_path.iterdir())) == 20
+    assert len(list(tmp_path.glob("*/checksums.txt"))) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_done_without(tiny: Backbone, tmp_path: Path) -> None:
@@ -96,8 +114,109 @@ def test_a_graph_that_cannot_be_run_is_told(graph: bytes) -> None:
 
 def test_openvino_is_imported_without_its_reporter() -> None:
     program = (
-        "import sys; from twofold.embedding.engine import import_openvino; import_openvino(); "
+        "import sys; from twofold.embedding.runtime import import_openvino; import_openvino(); "
         "print(*(name for name in sys.modules if name.startswith('openvino_telemetry')))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["openvino_telemetry"]
+
+
+def test_probe_images_are_the_same_everywhere() -> None:
+    images = np.stack(probe_images())
+    assert images.shape == (32, 128, 128, 3)
+    assert images.dtype == np.uint8
+    assert zlib.crc32(images.tobytes()) == 618400926
+
+
+def probed(engine: Engine) -> NDArray[np.float32]:
+    """The vectors of the probe images, (32, d)."""
+    looks = [look(image, engine.backbone.square) for image in probe_images()]
+    pixels = np.stack([seen.square for seen in looks if isinstance(seen, Look)])
+    found = []
+    for at in range(0, len(pixels), BATCH):
+        engine.lanes[0].squares[:] = pixels[at : at + BATCH]
+        found.append(engine.lanes[0].run(BATCH))
+    return np.concatenate(found)
+
+
+def head(size: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(size=size).astype(np.float32)
+
+
+def test_arithmetic_that_gives_the_logits_of_the_probes_is_used(lite0: dict[str, Backbone], tmp_path: Path) -> None:
+    vectors = probed(Engine(lite0["int8"]))
+    weights = head(vectors.shape[1])
+    engine = Engine(lite0["int8"], cache=tmp_path, probes=Probes(weights, 1.0, vectors @ weights + 1.0))
+    assert np.array_equal(probed(engine), vectors)
+    assert engine.notes == []
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 1  # that it agreed
+
+
+@pytest.mark.skipif("bf16" not in fast_precisions(), reason="this processor has no bfloat16, so float32 is used anyway")
+def test_arithmetic_that_gives_other_logits_is_replaced_by_float32_with_a_note(lite0: dict[str, Backbone]) -> None:
+    vectors = probed(Engine(lite0["bf16"]))
+    weights = head(vectors.shape[1])
+    engine = Engine(lite0["bf16"], probes=Probes(weights, 0.0, (vectors @ weights)[::-1]))
+    assert np.array_equal(probed(engine), probed(Engine(lite0["f32"])))
+    assert engine.exact
+    assert engine.identity != lite0["bf16"].identity
+    assert [note.code for note in engine.notes] == ["exact-arithmetic"]
+
+
+def test_where_exact_arithmetic_gives_other_logits_too_nothing_is_answered(lite0: dict[str, Backbone]) -> None:
+    vectors = probed(Engine(lite0["int8"]))
+    weights = head(vectors.shape[1])
+    with pytest.raises(BackboneError, match="does not give here what it gave where the model was trained"):
+        Engine(lite0["int8"], probes=Probes(weights, 0.0, (vectors @ weights)[::-1])).lanes  # noqa: B018
+
+
+def test_a_network_whose_numbers_are_not_finite_refuses_the_picture(tmp_path: Path) -> None:
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 16, 16, 3])
+    vector = helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["batch", 3])
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMin", ["pixels"], ["least"], axes=[1, 2], keepdims=0),
+        helper.make_node("Log", ["least"], ["vector"]),
+    ]
+    graph = helper.make_graph(nodes, "log", [image], [vector])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    engine = Engine(as_backbone(model.SerializeToString(), 16), threads=2)
+    black, grey = np.zeros((20, 20, 3), np.uint8), np.full((20, 20, 3), 90, np.uint8)
+    found = list(observe([grey, black, grey], engine))
+    assert [seen.refusal and seen.refusal.code for seen in found] == [None, "not-finite", None]
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from pathlib import Path
+from twofold.embedding import BATCH, Engine, load_backbone, probe_images
+from twofold.data import look
+from twofold.options import BackboneOptions
+found = {}
+for precision in ("int8", "bf16", "f32"):
+    backbone = load_backbone(BackboneOptions(size=96), precision, cache=Path(sys.argv[1]))
+    engine = Engine(backbone, threads=2)
+    pixels = np.stack([look(image, backbone.square).square for image in probe_images()])
+    vectors = []
+    for number in range(0, 32, BATCH):
+        lane = engine.lanes[number // BATCH % 2]
+        lane.squares[:] = pixels[number : number + BATCH]
+        vectors.append(lane.run(BATCH))
+    found[precision] = np.concatenate(vectors)
+np.savez(sys.argv[2], **found)
+"""
+
+
+def test_vectors_are_the_same_on_every_processor(tmp_path: Path) -> None:
+    found = {}
+    for most in ("", "AVX512_CORE", "AVX2"):  # what oneDNN may use of this one
+        file = tmp_path / f"{most}.npz"
+        run = [sys.executable, "-c", PROGRAM, str(tmp_path), str(file)]
+        subprocess.run(run, check=True, env=os.environ | ({"ONEDNN_MAX_CPU_ISA": most} if most else {}))
+        found[most] = np.load(file)
+    scale = found[""]["f32"].std(axis=0) + 1e-3
+    for most in ("AVX512_CORE", "AVX2"):
+        for precision, least in (("int8", 0.99), ("bf16", 0.98), ("f32", 1 - 1e-6)):
+            alike = cosines(found[most][precision] / scale, found[""][precision] / scale)
+            assert np.median(alike) > least

@@ -15,8 +15,8 @@ from PIL import Image
 
 from twofold.embedding import Backbone, fast_precisions, load_backbone
 from twofold.embedding.architectures import ARCHITECTURES
-from twofold.embedding.engine import import_openvino
 from twofold.embedding.graph import build_graph
+from twofold.embedding.runtime import import_openvino
 from twofold.options import BackboneOptions
 
 LITES = ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]

@@ -44,12 +44,12 @@ def test_the_folder_remembers_vectors_and_compiled_networks(tiny: Backbone, tmp_
     machine = Machine(tmp_path / "cache")
     paths = sources(tmp_path)
     first = machine.observe(paths, machine.engine(tiny))
-    assert {path.suffix for path in (tmp_path / "cache").rglob("*.*")} == {".sqlite", ".blob"}
+    assert {path.suffix for path in (tmp_path / "cache").rglob("*.*")} == {".sqlite", ".blob", ".txt"}
     engine = machine.engine(tiny)
     again = machine.observe(paths, engine)
     assert np.array_equal(first.vectors, again.vectors)
     assert first.facts == again.facts
-    assert "lanes" not in vars(engine)
+    assert not engine.started
 
 
 def test_without_the_cache_nothing_is_written(tiny: Backbone, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import io
 import sqlite3
+import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +191,64 @@ def test_an_error_in_the_stream_of_sources_comes_out(tiny: Backbone) -> None:
     with pytest.raises(KeyboardInterrupt):
         list(observe(sources(), Engine(tiny, threads=2)))
     assert threading.active_count() == before
+
+
+def test_one_engine_serves_many_threads(tiny: Backbone) -> None:
+    engine = Engine(tiny, threads=2)
+    random = np.random.default_rng(0)
+    sources = [[random.integers(0, 256, (20, 24, 3), np.uint8) for _ in range(500)] for _ in range(8)]
+    expected = [np.stack([vector(seen) for seen in observe(each, Engine(tiny, threads=1))]) for each in sources]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda each: [vector(seen) for seen in observe(each, engine)], sources))
+    assert all(np.array_equal(np.stack(ours), theirs) for ours, theirs in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_an_image_that_was_not_read_yet_may_be_given_many_times(kind: str, tiny: Backbone) -> None:
+    data = [encoded(draw("rings", number, side=300), kind) for number in range(4)]
+    one = Engine(tiny, threads=1)
+    expected = [vector(seen) for each in data for seen in observe([Image.open(io.BytesIO(each))], one)]
+    for _ in range(5):
+        images = [Image.open(io.BytesIO(each)) for each in data]
+        found = list(observe(images * 8, Engine(tiny, threads=4)))
+        assert [seen.refusal for seen in found] == [None] * 32
+        assert all(np.array_equal(vector(seen), expected[row % 4]) for row, seen in enumerate(found))
+
+
+def test_images_that_share_an_open_file_are_read_one_after_another(tiny: Backbone, tmp_path: Path) -> None:
+    data = [encoded(draw("bars", number, side=200)) for number in range(12)]
+    with tarfile.open(tmp_path / "images.tar", "w") as archive:
+        for number, content in enumerate(data):
+            member = tarfile.TarInfo(f"{number}.png")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    expected = [vector(seen) for seen in observe(data, Engine(tiny, threads=1))]
+    with tarfile.open(tmp_path / "images.tar") as archive:
+        images = [Image.open(archive.extractfile(f"{number}.png")) for number in range(12)]  # type: ignore[arg-type]
+        found = [vector(seen) for seen in observe(images, Engine(tiny, threads=4))]
+    assert np.array_equal(found, expected)
+
+
+def test_two_callers_may_give_the_same_images_at_once(tiny: Backbone) -> None:
+    data = [encoded(draw("bars", number, side=300)) for number in range(6)]
+    expected = [vector(seen) for seen in observe(data, Engine(tiny, threads=1))]
+    engine = Engine(tiny, threads=2)
+    for _ in range(5):
+        images = [Image.open(io.BytesIO(each)) for each in data]
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(
+                lambda _, images=images: [vector(seen) for seen in observe(images, engine)], range(4)
+            ):
+                assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
+def test_an_image_that_could_not_be_read_stays_refused(kind: str, tiny: Backbone) -> None:
+    data = encoded(draw("bars", 0, side=90), kind)
+    middle = len(data) // 2
+    image = Image.open(
+        io.BytesIO(data[:middle] + bytes(255 - byte for byte in data[middle : middle + 60]) + data[middle + 60 :])
+    )
+    engine = Engine(tiny, threads=2)
+    codes = [seen.refusal and seen.refusal.code for _ in range(3) for seen in observe([image, image], engine)]
+    assert codes == ["damaged"] * 6

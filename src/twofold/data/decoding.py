@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from math import prod
+from threading import Lock
 from typing import Final
+from weakref import WeakValueDictionary
 
 from PIL import Image, ImageFile, _imaging
 from PIL.AvifImagePlugin import AvifImageFile
@@ -50,6 +52,11 @@ _CUT_SHORT: Final = re.compile(
     re.IGNORECASE,
 )
 
+# PIL images are read at their first use, which two threads must not be at together: the same image may be given twice, and many
+# may share one open file.
+_LOADING: Final = Lock()
+_BROKEN: Final[WeakValueDictionary[int, Image.Image]] = WeakValueDictionary()
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -86,10 +93,24 @@ def decode(data: bytes, shrink: Callable[[int, int], float], max_pixels: int) ->
 def adopt(image: Image.Image) -> Decoded | Refusal:
     """A PIL image of any mode, which is left as it is."""
     _hush()
+    name = image.format or "array"
     try:
-        return _load(image, 1, image.size, image.format or "array")
+        with _LOADING:
+            _read_once(image)
+        return _load(image, 1, image.size, name)
     except Exception as error:  # it may still have to be read from its file
-        return _refuse(error, image.format or "array")
+        return _refuse(error, name)
+
+
+def _read_once(image: Image.Image) -> None:
+    """Loads the image; one that failed fails again, where Pillow would hand out what it has of it."""
+    if _BROKEN.get(id(image)) is image:
+        raise OSError("it failed before")
+    try:
+        image.load()
+    except Exception:
+        _BROKEN[id(image)] = image
+        raise
 
 
 def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> Decoded | Refusal:

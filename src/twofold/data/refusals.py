@@ -15,6 +15,7 @@ Code = Literal[
     "too-large",
     "encrypted",  # these two inside an archive
     "bomb",
+    "not-finite",  # what the network gives
     "changed",  # since the network learned from it
 ]
 

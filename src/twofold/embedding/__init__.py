@@ -7,6 +7,7 @@ from twofold.embedding.engine import BATCH, Engine
 from twofold.embedding.machine import Machine
 from twofold.embedding.observation import Facts, Observation
 from twofold.embedding.observe import observe
+from twofold.embedding.probes import Probes, probe_images
 from twofold.embedding.processors import available_processors, fast_precisions
 from twofold.embedding.store import Store
 from twofold.embedding.table import Table
@@ -22,6 +23,7 @@ __all__ = [
     "Facts",
     "Machine",
     "Observation",
+    "Probes",
     "Source",
     "Store",
     "Table",
@@ -35,6 +37,7 @@ __all__ = [
     "observe",
     "offered_precisions",
     "picture_hash",
+    "probe_images",
     "read_content",
     "unwatched",
 ]

@@ -1,36 +1,31 @@
-"""Running a backbone: OpenVINO, a fixed batch, one request for each processor.
+"""Running a backbone: a fixed batch, one inference request for each processor."""
 
-The only module that imports OpenVINO.
-"""
-
-import sys
-import types
-from contextlib import suppress
-from functools import cached_property
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from threading import Lock
+from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data import Look, Note, Square, look
 from twofold.embedding.backbone import Backbone
-from twofold.embedding.processors import available_processors
+from twofold.embedding.compiled import prepare, remember
+from twofold.embedding.probes import Probes, probe_images
+from twofold.embedding.processors import available_processors, fast_precisions, processor_name
+from twofold.embedding.runtime import computes_int8, fold_constants, import_openvino
 from twofold.errors import BackboneError
 
 if TYPE_CHECKING:
     import openvino
 
 BATCH = 8
-KEPT = 20  # compiled networks: some 15 MB each in float32
-
-
-def import_openvino() -> Any:
-    """The openvino module, imported so that it reports nothing to anybody."""
-    # OpenVINO's import sends an event to its maker; an empty module in this place makes it use its own silent stub.
-    sys.modules.setdefault("openvino_telemetry", types.ModuleType("openvino_telemetry"))
-    import openvino
-
-    return openvino
+_PATIENCE = 0.15  # seconds for probe images, after which no further round of them begins
 
 
 class Lane:
@@ -44,55 +39,191 @@ class Lane:
 
     def run(self, count: int) -> NDArray[np.float32]:
         """The vectors of the first `count` squares, (count, d)."""
-        self._request.infer()
+        try:
+            self._request.infer()
+        except RuntimeError as error:
+            raise _failure("The network", error) from error
         return np.array(self._request.get_tensor("vector").data[:count])
 
 
 class Engine:
-    """A backbone ready to run; compiled at the first use, in the thread that asks for its lanes.
+    """A backbone ready to run, by any number of threads; compiled at the first use, in the thread that starts it.
 
-    `cache` is a folder for compiled networks, or None. A vector does not depend on what else is in its batch.
+    `cache` is a folder for compiled networks, or None. With `probes`, fast arithmetic is used only where it gives their logits.
+    A vector does not depend on what else is in its batch.
     """
 
-    def __init__(self, backbone: Backbone, *, threads: int | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        threads: int | None = None,
+        cache: Path | None = None,
+        probes: Probes | None = None,
+    ) -> None:
         self.backbone = backbone
         self.threads = threads or available_processors()
+        self.notes: list[Note] = []
+        self._exact = backbone.precision == "f32" or backbone.precision not in fast_precisions()
         self._cache = cache
+        self._probes = probes
+        self._starting = Lock()
+        self._lanes: tuple[Lane, ...] = ()
+        self._idle: SimpleQueue[Lane] = SimpleQueue()
 
-    @cached_property
+    @property
+    def exact(self) -> bool:
+        """Whether the graph is computed as it is written, in float32; settled once the engine has started."""
+        return self._exact
+
+    @property
+    def identity(self) -> str:
+        """The identity of the backbone and of the arithmetic that runs it: what a vector depends on beside the picture."""
+        told = self.backbone.identity
+        return f"{told}-exact" if self._exact and self.backbone.precision != "f32" else told
+
+    @property
+    def started(self) -> bool:
+        """Whether the network is compiled."""
+        return bool(self._lanes)
+
+    @property
     def lanes(self) -> tuple[Lane, ...]:
         """One lane for each thread. All requests are made here, together: made inside worker threads they have crashed."""
-        compiled = self._compiled()
+        with self._starting:
+            if not self._lanes:
+                self._lanes = self._checked_lanes(import_openvino().Core())
+                for lane in self._lanes:
+                    self._idle.put(lane)
+        return self._lanes
+
+    @contextmanager
+    def lane(self) -> Iterator[Lane]:
+        """A lane that nobody else has meanwhile; waits for one to be free. The engine must have started."""
+        assert self._lanes
+        lane = self._idle.get()
+        try:
+            yield lane
+        finally:
+            self._idle.put(lane)
+
+    def _checked_lanes(self, core: "openvino.Core") -> tuple[Lane, ...]:
+        if not self._exact:
+            with suppress(BackboneError):  # as bfloat16 where oneDNN was told to do without
+                if self.backbone.precision != "int8" or computes_int8(core):
+                    lanes = self._made_lanes(core)
+                    if self._agree(lanes):
+                        return lanes
+                    self.notes.append(_slower(self.backbone))
+            self._exact = True
+        lanes = self._made_lanes(core)
+        if self.backbone.precision == "int8" and not self._agree(lanes):
+            raise BackboneError(
+                f"The network {self.backbone.name} does not give here what it gave where the model was trained, not even in "
+                "exact arithmetic: install the versions of openvino and pillow that bundle.json names, or train it again."
+            )
+        return lanes
+
+    def _made_lanes(self, core: "openvino.Core") -> tuple[Lane, ...]:
+        compiled = self._compiled(core)
         return tuple(Lane(compiled.create_infer_request()) for _ in range(self.threads))
 
-    def _compiled(self) -> "openvino.CompiledModel":
-        core = import_openvino().Core()
-        if self._cache is not None:
-            with suppress(RuntimeError):  # a folder that cannot be made: compiled anew each time
-                core.set_property({"CACHE_DIR": str(self._cache)})
+    def _compiled(self, core: "openvino.Core") -> "openvino.CompiledModel":
+        fast = "f32" if self._exact else self.backbone.precision
         settings = {
             # Left alone, OpenVINO computes in bfloat16 wherever the processor can, and answers depend on the machine.
-            "INFERENCE_PRECISION_HINT": "bf16" if self.backbone.precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if fast == "bf16" else "f32",
+            # Off, quantised tensors are computed in float32: as the graph says, at about the speed of a float network.
+            "LP_TRANSFORMS_MODE": fast == "int8",
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": self.threads,
             "INFERENCE_NUM_THREADS": self.threads,
         }
         side = self.backbone.square.size
+        folder = self._folder()
+        if folder is not None:
+            with suppress(RuntimeError):
+                core.set_property({"CACHE_DIR": str(folder)})
         try:
             model = core.read_model(self.backbone.graph)
             model.reshape({"image": [BATCH, side, side, 3]})
+            if fast != "int8":
+                fold_constants(model)
             compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise BackboneError(f"The network {self.backbone.name} cannot be run by OpenVINO: {reason}.") from error
-        if self._cache is not None:
-            _tidy(self._cache)
+            raise _failure(f"The network {self.backbone.name}", error) from error
+        if folder is not None:
+            remember(folder)
         return compiled
 
+    def _folder(self) -> Path | None:
+        """Where the compiled network is kept; None where that cannot be: it is compiled anew each time."""
+        if self._cache is None:
+            return None
+        folder = self._cache / _digest(self.identity)
+        try:
+            prepare(folder)
+        except OSError:
+            return None
+        return folder
 
-def _tidy(folder: Path) -> None:
-    """Leaves the newest of the compiled networks; OpenVINO adds one for every graph and never takes one away."""
-    with suppress(OSError):  # another process may be tidying, too
-        oldest_first = sorted(folder.glob("*.blob"), key=lambda path: path.stat().st_mtime)
-        for path in oldest_first[:-KEPT]:
-            path.unlink()
+    def _agree(self, lanes: Sequence[Lane]) -> bool:
+        """Whether the lanes give the logits of the probes; asked once on each processor, where that can be remembered."""
+        if self._probes is None:
+            return True
+        asked = (self.identity, self._probes.digest, processor_name(), import_openvino().__version__)
+        verdict = None if self._cache is None else self._cache / _digest(*asked)
+        if verdict is not None and verdict.is_file():
+            return True
+        if not self._probes.agree(_probe_vectors(lanes, self.backbone.square)):
+            return False
+        if verdict is not None:
+            with suppress(OSError):
+                verdict.touch()
+        return True
+
+
+def _probe_vectors(lanes: Sequence[Lane], square: Square) -> NDArray[np.float32]:
+    """The vectors of the probe images, or of as many as there is time for, (n, d)."""
+    looks = [look(image, square) for image in probe_images()]
+    squares = np.stack([seen.square for seen in looks if isinstance(seen, Look)])
+    begun, rounds = perf_counter(), []
+    for at in range(0, len(squares), BATCH * len(lanes)):
+        rounds.append(_vectors(lanes, squares[at : at + BATCH * len(lanes)]))
+        if perf_counter() - begun > _PATIENCE:
+            break
+    return np.concatenate(rounds)
+
+
+def _vectors(lanes: Sequence[Lane], squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The vectors of squares (n, size, size, 3), by all lanes at once, (n, d)."""
+    idle: SimpleQueue[Lane] = SimpleQueue()
+    for lane in lanes:
+        idle.put(lane)
+
+    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        lane = idle.get()
+        lane.squares[: len(batch)] = batch
+        vectors = lane.run(len(batch))
+        idle.put(lane)
+        return vectors
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return np.concatenate(list(pool.map(run, np.split(squares, range(BATCH, len(squares), BATCH)))))
+
+
+def _slower(backbone: Backbone) -> Note:
+    text = (
+        f"This processor computes {backbone.precision} differently from the one that the model was trained on, so float32 was "
+        "used: slower, and exact."
+    )
+    return Note("exact-arithmetic", text)
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]
+
+
+def _failure(network: str, error: RuntimeError) -> BackboneError:
+    reason = str(error).strip().splitlines()[-1]
+    return BackboneError(f"{network} cannot be run by OpenVINO: {reason}.")

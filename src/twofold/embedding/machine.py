@@ -12,6 +12,7 @@ from twofold.embedding.content import Source
 from twofold.embedding.engine import Engine
 from twofold.embedding.examine import examine
 from twofold.embedding.observe import observe
+from twofold.embedding.probes import Probes
 from twofold.embedding.store import Store
 from twofold.embedding.table import Table, tabulate
 from twofold.embedding.watch import Watch, unwatched
@@ -30,16 +31,19 @@ class Machine:
     watch: Watch = unwatched
     notes: list[Note] = field(default_factory=list)
 
-    def engine(self, backbone: Backbone) -> Engine:
+    def engine(self, backbone: Backbone, probes: Probes | None = None) -> Engine:
+        """An engine for the backbone, whose fast arithmetic must give the logits of `probes`, where there are any."""
         compiled = self.folder / "compiled" if self.options.cache else None
-        return Engine(backbone, threads=self.options.threads, cache=compiled)
+        return Engine(backbone, threads=self.options.threads, cache=compiled, probes=probes)
 
     def observe(self, sources: Sequence[Source], engine: Engine, *, what: str = "pictures") -> Table:
         """The table of all sources, in their order."""
         with self._store() as store:
             observations = observe(sources, engine, store, max_pixels=self.options.max_pixels)
             with closing(observations) as stream:  # at an interruption, too, nothing is left running
-                return tabulate(self.watch(stream, len(sources), what), len(sources))
+                table = tabulate(self.watch(stream, len(sources), what), len(sources))
+        self.notes.extend(note for note in engine.notes if note not in self.notes)
+        return table
 
     def examine(self, sources: Sequence[Source], *, what: str = "pictures") -> Table:
         """The table of all sources, in their order, with vectors that hold no number."""

@@ -3,7 +3,9 @@
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
 
 from twofold.data import Look, Refusal, Square
 from twofold.embedding.ahead import ahead
@@ -34,37 +36,29 @@ def observe(
 
     Whoever stops taking them leaves nothing running; what was seen until then is kept in `store`.
     """
-    lanes: SimpleQueue[Lane] = SimpleQueue()
-    backbone = engine.backbone
 
     def seen(portion: _Portion) -> list[Observation]:
         if portion.unseen == 0:
             return [entry for entry in portion.entries if isinstance(entry, Observation)]
-        lane = lanes.get()
-        try:
-            return _look_and_embed(portion.entries, lane, backbone.square, max_pixels)
-        finally:
-            lanes.put(lane)
+        with engine.lane() as lane:
+            return _look_and_embed(portion.entries, lane, engine.backbone.square, max_pixels)
 
     def started(portions: Iterator[_Portion]) -> Iterator[_Portion]:
-        idle = True
         for portion in portions:
-            if portion.unseen and idle:
-                for lane in engine.lanes:
-                    lanes.put(lane)
-                idle = False
+            if portion.unseen:
+                engine.lanes  # noqa: B018  # made in this thread, at the first picture that is not known
             yield portion
 
     pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="observe")
     try:
         read = ahead(pool, read_content, sources, BATCH * engine.threads)
         for observations, portion in ahead(
-            pool, lambda p: (seen(p), p), started(_portions(read, store, backbone.identity, max_pixels)), _AHEAD
+            pool, lambda p: (seen(p), p), started(_portions(read, store, engine, max_pixels)), _AHEAD
         ):
             if store is not None and portion.unseen:
                 store.put(
                     (o for o, e in zip(observations, portion.entries, strict=True) if isinstance(e, Content)),
-                    backbone.identity,
+                    engine.identity,
                 )
             yield from observations
     finally:
@@ -72,11 +66,11 @@ def observe(
 
 
 def _portions(
-    read: Iterator[Content | Refusal], store: Store | None, backbone: str, max_pixels: int
+    read: Iterator[Content | Refusal], store: Store | None, engine: Engine, max_pixels: int
 ) -> Iterator[_Portion]:
     portion = _Portion()
     for entry in read:
-        portion.entries.append(_known(entry, store, backbone, max_pixels))
+        portion.entries.append(_known(entry, store, engine.identity, max_pixels))
         portion.unseen += isinstance(portion.entries[-1], Content)
         if portion.full():
             yield portion
@@ -110,7 +104,11 @@ def _look_and_embed(
         count += 1
         done.append(seen)
     vectors = iter(lane.run(count)) if count else iter(())
-    return [
-        entry if isinstance(entry, Observation) else Observation(entry[0], entry[1].thumbnail, next(vectors), None)
-        for entry in done
-    ]
+    return [entry if isinstance(entry, Observation) else _observation(*entry, next(vectors)) for entry in done]
+
+
+def _observation(facts: Facts, seen: Look, vector: NDArray[np.float32]) -> Observation:
+    if np.isfinite(vector).all():
+        return Observation(facts, seen.thumbnail, vector, None)
+    sentence = "The network gives numbers for it that are not finite: look at the image, and at the network."
+    return Observation(None, None, None, Refusal("not-finite", sentence))

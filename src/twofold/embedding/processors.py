@@ -2,6 +2,8 @@
 
 import math
 import os
+import platform
+from itertools import takewhile
 from pathlib import Path
 
 
@@ -38,3 +40,12 @@ def fast_precisions(features: frozenset[str] | None = None) -> tuple[str, ...]:
     int8 = has & {"avx512_vnni", "avx_vnni", "amx_int8"}
     bf16 = has & {"avx512_bf16", "amx_bf16"}
     return (*(("int8",) if int8 else ()), *(("bf16",) if bf16 else ()), "f32")
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What the processor is called, with its instruction sets, as far as the system tells."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return "; ".join(line for line in takewhile(bool, lines) if line.startswith(("model name", "flags", "Features")))

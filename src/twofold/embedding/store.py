@@ -68,8 +68,11 @@ class Store:
             return None
         try:
             thumbnail = np.frombuffer(row[1], np.uint8).reshape(SMALL, SMALL, 3)
-            known = Observation(Facts(**json.loads(row[0])), thumbnail, np.frombuffer(row[2], np.float32), None)
+            vector = np.frombuffer(row[2], np.float32)
+            known = Observation(Facts(**json.loads(row[0])), thumbnail, vector, None)
         except (TypeError, ValueError):  # another version's row, or a damaged one: it will be replaced
+            return None
+        if not np.isfinite(vector).all():
             return None
         self._touched.append((time.time(), content, backbone))
         return known
