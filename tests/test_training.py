@@ -31,7 +31,7 @@ def test_auto_precision_says_how_it_compares_with_float32(training: Training) ->
     if check is not None:
         assert check.precision == precision
         assert check.pictures == 40
-        assert 0.98 <= check.median_cosine <= 1.0 + 1e-6
+        assert 0.96 <= check.median_cosine <= 1.0 + 1e-6
 
 
 def test_the_other_class_as_positive_mirrors_everything(drawn: Path, machine: Machine) -> None:
