@@ -2,7 +2,7 @@
 
     python bench/processors.py TRAIN TEST [TRAIN TEST ...]
 
-Each TRAIN is learned from in int8, and the pictures of its TEST are answered for under each limit that oneDNN can be given: all that
+Each TRAIN is learned from in int8, and its TEST is answered for under each limit that oneDNN can be given: all that
 this processor has, AVX-512 without VNNI, and AVX2. What the limit leaves out cannot be had by asking the processor alone, so this
 shows what a bundle does on older ones. Prints a table, rows of Markdown.
 """

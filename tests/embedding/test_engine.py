@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from twofold.data import Look, look
 from twofold.embedding import BATCH, Backbone, Engine, Probes, fast_precisions, observe, probe_images
+from twofold.embedding.processors import processor_features
 from twofold.errors import BackboneError
 
 
@@ -220,3 +221,16 @@ def test_vectors_are_the_same_on_every_processor(tmp_path: Path) -> None:
         for precision, least in (("int8", 0.99), ("bf16", 0.98), ("f32", 1 - 1e-6)):
             alike = cosines(found[most][precision] / scale, found[""][precision] / scale)
             assert np.median(alike) > least
+
+
+@pytest.mark.skipif(not processor_features(), reason="the instruction sets of this processor are not known")
+@pytest.mark.parametrize("most", ["", "AVX512_CORE", "AVX2"])
+def test_saturation_in_sixteen_bits_is_noticed(most: str) -> None:
+    program = (
+        "from twofold.embedding.runtime import computes_int8, import_openvino; "
+        "print(computes_int8(import_openvino().Core()))"
+    )
+    environment = os.environ | ({"ONEDNN_MAX_CPU_ISA": most} if most else {})
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    limited = most or "ONEDNN_MAX_CPU_ISA" in os.environ
+    assert found.stdout.strip() == str("int8" in fast_precisions() and not limited)
