@@ -185,9 +185,117 @@ def test_predict_never_writes_over_anything_but_answers(
     assert main(["predict", str(bundle), str(path), "--out", str(path)]) == 2
     assert "is no table of answers" in capsys.readouterr().err
     assert path.read_bytes() == before
-    for _ in range(2):
-        assert main(["predict", str(bundle), str(path), "--out", str(answers)]) == 0
+    for words in ([], ["--force"]):
+        assert main(["predict", str(bundle), str(path), "--out", str(answers), *words]) == 0
     assert len(table(answers)) == 1
+    assert main(["predict", str(bundle), str(path), "--out", str(path), "--force"]) == 2
+
+
+def test_predict_and_audit_replace_a_file_only_when_told_to(
+    bundle: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, answers, ledger = tmp_path / "a.png", tmp_path / "answers.csv", tmp_path / "ledger.csv"
+    draw("bars", 1).save(picture)
+    answers.write_text("path,label,probability,logit,reason\n")
+    ledger.write_text("path,label,fate,reason\n")
+    (tmp_path / "link.csv").symlink_to(answers)
+    predict, audit = ["predict", str(bundle), str(picture)], ["audit", str(drawn), "--quick"]
+    for words, out in ((predict, answers), (predict, tmp_path / "link.csv"), (audit, ledger)):
+        before = out.read_bytes()
+        assert main([*words, "--out", str(out)]) == 2
+        assert "exists already; pass --force" in capsys.readouterr().err
+        assert out.read_bytes() == before
+        assert main([*words, "--out", str(out), "--force"]) == 0
+        assert len(table(out)) == (1 if words is predict else 40)
+    (tmp_path / "empty.csv").touch()
+    assert main([*predict, "--out", str(tmp_path / "empty.csv")]) == 0
+    assert main([*predict, "--out", "/dev/null"]) == 0
+
+
+def test_predict_tells_how_many_files_have_no_answer(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw("bars", 1).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"text")
+    missing = [f"none-{number}.png" for number in range(600)]
+    words = ["predict", str(bundle)]
+    assert main([*words, str(tmp_path), *missing[:2]]) == 0
+    assert capsys.readouterr().err == "twofold: 3 of 4 files have no answer (2 missing, 1 not-a-picture).\n"
+    assert main([*words, str(tmp_path / "a.png")]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(missing)))
+    assert main([*words, "-"]) == 1
+    said = capsys.readouterr()
+    assert len(list(csv.DictReader(io.StringIO(said.out)))) == 600
+    assert said.err == "twofold: 600 of 600 files have no answer (600 missing).\n"
+    for more in (["--json"], ["--out", str(tmp_path / "out.csv")], ["--quiet"]):
+        assert main([*words, "none.png", *more]) == 1
+        assert "1 of 1 files have no answer (1 missing)" in capsys.readouterr().err
+    assert len(table(tmp_path / "out.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("s3://bucket/1.jpg", "copy it to this machine"),
+        ("gs://bucket/1.jpg", "copy it to this machine"),
+        ("abfss://box@store.net/1.jpg", "copy it to this machine"),
+        ("https://host.org/1.jpg", "download the image"),
+        ("hf:owner/name", "twofold fetch"),
+        ("kaggle:owner/name", "twofold fetch"),
+        ("file:///data/1.jpg", "give the path alone, /data/1.jpg"),
+    ],
+)
+def test_predict_refuses_addresses_as_they_are_given(
+    address: str,
+    advice: str,
+    bundle: Path,
+    drawn: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["predict", str(bundle), str(drawn), address]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"no addresses, got {address}: " in said.err
+    assert advice in said.err
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{address}\n" * 5))
+    assert main(["predict", str(bundle), "-"]) == 2
+    assert f"{address}, {address}, {address} and 2 more: " in capsys.readouterr().err
+
+
+def test_evaluate_on_more_classes_advises_those_of_the_model(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_folder(tmp_path / "more", 2, start=80)
+    for name, count in (("boxes", 9), ("dots", 5)):
+        shutil.copytree(tmp_path / "more" / "bars", tmp_path / "more" / name)
+        for number in range(count):
+            draw("bars", 90 + number).save(tmp_path / "more" / name / f"{number}.png")
+    command = ["evaluate", str(bundle), str(tmp_path / "more")]
+    assert main(command) == 1
+    assert "choose two, as in --classes bars rings." in capsys.readouterr().err
+    assert main([*command, "--classes", "bars", "rings"]) == 0
+    shutil.rmtree(tmp_path / "more" / "rings")
+    assert main(command) == 1
+    assert "the model knows 'bars' and 'rings'; rename" in capsys.readouterr().err
+
+
+def test_a_split_of_a_table_is_data_everywhere(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        (path, path.parent.name, "test" if path.stem.endswith(("5", "9")) else "train") for path in drawn.rglob("*.png")
+    ]
+    file, out = tmp_path / "list.csv", tmp_path / "b.twofold"
+    file.write_text("path,label,split\n" + "".join(f"{path},{label},{split}\n" for path, label, split in rows))
+    assert main(["train", str(file), "--out", str(out)]) == 1
+    assert f"'twofold train {file}/train --out NAME.twofold'" in capsys.readouterr().err
+    assert main(["train", f"{file}/train", "--test", f"{file}/test", "--out", str(out), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["data"]["used"], result["test"]["data"]["used"]) == (32, 8)
+    assert main(["evaluate", str(out), f"{file}/test", "--json"]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["confusion"].values()) == 8
+    assert main(["audit", f"{file}/train", "--quick", "--against", f"{file}/test", "--json"]) == 0
+    assert {leak["kind"] for leak in json.loads(capsys.readouterr().out)["against"]} <= {"near"}
 
 
 def test_a_name_that_is_not_utf8_is_answered_and_printed(
@@ -392,7 +500,7 @@ def test_a_quick_audit_finds_copies_and_judges_no_label(messy: Path, capsys: pyt
 def test_audit_tells_people_what_is_wrong(messy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "ledger.csv"
     out.write_text("path,label,fate,reason\n")  # the ledger of a former audit is replaced
-    assert main(["audit", str(messy), "--quick", "--out", str(out)]) == 0
+    assert main(["audit", str(messy), "--quick", "--out", str(out), "--force"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("48 files: ")
     assert "4 skipped; 22 bars, 22 rings\n" in said
@@ -422,7 +530,7 @@ def test_a_closed_folder_stops_an_audit_only_where_it_may_be_a_class(
         assert main(words) == 1
         assert "closed cannot be listed" in capsys.readouterr().err
         assert main([*words, "--classes", "bars", "rings"]) == 0
-        assert main([*words, "--classes", "bars", "closed"]) == 1
+        assert main([*words, "--classes", "bars", "closed", "--force"]) == 1
     assert [(row["fate"], row["reason"]) for row in table(out)].count(("skipped", "unreadable")) == 1
 
 

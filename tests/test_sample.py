@@ -8,6 +8,7 @@ import pytest
 from twofold.copies import Copy
 from twofold.data import Item, Listing
 from twofold.embedding import Facts, Table
+from twofold.errors import DataError
 from twofold.sample import Sample
 
 EACH = 30
@@ -52,3 +53,14 @@ def test_a_picture_under_both_labels_is_not_among_those_that_are_learned() -> No
     paths, sights = sample(same={EACH: 0}).learned
     assert len(paths) == len(sights) == 2 * EACH - 2
     assert not {"0.png", f"{EACH}.png"} & set(paths)
+
+
+def test_where_all_images_stand_under_both_labels_this_is_said() -> None:
+    with pytest.raises(
+        DataError, match=r"all 5 images of 'no' stand under both labels, such as 0\.png; all 5 images of 'yes'"
+    ):
+        sample(each=5, same={row + 5: row for row in range(5)}).check_counts(1)
+    with pytest.raises(DataError, match="'no' has 2 and 'yes' has 2: 3 other images of 'no'"):
+        sample(each=5, same={row + 5: row for row in range(3)}).check_counts(3)
+    with pytest.raises(DataError, match="add pictures"):
+        sample(each=5).check_counts(6)

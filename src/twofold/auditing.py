@@ -11,7 +11,7 @@ import numpy as np
 from twofold.audit import LEAST, Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
 from twofold.copies import find_common
-from twofold.data import Note, is_archive, list_files, list_pictures, read_table, walk
+from twofold.data import Note, find_table, is_archive, list_files, list_pictures, read_split, read_table, walk
 from twofold.decision import fit_head
 from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions
 from twofold.errors import DataError
@@ -92,10 +92,11 @@ def _without_network(machine: Machine) -> Observe:
 
 def _others(against: Path) -> list[Path]:
     """The pictures of OTHER, whatever their classes; a list of them is read as one."""
+    if table := find_table(against):
+        file, split = table
+        return [path for path, *_ in (read_split(file, split) if split else read_table(file))]
     if not (against.exists() or is_archive(against)):
         raise DataError(f"There is no {against}: check the path.")
-    if against.suffix.lower() == ".csv" and against.is_file():
-        return [path for path, *_ in read_table(against)]
     files = [met for met in walk(against) if isinstance(met, Path)] if is_archive(against) else list_files([against])
     if not files or files == [against]:
         raise DataError(f"{against} holds no pictures: name a folder, an archive or a CSV file with path,label.")

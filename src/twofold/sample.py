@@ -98,7 +98,12 @@ class Sample:
     def check_counts(self, minimum: int) -> None:
         """DataError where a class has fewer usable pictures, with the reasons of those that are not."""
         rows = zip(self.listing.items, self.table.refusals, strict=True)
-        check_counts(self.counts, minimum, refused=[f"{item.path}: {why.sentence}" for item, why in rows if why])
+        refused = [f"{item.path}: {why.sentence}" for item, why in rows if why]
+        both: dict[str, list[str]] = {name: [] for name in self.counts}
+        for name, path, agreed in zip(self.names.tolist(), self.paths, self.agreed, strict=True):
+            if not agreed:
+                both[name].append(path)
+        check_counts(self.counts, minimum, refused=refused, both=both)
 
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
@@ -168,7 +173,7 @@ def tabled(listing: Listing, table: Table) -> Sample:
 
 def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> Listing:
     """The pictures of DATA for a model of these (negative, positive) classes; DataError where DATA has others."""
-    listing = list_pictures(data, options)
+    listing = list_pictures(data, options, wanted=classes)
     check_same_classes(classes, listing.classes)
     return replace(listing, positive=classes[1])
 

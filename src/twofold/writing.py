@@ -30,14 +30,17 @@ def check_place(path: Path) -> None:
         check_writable(path)
 
 
-def check_replaceable(path: Path, beginning: str, what: str) -> None:
-    """UsageError where no file can stand at `path`, or one that holds something does not begin so, as somebody's picture."""
+def check_replaceable(path: Path, beginning: str, what: str, *, force: bool) -> None:
+    """UsageError where no file can stand at `path`, where one that holds something does not begin so, as somebody's picture,
+    and without `force` where one holds anything."""
     check_place(path)
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             ours = file.read(len(beginning)) == beginning.encode()
         if not ours:
             raise UsageError(f"{path} exists, and is no {what}: name another file.")
+        if not force:
+            raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
 
 
 def check_writable(path: Path) -> None:

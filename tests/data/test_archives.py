@@ -375,3 +375,29 @@ def test_an_archive_that_vanishes_is_a_missing_picture(tmp_path: Path) -> None:
     items = list_pictures(file, NONE).items
     shutil.move(file, tmp_path / "elsewhere")
     assert {refusal(item.path).code for item in items} == {"missing"}
+
+
+@both
+@pytest.mark.parametrize("depth", [101, 600, 3_000])
+def test_members_more_than_a_hundred_folders_deep_are_passed_over(depth: int, pack: Pack, tmp_path: Path) -> None:
+    deep = "cats/" + "a/" * (depth - 1) + "1.jpg"
+    file = pack(tmp_path / "pets.tar", {deep: b"x", "cats/" + "b/" * 99 + "2.jpg": b"y", "dogs/1.jpg": b"z"})
+    cat, dog = (item.path for item in list_pictures(file, NONE).items)
+    assert (read(cat), read(dog)) == (b"y", b"z")
+    assert [(str(skip.path), skip.code) for skip in list_pictures(file, NONE).skips] == [(f"{file}/{deep}", "too-deep")]
+    assert list_files([file]) == [cat, dog, file / deep]  # it gets its row
+    if depth < 2_000:  # beyond it no system takes the name of the file
+        assert refusal(file / deep).code == "too-deep"
+
+
+def test_two_thousand_members_with_folders_of_their_own_are_listed(tmp_path: Path) -> None:
+    """Where each of their 200,000 folders were looked up on the disk by each of its parents, this would take half an hour."""
+    names = [f"{'cats' if at % 2 else 'dogs'}/{at}/{'f/' * 97}1.jpg" for at in range(2_000)]
+    file = zipped(tmp_path / "pets.zip", dict.fromkeys(names, b""))
+    assert len(list_pictures(file, NONE).items) == 2_000
+
+
+def test_a_path_of_thousands_of_folders_is_only_missing(tmp_path: Path) -> None:
+    file = zipped(tmp_path / "pets.zip", {"cats/1.jpg": b"x"})
+    for path in (file / ("a/" * 1_500), tmp_path / ("b/" * 1_500)):
+        assert refusal(path).code in ("missing", "too-deep")

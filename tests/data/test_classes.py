@@ -55,3 +55,26 @@ def test_the_classes_of_training_and_test_must_be_the_same() -> None:
     check_same_classes(("cats", "dogs"), ("dogs", "cats"))
     with pytest.raises(DataError, match="knows the classes 'cats' and 'dogs', these pictures are of 'cat' and 'dog'"):
         check_same_classes(("cats", "dogs"), ("cat", "dog"))
+
+
+def test_where_a_model_is_to_answer_its_classes_are_advised() -> None:
+    counts = {"birds": 90, "cats": 1, "dogs": 2, "fish": 80}
+    with pytest.raises(DataError, match=r"choose two, as in --classes cats dogs\."):
+        choose_classes(counts, NONE, "D", wanted=("dogs", "cats"))
+    with pytest.raises(DataError, match=r"choose two, as in --classes dogs 'my cats'\."):
+        choose_classes({"my cats": 1, **counts}, NONE, "D", wanted=("my cats", "dogs"))
+    with pytest.raises(DataError, match="the model knows 'cats' and 'cows'; rename"):
+        choose_classes(counts, NONE, "D", wanted=("cats", "cows"))
+    assert choose_classes({"cats": 1, "dogs": 2}, NONE, "D", wanted=("a", "b")) == ("cats", "dogs")
+
+
+def test_images_under_both_labels_are_no_lack_of_images() -> None:
+    with pytest.raises(DataError) as caught:
+        check_counts({"cats": 0, "dogs": 3}, 10, both={"cats": ["a.jpg", "b.jpg"], "dogs": ["c.jpg"]})
+    assert "'cats' has 0 and 'dogs' has 3: all 2 images of 'cats' stand under both labels, such as a.jpg" in str(
+        caught.value
+    )
+    assert "; 1 other images of 'dogs' stand under both labels, such as c.jpg; decide" in str(caught.value)
+    assert "add pictures" not in str(caught.value)
+    with pytest.raises(DataError, match="add pictures"):
+        check_counts({"cats": 3, "dogs": 30}, 10, both={"cats": [], "dogs": ["c.jpg"]})

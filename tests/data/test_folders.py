@@ -109,3 +109,12 @@ def test_what_vanishes_while_it_is_walked_ends_nothing(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_stays(tmp_path: Path) -> None:
     given = [tmp_path / ("a" * 300), tmp_path / "a\0b"]
     assert list_files(given) == given
+
+
+def test_folders_more_than_a_hundred_deep_are_told_and_not_gone_into(tmp_path: Path) -> None:
+    make(tmp_path, "a/" * 100 + "1.jpg", "a/" * 101 + "2.jpg", "b/" * 600 + "3.jpg", "z.jpg")
+    met = list(walk(tmp_path))
+    assert [path for path in met if isinstance(path, Path)] == [tmp_path / ("a/" * 100) / "1.jpg", tmp_path / "z.jpg"]
+    skips = [skip for skip in met if isinstance(skip, Skip)]
+    assert [(skip.path, skip.code) for skip in skips] == [(tmp_path / (a * 101), "too-deep") for a in ("a/", "b/")]
+    assert {skip.path for skip in skips} < set(list_files([tmp_path]))

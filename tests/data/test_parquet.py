@@ -191,3 +191,20 @@ def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
     file.write_bytes(data)
     found = {type(found) for _, found in rows(file).values()}
     assert found == {Refusal}
+
+
+def test_rows_of_several_splits_are_refused(tmp_path: Path) -> None:
+    pictures = pa.array([b"row 0", b"row 1"])
+    for name, values, several in [
+        ("split", ["train", "test"], True),
+        ("set", ["train", "validation"], True),
+        ("data_split", [0, 1], True),
+        ("split", ["train", "train"], False),
+        ("set", ["a", "b"], False),
+    ]:
+        pq.write_table(pa.table({"image": pictures, "label": ["cat", "dog"], name: values}), tmp_path / "a.parquet")
+        if several:
+            with pytest.raises(DataError, match="rows of several splits"):
+                list_pictures(tmp_path / "a.parquet", NONE)
+        else:
+            assert len(list_pictures(tmp_path / "a.parquet", NONE).items) == 2

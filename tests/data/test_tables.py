@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from twofold.data.tables import read_table
+from twofold.data import list_pictures
+from twofold.data.tables import read_split, read_table
 from twofold.errors import DataError
+from twofold.options import DataOptions
 
 
 @pytest.fixture
@@ -67,3 +69,125 @@ def test_a_row_given_twice_counts_once(folder: Path) -> None:
 def test_what_is_no_text_is_an_error(folder: Path) -> None:
     with pytest.raises(DataError, match="list.csv"):
         read_table(write(folder, "path,label\na.jpg,cat\n".encode("utf-16")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'path, "label"\na.jpg, "cat"\n"b, c.jpg",  "dog"\n',
+        'path,label\na.jpg,\t"cat"\n"b, c.jpg", \t"dog" \n',
+        '"path" , "label" \n"a.jpg" , "cat" \n "b, c.jpg" , "dog"\n',
+        "path;label\na.jpg;cat\nb, c.jpg;dog\n",
+        'Path; Label; more\na.jpg; "cat";1,5\n"b, c.jpg";dog;\n',
+        "path\tlabel\na.jpg\tcat\nb, c.jpg\tdog\n",
+        "sep=;\r\npath;label\r\na.jpg;cat\r\nb, c.jpg;dog\r\n",
+        "\ufeffpath|label\na.jpg|cat\nb, c.jpg|dog\n",
+    ],
+)
+def test_quotes_and_separators_of_any_program_are_read(text: str, folder: Path) -> None:
+    assert read_table(write(folder, text)) == [(folder / "a.jpg", "cat", None), (folder / "b, c.jpg", "dog", None)]
+
+
+def test_quotes_that_are_part_of_a_label_stay(folder: Path) -> None:
+    rows = read_table(write(folder, 'path,label\na.jpg,"""cat"""\nd.jpg,\'dog\'\n'))
+    assert [label for _, label, _ in rows] == ['"cat"', "'dog'"]
+
+
+def test_lines_are_numbered_as_an_editor_does(folder: Path) -> None:
+    for before in ("", "sep=,\n"):
+        with pytest.raises(DataError, match=rf"\(line {4 if before else 3}: "):
+            read_table(write(folder, before + "path,label\na.jpg,cat\nnone.jpg,dog\n"))
+
+
+def test_addresses_are_told_as_they_are_written(folder: Path) -> None:
+    given = ["s3://bucket/1.jpg", "https://host/2.jpg", "gs://b/3.jpg", "file:///4.jpg", "hf:owner/name"]
+    table = write(folder, "path,label\na.jpg,cat\n" + "".join(f"{name},dog\n" for name in given))
+    with pytest.raises(DataError, match="5 rows .* name an address") as caught:
+        read_table(table)
+    assert all(f"line {line}: {name}" in str(caught.value) for line, name in enumerate(given, 3))
+
+
+def test_a_file_whose_name_looks_like_an_address_is_read(folder: Path) -> None:
+    (folder / "hf:1.jpg").write_bytes(b"x")
+    assert read_table(write(folder, "path,label\nhf:1.jpg,cat\n")) == [(folder / "hf:1.jpg", "cat", None)]
+
+
+def listed(column: str, *values: str) -> str:
+    """Four rows of a.jpg, "b, c.jpg", d.jpg and e.jpg with these values of one more column."""
+    names = ("a.jpg,cat", '"b, c.jpg",dog', "d.jpg,cat", "e.jpg,dog")
+    return f"path,label,{column}\n" + "".join(f"{name},{value}\n" for name, value in zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "train", "test"),
+    [
+        ("split", ("train", "train", "test", "test"), "train", "test"),
+        ("Split", ("TEST", "Train", "TEST", "Train"), "Train", "TEST"),
+        ("set", ("training", "training", "val", "val"), "training", "val"),
+        ("subset", ("dev", "train", "dev", "train"), "train", "dev"),
+        ("partition", ("Training", "PublicTest", "Training", "PublicTest"), "Training", "PublicTest"),
+        ("usage", ("train", "train", "valid", "valid"), "train", "valid"),
+        ("data_split", ("train", "eval", "train", "eval"), "train", "eval"),
+        ("is_valid", ("True", "False", "True", "False"), "train", "test"),
+        ("train", ("1", "1", "0", "0"), "train", "test"),
+    ],
+)
+def test_the_splits_of_a_table_are_used_one_by_one(
+    column: str, values: tuple[str, ...], train: str, test: str, folder: Path
+) -> None:
+    (folder / "e.jpg").write_bytes(b"x")
+    table = write(folder, listed(column, *values))
+    with pytest.raises(DataError, match="lists several splits") as caught:
+        list_pictures(table, DataOptions())
+    assert f"type 'twofold train {table}/{train} --out NAME.twofold'" in str(caught.value)
+    assert f"then 'twofold evaluate NAME.twofold {table}/{test}'" in str(caught.value)
+    both = [{path.name for path, *_ in read_split(table, name)} for name in (train, test.lower())]
+    assert [len(names) for names in both] == [2, 2]
+    assert set.union(*both) == {"a.jpg", "b, c.jpg", "d.jpg", "e.jpg"} == {path.name for path, *_ in read_table(table)}
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("split", ("train", "train", "train", "train")),
+        ("split", ("", "", "", "")),
+        ("set", ("A", "B", "A", "B")),
+        ("fold", ("0", "1", "0", "1")),
+        ("note", ("test", "", "", "train the dog")),
+        ("valid", ("1", "1", "0", "1")),
+        ("train", ("steam", "electric", "steam", "steam")),
+    ],
+)
+def test_columns_that_part_nothing_are_left_alone(column: str, values: tuple[str, ...], folder: Path) -> None:
+    (folder / "e.jpg").write_bytes(b"x")
+    assert len(list_pictures(write(folder, listed(column, *values)), DataOptions()).items) == 4
+
+
+def test_a_table_with_doubtful_splits_is_refused(folder: Path) -> None:
+    (folder / "e.jpg").write_bytes(b"x")
+    for column, values, said in [
+        ("split", ("test", "", "", ""), r"3 rows .* are of no split \(line 3; line 4; line 5\)"),
+        ("split", ("train", "", "test", "test"), "1 rows .* are of no split"),
+        ("split", ("A", "B", "A", "B"), r"A \(2 rows\), B \(2 rows\).*list.csv/A"),
+        ("set", ("train", "extra", "extra", "train"), r"train \(2 rows\), extra \(2 rows\)"),
+    ]:
+        with pytest.raises(DataError, match=said):
+            list_pictures(write(folder, listed(column, *values)), DataOptions())
+    table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\na.jpg,cat,test\n")
+    with pytest.raises(DataError, match="2 rows .* give one path two splits"):
+        read_split(table, "train")
+
+
+def test_a_split_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
+    table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,test\n")
+    with pytest.raises(DataError, match=r"no split 'tset' \(did you mean 'test'\?\); it has train \(1 rows\), test"):
+        list_pictures(table / "tset", DataOptions())
+    with pytest.raises(DataError, match="no split 'train'; it has none"):
+        list_pictures(write(folder, "path,label\na.jpg,cat\n") / "train", DataOptions())
+
+
+def test_rows_of_the_other_splits_need_no_files(folder: Path) -> None:
+    table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\nnone.jpg,dog,test\n")
+    assert len(list_pictures(table / "train", DataOptions()).items) == 2
+    with pytest.raises(DataError, match="name no file"):
+        list_pictures(table / "test", DataOptions())

@@ -97,3 +97,26 @@ def test_a_local_file_can_be_checked_by_its_hash(tmp_path: Path, zip_bytes: byte
 def test_what_is_no_source_is_told(source: str, told: str, tmp_path: Path) -> None:
     with pytest.raises((UsageError, DataError), match=told):
         resolve(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("s3://bucket/pets.zip", "copy it to this machine"),
+        ("s3:/bucket/pets.zip", "copy it to this machine"),
+        ("GS://bucket/pets", "copy it to this machine"),
+        ("az://container/pets", "copy it to this machine"),
+        ("git+https://host.org/pets", "copy it to this machine"),
+        ("file:///data/my%20pets", "give the path alone, /data/my pets"),
+    ],
+)
+def test_addresses_that_nobody_fetches_are_refused_as_they_are(address: str, advice: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(address, tmp_path)
+    assert str(caught.value).startswith(f"{address} is neither https:// nor http://: {advice}")
+
+
+def test_a_folder_whose_name_looks_like_an_address_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets:").mkdir()
+    assert resolve("pets:/", tmp_path) == Path("pets:")

@@ -20,6 +20,7 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="Write the ledger, a row for every file met, to this CSV file.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing ledger.")] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Without a network: files, copies and shortcuts; labels are not judged.")
     ] = False,
@@ -35,7 +36,7 @@ def audit(
     from twofold.writing import check_replaceable
 
     if out is not None:
-        check_replaceable(out, "path,label,fate,", "ledger")
+        check_replaceable(out, "path,label,fate,", "ledger", force=force)
     here = machine(engine, quiet=quiet)
     others = None if against is None else resolve(against, here.folder, here.watch)
     found = run(

@@ -1,13 +1,17 @@
 """twofold predict"""
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from twofold.cli.machine import machine
 from twofold.options import EngineOptions
+
+_SHOWN: Final = 3  # addresses
 
 
 def predict(
@@ -18,10 +22,14 @@ def predict(
     ],
     engine: EngineOptions,
     out: Annotated[Path | None, typer.Option(help="Write the answers to this CSV file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of answers.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> int:
-    """Answer for new pictures: path, label, probability, logit and, where there is no label, the reason."""
+    """Answer for new pictures: path, label, probability, logit and, where there is no label, the reason.
+
+    The exit code is 1 where no picture could be read.
+    """
     from twofold.bundle import load_bundle
     from twofold.cli.show import print_answers
     from twofold.data import list_files
@@ -29,15 +37,34 @@ def predict(
     from twofold.writing import check_replaceable
 
     if out is not None:
-        check_replaceable(out, "path,label,probability,", "table of answers")
+        check_replaceable(out, "path,label,probability,", "table of answers", force=force)
     model = load_bundle(bundle).model
-    files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
+    given = _lines() if paths == ["-"] else paths
+    _refuse_addresses(given)
+    files = list_files([Path(path) for path in given])
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
     answers = model.predict(files, machine(engine, quiet=quiet))
     print_answers(answers, out, as_json=json)
-    return 0
+    reasons = Counter(answer.reason for answer in answers if answer.label is None)
+    if reasons:
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
+        typer.echo(f"twofold: {reasons.total()} of {len(answers)} files have no answer ({told}).", err=True)
+    return int(reasons.total() == len(answers))
 
 
 def _lines() -> list[str]:
     return [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
+
+
+def _refuse_addresses(given: Sequence[str]) -> None:
+    """UsageError where a path is an address, of which a path would make something else."""
+    from twofold.data import advice, is_address
+    from twofold.errors import UsageError
+
+    found = [text for text in given if is_address(text)]
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise UsageError(
+            f"predict reads files on this machine and no addresses, got {', '.join(found[:_SHOWN])}{more}: {advice(found[0])}."
+        )

@@ -192,9 +192,7 @@ def print_answers(answers: Sequence[Answer], out: Path | None, *, as_json: bool)
         _write_answers(answers, text)
         _print(text.getvalue().rstrip("\n"))
     else:
-        unread = sum(answer.label is None for answer in answers)
-        rest = f", {unread} of them without an answer (see the reason column)" if unread else ""
-        _print(f"Wrote {printable(str(out))}: {len(answers)} pictures{rest}")
+        _print(f"Wrote {printable(str(out))}: {len(answers)} pictures")
 
 
 def _write_answers(answers: Sequence[Answer], file: Any) -> None:

@@ -1,5 +1,6 @@
 """From DATA to pictures, groups and folds."""
 
+from twofold.data.addresses import advice, is_address
 from twofold.data.archives import archive_kind, is_archive
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.dataset import copy_groups, folds, split
@@ -9,8 +10,9 @@ from twofold.data.ledger import Fate, LedgerRow, write_ledger
 from twofold.data.notes import Note
 from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, open_picture
 from twofold.data.refusals import Refusal
-from twofold.data.sources import Item, Listing, commands, contents, find_parts, list_pictures
-from twofold.data.tables import read_table
+from twofold.data.sources import Item, Listing, contents, find_parts, list_pictures
+from twofold.data.splits import commands
+from twofold.data.tables import find_table, read_split, read_table
 from twofold.data.traits import Traits
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Skip",
     "Square",
     "Traits",
+    "advice",
     "archive_kind",
     "check_counts",
     "check_same_classes",
@@ -35,13 +38,16 @@ __all__ = [
     "contents",
     "copy_groups",
     "find_parts",
+    "find_table",
     "folds",
+    "is_address",
     "is_archive",
     "list_files",
     "list_pictures",
     "look",
     "open_picture",
     "read_bytes",
+    "read_split",
     "read_table",
     "split",
     "walk",

@@ -1,13 +1,14 @@
 """Archives as folders: a picture in one is a plain path below it, as in pets.zip/cats/1.jpg, and is read in place."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final, Literal
 
-from twofold.data.members import SENTENCES, Members
+from twofold.data.members import DEEPEST, SENTENCES, Members
 from twofold.data.refusals import Refusal
 from twofold.data.tars import tar_members
 from twofold.data.zips import zip_members
@@ -42,27 +43,31 @@ def archive_kind(file: Path) -> Kind | None:
 
 def is_archive(path: Path) -> bool:
     """Whether the path is an archive, or a folder or file inside one."""
-    return _found(path) is not None
+    return archive_of(path) is not None
 
 
 def is_archived_folder(path: Path) -> bool:
     """Whether the path is an archive, or a folder inside one."""
-    found = _found(path)
+    found = archive_of(path)
     return found is not None and found[1] in found[0].folders
 
 
 def archived_entries(path: Path) -> list[Path]:
     """What lies in the archive, or in the folder inside one, sorted by name; DataError where there is none."""
-    found = _found(path)
+    found = archive_of(path)
     if found is None or found[1] not in found[0].folders:
-        raise DataError(f"There is no folder {path}: check the path inside the archive.")
+        raise no_folder(path)
     members, name = found
     return [path / entry for entry in sorted(members.folders[name])]
 
 
+def no_folder(path: Path) -> DataError:
+    return DataError(f"There is no folder {path}: check the path inside the archive.")
+
+
 def passed_over(path: Path) -> Iterator[tuple[Path, str, str]]:
     """(path, code, sentence) for the members below the path that are never followed: links, devices, names that lead out."""
-    found = _found(path)
+    found = archive_of(path)
     members, name = found or (None, "")
     for member, code in members.passed_over if members else ():
         if not name or member.startswith(f"{name}/"):
@@ -72,31 +77,45 @@ def passed_over(path: Path) -> Iterator[tuple[Path, str, str]]:
 def read_member(path: Path, most: int) -> bytes | Refusal | None:
     """The bytes of a member, or why they cannot be had; None where the path lies in no archive, or that has none such."""
     try:
-        found = _found(path)
+        found = archive_of(path)
     except DataError as error:
         return Refusal("damaged", str(error))
-    if found is None or found[1] not in found[0].handles:
+    if found is None:
         return None
     members, name = found
+    if name not in members.handles:
+        return Refusal("too-deep", SENTENCES["too-deep"]) if name.count("/") > DEEPEST else None
     return members.read(members.handles[name], most)
 
 
-def _found(path: Path) -> tuple[Members, str] | None:
+def archive_of(path: Path) -> tuple[Members, str] | None:
     """The archive that the path is or lies in, and the name in there: that of the nearest parent that exists."""
-    for file in (path, *path.parents):
+    try:
+        file = _nearest(path)
+        status = file.stat()
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return None
+    if not S_ISREG(status.st_mode):
+        return None
+    members = _opened(file, os.getpid(), status.st_ino, status.st_mtime_ns, status.st_size)
+    if members is None:
+        return None
+    return members, "" if path == file else path.relative_to(file).as_posix()
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest parent that exists; found by halves, because a path may be hundreds of folders long."""
+    above = path.parents
+
+    def exists(steps: int) -> bool:
         try:
-            status = file.stat()
+            (above[steps - 1] if steps else path).stat()
         except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, ValueError):  # ValueError: a null character in the name
-            return None
-        if not S_ISREG(status.st_mode):
-            return None
-        members = _opened(file, os.getpid(), status.st_ino, status.st_mtime_ns, status.st_size)
-        if members is None:
-            return None
-        return members, "" if path == file else path.relative_to(file).as_posix()
-    return None
+            return False
+        return True
+
+    steps = bisect_left(range(len(above)), True, key=exists)
+    return above[steps - 1] if steps else path
 
 
 @lru_cache(_OPENED)  # by process, too: those that share an open file would move its place in turns

@@ -1,5 +1,6 @@
 """The two classes: which they are, which is positive, and whether there is enough of each."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,11 +12,13 @@ _LISTED: Final = 20
 _REFUSED: Final = 5
 
 
-def choose_classes(counts: Mapping[str, int], options: DataOptions, place: str, loose: int = 0) -> tuple[str, str]:
+def choose_classes(
+    counts: Mapping[str, int], options: DataOptions, place: str, loose: int = 0, wanted: Sequence[str] = ()
+) -> tuple[str, str]:
     """The two classes of `place` in alphabetical order; `counts` gives the files of every class found there,
-    `loose` those without a class."""
+    `loose` those without a class, `wanted` the classes of the model that is to answer for them, if there is one."""
     if options.classes is None and len(counts) != 2:
-        raise DataError(_not_two(counts, place, loose))
+        raise DataError(_not_two(counts, place, loose, wanted))
     first, second = sorted(options.classes or counts)
     for name in (first, second):
         if name not in counts:
@@ -32,12 +35,21 @@ def choose_positive(classes: tuple[str, str], positive: str | None) -> str:
     return positive or classes[1]
 
 
-def check_counts(usable: Mapping[str, int], minimum: int, *, refused: Sequence[str] = ()) -> None:
-    """Raise a DataError if a class has fewer usable pictures than it takes; `refused` says why others are not."""
-    short = [f"{name!r} has {count}" for name, count in usable.items() if count < minimum]
+def check_counts(
+    usable: Mapping[str, int],
+    minimum: int,
+    *,
+    refused: Sequence[str] = (),
+    both: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Raise a DataError if a class has fewer usable pictures than it takes; `refused` says why others are not, `both` names
+    those of each class that stand under the other label, too."""
+    short = [name for name, count in usable.items() if count < minimum]
     if short:
+        told = " and ".join(f"{name!r} has {usable[name]}" for name in short)
         raise DataError(
-            f"At least {minimum} usable pictures a class are needed, {' and '.join(short)}: add pictures."
+            f"At least {minimum} usable pictures a class are needed, {told}: "
+            f"{_what_to_do({name: (both or {}).get(name, ()) for name in short}, usable)}."
             + (f" Not usable ({len(refused)} files): {' '.join(refused[:_REFUSED])}" if refused else "")
         )
 
@@ -58,15 +70,25 @@ def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({counts[name]} files)" for name in ranked[:_LISTED]) + more
 
 
-def _not_two(counts: Mapping[str, int], place: str, loose: int) -> str:
+def _what_to_do(both: Mapping[str, Sequence[str]], usable: Mapping[str, int]) -> str:
+    """Images that stand under both labels count for neither class, so that first their label is to be decided."""
+    told = []
+    for name, paths in both.items():
+        if paths:
+            which = f"{len(paths)} other images" if usable[name] else f"all {len(paths)} images"
+            told.append(f"{which} of {name!r} stand under both labels, such as {paths[0]}")
+    return f"{'; '.join(told)}; decide which label is right" if told else "add pictures"
+
+
+def _not_two(counts: Mapping[str, int], place: str, loose: int, wanted: Sequence[str]) -> str:
     if len(counts) < 2:
         found = f"only {listed(counts)}" if counts else f"none, and {loose} files without a class"
         return (
             f"{place} must have two classes, found {found}: make one sub-folder for each class, or give "
             "--label-pattern if the class stands in the file name."
         )
+    found = f"{place} must have two classes, found {len(counts)}, {listed(counts)}"
+    if not counts.keys() >= set(wanted):
+        return f"{found}: the model knows {' and '.join(map(repr, wanted))}; rename the folders or labels."
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:2]
-    advice = " ".join(sorted(largest))
-    return (
-        f"{place} must have two classes, found {len(counts)}, {listed(counts)}: choose two, as in --classes {advice}."
-    )
+    return f"{found}: choose two, as in --classes {shlex.join(sorted(wanted or largest))}."

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from twofold.data.archives import archived_entries, is_archived_folder, passed_over
+from twofold.data.archives import archive_of, archived_entries, is_archived_folder, no_folder, passed_over
+from twofold.data.members import DEEPEST, SENTENCES, Members
 from twofold.errors import DataError
 
 _ARCHIVES: Final = {".zip", ".tar", ".parquet"}
@@ -20,6 +21,8 @@ _JUNK_FOLDERS: Final = {
     "lost+found",
     "system volume information",
 }
+
+LEFTOVER: Final = "Hidden, or left behind by an operating system or a tool."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +52,52 @@ def is_folder(path: Path) -> bool:
 
 def is_junk(path: Path) -> bool:
     """Whether the name is that of a hidden file or folder, or of a known leftover."""
-    name = path.name.lower()
-    if name in _JUNK_FOLDERS or name in _JUNK_FILES:
-        return name in (_JUNK_FOLDERS if is_folder(path) else _JUNK_FILES)
-    return name.startswith(".")
+    known = path.name.lower() in _JUNK_FOLDERS | _JUNK_FILES
+    return _is_leftover(path.name, known and is_folder(path))
 
 
 def walk(folder: Path) -> Iterator[Path | Skip]:
     """Every file below the folder, depth first in sorted order; junk as a Skip, a junk folder as one.
 
-    A folder in it that cannot be listed is a Skip, too; DataError where that is the folder itself.
+    A folder in it that cannot be listed or lies too deep is a Skip, too; DataError where that is the folder itself.
     """
-    place = folder.resolve()
+    if archive := archive_of(folder):
+        yield from _walk_archive(folder, *archive)
+        return
+    place, depth = folder.resolve(), len(folder.parts)
     waiting = [(path, frozenset([place, *place.parents])) for path in reversed(entries(folder))]
     while waiting:
         path, above = waiting.pop()
         if is_junk(path):
-            yield Skip(path, "junk", "Hidden, or left behind by an operating system or a tool.")
+            yield Skip(path, "junk", LEFTOVER)
         elif not is_folder(path):
             yield path
         elif (place := path.resolve()) in above:
             yield Skip(path, "loop", "This link leads back to a folder that it lies in.")
+        elif len(path.parts) - depth > DEEPEST:
+            yield Skip(path, "too-deep", SENTENCES["too-deep"])
         else:
             try:
                 waiting += [(below, above | {place}) for below in reversed(entries(path))]
             except DataError as error:
                 yield Skip(path, "unreadable", str(error))
+
+
+def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path | Skip]:
+    """The same of an archive, where no link leads anywhere and the disk need not be asked about each member."""
+    folders = members.folders
+    if inside not in folders:
+        raise no_folder(folder)
+    waiting = sorted(folders[inside], reverse=True)  # names below the folder
+    while waiting:
+        below = waiting.pop()
+        name = f"{inside}/{below}" if inside else below
+        if _is_leftover(below.rpartition("/")[2], name in folders):
+            yield Skip(folder / below, "junk", LEFTOVER)
+        elif name in folders:
+            waiting += [f"{below}/{entry}" for entry in sorted(folders[name], reverse=True)]
+        else:
+            yield folder / below
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -92,9 +115,7 @@ def list_files(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for given in paths:
         try:
-            found = [
-                met for path in parquet_files(given) or [given] for met in (walk(path) if _opens(path) else [path])
-            ]
+            found = [met for path in parquet_files(given) or [given] for met in _met(path)]
         except DataError:
             found = [given]
         files.extend(met if isinstance(met, Path) else met.path for met in found if _asked_about(met))
@@ -114,5 +135,14 @@ def _opens(path: Path) -> bool:
         return False
 
 
+def _is_leftover(given: str, folder: bool) -> bool:
+    name = given.lower()
+    return name.startswith(".") or name in (_JUNK_FOLDERS if folder else _JUNK_FILES)
+
+
+def _met(path: Path) -> list[Path | Skip]:
+    return [*walk(path), *archive_skips(path)] if _opens(path) else [path]
+
+
 def _asked_about(met: Path | Skip) -> bool:
-    return isinstance(met, Path) or met.code == "unreadable"
+    return isinstance(met, Path) or met.code in ("unreadable", "too-deep")

@@ -13,7 +13,9 @@ SENTENCES: Final = {
     "device": "It is a device, a pipe or a sparse file inside an archive, which is never read.",
     "unsafe-name": "Its name is absolute or leads out of the archive.",
     "same-name": "Another member of the archive has the same name, and is read instead.",
+    "too-deep": "It lies more than 100 folders deep.",
 }
+DEEPEST: Final = 100  # folders above a file; what goes over every folder above every file must end
 FOLDER: Final = "folder"
 
 
@@ -45,6 +47,8 @@ def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | Refusal]
         if name is None:
             if entry.code != FOLDER:
                 members.passed_over.append((entry.name, "unsafe-name"))
+        elif name.count("/") > DEEPEST:
+            members.passed_over.append((name, "too-deep"))
         elif entry.code == FOLDER:
             _grow(members, name)
             members.folders.setdefault(name, set())

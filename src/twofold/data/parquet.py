@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from twofold.data.members import Entry, Members, gather
 from twofold.data.refusals import Refusal
+from twofold.data.splits import is_split_column, split_column
 from twofold.errors import DataError
 
 _LABELS: Final = ("label", "labels")
@@ -33,6 +34,7 @@ def parquet_members(file: Path) -> Members:
         if metadata.num_rows > file.stat().st_size:
             raise DataError(f"{file} says that it has more rows than bytes: fetch it again, and do not trust it.")
         labels = _values(opened, label, _NAMES).to_pylist()
+        _refuse_splits(file, opened, image)
         entries = list(_entries(metadata, _named(labels, opened.schema_arrow, label), _own_names(opened, image)))
     except DataError:
         raise
@@ -138,6 +140,15 @@ def _columns(file: Path, schema: Any) -> tuple[str, str]:
         what = "pictures (bytes, or a struct with bytes)" if not images else "labels (label or labels)"
         raise DataError(f"{file} has no column of {what}; its columns are {', '.join(schema.names) or 'none'}.")
     return images[0], labels[0]
+
+
+def _refuse_splits(file: Path, opened: Any, image: str) -> None:
+    """DataError where a column says that the rows are of several splits."""
+    for column in (name for name in opened.schema_arrow.names if name != image and is_split_column(name)):
+        values = ["" if value is None else str(value) for value in _values(opened, column, _NAMES).to_pylist()]
+        if split_column([column], [{0: value} for value in values]):
+            told = ", ".join(sorted(set(values)))
+            raise DataError(f"{file} has rows of several splits ({column}: {told}): write a file for each split.")
 
 
 def _features(schema: Any) -> dict[str, Any]:

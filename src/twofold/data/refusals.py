@@ -13,8 +13,9 @@ Code = Literal[
     "truncated",
     "damaged",
     "too-large",
-    "encrypted",  # these two inside an archive
+    "encrypted",  # these three inside an archive
     "bomb",
+    "too-deep",
     "not-finite",  # what the network gives
     "changed",  # since the network learned from it
 ]

@@ -10,17 +10,13 @@ from typing import Final
 
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
-from twofold.data.folders import Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
+from twofold.data.folders import LEFTOVER, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
 from twofold.data.notes import Note
-from twofold.data.tables import read_table
+from twofold.data.splits import commands, refuse_nested, shared_folders, split_kind, splits_below, splits_of, typed
+from twofold.data.tables import find_table, read_split
 from twofold.errors import DataError, UsageError
 from twofold.options import DataOptions
 
-_PARTS: Final = r"([-_ ]?(set|data|images?))?\d*"
-_TRAIN: Final = re.compile(r"(train|training)" + _PARTS, re.IGNORECASE)
-_HELD_OUT: Final = re.compile(
-    r"(test|testing|val|valid|validation|dev|eval|evaluation|holdout)" + _PARTS, re.IGNORECASE
-)
 _PASSED_OVER: Final = {
     "junk": "Skipped as hidden or left behind by a program: {count}, such as {example}.",
     "loop": "Skipped as links that lead back to a folder they lie in: {count}, such as {example}.",
@@ -30,6 +26,7 @@ _PASSED_OVER: Final = {
     "link": "Left out as links inside an archive, which are never followed: {count}, such as {example}.",
     "device": "Left out as devices, pipes or sparse files inside an archive: {count}, such as {example}.",
     "unsafe-name": "Left out as names that lead out of the archive: {count}, such as {example}.",
+    "too-deep": "Left out as more than 100 folders deep: {count}, such as {example}.",
     "same-name": "Left out as members of which the archive has another of the same name: {count}, such as {example}.",
     "other-class": "Left out as files of other classes: {count}, such as {example}.",
 }
@@ -66,17 +63,21 @@ class _Found:
     items: list[Item] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)  # classes without a file
+    notes: list[Note] = field(default_factory=list)
 
 
-def list_pictures(data: Path, options: DataOptions, *, positive: str | None = None) -> Listing:
-    """Every file of the two classes, in sorted order (a table's own order), and what was passed over.
+def list_pictures(
+    data: Path, options: DataOptions, *, positive: str | None = None, wanted: Sequence[str] = ()
+) -> Listing:
+    """Every file of the two classes, in sorted order (a table's own order), and what was passed over; `wanted` are the classes
+    of the model that is to answer for them, if there is one.
 
     Raises DataError where DATA does not have two classes with files, UsageError where an option does not fit it.
     """
     found = _find(data, options)
     counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.items)
     loose = sum(skip.code in ("outside-classes", "no-label") for skip in found.skips)
-    classes = choose_classes(counts, options, str(data), loose)
+    classes = choose_classes(counts, options, str(data), loose, wanted)
     items = tuple(item for item in found.items if item.label in classes)
     others = [
         Skip(item.path, "other-class", f"Its class is {item.label!r}.")
@@ -84,19 +85,12 @@ def list_pictures(data: Path, options: DataOptions, *, positive: str | None = No
         if item.label not in classes
     ]
     skips = (*found.skips, *others)
-    return Listing(items, skips, classes, choose_positive(classes, positive), _notes(skips))
+    return Listing(items, skips, classes, choose_positive(classes, positive), (*found.notes, *_notes(skips)))
 
 
 def find_parts(data: Path) -> list[Path]:
     """The folders of a data set's parts, those to train on first; none where DATA holds classes, not parts."""
-    return _parts(_step_in(data, _Found()))
-
-
-def commands(parts: Sequence[Path]) -> list[str]:
-    """What to type next: to train on the first, and where there are more, to evaluate on the first that is for testing."""
-    other = next((part for part in parts if _HELD_OUT.fullmatch(part.name)), None)
-    train = f"twofold train {shlex.quote(str(parts[0]))} --out NAME.twofold"
-    return [train] + ([f"twofold evaluate NAME.twofold {shlex.quote(str(other))}"] if len(parts) > 1 and other else [])
+    return splits_of(_step_in(data, _Found()))
 
 
 def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
@@ -119,29 +113,29 @@ def _find(data: Path, options: DataOptions) -> _Found:
         found = _Found()
         for root in _roots(data):
             if options.label_pattern:
-                _by_name(root, _compile(options.label_pattern), found)
+                _by_name(root, options.label_pattern, found)
             else:
                 _by_folder(root, options, found)
             found.skips += archive_skips(root)
         return found
-    if not data.exists():
+    table = find_table(data)
+    if table is None and not data.exists():
         raise DataError(
             f"There is no {data}: give a folder with one sub-folder for each class, an archive of such, or a CSV file."
         )
     if options.label_pattern:
         raise UsageError(f"--label-pattern is for a folder, and {data} is a file: leave it out.")
-    if data.suffix.lower() != ".csv":
+    if table is None:
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the pictures in a CSV file."
         )
-    return _Found([Item(*row) for row in read_table(data)])
+    return _Found([Item(*row) for row in read_split(*table)])
 
 
 def _roots(data: Path) -> list[Path]:
     """The folder or archive itself; where a folder holds Parquet files and nothing else, these, as parts of one whole."""
     inside = parquet_files(data)
-    words = [word for path in inside for word in re.split("[-._]", path.stem)]
-    if any(map(_TRAIN.fullmatch, words)) and any(map(_HELD_OUT.fullmatch, words)):
+    if len({split_kind(path.stem) for path in inside} - {None}) > 1:
         raise DataError(f"{data} holds Parquet files of several splits: put those of each into a folder of its own.")
     return inside or [data]
 
@@ -149,15 +143,24 @@ def _roots(data: Path) -> list[Path]:
 def _by_folder(data: Path, options: DataOptions, found: _Found) -> None:
     folders = _step_in(data, found)
     _refuse_splits(folders, options)
+    files: dict[Path, list[Path]] = {}
     for folder in folders:
-        before = len(found.items)
-        for path in _listed(folder, options):
-            if isinstance(path, Skip):
-                found.skips.append(path)
-            else:
-                found.items.append(Item(path, folder.name))
-        if len(found.items) == before:
+        listed = list(_listed(folder, options))
+        found.skips += [met for met in listed if isinstance(met, Skip)]
+        files[folder] = [met for met in listed if isinstance(met, Path)]
+        found.items += [Item(path, folder.name) for path in files[folder]]
+        if not files[folder]:
             found.empty.append(folder.name)
+    chosen = {folder: files[folder] for folder in folders if options.classes is None or folder.name in options.classes}
+    refuse_nested(chosen)
+    if shared := shared_folders(chosen):
+        found.notes.append(
+            Note(
+                "shared-folders",
+                f"All class folders of {folders[0].parent} hold the same folders ({', '.join(shared)}), each taken for a part of "
+                f"its class: if these are the classes, give one of the folders around them, as {folders[0]}.",
+            )
+        )
 
 
 def _listed(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
@@ -182,7 +185,7 @@ def _class_folders(folder: Path, found: _Found) -> list[Path]:
     folders = []
     for path in entries(folder):
         if is_junk(path):
-            found.skips.append(Skip(path, "junk", "Hidden, or left behind by an operating system or a tool."))
+            found.skips.append(Skip(path, "junk", LEFTOVER))
         elif is_folder(path):
             folders.append(path)
         else:
@@ -193,25 +196,19 @@ def _class_folders(folder: Path, found: _Found) -> list[Path]:
 
 
 def _refuse_splits(folders: list[Path], options: DataOptions) -> None:
-    """Raise a DataError if the folders are the parts of a data set and --classes names none of them."""
-    parts = _parts(folders)
+    """Raise a DataError if the folders are the splits of a data set and --classes names none of them."""
+    splits = splits_of(folders)
     named = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}
-    if parts and not named:
-        train, evaluate = commands(parts)
-        raise DataError(
-            f"{parts[0].parent} holds splits ({', '.join(folder.name for folder in parts)}), not "
-            f"classes: type '{train}', then '{evaluate}'."
-        )
+    if splits and not named:
+        raise DataError(f"{_held(splits)}, not classes: {typed(commands(splits))}; or name two classes with --classes.")
 
 
-def _parts(folders: list[Path]) -> list[Path]:
-    """The folders to train on, then those to test on; none unless there are both."""
-    train = [folder for folder in folders if _TRAIN.fullmatch(folder.name)]
-    held_out = [folder for folder in folders if _HELD_OUT.fullmatch(folder.name)]
-    return train + held_out if train and held_out else []
+def _held(splits: list[Path]) -> str:
+    return f"{splits[0].parent} holds splits ({', '.join(split.name for split in splits)})"
 
 
-def _by_name(data: Path, pattern: re.Pattern[str], found: _Found) -> None:
+def _by_name(data: Path, given: str, found: _Found) -> None:
+    pattern, first = _compile(given), len(found.items)
     for path in walk(data):
         if isinstance(path, Skip):
             found.skips.append(path)
@@ -219,6 +216,9 @@ def _by_name(data: Path, pattern: re.Pattern[str], found: _Found) -> None:
             found.items.append(Item(path, match[1]))
         else:
             found.skips.append(Skip(path, "no-label", "Its name does not match --label-pattern."))
+    if splits := splits_below(data, [item.path for item in found.items[first:]]):
+        steps = commands(splits, f" --label-pattern {shlex.quote(given)}", labelled=True)
+        raise DataError(f"{_held(splits)}, which would be taken for one: {typed(steps)}.")
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

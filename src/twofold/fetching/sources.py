@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urldefrag
 
-from twofold.data import archive_kind
+from twofold.data import advice, archive_kind, is_address
 from twofold.embedding import Watch, unwatched
 from twofold.errors import DataError, UsageError
 from twofold.fetching.compression import uncompressed
@@ -58,17 +58,17 @@ def find(
     if expected is not None and not re.fullmatch("[0-9a-f]{64}", expected):
         raise UsageError(f"--sha256 takes 64 digits from 0 to f, got {expected!r}.")
     folder = cache / "sources"
-    scheme = re.match(r"(https?)://|(kaggle|hf):|(\w+)://", source, re.IGNORECASE)
+    scheme = re.match(r"(https?)://|(kaggle|hf):", source, re.IGNORECASE)
     if scheme is None:
         preset, _, part = source.partition("/")
         if preset in PRESETS and not Path(preset).exists():
             address, root = PRESETS[preset].url, PRESETS[preset].root
             return _download(address, f"{root}/{part}", folder, watch, expected, limit)
+        if is_address(source):
+            raise UsageError(f"{source} is neither https:// nor http://: {advice(source)}.")
         return _local(Path(source), folder, watch, expected, limit)
     if scheme[1]:
         return _download(*urldefrag(source), folder, watch, expected, limit)
-    if scheme[3]:
-        raise UsageError(f"{source} is neither https:// nor http://: download it by other means, and give the file.")
     if expected is not None:
         raise UsageError(f"--sha256 is for an address or a file, and {source} may be many files: leave it out.")
     return Found(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, watch, limit))
