@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.decision import Calibration, Head
-from twofold.embedding import Backbone, Engine, Machine, Source, Table
+from twofold.embedding import Backbone, Engine, Machine, Source, Table, image_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.sample import Sample
 
@@ -39,8 +39,11 @@ class Model:
         return self.calibration.probabilities(self.head.logits(vectors))
 
     def predict(self, sources: Iterable[Source | str], machine: Machine, engine: Engine | None = None) -> list[Answer]:
-        """One answer for every source, in the order given; `engine` may be one that is kept running."""
-        asked: list[Source] = [Path(source) if isinstance(source, str) else source for source in sources]
+        """One answer for every source, in the order given; `engine` may be one that is kept running.
+
+        DataError where `sources` is no list of images, as a single one is not.
+        """
+        asked = image_sources(sources)
         table = machine.observe(asked, engine or machine.engine(self.backbone))
         return self.answers([str(source) if isinstance(source, Path) else "" for source in asked], table)
 

@@ -2,6 +2,7 @@
 
 from twofold.data.archives import archive_kind, is_archive
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
+from twofold.data.columns import group_column, label_column
 from twofold.data.dataset import copy_groups, folds, split
 from twofold.data.files import read_bytes
 from twofold.data.folders import Skip, list_files, walk
@@ -36,7 +37,9 @@ __all__ = [
     "copy_groups",
     "find_parts",
     "folds",
+    "group_column",
     "is_archive",
+    "label_column",
     "list_files",
     "list_pictures",
     "look",
