@@ -49,7 +49,7 @@ def _members(images: Any) -> list[Any]:
     if hasattr(images, "nnz"):
         raise _no_list(images, ", a sparse matrix")
     if hasattr(images, "columns"):  # a table, which when iterated gives the names of its columns
-        return list(_column(_array(images, object)))
+        return list(_column(_array(images)))
     if hasattr(images, "__array__"):
         return list(_stack(_array(images)))
     try:
@@ -62,9 +62,9 @@ def _no_list(images: Any, why: str = "") -> DataError:
     return DataError(f"A list of images is needed, got {_kind(images)}{why}: give a list, as in predict([image]).")
 
 
-def _array(images: Any, kind: type | None = None) -> NDArray[Any]:
+def _array(images: Any) -> NDArray[Any]:
     try:
-        return np.asarray(images, kind)
+        return np.asarray(images)
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor on another device, say
         raise DataError(f"The images, {_kind(images)}, cannot be read as an array: {error}") from error
 
