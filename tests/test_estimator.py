@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from drawings import draw
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -16,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
 from twofold import BinaryImageClassifier, load_bundle
-from twofold.errors import DataError
+from twofold.errors import DataError, UsageError
 
 NUMBERS = range(24)
 PICTURES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
@@ -107,6 +109,119 @@ def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp
     answers = load_bundle(tmp_path / "drawn.twofold").predict(PICTURES[:4])
     assert [answer.label for answer in answers] == list(LABELS[:4])
     assert np.allclose([answer.probability for answer in answers], fitted.predict_proba(PICTURES[:4])[:, 1])
+
+
+def test_one_image_instead_of_a_list_is_refused_wherever_images_are_taken(
+    fitted: BinaryImageClassifier, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "drawn.twofold")
+    answering = (
+        fitted.predict,
+        fitted.predict_proba,
+        fitted.decision_function,
+        load_bundle(tmp_path / "drawn.twofold").predict,
+        lambda image: BinaryImageClassifier().fit(image, LABELS),
+        lambda image: BinaryImageClassifier(mode="scratch").fit(image, LABELS),
+    )
+    for image in ("a.jpg", tmp_path / "a.jpg", b"bytes", PICTURES[0], np.asarray(PICTURES[0]), torch.zeros(64, 64)):
+        for answer in answering:
+            with pytest.raises(DataError, match=r"give a list, as in predict\(\[image\]\)"):
+                answer(image)
+
+
+def test_columns_are_taken_as_lists_are(fitted: BinaryImageClassifier) -> None:
+    column = np.empty((len(PICTURES), 1), dtype=object)
+    column[:, 0] = PICTURES
+    classifier = BinaryImageClassifier(precision="f32").fit(column, LABELS.reshape(-1, 1))
+    assert classifier.classes_.tolist() == ["bars", "rings"]
+    assert np.array_equal(classifier.predict_proba(column[:4]), fitted.predict_proba(PICTURES[:4]))
+
+
+def test_an_array_whose_numbers_are_beyond_their_range_is_told_with_both_ranges(fitted: BinaryImageClassifier) -> None:
+    pixels = np.asarray(PICTURES[0]).astype(float)
+    with pytest.raises(
+        DataError, match=r"picture-1: Pixels of float64 must lie between 0 and 1, these .*: divide them by 255"
+    ):
+        fitted.predict([PICTURES[0], pixels])
+    assert np.array_equal(fitted.predict([pixels / 255]), fitted.predict([PICTURES[0]]))
+
+
+def test_what_is_no_image_and_what_has_no_label_is_named_by_row() -> None:
+    with pytest.raises(DataError, match=r"1 of 48 entries are no images .* row 47 is None"):
+        BinaryImageClassifier().fit([*PICTURES[:-1], None], LABELS)
+    with pytest.raises(DataError, match=r"1 of 48 images have no label in y \(row 2\)"):
+        BinaryImageClassifier().fit(PICTURES, ["rings", "bars", None, *LABELS[3:]])
+    with pytest.raises(DataError, match="of one-hot labels, take y"):
+        BinaryImageClassifier().fit(PICTURES, np.eye(2)[np.unique(LABELS, return_inverse=True)[1]])
+
+
+def test_groups_are_given_by_name_alone() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        BinaryImageClassifier().fit(PICTURES, LABELS, np.arange(len(LABELS)))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_images_without_a_group_are_grouped_as_if_there_were_no_groups(
+    fitted: BinaryImageClassifier, missing: Any
+) -> None:
+    groups = [missing] * 44 + ["burst"] * 4
+    classifier = BinaryImageClassifier(precision="f32").fit(PICTURES, LABELS, groups=groups)
+    grouped, alone = classifier.training_.sample.groups, fitted.training_.sample.groups  # by copies alone
+    assert np.array_equal(grouped[:44], alone[:44])
+    assert len(set(grouped[44:])) == 1 < len(set(alone[44:]))
+
+
+def test_groups_are_routed_by_cross_val_score() -> None:
+    groups = [None] * 40 + [1.0, 1] * 4
+    with config_context(enable_metadata_routing=True):
+        classifier = BinaryImageClassifier(precision="f32", folds=3).set_fit_request(groups=True)
+        assert cross_val_score(classifier, PICTURES, LABELS, cv=2, params={"groups": groups}).min() == 1.0
+
+
+@pytest.mark.parametrize("name", sorted(BinaryImageClassifier().get_params()))
+def test_every_parameter_is_checked_at_fit_before_anything_is_read(name: str) -> None:
+    classifier = BinaryImageClassifier(**{name: {"no": "use"}})
+    with pytest.raises(UsageError, match=f"^{name} must be .*, got ") as caught:
+        classifier.fit(["nowhere.png"] * len(LABELS), LABELS)
+    assert isinstance(caught.value, ValueError)
+    assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"mode": "scrach"},
+            r"^mode must be 'frozen', 'finetune' or 'scratch', got 'scrach' \(did you mean 'scratch'\?\)\.$",
+        ),
+        ({"precision": "fp32"}, r"did you mean 'f32'"),
+        ({"threshold": 1.5}, "^threshold must lie between 0 and 1, got 1.5"),
+        ({"folds": np.int64(1)}, "^folds must lie between 2 and 50, got 1"),
+        ({"batch_size": 8}, "^batch_size is for mode scratch or finetune"),
+        ({"mode": "scratch", "learning_rate": float("nan")}, "^learning_rate must be a finite number or None, got nan"),
+        ({"size": 50}, "^size for efficientnet-lite0 lies between 96 and 384, got 50"),
+        ({"backbone": "efficientnet-lite9"}, "did you mean 'efficientnet-lite"),
+        ({"positive": "ring"}, "^positive must be 'bars' or 'rings', got 'ring'"),
+        ({"threads": 0}, "^threads must be at least 1, got 0"),
+    ],
+)
+def test_what_is_not_legal_is_refused_by_the_name_of_the_parameter(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        BinaryImageClassifier(**given).fit(PICTURES, LABELS)
+
+
+def test_parameters_may_be_numbers_of_numpy_as_searches_give_them(tmp_path: Path) -> None:
+    given = {"folds": np.int64(3), "seed": np.uint32(1), "threshold": np.float32(0.25), "cache": np.False_}
+    classifier = BinaryImageClassifier(precision=np.str_("f32"), **given).fit(PICTURES, LABELS)  # type: ignore[arg-type]
+    classifier.save(tmp_path / "drawn.twofold")
+    assert load_bundle(tmp_path / "drawn.twofold").model.threshold == 0.25
+
+
+def test_the_positive_class_is_found_by_its_value() -> None:
+    numbers = np.where(LABELS == "rings", 1, 0)
+    for positive in (0, 0.0, np.int8(0), "0", False):
+        classifier = BinaryImageClassifier(precision="f32", positive=positive).fit(PICTURES, numbers)
+        assert classifier.model_.classes == ("1", "0")
 
 
 def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:

@@ -24,3 +24,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Also what is not loaded yet, for whoever looks with dir() or the Tab key."""
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Auditing:
 
     audit: Audit
     seconds: dict[str, float]
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The blocks that `audit --json` prints."""

@@ -1,8 +1,8 @@
 """Every error twofold raises.
 
 TwofoldError             exit code 1: it could not be done
-├── UsageError           exit code 2: an option or argument is not legal
-├── DataError            the pictures or their list cannot be used as they are
+├── UsageError           exit code 2: an option or argument is not legal; a ValueError, too, as scikit-learn's users expect
+├── DataError            the pictures or their list cannot be used as they are; a ValueError, too
 ├── BackboneError        the network, its weights or its preprocessing cannot be used
 ├── LearningError        the network could not be learned
 │   └── LearningInterruptedError  exit code 130: Ctrl-C came before there was a network
@@ -16,11 +16,11 @@ class TwofoldError(Exception):
     exit_code = 1
 
 
-class UsageError(TwofoldError):
+class UsageError(TwofoldError, ValueError):
     exit_code = 2
 
 
-class DataError(TwofoldError):
+class DataError(TwofoldError, ValueError):
     pass
 
 

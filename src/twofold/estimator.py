@@ -1,6 +1,9 @@
 """The scikit-learn face: a classifier whose X is a list of pictures."""
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
@@ -12,9 +15,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from twofold.data import Item, Listing, choose_positive
-from twofold.embedding import Machine, Source, Table
-from twofold.errors import DataError
+from twofold.data import Item, Listing, choose_positive, group_column, label_column
+from twofold.embedding import Machine, Source, Table, image_sources
+from twofold.errors import DataError, UsageError
 from twofold.options import (
     BackboneOptions,
     Balance,
@@ -33,7 +36,7 @@ from twofold.options import (
 from twofold.saving import save
 from twofold.training import train_listing
 
-Pictures = Sequence[Source | str]
+Pictures = Iterable[Any]  # see twofold.embedding.image_sources for what there is in practice
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
 
@@ -42,8 +45,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     """Pictures of two kinds told apart: a frozen network, a linear unit, calibrated probabilities; with `mode="finetune"` or
     `"scratch"` the network is learned, too.
 
-    X is a sequence of n pictures: paths, bytes, PIL images or arrays, uint8 (height, width, 3). The parameters are those of
-    `twofold train`. `positive` is one of the two labels; the greater one by default.
+    X is a list, or one column of a table, of n pictures: paths, bytes, PIL images or arrays, uint8 (height, width, 3). The
+    parameters are those of `twofold train`. `positive` is one of the two labels; the greater one by default.
 
     After `fit`: `classes_` (2,), sorted; `model_`, which answers; `evaluation_`, the cross-validation; `threshold_`, the
     probability of the positive class from which on it is the answer; `out_of_fold_` (n,), the probability of the positive
@@ -122,17 +125,22 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.cache = cache
         self.threads = threads
 
-    def fit(self, X: Pictures, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    def fit(self, X: Pictures, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Fits on pictures X (n,) and labels y (n,) of two kinds; pictures of one group are never parted by a fold.
 
-        Raises ValueError where y has not two kinds, DataError where a picture cannot be used or there are fewer than 10 a kind.
-        Of a network that learns, Ctrl-C keeps the best so far; it is fitted then, and KeyboardInterrupt goes on.
+        A picture whose group is None, NaN or empty text stands alone. Raises UsageError for a parameter that is not legal,
+        ValueError where y has not two kinds, DataError where a picture cannot be used or there are fewer than 10 a kind; all of
+        them are ValueErrors. Of a network that learns, Ctrl-C keeps the best so far; it is fitted then, and KeyboardInterrupt
+        goes on.
         """
-        listing = self._listing(X, np.asarray(y), groups)
-        sources = _sources(X)
-        if self.mode != "frozen":
-            _check_usable(sources, self._machine().examine(sources))  # before hours of work
-        self.training_ = train_listing(listing, sources, self._options(), self._machine())
+        with _parameters_named():
+            options, machine = self._options(), self._machine()
+            codes = self._codes(label_column(y))
+            sources = image_sources(X)
+            listing = self._listing(sources, codes, groups)
+            if self.mode != "frozen":
+                _check_usable(sources, machine.examine(sources))  # before hours of work
+            self.training_ = train_listing(listing, sources, options, machine)
         _check_usable(sources, self.training_.sample.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
@@ -175,7 +183,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _options(self) -> TrainingOptions:
         own = {field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"}
-        weights = None if self.weights is None else Path(self.weights)
+        weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
         decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), learning=learning, decision=decision)
@@ -183,23 +191,29 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _machine(self) -> Machine:
         return Machine(user_cache_path("twofold"), EngineOptions(cache=self.cache, threads=self.threads))
 
-    def _listing(self, X: Pictures, y: NDArray[Any], groups: ArrayLike | None) -> Listing:
-        """The pictures as `train` would list them; sets `classes_`."""
+    def _codes(self, y: NDArray[Any]) -> NDArray[np.intp]:
+        """Which of the classes each label is, (n,) 0 or 1; sets `classes_`."""
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) > 2:
             raise ValueError(f"Only binary classification is supported. The type of the target is {type_of_target(y)}.")
         if len(self.classes_) < 2:
             raise ValueError(f"y must have two kinds of labels, got 1 class: {self.classes_[0]!r}.")
-        if len(X) != len(y):
-            raise ValueError(f"X has {len(X)} pictures, y has {len(y)} labels; give one label a picture.")
+        return codes
+
+    def _listing(self, sources: Sequence[Source], codes: NDArray[np.intp], groups: ArrayLike | None) -> Listing:
+        """The pictures as `train` would list them."""
+        if len(sources) != len(codes):
+            raise ValueError(f"X has {len(sources)} pictures, y has {len(codes)} labels; give one label a picture.")
         names = [str(label) for label in self.classes_]
-        given = [None] * len(y) if groups is None else [str(group) for group in np.asarray(groups)]
         items = tuple(
             Item(Path(_name(source, row)), names[code], group)
-            for row, (source, code, group) in enumerate(zip(X, codes, given, strict=True))
+            for row, (source, code, group) in enumerate(
+                zip(sources, codes, group_column(groups, len(codes)), strict=True)
+            )
         )
-        positive = names[1] if self.positive is None else str(self.positive)
+        chosen = [name for label, name in zip(self.classes_, names, strict=True) if label == self.positive]
+        positive = names[1] if self.positive is None else (chosen or [str(self.positive)])[0]
         return Listing(items, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
 
     def _positive_column(self) -> int:
@@ -207,18 +221,26 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _positive_probabilities(self, X: Pictures) -> NDArray[np.float64]:
         check_is_fitted(self)
-        sources, machine = _sources(X), self._machine()
+        with _parameters_named():
+            machine = self._machine()
+        sources = image_sources(X)
         table = machine.observe(sources, self.model_.engine(machine))
         _check_usable(sources, table)
         return self.model_.probabilities(table.vectors)
 
 
-def _sources(X: Pictures) -> list[Source]:
-    return [Path(source) if isinstance(source, str) else source for source in X]
+@contextmanager
+def _parameters_named() -> Iterator[None]:
+    """Errors name parameters, not flags: batch_size for --batch-size."""
+    try:
+        yield
+    except UsageError as error:
+        said = re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), str(error))
+        raise UsageError(said) from error
 
 
-def _name(source: Source | str, row: int) -> str:
-    return str(source) if isinstance(source, str | Path) else f"picture-{row}"
+def _name(source: Source, row: int) -> str:
+    return str(source) if isinstance(source, Path) else f"picture-{row}"
 
 
 def _check_usable(sources: Sequence[Source], table: Table) -> None:

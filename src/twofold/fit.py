@@ -1,6 +1,6 @@
 """A model fitted on vectors or on what a network learned, with the honest scores that its numbers come from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,9 @@ class Scores:
     """Logits of pictures by a head, or a whole network, that did not see them: a row for each of `rows`, which count usable
     pictures. `folds` tells which part of the cross-validation held them out; 0 for the validation part of learning."""
 
-    rows: NDArray[np.int64]
-    folds: NDArray[np.int64]
-    logits: NDArray[np.float64]
+    rows: NDArray[np.int64] = field(repr=False)
+    folds: NDArray[np.int64] = field(repr=False)
+    logits: NDArray[np.float64] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Pictures that stand on both sides: among those that a model was trained on, and among those that it is tested on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +29,7 @@ class Leak:
 class Leaks:
     """Test pictures that were trained on; `without` is the evaluation on the others, None where these are not of both classes."""
 
-    found: tuple[Leak, ...]
+    found: tuple[Leak, ...] = field(repr=False)
     without: Evaluation | None
 
     def as_json(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What answers: a backbone, a head, a calibration and a threshold."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.decision import Calibration, Head
-from twofold.embedding import Backbone, Engine, Machine, Probes, Source, Table, probe_images
+from twofold.embedding import Backbone, Engine, Machine, Probes, Source, Table, image_sources, probe_images
 from twofold.evaluation import Evaluation, evaluate
 from twofold.sample import Sample
 
@@ -37,7 +37,7 @@ class Model:
     head: Head
     calibration: Calibration
     threshold: float
-    probe_logits: NDArray[np.float64] | None = None
+    probe_logits: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def engine(self, machine: Machine) -> Engine:
         """An engine for the backbone, whose fast arithmetic is that of the training, or is not used."""
@@ -56,8 +56,11 @@ class Model:
         return self.calibration.probabilities(self.head.logits(vectors))
 
     def predict(self, sources: Iterable[Source | str], machine: Machine, engine: Engine | None = None) -> list[Answer]:
-        """One answer for every source, in the order given; `engine` may be one that is kept running."""
-        asked: list[Source] = [Path(source) if isinstance(source, str) else source for source in sources]
+        """One answer for every source, in the order given; `engine` may be one that is kept running.
+
+        DataError where `sources` is no list of images, as a single one is not.
+        """
+        asked = image_sources(sources)
         table = machine.observe(asked, engine or self.engine(machine))
         return self.answers([str(source) if isinstance(source, Path) else "" for source in asked], table)
 

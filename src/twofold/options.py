@@ -1,11 +1,15 @@
 """Every option, once: its name, default and help. Flags, help pages and the saved record derive from these records."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from twofold.errors import UsageError
+from twofold.naming import nearest
 
 Framing = Literal["stretch", "crop", "pad"]
 Filter = Literal["bilinear", "bicubic"]
@@ -15,6 +19,16 @@ Optimize = Literal["accuracy", "balanced", "f1"]
 Mode = Literal["frozen", "finetune", "scratch"]
 RecipeName = Literal["classic", "modern"]
 Balance = Literal["none", "loss", "sampler"]
+
+_NAMES = {
+    NoneType: "None",
+    bool: "True or False",
+    float: "a finite number",
+    int: "a whole number",
+    str: "text",
+    Path: "a path",
+}
+_MOST = 80  # letters of a value that are shown
 
 
 def _option(default: Any, text: str, *flags: str) -> Any:
@@ -31,6 +45,7 @@ class DataOptions:
     )
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.classes is not None and len(set(self.classes)) != 2:
             raise UsageError(f"--classes takes two different names, got {' '.join(self.classes)}.")
 
@@ -63,6 +78,10 @@ class BackboneOptions:
     std: tuple[float, float, float] | None = _option(
         None, "For networks from elsewhere: what R G B are then divided by."
     )
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_least("--size", self.size, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,7 @@ class LearningOptions:
     )
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _check_least("--epochs", self.epochs, 1)
         _check_least("--batch-size", self.batch_size, 2)
         _check_least("--cv", self.cv, 2)
@@ -144,6 +164,7 @@ class DecisionOptions:
     seed: int = _option(0, "Seed of everything that is drawn at random.")
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UsageError(f"--threshold must lie between 0 and 1, got {self.threshold}.")
         if not 2 <= self.folds <= 50:
@@ -161,6 +182,7 @@ class EngineOptions:
     max_megapixels: float = _option(50.0, "Refuse pictures whose header says that they are larger than this.")
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads must be at least 1, got {self.threads}.")
         if self.max_megapixels <= 0:
@@ -181,6 +203,7 @@ class TrainingOptions:
     decision: DecisionOptions = field(default_factory=DecisionOptions)
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.learning.mode == "scratch":
             given = _given(self.backbone, ("backbone", "weights", "vector", "output", "mean", "std"))
             if given:
@@ -203,3 +226,59 @@ def _given(record: Any, names: Iterable[str]) -> list[str]:
 def _check_least(name: str, value: float | None, least: float) -> None:
     if value is not None and not value >= least:
         raise UsageError(f"{name} must be at least {least:g}, got {value:g}.")
+
+
+def _check_types(record: Any) -> None:
+    """UsageError that names every field whose value is not of its type; numpy's numbers become Python's, which JSON takes."""
+    faults = []
+    for name, hint in get_type_hints(type(record)).items():
+        given = getattr(record, name)
+        try:
+            object.__setattr__(record, name, _as(given.tolist() if hasattr(given, "tolist") else given, hint))
+        except (TypeError, OverflowError):
+            faults.append(f"{flag(name)} must be {_legal(hint)}, got {_shown(given)}{_meant(given, hint)}.")
+    if faults:
+        raise UsageError(" ".join(faults))
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _as(value: Any, hint: Any) -> Any:
+    """The value as what its type says, a list as a tuple; TypeError where it is none. True is no number, and none is endless."""
+    for kind in _kinds(hint):
+        parts = get_args(kind)
+        number = kind in (int, float) and not isinstance(value, bool)
+        if get_origin(kind) is Literal and isinstance(value, str) and value in parts:
+            return value
+        if get_origin(kind) is tuple and isinstance(value, list | tuple) and len(value) == len(parts):
+            return tuple(map(_as, value, parts))
+        if number and isinstance(value, Integral if kind is int else Real) and math.isfinite(value):
+            return kind(value)
+        if isinstance(kind, type) and kind not in (int, float) and isinstance(value, kind):
+            return value
+    raise TypeError
+
+
+def _legal(hint: Any) -> str:
+    words = [word for kind in _kinds(hint) for word in _words(kind)]
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _words(kind: Any) -> list[str]:
+    if get_origin(kind) is Literal:
+        return [repr(choice) for choice in get_args(kind)]
+    if get_origin(kind) is tuple:
+        return [f"{len(get_args(kind))} values (each {_legal(get_args(kind)[0])})"]
+    return [_NAMES.get(kind, kind.__name__)]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST else f"{text[:_MOST]}... ({type(value).__name__})"
+
+
+def _meant(value: Any, hint: Any) -> str:
+    choices = [choice for kind in _kinds(hint) if get_origin(kind) is Literal for choice in get_args(kind)]
+    return nearest(value, choices) if isinstance(value, str) else ""

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ class Sample:
     listing: Listing
     table: Table
     classes: tuple[str, str]  # (negative, positive)
-    copies: tuple[Copy, ...]
+    copies: tuple[Copy, ...] = field(repr=False)
 
     @property
     def paths(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Bundles on labelled pictures: one evaluation each and, of two, the comparison."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Testing:
     leaks: Leaks
     second_without: Evaluation | None
     seconds: dict[str, float]
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = field(repr=False)
 
     @property
     def unseen(self) -> Evaluation | None:

@@ -1,7 +1,7 @@
 """From two kinds of pictures to a model and its honest numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -69,7 +69,7 @@ class Learning:
 class Training:
     """What `train` gives; `twofold.saving.save` makes a bundle of it."""
 
-    options: TrainingOptions
+    options: TrainingOptions = field(repr=False)
     sample: Sample
     fit: Fit
     audit: Audit
@@ -77,7 +77,7 @@ class Training:
     precision: PrecisionCheck | None
     test: HeldOut | None
     seconds: dict[str, float]
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = field(repr=False)
 
     @property
     def scored(self) -> str:

@@ -1,7 +1,7 @@
 """What an audit found in a sample."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -25,12 +25,12 @@ LEAST: Final = 10  # pictures of each class from which on labels are judged
 class Audit:
     """`rows` are the usable pictures that were scored, of which `suspects` speaks; `against` are those that OTHER has, too."""
 
-    sample: Sample
-    rows: NDArray[np.int64]
+    sample: Sample = field(repr=False)
+    rows: NDArray[np.int64] = field(repr=False)
     suspects: Suspects | None
     shortcuts: Shortcuts | None
     enough: Enough | None = None
-    against: tuple[Leak, ...] | None = None
+    against: tuple[Leak, ...] | None = field(default=None, repr=False)
 
     @property
     def suspicion(self) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -37,9 +37,9 @@ class Shortcut:
 
     feature: str
     auc: Interval  # out-of-fold, of a model that knows this feature alone
-    text: str
-    quantiles: dict[str, list[float]]  # of each class at 0, 5, ..., 100%; empty for words
-    shares: dict[str, dict[str, float]]  # of each class, by value; empty for numbers
+    text: str = field(repr=False)
+    quantiles: dict[str, list[float]] = field(repr=False)  # of each class at 0, 5, ..., 100%; empty for words
+    shares: dict[str, dict[str, float]] = field(repr=False)  # of each class, by value; empty for numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

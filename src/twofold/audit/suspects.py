@@ -1,6 +1,6 @@
 """Suspects: pictures whose label the rest of the data contradicts, and how many labels are wrong in all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ WORTH_A_LOOK = 0.05
 class Suspects:
     """How suspicious each label is, and how many are wrong in all, listed or not."""
 
-    suspicion: Reals  # (n,) the chance that the label is wrong
+    suspicion: Reals = field(repr=False)  # (n,) the chance that the label is wrong
     expected: Interval  # wrong labels among the n
 
     @property

@@ -1,7 +1,7 @@
 """Copies of a picture: equal bytes, equal pixels, or nearly alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
@@ -43,9 +43,9 @@ class Sights:
     """What tells copies, a row for each picture: hashes of bytes and of pixels, thumbnails (n, SMALL, SMALL, 3) and, where a
     network saw the pictures, its vectors (n, d)."""
 
-    keys: Keys
-    thumbnails: NDArray[np.uint8]
-    vectors: NDArray[np.float32] | None = None
+    keys: Keys = field(repr=False)
+    thumbnails: NDArray[np.uint8] = field(repr=False)
+    vectors: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.keys)

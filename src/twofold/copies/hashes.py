@@ -3,7 +3,7 @@
 Signs of a cosine transform against their median, as in the well-known pHash, on the whole picture stretched to a small square.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,9 @@ Hash = NDArray[np.uint64]
 class Hashes:
     """`coarse` (n,) has 63 bits, `fine` (n, 4) 255; `flat` (n,) is True where nearly one colour leaves nothing but noise."""
 
-    coarse: Hash
-    fine: Hash
-    flat: NDArray[np.bool_]
+    coarse: Hash = field(repr=False)
+    fine: Hash = field(repr=False)
+    flat: NDArray[np.bool_] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.coarse)

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TextIO
 
 import numpy as np
@@ -23,10 +23,10 @@ _GAP: Final = 1.5  # times as far as the last copy of a picture the next picture
 class Known:
     """Hashes of pictures by their paths, a row for each; `fine` (n, 4) is 0 for pictures of nearly one colour."""
 
-    paths: tuple[str, ...]
-    keys: tuple[tuple[str, str], ...]  # of bytes and of pixels
-    fine: Hash
-    coarse: Hash
+    paths: tuple[str, ...] = field(repr=False)
+    keys: tuple[tuple[str, str], ...] = field(repr=False)  # of bytes and of pixels
+    fine: Hash = field(repr=False)
+    coarse: Hash = field(repr=False)
 
 
 def known(paths: Sequence[str], sights: Sights) -> Known:

@@ -3,6 +3,7 @@
 from twofold.data.addresses import advice, is_address
 from twofold.data.archives import archive_kind, is_archive
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
+from twofold.data.columns import group_column, label_column
 from twofold.data.dataset import copy_groups, folds, split
 from twofold.data.files import read_bytes
 from twofold.data.folders import Skip, list_files, walk
@@ -40,8 +41,10 @@ __all__ = [
     "find_parts",
     "find_table",
     "folds",
+    "group_column",
     "is_address",
     "is_archive",
+    "label_column",
     "list_files",
     "list_pictures",
     "look",

@@ -1,7 +1,7 @@
 """Pictures as the network sees them: one function from bytes, images or arrays to a square of RGB, or a refusal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -47,8 +47,8 @@ class Square:
 class Look:
     """What one look at a picture gives."""
 
-    square: Picture  # (size, size, 3), C-contiguous
-    thumbnail: Picture  # (SMALL, SMALL, 3), the whole picture, upright and stretched
+    square: Picture = field(repr=False)  # (size, size, 3), C-contiguous
+    thumbnail: Picture = field(repr=False)  # (SMALL, SMALL, 3), the whole picture, upright and stretched
     width: int  # of the whole picture, upright
     height: int
     format: str  # "JPEG", "PNG", ...; "array" for pixels handed over in memory

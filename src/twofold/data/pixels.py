@@ -60,7 +60,9 @@ def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8] | Refusal:
         return Refusal("not-a-picture", f"An array of {array.dtype} is no picture: give uint8.")
     top = 255 if array.dtype.kind in "iu" else 1
     if not (array.min() >= 0 and array.max() <= top):  # written so that NaN is refused as well
-        return Refusal("not-a-picture", f"Pixels of {array.dtype} must lie between 0 and {top}: scale them.")
+        advice = "scale them" if top == 255 else "divide them by 255 where white is 255, or give uint8"
+        found = f"these lie between {array.min():g} and {array.max():g}"
+        return Refusal("out-of-range", f"Pixels of {array.dtype} must lie between 0 and {top}, {found}: {advice}.")
     return np.rint(array * (255.0 / top)).astype(np.uint8)
 
 

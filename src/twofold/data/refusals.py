@@ -9,6 +9,7 @@ Code = Literal[
     "unreadable",
     "empty-file",
     "not-a-picture",
+    "out-of-range",  # an array's numbers
     "unsupported-format",
     "truncated",
     "damaged",

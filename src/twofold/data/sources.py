@@ -45,11 +45,11 @@ class Item:
 class Listing:
     """What DATA holds, before any file is opened."""
 
-    items: tuple[Item, ...]
-    skips: tuple[Skip, ...]
+    items: tuple[Item, ...] = field(repr=False)
+    skips: tuple[Skip, ...] = field(repr=False)
     classes: tuple[str, str]  # in alphabetical order
     positive: str
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = field(repr=False)
 
     @property
     def ordered(self) -> tuple[str, str]:

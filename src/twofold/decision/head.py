@@ -1,6 +1,6 @@
 """The head: a standardised L2 logistic regression, folded into one affine map from vector to logit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ STRENGTHS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))
 class Head:
     """logit = vector @ weights + bias."""
 
-    weights: NDArray[np.float32]  # (d,)
+    weights: NDArray[np.float32] = field(repr=False)  # (d,)
     bias: float
 
     def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -29,7 +29,7 @@ class HeadFit:
     """The head fitted on all vectors, and what cross-validation said on the way."""
 
     head: Head
-    logits: NDArray[np.float64]  # (n,) out-of-fold
+    logits: NDArray[np.float64] = field(repr=False)  # (n,) out-of-fold
     strength: float  # the C that was chosen
     losses: dict[float, float]  # C -> out-of-fold log-loss, for each C that was tried
 

@@ -1,7 +1,7 @@
 """Every threshold at once: what each gives, which is the best, and whether the best is more than luck."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ Score = Callable[[Counts], NDArray[np.float64]]
 class Sweep:
     """Every threshold that tells these pictures apart, ascending, and what it gives."""
 
-    values: NDArray[np.float64]  # (k,)
-    counts: Counts  # of shape (k,)
+    values: NDArray[np.float64] = field(repr=False)  # (k,)
+    counts: Counts = field(repr=False)  # of shape (k,)
 
 
 def sweep(labels: Labels, probabilities: Probabilities) -> Sweep:

@@ -1,7 +1,7 @@
 """Thresholds: from which probability on the answer is the positive class, and what each choice would give."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -77,7 +77,7 @@ class Threshold:
 
     value: float
     policy: str
-    alternatives: dict[str, Choice]
+    alternatives: dict[str, Choice] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """{"value", "policy", "alternatives": {POLICY: {"value", "basis", "gives": {...}}}}, null where undefined."""

@@ -4,6 +4,7 @@ from twofold.embedding.ahead import ahead
 from twofold.embedding.backbone import LOOK, Arithmetic, Backbone, identify, load_backbone, offered_precisions
 from twofold.embedding.content import Content, Source, look_at, picture_hash, read_content
 from twofold.embedding.engine import BATCH, Engine
+from twofold.embedding.inputs import image_sources
 from twofold.embedding.machine import Machine
 from twofold.embedding.observation import Facts, Observation
 from twofold.embedding.observe import observe
@@ -32,6 +33,7 @@ __all__ = [
     "available_processors",
     "fast_precisions",
     "identify",
+    "image_sources",
     "load_backbone",
     "look_at",
     "observe",

@@ -23,7 +23,7 @@ class Backbone:
     """`graph` is ONNX: input `image`, uint8 (batch, size, size, 3); outputs `vector` and, where it has one, `features`."""
 
     name: str
-    graph: bytes
+    graph: bytes = field(repr=False)
     square: Square
     precision: Arithmetic
     vector: Vector

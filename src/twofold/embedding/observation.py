@@ -1,6 +1,6 @@
 """What one look at a file gives, and keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,6 @@ class Observation:
     """Either facts, a thumbnail, uint8 (SMALL, SMALL, 3), and a vector, float32 (d,), or a refusal."""
 
     facts: Facts | None
-    thumbnail: Picture | None
-    vector: NDArray[np.float32] | None
+    thumbnail: Picture | None = field(repr=False)
+    vector: NDArray[np.float32] | None = field(repr=False)
     refusal: Refusal | None

@@ -1,7 +1,7 @@
 """The table of observations: a row for every source, a vector for every usable one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ class Table:
     """`facts` and `refusals` have a row for every source, and one of the two is set; `vectors` (used, d) and `thumbnails`
     (used, SMALL, SMALL, 3) have the usable rows."""
 
-    facts: tuple[Facts | None, ...]
-    refusals: tuple[Refusal | None, ...]
-    vectors: NDArray[np.float32]
-    thumbnails: NDArray[np.uint8]
+    facts: tuple[Facts | None, ...] = field(repr=False)
+    refusals: tuple[Refusal | None, ...] = field(repr=False)
+    vectors: NDArray[np.float32] = field(repr=False)
+    thumbnails: NDArray[np.uint8] = field(repr=False)
 
     @property
     def used(self) -> NDArray[np.intp]:

@@ -1,6 +1,6 @@
 """The Evaluation: every number about a set of labelled, scored pictures, with its interval."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -75,15 +75,15 @@ class Hesitant:
 class Evaluation:
     """What `evaluate` gives; labels and probabilities are kept for the figures."""
 
-    labels: Labels
-    probabilities: Probabilities
+    labels: Labels = field(repr=False)
+    probabilities: Probabilities = field(repr=False)
     threshold: float
     classes: tuple[str, str]  # (negative, positive)
     confusion: Confusion
-    metrics: dict[str, Interval]
-    per_class: dict[str, ClassReport]
-    hesitant: Hesitant
-    best_threshold: Hindsight
+    metrics: dict[str, Interval] = field(repr=False)
+    per_class: dict[str, ClassReport] = field(repr=False)
+    hesitant: Hesitant = field(repr=False)
+    best_threshold: Hindsight = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The blocks "threshold", "confusion", "metrics", "per_class", "hesitant", "best_threshold"; null: undefined."""

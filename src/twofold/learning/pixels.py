@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, TypeVar
@@ -62,11 +62,11 @@ class Pixels:
     It can be handed to other processes, which then read the same file.
     """
 
-    facts: tuple[Facts | None, ...]
-    refusals: tuple[Refusal | None, ...]
+    facts: tuple[Facts | None, ...] = field(repr=False)
+    refusals: tuple[Refusal | None, ...] = field(repr=False)
     square: Square
-    kept: SquareFile | NDArray[np.uint8]  # the first of the usable
-    rest: tuple[Again, ...] = ()  # the others
+    kept: SquareFile | NDArray[np.uint8] = field(repr=False)  # the first of the usable
+    rest: tuple[Again, ...] = field(default=(), repr=False)  # the others
     threads: int | None = None  # that decode them
 
     @property

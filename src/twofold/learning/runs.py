@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,15 +54,15 @@ class Course:
 
     backbone: Backbone
     head: Head
-    facts: tuple[Facts | None, ...]  # a row for every source
-    validation: NDArray[np.bool_]
-    folds: NDArray[np.int64] | None
-    logits: NDArray[np.float64] | None
-    copies: tuple[Copy, ...]
+    facts: tuple[Facts | None, ...] = field(repr=False)  # a row for every source
+    validation: NDArray[np.bool_] = field(repr=False)
+    folds: NDArray[np.int64] | None = field(repr=False)
+    logits: NDArray[np.float64] | None = field(repr=False)
+    copies: tuple[Copy, ...] = field(repr=False)
     learned: Learned
     tuning: Tuning | None
     way: Way | None  # from the frozen network; None from scratch
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = field(repr=False)
 
     @property
     def better(self) -> bool:

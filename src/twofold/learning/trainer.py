@@ -5,7 +5,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,10 +64,10 @@ class Devices:
 class Learned:
     """How learning went; the network that was handed in has the weights of its best epoch."""
 
-    history: list[Row]
+    history: list[Row] = field(repr=False)
     best: int  # the epoch, from 1
     interrupted: bool
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = field(repr=False)
 
 
 def learn_network(

@@ -55,6 +55,8 @@ def read_preprocessing(
         return _assumed(image_size, options, name)
     try:
         return _read(about, image_size, options, name)
+    except UsageError:  # a ValueError, but not the file's fault
+        raise
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BackboneError(
             f"The preprocessor_config.json of {name} makes no sense ({type(error).__name__}: {error}); get that file again."

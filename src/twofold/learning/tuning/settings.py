@@ -1,6 +1,6 @@
 """Settings of a recipe that were tried, and what came of each."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from twofold.data import Note
@@ -33,7 +33,7 @@ class Tuning:
     where there were too few trials to tell.
     """
 
-    trials: tuple[Tried, ...]
+    trials: tuple[Tried, ...] = field(repr=False)
     best: int
     chosen: dict[str, Setting]  # what to change in the options; nothing where the recipe as it is was best
     importances: dict[str, float]
