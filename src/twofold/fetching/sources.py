@@ -15,6 +15,7 @@ from twofold.fetching.download import download
 from twofold.fetching.huggingface import from_hugging_face
 from twofold.fetching.kaggle import from_kaggle
 from twofold.fetching.limits import LIMIT
+from twofold.privacy import public_address
 
 _HUB_NAME: Final = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(/(?P<part>.+))?", re.ASCII)
 
@@ -68,7 +69,9 @@ def find(
     if scheme[1]:
         return _download(*urldefrag(source), folder, watch, expected, limit)
     if scheme[3]:
-        raise UsageError(f"{source} is neither https:// nor http://: download it by other means, and give the file.")
+        raise UsageError(
+            f"{public_address(source)} is neither https:// nor http://: download it by other means, and give the file."
+        )
     if expected is not None:
         raise UsageError(f"--sha256 is for an address or a file, and {source} may be many files: leave it out.")
     return Found(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, watch, limit))
