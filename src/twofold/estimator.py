@@ -7,13 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from platformdirs import user_cache_path
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from twofold.data import Item, Listing, choose_positive
-from twofold.embedding import Machine, Source, Table
+from twofold.embedding import Machine, Source, Table, user_machine
 from twofold.errors import DataError
 from twofold.options import (
     BackboneOptions,
@@ -181,7 +180,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), learning=learning, decision=decision)
 
     def _machine(self) -> Machine:
-        return Machine(user_cache_path("twofold"), EngineOptions(cache=self.cache, threads=self.threads))
+        return user_machine(EngineOptions(cache=self.cache, threads=self.threads))
 
     def _listing(self, X: Pictures, y: NDArray[Any], groups: ArrayLike | None) -> Listing:
         """The pictures as `train` would list them; sets `classes_`."""

@@ -41,7 +41,7 @@ def _public(rest: str) -> str:
     before, hash_sign, fragment = rest.partition("#")
     place = re.split("[?;]", before, maxsplit=1)[0]
     host, slash, path = place.partition("/")
-    user, at, host = host.rpartition("@")
+    _, at, host = host.rpartition("@")
     if not _HOST.fullmatch(host) or (":" in host and not host.startswith("[") and "@" in rest[len(host) :] and not at):
         return "***"  # a password with one of / ? # in it: where the host begins nobody can say
     asked = before[len(place)] + "…" if len(place) < len(before) else ""

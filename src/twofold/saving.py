@@ -29,7 +29,8 @@ def save(training: Training, path: Path, *, command: Sequence[str] = (), force: 
     """Writes the bundle at `path`, whole or not at all. UsageError where `path` is taken and `force` is off."""
     shown = _shown_paths(training)
     with write_errors(path), writing(path, force=force) as folder:
-        rows = (replace(row, path=shown(row.path), nearest=shown(row.nearest or "")) for row in training.audit.ledger())
+        met = training.audit.ledger()
+        rows = (replace(row, path=shown(row.path), nearest=row.nearest and shown(row.nearest)) for row in met)
         write_ledger(rows, folder / "ledger.csv")
         learned, sights = training.sample.learned
         with replacing(folder / "hashes.csv") as file:

@@ -139,7 +139,7 @@ class _Limited(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._limited = _Limited(self.fp.detach())  # type: ignore[attr-defined]  # a buffered reader
+        self._limited = _Limited(self.fp.detach())  # of a buffered reader
         self.fp = io.BufferedReader(self._limited)
 
     def begin(self) -> None:
