@@ -2,12 +2,25 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
+
+
+ENDLESS = [bytes(100_000)] * 1_000
+RAW: dict[str, Callable[[bytes], list[bytes]]] = {  # what is sent, byte by byte
+    "flood": lambda content: [b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000] * 100,
+    "sent-on-for-ever": lambda content: [b"HTTP/1.1 302 x\r\nLocation: /whole/pets.zip\r\n\r\n", *ENDLESS],
+    "long-length": lambda content: [b"HTTP/1.1 200 x\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", content],
+    "odd-length": lambda content: [b"HTTP/1.1 200 x\r\nContent-Length: \xb2\r\n\r\n", content],
+    "folded-tag": lambda content: [
+        b'HTTP/1.1 200 x\r\nETag: "a\r\n b"\r\nContent-Length: %d\r\n\r\n' % len(content),
+        content[: len(content) // 2],
+    ],
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -41,6 +54,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.end(302, Location="file:///etc/passwd")
         if behaviour == "to-secret":
             return self.end(302, Location="ftp://ann:S3CRET@127.0.0.1/a.zip?token=S3CRET")
+        if behaviour in RAW:
+            with suppress(ConnectionError):
+                for part in RAW[behaviour](self.server.content):
+                    self.wfile.write(part)
+            return None
         if behaviour == "odd-status":
             self.wfile.write(b"HTTP/1.1 S3CRET S3CRET\r\n\r\n")
             return None

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fetching.server import Server
 
 from twofold.cli import main
 from twofold.embedding import unwatched
-from twofold.errors import TwofoldError
+from twofold.errors import DataError, TwofoldError
 from twofold.fetching.download import download
 
 SECRET = "S3CRET"
@@ -95,3 +96,29 @@ def test_where_nothing_can_be_kept_that_is_told(place: str, server: Server, tmp_
     (tmp_path / "file").touch()
     with pytest.raises(TwofoldError, match=r"cannot be written \((Not a directory|File exists)\)"):
         download(server.url("whole"), tmp_path / place, unwatched)
+
+
+def test_a_head_without_an_end_is_not_waited_for(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="what answers there is no web server"):
+        download(server.url("flood"), tmp_path, unwatched)
+
+
+def test_what_comes_with_an_answer_that_sends_on_is_not_read(server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
+    """The server would have a hundred megabytes; urllib would read them all into memory."""
+    tracemalloc.start()
+    try:
+        assert download(server.url("sent-on-for-ever"), tmp_path, unwatched).path.read_bytes() == zip_bytes
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("behaviour", ["long-length", "odd-length"])
+def test_a_length_that_is_none_is_no_length(behaviour: str, server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
+    assert download(server.url(behaviour), tmp_path, unwatched).path.read_bytes() == zip_bytes
+
+
+def test_a_mark_that_cannot_be_sent_back_is_none(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"broke off 5 times \("):
+        download(server.url("folded-tag"), tmp_path, unwatched)
+    assert [asked for _, asked in server.asked] == [None] * 5
