@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1] / "tests"
-PROGRAMS = {"data.fuzz": 32_000_000, "data.fuzz_archives": 150_000_000, "fetching.fuzz_servers": 32_000_000}
+PROGRAMS = {"data.fuzz": 32_000_000, "data.fuzz_archives": 250_000_000, "fetching.fuzz_servers": 32_000_000}
 """Each with the bytes by which it may grow; making Parquet files takes some."""
 
 

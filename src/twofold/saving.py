@@ -71,8 +71,11 @@ def _public(word: str) -> str:
 def _shown_paths(training: Training) -> Callable[[str], str]:
     """What makes paths relative to DATA, whose own place is nobody's business: bundles are handed on."""
     listings = [training.sample.listing, *([] if training.test is None else [training.test.sample.listing])]
-    paths = [str(met.path) for listing in listings for met in (*listing.items, *listing.skips)]
-    return relative_to([root.parent if root.suffix.lower() == ".csv" else root for root in training.roots], paths)
+    items = [str(item.path) for listing in listings for item in listing.items]
+    skips = [str(skip.path) for listing in listings for skip in listing.skips]
+    return relative_to(
+        [root.parent if root.suffix.lower() == ".csv" else root for root in training.roots], items + skips
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Damaged and hostile archives, listed, read and unpacked: what comes of them, how long it takes, how much memory.
 
-    cd tests; python -m data.fuzz_archives [--seed 8] [--files 2000] [--trace]
+    cd tests; python -m data.fuzz_archives [--seed 8] [--files 1000] [--trace]
 
 Prints one line of JSON. Every archive follows from the seed and its number; --trace prints the numbers, for a crash.
 """
@@ -325,4 +325,4 @@ def _mend_tar(data: bytearray) -> None:
 
 
 if __name__ == "__main__":
-    main(run, __doc__, 2_000)
+    main(run, __doc__, 1_000)
