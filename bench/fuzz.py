@@ -25,8 +25,9 @@ PROGRAMS = {"data.fuzz": 32_000_000, "data.fuzz_archives": 250_000_000, "fetchin
 def portion(seed: int) -> tuple[str, dict[str, Any], str]:
     """The program whose turn it is, what the files of this seed gave in it, and what is wrong with that."""
     program = list(PROGRAMS)[seed % len(PROGRAMS)]
-    words, path = [sys.executable, "-m", program, "--seed", str(seed)], {**os.environ, "PYTHONPATH": str(TESTS)}
-    done = subprocess.run(words, capture_output=True, text=True, cwd=TESTS, env=path)
+    paths = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    words, environment = [sys.executable, "-m", program, "--seed", str(seed)], {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=TESTS, env=environment)
     if done.returncode or done.stderr:
         return program, {}, f"{program} with seed {seed} ended with {done.returncode}: {done.stderr[-2000:]}"
     outcome = json.loads(done.stdout)

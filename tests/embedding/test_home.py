@@ -1,6 +1,5 @@
 """Where there is no home folder, or no cache in it, twofold goes on without."""
 
-import stat
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,13 @@ from twofold.embedding import user_machine
 from twofold.options import EngineOptions
 
 
-def test_the_cache_folder_is_the_user_s_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_is_the_user_s_and_made_by_who_keeps_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     machine = user_machine(EngineOptions())
     assert (machine.folder, machine.options.cache, machine.notes) == (tmp_path / "cache/twofold", True, [])
-    assert stat.S_IMODE(machine.folder.stat().st_mode) == 0o700
-    assert not list(machine.folder.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "closed", "closed/below", "/dev/null", "/proc/none", "loop"])

@@ -216,7 +216,7 @@ def _met(url: str, place: Path, random: np.random.Generator) -> str:
         found = download(url, place, unwatched, expected=expected, limit=LIMIT)
     except TwofoldError as error:
         told = str(error)
-    assert told.isprintable()
+    assert told.isprintable(), repr(told)
     assert not list(place.rglob("unpacked.*"))
     assert sum(path.stat().st_size for path in place.rglob("*")) < 3 * LIMIT
     if told:

@@ -15,7 +15,7 @@ from twofold.embedding.watch import Watch, unwatched
 from twofold.errors import TwofoldError
 from twofold.options import EngineOptions
 from twofold.privacy import without_home
-from twofold.writing import make_private, reason
+from twofold.writing import reason
 
 _NOWHERE: Final = Path(os.devnull) / "twofold"  # no folder can be made there
 
@@ -43,9 +43,9 @@ def _cache_folder() -> Path:
     if not folder.is_absolute():  # made from a HOME or XDG_CACHE_HOME that is not, or from an unknown ~
         raise TwofoldError("You have no home folder with an absolute path, and so no cache.")
     try:
-        if not folder.is_dir():
-            make_private(folder)
-        with tempfile.TemporaryFile(dir=folder):
+        # Where it is missing, whoever keeps something makes it.
+        above = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        with tempfile.TemporaryFile(dir=above):
             return folder
     except OSError as error:
         raise TwofoldError(f"The cache {without_home(str(folder))} cannot be used ({reason(error)}).") from None

@@ -82,10 +82,10 @@ def answer(address: Address, asked: dict[str, str]) -> Any:
         why = reason(error.reason) if isinstance(error.reason, OSError) else "it is no legal address"
     except (ValueError, http.client.InvalidURL):
         why = "it is no legal address"
+    except OSError as error:  # before the next: one that ends without an answer raises what is both
+        why = reason(error)
     except http.client.HTTPException:
         why = "what answers there is no web server"
-    except OSError as error:
-        why = reason(error)
     raise DataError(f"{address} cannot be reached ({why}): {_WAYS_OUT}.")
 
 
