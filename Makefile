@@ -51,7 +51,7 @@ bench-learning: .venv/all  ## measure what learns, in an hour or two; writes ben
 bench-audit: .venv/all  ## measure what the audit finds and costs; writes bench/AUDIT.md
 	$(BIN)/python bench/copies.py
 
-fuzz: .venv/all  ## damaged files by the million through the decoders, for half an hour
+fuzz: .venv/all  ## damaged files, hostile archives and hostile servers, for half an hour
 	$(BIN)/python bench/fuzz.py
 
 soak: .venv/all  ## 50,000 pictures through two engines, with Ctrl-C in the middle

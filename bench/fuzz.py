@@ -1,8 +1,8 @@
-"""`make fuzz`: damaged files by the million through `look()`, ten thousand a process, until the time is up.
+"""`make fuzz`: damaged files, hostile archives and hostile servers, some thousands a process, until the time is up.
 
     python bench/fuzz.py [--minutes 30] [--first SEED] [--processes 2]
 
-Ends with 1 where a process crashed, wrote to stderr or grew; `python tests/data/fuzz.py --seed SEED --trace` finds the file.
+Ends with 1 where a process crashed, wrote to stderr or grew; `cd tests; python -m PROGRAM --seed SEED --trace` finds the file.
 """
 
 import argparse
@@ -17,17 +17,33 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-PROGRAM = Path(__file__).parents[1] / "tests" / "data" / "fuzz.py"
-GROWN = 32_000_000  # bytes
+TESTS = Path(__file__).parents[1] / "tests"
+PROGRAMS = {"data.fuzz": 32_000_000, "data.fuzz_archives": 250_000_000, "fetching.fuzz_servers": 32_000_000}
+"""Each with the bytes by which it may grow; making Parquet files takes some."""
 
 
-def portion(seed: int) -> tuple[dict[str, Any], str]:
-    """What the ten thousand files of this seed gave, and what is wrong with it."""
-    done = subprocess.run([sys.executable, PROGRAM, "--seed", str(seed)], capture_output=True, text=True)
+def portion(seed: int) -> tuple[str, dict[str, Any], str]:
+    """The program whose turn it is, what the files of this seed gave in it, and what is wrong with that."""
+    program = list(PROGRAMS)[seed % len(PROGRAMS)]
+    paths = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    words, environment = [sys.executable, "-m", program, "--seed", str(seed)], {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=TESTS, env=environment)
     if done.returncode or done.stderr:
-        return {}, f"seed {seed} ended with {done.returncode}: {done.stderr[-2000:]}"
+        return program, {}, f"{program} with seed {seed} ended with {done.returncode}: {done.stderr[-2000:]}"
     outcome = json.loads(done.stdout)
-    return outcome, f"seed {seed} took {outcome['grown']:,} bytes more" if outcome["grown"] > GROWN else ""
+    grown = f"{program} with seed {seed} took {outcome['grown']:,} bytes more"
+    return program, outcome, grown if outcome["grown"] > PROGRAMS[program] else ""
+
+
+def told(outcomes: list[dict[str, Any]]) -> str:
+    codes: Counter[str] = Counter()
+    for outcome in outcomes:
+        codes.update(outcome["codes"])
+    slowest = max((outcome["slowest"][0] for outcome in outcomes), default=0.0)
+    grown = max((outcome["grown"] for outcome in outcomes), default=0)
+    return (
+        f"{codes.total():,} files, slowest {slowest:.2f} s, memory +{grown / 1e6:.0f} MB: {dict(codes.most_common())}"
+    )
 
 
 def main() -> int:
@@ -36,22 +52,19 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=time.time_ns() // 1_000_000 % 1_000_000_000)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    end, codes, faults = time.monotonic() + given.minutes * 60, Counter[str](), 0
-    slowest, grown = 0.0, 0
+    end, faults = time.monotonic() + given.minutes * 60, 0
+    outcomes: dict[str, list[dict[str, Any]]] = {program: [] for program in PROGRAMS}
     with ThreadPoolExecutor(given.processes) as pool:
         for first in itertools.count(given.first, given.processes):
             if time.monotonic() > end:
                 break
-            for outcome, fault in pool.map(portion, range(first, first + given.processes)):
-                codes.update(outcome.get("codes", {}))
-                slowest = max(slowest, outcome.get("slowest", [0])[0])
-                grown = max(grown, outcome.get("grown", 0))
+            for program, outcome, fault in pool.map(portion, range(first, first + given.processes)):
+                outcomes[program] += [outcome] if outcome else []
                 if fault:
                     print(fault, flush=True)
                     faults += 1
-    print(
-        f"{codes.total():,} files, slowest {slowest:.2f} s, memory +{grown / 1e6:.0f} MB: {dict(codes.most_common())}"
-    )
+    for program, found in outcomes.items():
+        print(f"{program}: {told(found)}")
     return int(faults > 0)
 
 

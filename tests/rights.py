@@ -1,7 +1,9 @@
-"""Permissions that hold, whoever runs the tests."""
+"""Permissions and limits that hold, whoever runs the tests."""
 
 import ctypes
 import os
+import resource
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,19 @@ def ordinary_rights() -> Iterator[None]:
         yield
     finally:
         _set_capabilities(capabilities)
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """No file of this process gets more bytes than this."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
 
 
 def _capabilities() -> list[int]:

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from rights import ordinary_rights
+from rights import full_disk, ordinary_rights
 
 from twofold.bundle import check_free
-from twofold.errors import UsageError
+from twofold.errors import TwofoldError, UsageError
 from twofold.fetching import check_out
-from twofold.writing import check_place, check_replaceable, printable, replacing
+from twofold.writing import check_place, check_replaceable, make_private, printable, replacing, replacing_bytes
+
+FULL = Path("/dev/full")
 
 
 def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
@@ -125,3 +127,33 @@ def test_a_place_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 def test_text_that_is_printed_commands_no_terminal() -> None:
     assert printable("a\x1b]0;x\x07\r\x9b\x7f\0\nb\tc 猫🐈") == "a\\x1b]0;x\\x07\\x0d\\x9b\\x7f\\x00\nb\tc 猫🐈"
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_on_a_full_disk_a_file_stays_as_it_was_and_that_is_told(old: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    if old is not None:
+        path.write_bytes(old)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for write, text in ((replacing, "x" * 9_000), (replacing_bytes, b"x" * 90_000)):
+        with (
+            full_disk(5_000),
+            pytest.raises(TwofoldError, match=r"a\.csv cannot be written \(File too large\): make room"),
+            write(path) as file,
+        ):  # type: ignore[operator]
+            file.write(text)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+def test_what_a_device_does_not_take_is_told() -> None:
+    told = r"/dev/full cannot be written \(No space left on device\)"
+    with pytest.raises(TwofoldError, match=told), replacing(FULL) as file:
+        file.write("x")
+
+
+def test_a_private_folder_is_made_so_and_becomes_so(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    for folder in (tmp_path / "open", tmp_path / "new/below"):
+        make_private(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -162,7 +162,7 @@ def _record(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{file} is damaged; take the bundle from a copy, or train it again.") from error
     if version != FORMAT:
         older = isinstance(version, int) and version < FORMAT
-        advice = "train it again" if older else "update twofold with: pip install -U twofold"
+        advice = "train it again" if older else "update twofold: in your clone, type git pull && pip install ."
         raise BundleError(f"{folder} has format {version}, this twofold reads format {FORMAT}; {advice}.")
     if record.get("sha256") != _seal(record):
         raise BundleError(f"{file} was altered after it was written; take the bundle from a copy, or train it again.")

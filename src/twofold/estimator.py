@@ -10,13 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from platformdirs import user_cache_path
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from twofold.data import Item, Listing, choose_positive, group_column, label_column
-from twofold.embedding import Machine, Source, Table, image_sources
+from twofold.embedding import Machine, Source, Table, image_sources, user_machine
 from twofold.errors import DataError, UsageError
 from twofold.options import (
     BackboneOptions,
@@ -189,7 +188,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), learning=learning, decision=decision)
 
     def _machine(self) -> Machine:
-        return Machine(user_cache_path("twofold"), EngineOptions(cache=self.cache, threads=self.threads))
+        return user_machine(EngineOptions(cache=self.cache, threads=self.threads))
 
     def _codes(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """Which of the classes each label is, (n,) 0 or 1; sets `classes_`."""

@@ -1,4 +1,4 @@
-"""Help for a name that was mistyped."""
+"""Names in messages: of what was mistyped, and of what is not installed."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -12,3 +12,12 @@ def nearest(name: str, legal: Iterable[str]) -> str:
     """
     close = get_close_matches(name, list(legal), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def install(extra: str) -> str:
+    """What to type for an extra of twofold, which is installed from a clone: it is on no index of packages.
+
+    >>> install("hub")
+    "install it with: pip install '.[hub]', typed in your clone of twofold"
+    """
+    return f"install it with: pip install '.[{extra}]', typed in your clone of twofold"

@@ -3,8 +3,8 @@
 import csv
 import json
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from twofold.bundle import write_model, writing
 from twofold.copies import known, write_known
 from twofold.data import write_ledger
+from twofold.privacy import change_texts, public_address, relative_to, without_home
 from twofold.training import Training
-from twofold.writing import printable, replacing
+from twofold.writing import printable, replacing, write_errors
 
 if TYPE_CHECKING:
     from twofold.learning.tuning.settings import Tuning
@@ -26,18 +27,23 @@ _LEARNING = ("torch", "lightning")
 
 def save(training: Training, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
     """Writes the bundle at `path`, whole or not at all. UsageError where `path` is taken and `force` is off."""
-    with writing(path, force=force) as folder:
-        write_ledger(training.audit.ledger(), folder / "ledger.csv")
+    shown = _shown_paths(training)
+    with write_errors(path), writing(path, force=force) as folder:
+        met = training.audit.ledger()
+        rows = (replace(row, path=shown(row.path), nearest=row.nearest and shown(row.nearest)) for row in met)
+        write_ledger(rows, folder / "ledger.csv")
+        learned, sights = training.sample.learned
         with replacing(folder / "hashes.csv") as file:
-            write_known(known(*training.sample.learned), file)
-        _write_scores(training, folder / "scores.csv")
+            write_known(known(list(map(shown, learned)), sights), file)
+        _write_scores(training, shown, folder / "scores.csv")
         if training.learning is not None:
             _write_history(training.learning.course.learned.history, folder / "learning.csv")
             if training.learning.course.tuning is not None:
                 _write_tuning(training.learning.course.tuning, folder / "tuning.csv")
-        results = json.dumps(training.as_json(), indent=1, ensure_ascii=False)
+        result = change_texts(training.as_json(), shown)
+        results = json.dumps(result, indent=1, ensure_ascii=False)
         (folder / "evaluation.json").write_text(results + "\n", encoding="utf-8", errors="backslashreplace")
-        (folder / "README.md").write_text(_card(training, path), encoding="utf-8", errors="backslashreplace")
+        (folder / "README.md").write_text(_card(training, result, path), encoding="utf-8", errors="backslashreplace")
         write_model(folder, training.fit.model, _record(training, command))
 
 
@@ -46,8 +52,8 @@ def _record(training: Training, command: Sequence[str]) -> dict[str, Any]:
     return {
         "twofold": version("twofold"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [printable(word) for word in command],
-        "options": _plain(asdict(training.options)),
+        "command": [_public(word) for word in command],
+        "options": change_texts(_plain(asdict(training.options)), _public),
         "seed": training.options.decision.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.sample.as_json(),
@@ -58,6 +64,20 @@ def _record(training: Training, command: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _public(word: str) -> str:
+    return without_home(public_address(printable(word)))
+
+
+def _shown_paths(training: Training) -> Callable[[str], str]:
+    """What makes paths relative to DATA, whose own place is nobody's business: bundles are handed on."""
+    listings = [training.sample.listing, *([] if training.test is None else [training.test.sample.listing])]
+    items = [str(item.path) for listing in listings for item in listing.items]
+    skips = [str(skip.path) for listing in listings for skip in listing.skips]
+    return relative_to(
+        [root.parent if root.suffix.lower() == ".csv" else root for root in training.roots], items + skips
+    )
+
+
 def _plain(value: Any) -> Any:
     """The same, with paths as text."""
     if isinstance(value, dict):
@@ -65,10 +85,10 @@ def _plain(value: Any) -> Any:
     return printable(str(value)) if isinstance(value, Path) else value
 
 
-def _write_scores(training: Training, path: Path) -> None:
+def _write_scores(training: Training, shown: Callable[[str], str], path: Path) -> None:
     sample, fit = training.sample, training.fit
     paths, used = sample.paths, sample.table.used
-    named = ((paths[row], sample.listing.items[used[row]].label) for row in fit.scores.rows)
+    named = ((shown(paths[row]), sample.listing.items[used[row]].label) for row in fit.scores.rows)
     scores = zip(named, fit.scores.folds, fit.scores.logits, fit.evaluation.probabilities, strict=True)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         rows = csv.writer(file)
@@ -94,11 +114,11 @@ def _write_tuning(tuning: "Tuning", path: Path) -> None:
             rows.writerow((trial.number, trial.state, *reached, trial.epochs, *settings))
 
 
-def _card(training: Training, path: Path) -> str:
+def _card(training: Training, result: dict[str, Any], path: Path) -> str:
     import jinja2  # here, because answering does not need it
 
     template = (files("twofold") / "card.md.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(template).render(
-        name=path.name, training=training, result=training.as_json(), version=version("twofold")
+        name=path.name, training=training, result=result, version=version("twofold")
     )

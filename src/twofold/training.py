@@ -78,6 +78,7 @@ class Training:
     test: HeldOut | None
     seconds: dict[str, float]
     notes: tuple[Note, ...] = field(repr=False)
+    roots: tuple[Path, ...] = ()  # DATA and --test, to which the paths in a bundle are relative
 
     @property
     def scored(self) -> str:
@@ -128,7 +129,8 @@ def train(
     """
     listing = list_pictures(data, options.data, positive=options.decision.positive)
     other = None if test is None else list_for(listing.ordered, test, options.data)
-    return train_listing(listing, [item.path for item in listing.items], options, machine, test=other, place=place)
+    training = train_listing(listing, [item.path for item in listing.items], options, machine, test=other, place=place)
+    return replace(training, roots=(data,) if test is None else (data, test))
 
 
 def train_listing(

@@ -5,11 +5,12 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO
 
-from twofold.errors import UsageError
+from twofold.errors import TwofoldError, UsageError
 
 _CONTROLS: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
 
@@ -63,23 +64,63 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
     What cannot be written as UTF-8, in a file's name, stands as a backslash and its number.
     """
+    with replacing_bytes(path) as raw, TextIOWrapper(raw, "utf-8", "backslashreplace", newline="") as file:
+        yield file
+
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The same for bytes. TwofoldError where they cannot be written, as on a full disk; nothing changes then, either."""
     check_place(path)
-    if path.exists() and not path.is_file():  # a device or a pipe, as /dev/stdout: written to, never replaced
-        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            yield file
-        return
-    path = _led_to(path)
+    with write_errors(path):
+        if path.exists() and not path.is_file():  # a device or a pipe, as /dev/stdout: written to, never replaced
+            with path.open("wb") as file:
+                yield file
+        else:
+            with _replaced(_led_to(path)) as file:
+                yield file
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """TwofoldError that names `path`, to which the block writes, where the system does not let it."""
+    try:
+        yield
+    except BrokenPipeError:  # the program that reads it has ended: no fault of the place
+        raise
+    except OSError as error:
+        raise TwofoldError(f"{path} cannot be written ({reason(error)}): make room, or name another place.") from error
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~umask()
-    number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    number, name = mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
     temporary = Path(name)
     try:
-        with open(number, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with open(number, "wb") as file:
             yield file
         temporary.chmod(mode)  # temporary files are for their owner only
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says, without the number and the path.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory", "/home/ann/a.csv"))
+    'No such file or directory'
+    """
+    return error.strerror or str(error) or type(error).__name__
+
+
+def make_private(folder: Path) -> None:
+    """Makes the folder, where it is missing, and gives it to its owner alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # it is another's, or the file system knows no rights
+        folder.chmod(0o700)
 
 
 @contextmanager

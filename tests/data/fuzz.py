@@ -1,6 +1,6 @@
 """Damaged files of every format through `look()`: what comes out of them, how long it takes, how much memory.
 
-    python tests/data/fuzz.py [--seed 8] [--files 10000] [--trace]
+    cd tests; python -m data.fuzz [--seed 8] [--files 10000] [--trace]
 
 Prints one line of JSON. Every file follows from the seed and its number; --trace prints the numbers, for a crash.
 """
@@ -83,12 +83,18 @@ def samples() -> list[bytes]:
 
 def mutate(random: np.random.Generator, files: list[bytes]) -> bytes:
     """One of the files, damaged in one to three ways."""
-    data = bytearray(files[random.integers(len(files))])
-    for way in random.choice(len(_WAYS), random.integers(1, 4)):
-        data = _WAYS[way](data, random, files) or bytearray(b"\0")
+    data = damage(files[random.integers(len(files))], random, files)
     if data.startswith(b"\x89PNG") and random.random() < 0.8:
         _mend_checksums(data)
     return bytes(data)
+
+
+def damage(data: bytes, random: np.random.Generator, files: list[bytes]) -> bytearray:
+    """The data, damaged in one to three ways; parts of the files may be put into it."""
+    damaged = bytearray(data)
+    for way in random.choice(len(_WAYS), random.integers(1, 4)):
+        damaged = _WAYS[way](damaged, random, files) or bytearray(b"\0")
+    return damaged
 
 
 def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
@@ -96,16 +102,24 @@ def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
     files = samples()
     for data in files:
         assert isinstance(look(data, SQUARE), Look)
+
+    def trial(random: np.random.Generator) -> str:
+        seen = look(mutate(random, files), SQUARE, max_pixels=MAX_PIXELS)
+        return "seen" if isinstance(seen, Look) else seen.code
+
+    return measure(trial, seed, count, trace=trace)
+
+
+def measure(trial: Callable[[np.random.Generator], str], seed: int, count: int, *, trace: bool = False) -> Outcome:
+    """What `count` trials gave, each with its own random numbers; a trial returns its code."""
     codes: Counter[str] = Counter()
     slowest, before, start = (0.0, 0), _peak(), time.perf_counter()
     for number in range(count):
         if trace:
             print(number, flush=True)
-        data = mutate(np.random.default_rng([seed, number]), files)
         began = time.perf_counter()
-        seen = look(data, SQUARE, max_pixels=MAX_PIXELS)
+        codes[trial(np.random.default_rng([seed, number]))] += 1
         slowest = max(slowest, (time.perf_counter() - began, number))
-        codes["seen" if isinstance(seen, Look) else seen.code] += 1
     return Outcome(seed, count, dict(codes), time.perf_counter() - start, slowest, _peak() - before)
 
 
@@ -184,14 +198,15 @@ def _mend_checksums(data: bytearray) -> None:
         at = end + 4
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(run: Callable[..., Outcome], about: str | None, files: int) -> None:
+    """Runs what the words of the command say, and prints the outcome."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=8)
-    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=files)
     parser.add_argument("--trace", action="store_true")
     given = parser.parse_args()
     print(json.dumps(asdict(run(given.seed, given.files, trace=given.trace))))
 
 
 if __name__ == "__main__":
-    main()
+    main(run, __doc__, 10_000)

@@ -169,7 +169,7 @@ def test_a_local_copy_that_is_missing_is_told(server: Server, tmp_path: Path) ->
 
 def test_a_package_that_is_not_installed_is_named(tmp_path: Path) -> None:
     source = Source(file="models/x.pth", sha256="0" * 64, package="no_such_package_of_weights", extra="lite2")
-    with pytest.raises(BackboneError, match=r"pip install 'twofold\[lite2\]'"):
+    with pytest.raises(BackboneError, match=r"pip install '\.\[lite2\]', typed in your clone"):
         find_weights(source, cache=tmp_path)
 
 

@@ -2,11 +2,25 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
+
+
+ENDLESS = [bytes(100_000)] * 1_000
+RAW: dict[str, Callable[[bytes], list[bytes]]] = {  # what is sent, byte by byte
+    "flood": lambda content: [b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000] * 100,
+    "sent-on-for-ever": lambda content: [b"HTTP/1.1 302 x\r\nLocation: /whole/pets.zip\r\n\r\n", *ENDLESS],
+    "long-length": lambda content: [b"HTTP/1.1 200 x\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", content],
+    "odd-length": lambda content: [b"HTTP/1.1 200 x\r\nContent-Length: \xb2\r\n\r\n", content],
+    "folded-tag": lambda content: [
+        b'HTTP/1.1 200 x\r\nETag: "a\r\n b"\r\nContent-Length: %d\r\n\r\n' % len(content),
+        content[: len(content) // 2],
+    ],
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -16,6 +30,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
         self.asked: list[tuple[str, str | None]] = []  # path, Range
+        self.headers: list[Message] = []
 
     def url(self, behaviour: str, name: str = "pets.zip") -> str:
         return f"http://127.0.0.1:{self.server_port}/{behaviour}/{name}"
@@ -28,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         behaviour = self.path.split("/")[1]
         asked = self.headers["Range"]
         self.server.asked.append((behaviour, asked))
+        self.server.headers.append(self.headers)
         if behaviour.isdigit():
             return self.end(int(behaviour))
         if behaviour == "redirect":
@@ -36,6 +52,16 @@ class Handler(BaseHTTPRequestHandler):
             return self.end(302, Location="/loop/pets.zip")
         if behaviour == "to-file":
             return self.end(302, Location="file:///etc/passwd")
+        if behaviour == "to-secret":
+            return self.end(302, Location="ftp://ann:S3CRET@127.0.0.1/a.zip?token=S3CRET")
+        if behaviour in RAW:
+            with suppress(ConnectionError):
+                for part in RAW[behaviour](self.server.content):
+                    self.wfile.write(part)
+            return None
+        if behaviour == "odd-status":
+            self.wfile.write(b"HTTP/1.1 S3CRET S3CRET\r\n\r\n")
+            return None
         if behaviour == "to-ftp":
             return self.end(302, Location="ftp://127.0.0.1/pets.zip")
         return self.give(behaviour, int(re.findall(r"\d+", asked)[0]) if asked else 0)

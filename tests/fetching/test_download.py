@@ -5,6 +5,8 @@ import gzip
 import hashlib
 import lzma
 import socket
+import struct
+import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -262,6 +264,24 @@ def test_a_compressed_bomb_is_refused(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the limit is 2,000,000"):
         download(server.url("whole", "pets.tar.gz"), tmp_path, unwatched, limit=2_000_000)
     assert not list(tmp_path.rglob("unpacked.*"))
+
+
+def test_several_streams_of_xz_with_padding_are_one_file(server: Server, tar_bytes: bytes, tmp_path: Path) -> None:
+    parts = [lzma.compress(tar_bytes[at : at + 50_000], preset=1) for at in range(0, len(tar_bytes), 50_000)]
+    server.content = b"\0\0\0\0".join(parts) + bytes(8)
+    assert download(server.url("whole", "pets.tar.xz"), tmp_path, unwatched).path.read_bytes() == tar_bytes
+
+
+def test_a_file_that_asks_for_very_much_memory_does_not_get_it(
+    server: Server, tar_bytes: bytes, tmp_path: Path
+) -> None:
+    packed = bytearray(lzma.compress(tar_bytes, preset=0))
+    packed[16] = 40  # the dictionary: four gigabytes
+    packed[20:24] = struct.pack("<I", zlib.crc32(packed[12:20]))  # of the header of the block
+    server.content = bytes(packed)
+    with pytest.raises(DataError, match=r"cannot be unpacked \(Memory usage limit exceeded\)"):
+        download(server.url("whole", "pets.tar.xz"), tmp_path, unwatched)
+    assert kept(tmp_path) == set()
 
 
 def test_a_folder_inside_what_comes_is_named_after_a_hash_sign(

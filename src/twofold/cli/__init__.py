@@ -1,10 +1,13 @@
 """The command line: one file a verb, each parse -> call -> print -> exit code."""
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
@@ -15,7 +18,9 @@ from twofold.cli.flags import flags
 from twofold.cli.predict import predict
 from twofold.cli.train import train
 from twofold.errors import TwofoldError
-from twofold.writing import printable
+from twofold.writing import printable, reason
+
+_CLOSED: Final = 141  # whoever read the output has ended, as head does: what a shell gives for other programs then
 
 app = typer.Typer(
     name="twofold",
@@ -47,19 +52,50 @@ def _top(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code; the only place where errors become text."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_streams()
+    try:
+        code = _run(words)
+        sys.stdout.flush()  # here, where what goes wrong can be told
+    except TwofoldError as error:
+        code = _tell(str(error), error.exit_code)
+    except OSError as error:
+        code = _tell_system(error)
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        app(args=words, obj=["twofold", *words])
+    except SystemExit as stop:  # how Typer ends, well or not
+        if isinstance(stop.__context__, BrokenPipeError):  # which Typer takes for an error like others
+            raise stop.__context__ from None
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def _tell(sentence: str, code: int) -> int:
+    with suppress(OSError):  # nobody listens there, either
+        typer.echo(f"twofold: {printable(sentence)}", err=True)
+    return code
+
+
+def _tell_system(error: OSError) -> int:
+    if error.filename is not None:
+        return _tell(f"{error.filename} cannot be read or written: {reason(error)}.", 1)
+    # What is left of stdout would be tried again, and told in a traceback, when the process ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return (
+        _CLOSED if isinstance(error, BrokenPipeError) else _tell(f"The output cannot be written: {reason(error)}.", 1)
+    )
+
+
+def _prepare_streams() -> None:
+    """Any name of a file can be read and shown, and a stream that whoever started twofold has closed takes what comes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter shows its number
             stream.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdin, TextIOWrapper):  # names of files need not be UTF-8
         sys.stdin.reconfigure(errors="surrogateescape")
-    try:
-        app(args=words, obj=["twofold", *words])
-    except SystemExit as stop:  # how Typer ends, well or not
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except TwofoldError as error:
-        typer.echo(f"twofold: {printable(str(error))}", err=True)
-        return error.exit_code
-    except OSError as error:
-        typer.echo(f"twofold: {printable(str(error))}; nothing half-written is left behind.", err=True)
-        return 1
-    return 0

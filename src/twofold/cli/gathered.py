@@ -9,6 +9,7 @@ from twofold.data import commands, find_parts, list_pictures
 from twofold.errors import DataError
 from twofold.fetching import Unpacked
 from twofold.options import DataOptions
+from twofold.privacy import public_address
 from twofold.writing import printable
 
 
@@ -24,7 +25,7 @@ def gathered(source: str, out: Path, sha256: str | None, unpacked: Unpacked) -> 
             notes.append({"code": "not-two-classes", "text": str(error)})
     ready = [part for part in parts if str(part) in {block["path"] for block in data}]
     wrote = {"files": unpacked.files, "bytes": unpacked.bytes, "skipped": dict(sorted(unpacked.skipped.items()))}
-    named = {"source": source, "out": str(out), "sha256": sha256}
+    named = {"source": public_address(source), "out": str(out), "sha256": sha256}
     return {**named, **wrote, "data": data, "next": commands(ready) if ready else [], "notes": notes}
 
 

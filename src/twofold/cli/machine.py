@@ -4,17 +4,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from twofold.options import EngineOptions
 
 
 def machine(options: EngineOptions, *, quiet: bool) -> Any:
     """The Machine that a command runs on; progress goes to stderr, where that is a terminal."""
-    from twofold.embedding import Machine, unwatched
+    from twofold.embedding import unwatched, user_machine
 
     watch = unwatched if quiet or not sys.stderr.isatty() else watched
-    return Machine(user_cache_path("twofold"), options, watch)
+    return user_machine(options, watch)
 
 
 def watched(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:

@@ -34,7 +34,7 @@ def predict(
     from twofold.cli.show import print_answers
     from twofold.data import list_files
     from twofold.errors import DataError
-    from twofold.writing import check_replaceable
+    from twofold.writing import check_replaceable, printable
 
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of answers", force=force)
@@ -44,8 +44,11 @@ def predict(
     files = list_files([Path(path) for path in given])
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
-    answers = model.predict(files, machine(engine, quiet=quiet))
+    here = machine(engine, quiet=quiet)
+    answers = model.predict(files, here)
     print_answers(answers, out, as_json=json)
+    for note in here.notes:  # stdout is for the answers
+        typer.echo(f"note: {printable(note.text)}", err=True)
     reasons = Counter(answer.reason for answer in answers if answer.label is None)
     if reasons:
         told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))

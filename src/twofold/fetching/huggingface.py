@@ -14,6 +14,8 @@ from twofold.errors import DataError
 from twofold.fetching.limits import LIMIT, check_size
 from twofold.fetching.links import link_once
 from twofold.fetching.pushed import pushed
+from twofold.naming import install
+from twofold.privacy import public_text
 
 _CONVERTED: Final = "refs/convert/parquet"  # where the hub itself puts data sets that are written otherwise
 _PATIENCE: Final = 10  # seconds
@@ -89,7 +91,7 @@ def _parquet(info: Any) -> dict[str, int]:
 
 def _library(name: str) -> Any:
     if missing := [package for package in ("huggingface_hub", "pyarrow") if find_spec(package) is None]:
-        raise DataError(f"hf:{name} needs {' and '.join(missing)}; install it with: pip install 'twofold[hub]'.")
+        raise DataError(f"hf:{name} needs {' and '.join(missing)}; {install('hub')}.")
     # Else it tells the hub which packages are installed here; read when it is imported.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
@@ -116,5 +118,5 @@ def _told(hub: Any, name: str) -> Iterator[None]:
             error = error.__cause__
         line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
         raise DataError(
-            f"hf:{name} could not be fetched ({line}); go online once, or download it elsewhere and give the folder."
+            f"hf:{name} could not be fetched ({public_text(line)}); go online once, or download it elsewhere and give the folder."
         ) from error

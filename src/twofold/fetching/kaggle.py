@@ -10,6 +10,8 @@ from twofold.errors import DataError
 from twofold.fetching.limits import LIMIT
 from twofold.fetching.links import link_once
 from twofold.fetching.pushed import pushed
+from twofold.naming import install
+from twofold.privacy import public_text
 
 _TOKEN = "set KAGGLE_USERNAME and KAGGLE_KEY, or put your token from kaggle.com/settings into ~/.kaggle/kaggle.json"
 
@@ -43,7 +45,7 @@ def _download(library: Any, name: str, bar: type) -> str:
 
 def _library(name: str) -> Any:
     if find_spec("kagglehub") is None:
-        raise DataError(f"kaggle:{name} needs kagglehub; install it with: pip install 'twofold[hub]'.")
+        raise DataError(f"kaggle:{name} needs kagglehub; {install('hub')}.")
     os.environ.setdefault("KAGGLEHUB_VERBOSITY", "critical")  # read when it is imported
     import kagglehub
 
@@ -64,4 +66,4 @@ def _why(error: Exception) -> str:
         case int():
             return f"Kaggle answered {code}; try again later"
     line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
-    return f"{line}; {_TOKEN}"
+    return f"{public_text(line)}; {_TOKEN}"

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import mkdtemp
 
+from twofold.writing import make_private
+
 
 def link_once(place: Path, fetch: Callable[[], Iterable[Path]]) -> Path:
     """The folder that `fetch` gives, or one with a link to each file that it gives; `fetch` runs only where links are broken."""
     if place.is_dir() and all(path.exists() for path in place.iterdir()):
         return place
     sources = list(fetch())
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_private(place.parent)
     temporary = Path(mkdtemp(dir=place.parent, prefix="linked."))
     try:
         if len(sources) == 1 and sources[0].is_dir():

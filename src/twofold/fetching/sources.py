@@ -15,6 +15,7 @@ from twofold.fetching.download import download
 from twofold.fetching.huggingface import from_hugging_face
 from twofold.fetching.kaggle import from_kaggle
 from twofold.fetching.limits import LIMIT
+from twofold.privacy import public_address
 
 _HUB_NAME: Final = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(/(?P<part>.+))?", re.ASCII)
 
@@ -65,7 +66,7 @@ def find(
             address, root = PRESETS[preset].url, PRESETS[preset].root
             return _download(address, f"{root}/{part}", folder, watch, expected, limit)
         if is_address(source):
-            raise UsageError(f"{source} is neither https:// nor http://: {advice(source)}.")
+            raise UsageError(f"{public_address(source)} is neither https:// nor http://: {advice(source)}.")
         return _local(Path(source), folder, watch, expected, limit)
     if scheme[1]:
         return _download(*urldefrag(source), folder, watch, expected, limit)

@@ -11,7 +11,7 @@ from twofold.data import Skip, contents, read_bytes
 from twofold.embedding import Watch, unwatched
 from twofold.errors import DataError, UsageError
 from twofold.fetching.limits import LIMIT, check_size
-from twofold.writing import check_writable, umask
+from twofold.writing import check_writable, reason, umask
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMI
         temporary.rename(out)
         return done
     except OSError as error:
-        raise DataError(f"{out} cannot be written ({error.strerror}): make room, or name another place.") from error
+        raise DataError(f"{out} cannot be written ({reason(error)}): make room, or name another place.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

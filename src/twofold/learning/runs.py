@@ -36,6 +36,7 @@ from twofold.learning.pixels import Pixels, decoded
 from twofold.learning.processes import check_launched, count_devices
 from twofold.learning.trainer import Devices, Learned, learn_network
 from twofold.learning.tuning.settings import Setting, Tuning
+from twofold.naming import install
 from twofold.options import BackboneOptions, LearningOptions, TrainingOptions
 from twofold.place import Place
 from twofold.precision import starting_precision
@@ -81,7 +82,7 @@ def learn(
     """
     check_launched(options.learning)
     if options.learning.tune and find_spec("optuna") is None:
-        raise LearningError("--tune needs optuna; install it with: pip install 'twofold[tune]'.")
+        raise LearningError(f"--tune needs optuna; {install('tune')}.")
     start, sample = _start(listing, sources, options, machine)
     sample.check_counts(least)
     begun = start(options.learning)

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+from twofold.privacy import public_text
+
 
 @contextmanager
 def hushed(*loggers: str) -> Iterator[None]:
@@ -33,4 +35,4 @@ def reason(error: BaseException) -> str:
     """The first line of what lies at the bottom of an error: libraries wrap it in pages of advice."""
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+    return public_text((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:"))

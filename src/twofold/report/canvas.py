@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.errors import UsageError
+from twofold.naming import install
+from twofold.writing import replacing_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +44,7 @@ STYLE: dict[Any, Any] = {
 def check_drawing(option: str, folder: Path) -> None:
     """UsageError where there is nothing to draw with, or no folder to draw into: to be called before long work, not after."""
     if find_spec("matplotlib") is None:
-        raise UsageError(f"{option} draws figures with matplotlib; install it with: pip install 'twofold[figures]'.")
+        raise UsageError(f"{option} draws figures with matplotlib; {install('figures')}.")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{option} takes a folder for figures, and {folder} is a file; name another.")
     if (folder / "bundle.json").exists():
@@ -58,7 +60,9 @@ def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float,
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # see svg.fonttype
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        figure.savefig(file, dpi=200, metadata={"Date": None} if file.suffix == ".svg" else None)
+        with replacing_bytes(file) as raw:
+            metadata = {"Date": None} if file.suffix == ".svg" else None
+            figure.savefig(raw, format=file.suffix[1:], dpi=200, metadata=metadata)
 
 
 def entitle(axes: "Axes", title: str, told: str) -> None:

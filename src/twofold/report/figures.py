@@ -16,6 +16,7 @@ from twofold.evaluation.curves import (
     share_of_positives,
 )
 from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PAD, PALE, entitle, save_figure
+from twofold.writing import write_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +27,10 @@ def write_figures(evaluation: Evaluation, folder: Path, *, of: str = "", prefix:
     """The files written: one SVG for each of `FIGURES` in the folder, which is made when it is missing.
 
     `of` says in the titles which pictures these are, `prefix` begins the names of the files. The same evaluation gives the
-    same bytes. Raises OSError when the folder cannot be written.
+    same bytes. Raises TwofoldError when the folder cannot be written; each file is whole or as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name in FIGURES:
         files.append(folder / f"{prefix}{name}.svg")

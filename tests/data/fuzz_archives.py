@@ -1,0 +1,328 @@
+"""Damaged and hostile archives, listed, read and unpacked: what comes of them, how long it takes, how much memory.
+
+    cd tests; python -m data.fuzz_archives [--seed 8] [--files 1000] [--trace]
+
+Prints one line of JSON. Every archive follows from the seed and its number; --trace prints the numbers, for a crash.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from data.fuzz import Outcome, damage, main, measure
+
+from twofold.data import Refusal, contents, is_archive, list_files, list_pictures, read_bytes
+from twofold.embedding import unwatched
+from twofold.errors import TwofoldError
+from twofold.fetching import unpack
+from twofold.fetching.compression import uncompressed
+from twofold.options import DataOptions
+
+LIMIT = 4_000_000  # bytes that an archive may become
+MOST = 1_000_000  # bytes of a member
+_PICTURE = b"\xff\xd8\xff" + bytes(range(256)) * 2
+_NAMES = (
+    "cats/1.jpg",
+    "cats/2.jpg",
+    "dogs/1.jpg",
+    "dogs/deep/er/2.jpg",
+    "caf\u00e9/\u732b.jpg",
+    ".hidden",
+    "__MACOSX/._1.jpg",
+)
+_ODD = (
+    *(
+        "../up.jpg",
+        "/absolute.jpg",
+        "a/../../b.jpg",
+        "C:\\\\c.jpg",
+        "\\\\\\\\host\\\\share",
+        "a//b",
+        "./c",
+        ".",
+        "..",
+        "",
+        "a" * 300,
+        "a/" * 90 + "b",
+    ),
+    *(
+        "nul\0.jpg",
+        "line\n.jpg",
+        "esc\x1b[31m.jpg",
+        "\udcff.jpg",
+        "con.jpg",
+        "a:b",
+        "trailing. ",
+        "cats",
+        "cats/1.jpg/x",
+        "\ufeffbom",
+    ),
+)
+
+
+def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
+    """`count` archives; whatever is raised, but for twofold's own errors, ends the run."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, data in enumerate(sound()):
+            assert _met(Path(folder) / f"sound-{number}", data) == "unpacked"
+        _bombs()
+        numbers = iter(range(count))
+        return measure(lambda random: _met(Path(folder) / str(next(numbers)), made(random)), seed, count, trace=trace)
+
+
+def _met(place: Path, data: bytes) -> str:
+    """What comes of an archive; nothing is left of it."""
+    place.mkdir()
+    file, out = place / "data.zip", place / "out"
+    file.write_bytes(data)
+    try:
+        plain = uncompressed(file, place / "plain", unwatched, limit=LIMIT)
+        if not is_archive(plain):
+            return "no-archive"
+        for path in list_files([plain])[:50]:
+            read = read_bytes(path, most=MOST)
+            assert isinstance(read, Refusal) or len(read) <= MOST
+        list(contents(plain))
+        unpack(plain, out, limit=LIMIT)
+        _check_inside(out)
+        list_pictures(plain, DataOptions())
+    except TwofoldError:
+        return "unpacked" if out.is_dir() else "refused"
+    finally:
+        assert {path.name for path in place.iterdir()} <= {"data.zip", "plain", "out"}
+        _clear(place)
+    return "unpacked"
+
+
+def _check_inside(out: Path) -> None:
+    size = 0
+    for path in out.rglob("*"):
+        assert not path.is_symlink()
+        assert path.is_file() or path.is_dir()
+        size += path.stat().st_size if path.is_file() else 0
+    assert size <= LIMIT
+
+
+def _clear(place: Path) -> None:
+    for path in sorted(place.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    place.rmdir()
+
+
+def made(random: np.random.Generator) -> bytes:
+    """A sound archive that was damaged, or one that was made to harm."""
+    if random.random() < 0.25:
+        return _HOSTILE[random.integers(len(_HOSTILE))](random)
+    files = sound()
+    data = files[random.integers(len(files))]
+    if random.random() < 0.4:  # where zip and Parquet keep what they list
+        at = max(0, len(data) - int(random.integers(10, 600)))
+        damaged = bytearray(data[:at]) + damage(data[at:], random, files)
+    else:
+        damaged = damage(data, random, files)
+    if random.random() < 0.8:
+        _mend_tar(damaged)
+    return bytes(damaged)
+
+
+@cache
+def sound() -> list[bytes]:
+    """Small archives of every kind that is read, all of which can be unpacked."""
+    tar = _tar(tarfile.PAX_FORMAT)
+    zips = [_zip(zipfile.ZIP_STORED), _zip(zipfile.ZIP_DEFLATED), _zip(zipfile.ZIP_DEFLATED, streamed=True)]
+    tars = [tar, _tar(tarfile.GNU_FORMAT), _tar(tarfile.USTAR_FORMAT)]
+    return [
+        *zips,
+        *tars,
+        gzip.compress(tar),
+        bz2.compress(tar),
+        lzma.compress(tar, preset=0),
+        *map(_parquet, ("NONE", "SNAPPY")),
+    ]
+
+
+class _Stream(io.BytesIO):
+    """What cannot be sought in, so that sizes follow the members, in descriptors of their own."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise OSError
+
+    def seek(self, *_: int) -> int:
+        raise OSError
+
+
+def _zip(way: int, *, streamed: bool = False) -> bytes:
+    file = _Stream() if streamed else io.BytesIO()
+    with zipfile.ZipFile(file, "w", way) as archive:
+        archive.comment = b"pictures"
+        for name in _NAMES:
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=name.startswith("dogs")) as member:
+                member.write(_PICTURE)
+    return file.getvalue()
+
+
+def _tar(format: int) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=format) as archive:
+        for name in (*_NAMES, *(["long/" + "n" * 120] if format != tarfile.USTAR_FORMAT else [])):
+            archive.addfile(_member(name, size=len(_PICTURE)), io.BytesIO(_PICTURE))
+        archive.addfile(_member("link", type=tarfile.SYMTYPE, linkname="cats/1.jpg"))
+    return file.getvalue()
+
+
+def _member(name: str, **fields: object) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    for field, value in fields.items():
+        setattr(member, field, value)
+    return member
+
+
+def _parquet(compression: str) -> bytes:
+    pictures = [{"bytes": _PICTURE, "path": f"{row}.jpg"} for row in range(9)]
+    table = pa.table({"image": pictures, "label": [row % 2 for row in range(9)]})
+    file = io.BytesIO()
+    pq.write_table(table, file, compression=compression, row_group_size=4)
+    return file.getvalue()
+
+
+def _odd_zip(random: np.random.Generator) -> bytes:
+    """Odd names, names that come twice, files that are folders, links, and lies about sizes in both places."""
+    file = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore")  # of names that come twice
+        for at in random.integers(len(_ODD), size=9):
+            info = zipfile.ZipInfo("x")
+            info.filename = _ODD[at].encode("utf-8", "replace").decode()
+            info.external_attr = int(random.choice([0o100644, 0o120777, 0o020666, 0o040755, 0])) << 16
+            archive.writestr(info, _PICTURE)
+    data = bytearray(file.getvalue())
+    for mark, place in ((b"PK\x01\x02", 20), (b"PK\x03\x04", 18)):
+        at = data.find(mark)
+        if random.random() < 0.5 and at >= 0:
+            data[at + place : at + place + 8] = struct.pack(
+                "<II", *(int(size) for size in random.integers(0, 2**32, 2))
+            )
+    return bytes(data)
+
+
+def _overlapping_zip(random: np.random.Generator) -> bytes:
+    """Many members that are the same bytes of the file, each of which becomes more than it is."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cats/1.jpg", bytes(int(random.integers(1_000, 900_000))))
+        first = archive.infolist()[0]
+        for number in range(int(random.integers(2, 300))):
+            copy = zipfile.ZipInfo(f"dogs/{number}.jpg")
+            for field in ("CRC", "compress_size", "file_size", "compress_type", "header_offset", "flag_bits"):
+                setattr(copy, field, getattr(first, field))
+            archive.filelist.append(copy)
+    return file.getvalue()
+
+
+def _deep_zip(random: np.random.Generator) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(3):
+            archive.writestr("d/" * int(random.integers(1, 99)) + f"{number}.jpg", _PICTURE)
+    return file.getvalue()
+
+
+def _odd_tar(random: np.random.Generator) -> bytes:
+    """Links, devices, odd names and odd headers: sparse maps, sizes beyond the file, below zero, or in pax."""
+    file = io.BytesIO()
+    kinds = (
+        tarfile.REGTYPE,
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.CHRTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.DIRTYPE,
+        b"S",
+        b"V",
+    )
+    with tarfile.open(fileobj=file, mode="w", format=int(random.integers(3)), errors="surrogateescape") as archive:
+        for at in random.integers(len(_ODD), size=6):
+            pax = {"size": str(random.choice([0, 1, -1, 10**9, 10**30]))} if random.random() < 0.3 else {}
+            pax |= {"GNU.sparse.map": "0,1,5,9", "GNU.sparse.size": "99999999999"} if random.random() < 0.2 else {}
+            size = int(random.choice([0, 1, len(_PICTURE)]))
+            kind = kinds[random.integers(len(kinds))]
+            member = _member(_ODD[at], size=size, type=kind, linkname="../../etc/passwd", pax_headers=pax)
+            try:
+                archive.addfile(member, io.BytesIO(_PICTURE))
+            except ValueError:  # what this format cannot say
+                continue
+    return file.getvalue()
+
+
+def _bomb(random: np.random.Generator) -> bytes:
+    """A compressed tar, or what claims to be one, that becomes more than the limit, or a picture that does."""
+    return _bombs()[random.integers(len(_bombs()))]
+
+
+@cache
+def _bombs() -> list[bytes]:
+    zeros = bytes(LIMIT * 3)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cats/1.jpg", zeros)
+    packed = [gzip.compress(zeros), bz2.compress(zeros), lzma.compress(zeros, preset=0)]
+    return [*packed, gzip.compress(zeros[: LIMIT - 5_000]), file.getvalue()]
+
+
+def _greedy_xz(random: np.random.Generator) -> bytes:
+    """A small file that asks for a dictionary of up to a gigabyte and a half."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0}]
+    data = bytearray(lzma.compress(_tar(tarfile.USTAR_FORMAT), filters=filters))
+    data[16] = int(random.integers(30, 41))  # the size in the header of the block
+    end = 12 + 4 * (data[12] + 1)
+    data[end - 4 : end] = struct.pack("<I", zlib.crc32(data[12 : end - 4]))
+    return bytes(data)
+
+
+def _nested_parquet(random: np.random.Generator) -> bytes:
+    """One large picture, or one long name, written once for very many rows."""
+    rows, size = int(random.integers(2, 1_000)), int(random.integers(1, 20_000))
+    image = pa.array([bytes(size)] * rows) if random.random() < 0.5 else pa.array([{"bytes": bytes(size)}] * rows)
+    labels = pa.array(["n" * int(random.integers(1, 2_000))] * rows)
+    file = io.BytesIO()
+    pq.write_table(pa.table({"image": image, "label": labels}), file, compression="ZSTD")
+    return file.getvalue()
+
+
+_HOSTILE: tuple[Callable[[np.random.Generator], bytes], ...] = (
+    _odd_zip,
+    _overlapping_zip,
+    _deep_zip,
+    _odd_tar,
+    _bomb,
+    _greedy_xz,
+    _nested_parquet,
+)
+
+
+def _mend_tar(data: bytearray) -> None:
+    """Headers whose checksum is wrong would be refused before anything else in them is read."""
+    for at in range(0, len(data) - 511, 512):
+        if data[at + 257 : at + 262] == b"ustar":
+            data[at + 148 : at + 156] = b" " * 8
+            data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+
+
+if __name__ == "__main__":
+    main(run, __doc__, 1_000)
