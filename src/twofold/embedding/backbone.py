@@ -32,7 +32,7 @@ class Backbone:
     """The hash of all that a vector depends on beside the picture. A bundle's graph has a head as well, which does not count."""
 
 
-LOOK = 2  # counts up whenever other pixels or facts of a picture are seen: what was kept before is then not used
+LOOK = 3  # counts up whenever other pixels or facts of a picture are seen: what was kept before is then not used
 
 
 def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
