@@ -89,10 +89,11 @@ def _decoded(
 
 
 def _shrink(width: int, height: int, square: Square) -> float:
-    """How many of the picture's pixels stand behind one of the square's, along the side where they are fewest."""
+    """How many times smaller the picture may be decoded, so that along both sides twice as many pixels are left as the square
+    has: docs/decisions/001 has what the rest of them is worth."""
     left, top, right, bottom = _area(width, height, square)
     across, down = _inner(width, height, square)
-    return min((right - left) / across, (bottom - top) / down)
+    return min((right - left) / across, (bottom - top) / down) / 2
 
 
 def _area(width: int, height: int, square: Square) -> tuple[float, float, float, float]:
@@ -107,8 +108,9 @@ def _inner(width: int, height: int, square: Square) -> tuple[int, int]:
     """The width and height that it takes in the square."""
     if square.framing != "pad":
         return square.size, square.size
-    scale = square.size / max(width, height)
-    return max(round(width * scale), 1), max(round(height * scale), 1)
+    if width > height:  # in this order, as ImageOps.pad has it: another may round otherwise
+        return square.size, max(round(height / width * square.size), 1)
+    return max(round(width / height * square.size), 1), square.size
 
 
 def _fit(decoded: Decoded, square: Square) -> Picture:
@@ -119,5 +121,5 @@ def _fit(decoded: Decoded, square: Square) -> Picture:
     if seen.size == (square.size, square.size):
         return np.array(seen)
     padded = Image.new("RGB", (square.size, square.size), _GREY)
-    padded.paste(seen, ((square.size - seen.width) // 2, (square.size - seen.height) // 2))
+    padded.paste(seen, (round((square.size - seen.width) / 2), round((square.size - seen.height) / 2)))
     return np.array(padded)
