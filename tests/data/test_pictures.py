@@ -62,7 +62,16 @@ def test_every_format_gives_the_same_picture(files: Files, photo: Image.Image) -
 
 
 def test_a_look_tells_size_and_format_and_gives_a_contiguous_square(files: Files) -> None:
-    names = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tiff": "TIFF", "avif": "AVIF"}
+    names = {
+        "jpeg": "JPEG",
+        "png": "PNG",
+        "webp": "WEBP",
+        "bmp": "BMP",
+        "gif": "GIF",
+        "tiff": "TIFF",
+        "avif": "AVIF",
+        "ppm": "PPM",
+    }
     for name, data in files.items():
         result = seen(data)
         assert (result.width, result.height, result.format) == (48, 32, names[name.split()[-1]]), name
@@ -384,7 +393,7 @@ def test_size_is_checked_before_anything_is_decoded(encode: Encode) -> None:
     header = encode(Image.new("L", (10, 10)), "PNG")
     monstrous = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]  # 3.6 gigapixels, in 70 bytes
     assert refused(monstrous).code in ("too-large", "damaged")
-    for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"):
+    for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"):
         data = encode(Image.new("RGB", (40, 30)), format)
         assert refused(data, max_pixels=1199).code == "too-large", format
         assert seen(data, max_pixels=1200).width == 40

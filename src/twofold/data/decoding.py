@@ -20,6 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 
 from twofold.data.files import Format, sniff
 from twofold.data.orientation import read_orientation
@@ -40,6 +41,7 @@ _READERS: Final[dict[Format, type[ImageFile.ImageFile]]] = {
 }
 # Pillow warns about odd metadata, which says nothing of the pixels, and about frames and tiles that it finds large, on
 # which our limit has the say. As catch_warnings is not safe in threads, filters as narrow as can be are put in, and stay.
+    "PPM": PpmImageFile,
 _CHATTY: Final = (
     (UserWarning, r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"),
     (Image.DecompressionBombWarning, r"PIL\.Image$"),
