@@ -1,7 +1,8 @@
 """Pictures as the network sees them: one function from bytes, images or arrays to a square of RGB, or a refusal."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from twofold.data.decoding import Decoded, adopt, decode
 from twofold.data.orientation import put_upright, swaps_sides
-from twofold.data.pixels import from_array
+from twofold.data.pixels import DEEP_MODES, NO_RANGES, Ranges, from_array
 from twofold.data.refusals import Refusal
 from twofold.data.traits import Traits
 from twofold.options import Filter, Framing
@@ -35,12 +36,39 @@ class Square:
 
     stretch: the whole picture, its shape lost. crop: a square in its middle, `kept` of the short side. pad: the whole picture,
     its shape kept, on grey.
+
+    `deep` is (black, white) for images of more than eight bits, `floats` for those of floating-point numbers; None where the
+    network learned from none such. Raises ValueError where one is no range.
     """
 
     size: int
     framing: Framing = "stretch"
     filter: Filter = "bicubic"
     kept: float = KEPT
+    deep: tuple[int, int] | None = None
+    floats: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.deep is not None:  # JSON has lists
+            object.__setattr__(self, "deep", _checked_range(self.deep, "deep", (int,), "whole numbers"))
+        if self.floats is not None:
+            object.__setattr__(self, "floats", _checked_range(self.floats, "floats", (int, float), "finite numbers"))
+
+    @property
+    def ranges(self) -> Ranges:
+        return Ranges(self.deep, self.floats)
+
+    def ranged(self, ranges: Ranges) -> "Square":
+        """The same, for images of whose numbers these are black and white."""
+        return replace(self, deep=ranges.deep, floats=ranges.floats)
+
+
+def _checked_range(given: Any, name: str, kinds: tuple[type, ...], what: str) -> tuple[float, float]:
+    pair = tuple(given) if isinstance(given, list | tuple) else ()
+    known = [number for number in pair if type(number) in kinds and math.isfinite(number)]
+    if not (len(pair) == len(known) == 2 and pair[0] < pair[1]):
+        raise ValueError(f"{name} must be black and white, two {what} in rising order, got {given!r}.")
+    return pair[0], pair[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +89,7 @@ def look(source: bytes | Image.Image | NDArray[Any], square: Square, *, max_pixe
     Of an animation the first frame is taken, what is transparent becomes white, and the EXIF orientation is followed;
     colour profiles are not applied.
     """
-    decoded = _decoded(source, lambda width, height: _shrink(width, height, square), max_pixels)
+    decoded = _decoded(source, lambda width, height: _shrink(width, height, square), max_pixels, square.ranges)
     if isinstance(decoded, Refusal):
         return decoded
     width, height = decoded.width, decoded.height
@@ -79,13 +107,29 @@ def open_picture(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int 
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
 
 
+def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | Refusal:
+    """What tells an image handed over in memory from others: its own numbers, upright, where it has more than eight bits, else
+    its pixels."""
+    if isinstance(source, np.ndarray):
+        return (
+            np.ascontiguousarray(source) if source.dtype == np.uint16 else open_picture(source, max_pixels=max_pixels)
+        )
+    if source.mode not in (*DEEP_MODES, "I", "F"):
+        return open_picture(source, max_pixels=max_pixels)
+    decoded = adopt(source, Ranges((0, 1), (0.0, 1.0)))  # any, so that none is refused for its range
+    return decoded if isinstance(decoded, Refusal) else np.array(put_upright(source, decoded.orientation))
+
+
 def _decoded(
-    source: bytes | Image.Image | NDArray[Any], shrink: Callable[[int, int], float], max_pixels: int
+    source: bytes | Image.Image | NDArray[Any],
+    shrink: Callable[[int, int], float],
+    max_pixels: int,
+    ranges: Ranges = NO_RANGES,
 ) -> Decoded | Refusal:
     if isinstance(source, bytes):
-        return decode(source, shrink, max_pixels)
-    image = from_array(source) if isinstance(source, np.ndarray) else source
-    return image if isinstance(image, Refusal) else adopt(image)
+        return decode(source, shrink, max_pixels, ranges)
+    image = from_array(source, ranges) if isinstance(source, np.ndarray) else source
+    return image if isinstance(image, Refusal) else adopt(image, ranges)
 
 
 def _shrink(width: int, height: int, square: Square) -> float:
