@@ -394,6 +394,58 @@ def test_size_is_checked_before_anything_is_decoded(encode: Encode) -> None:
         assert seen(data, max_pixels=1200).width == 40
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536), (2, 1_000_000), (20_000_000, 1)])
+def test_a_side_longer_than_any_camera_makes_is_refused(size: tuple[int, int], encode: Encode) -> None:
+    image = Image.new("1", size)
+    for format in ("PNG", "TIFF", "BMP", "PPM"):
+        result = refused(encode(image, format))
+        assert result.code == "too-large", format
+        assert "65,535" in result.sentence
+
+
+def test_a_side_of_65535_pixels_is_seen(encode: Encode) -> None:
+    ramp = np.linspace(0, 255, 65_535).astype(np.uint8)
+    for line in (ramp[:, None], ramp[None]):
+        square = seen(encode(Image.fromarray(line), "PNG")).square
+        assert square.max() > 240
+        assert square.min() < 15
+    tall, wide = (seen(line, Square(64)).square.astype(int) for line in (ramp[:, None], ramp[None]))
+    assert np.abs(tall - wide.transpose(1, 0, 2)).max() <= 1
+
+
+def test_a_tile_longer_than_any_image_is_refused(encode: Encode) -> None:
+    data = encode(Image.new("L", (16, 16)), "TIFF")
+    strip, tile = struct.pack("<HHII", 278, 4, 1, 16), struct.pack("<HHII", 322, 4, 1, 65_552)
+    assert strip in data
+    assert refused(data.replace(strip, tile)).code == "too-large"
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(encode: Encode) -> None:
+    data = encode(draw("rings", 2), "JPEG", progressive=True)
+    last = data[data.rfind(b"\xff\xda") : -2]
+    assert seen(data[:-2] + last * 40 + b"\xff\xd9").width == 64
+    for count in (150, 2_000):
+        assert "scans" in refused(data[:-2] + last * count + b"\xff\xd9").sentence
+    large = encode(Image.new("L", (5000, 5000)), "JPEG", progressive=True)
+    last = large[large.rfind(b"\xff\xda") : -2]
+    assert refused(large[:-2] + last * 60 + b"\xff\xd9").code == "too-large"
+
+
+def test_a_sequential_jpeg_may_not_repeat_its_scans_either(encode: Encode) -> None:
+    data = encode(draw("rings", 2).convert("L"), "JPEG")
+    frame, scan = data.find(b"\xff\xc0"), data.rfind(b"\xff\xda")
+    three = b"\x00\x11" + data[frame + 4 : frame + 9] + b"\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"
+    head = data[: frame + 2] + three + data[frame + 13 : scan]
+    scans = [b"\xff\xda\x00\x08\x01" + bytes([colour]) + data[scan + 6 : -2] for colour in (1, 2, 3)]
+    assert seen(head + b"".join(scans) + b"\xff\xd9").width == 64
+    assert "scans" in refused(head + b"".join(scans) * 50 + b"\xff\xd9").sentence
+
+
+def test_a_plain_file_of_comments_or_of_many_numbers_holds_nobody_up() -> None:
+    assert seen(b"P2 2 1 255\n" + b"#\n" * 200_000 + b"7 9").square.shape == (16, 16, 3)
+    assert refused(b"P3 1200 1200 255\n").code == "too-large"
+
+
 def test_pillows_own_limit_neither_warns_nor_refuses(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(Image.new("L", (100, 100)), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)

@@ -49,6 +49,10 @@ _CHATTY: Final = (
     (UserWarning, r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"),
     (Image.DecompressionBombWarning, r"PIL\.Image$"),
 )
+_LONGEST: Final = 65_535  # pixels of a side: what a JPEG file can have at most
+_SCANS, _SCANS_OF_LARGE, _SCANNED = 100, 20, 1_000_000_000  # of a JPEG file; of one of any size; pixels times scans
+_PLAIN: Final = re.compile(rb"P[123][\s#]")
+_PLAIN_PIXELS: Final = 1_000_000  # that Python reads one by one
 # How Pillow's readers, Python and libavif say that there are bytes missing.
 _CUT_SHORT: Final = re.compile(
     "truncated|incomplete|not enough|end of|buffer|out of range|no more images|cannot load|chunk b'.{0,3}'",
@@ -125,9 +129,38 @@ def _extent(data: bytes, max_pixels: int) -> Extent | None:
 
 def _open(data: bytes, kind: Format, max_pixels: int) -> ImageFile.ImageFile | Refusal:
     """The reader of the file, which has decoded nothing yet."""
+    if _PLAIN.match(data):  # Pillow takes out one comment after the other, each time with a copy of what is left
+        data = re.sub(rb"#[^\r\n]*", b"", data)
     image = _READERS[kind](io.BytesIO(data))
-    held = max(image.size, _tile(image), key=prod)
-    return _too_large(*held, max_pixels) if prod(held) > max_pixels else image
+    for size in (image.size, _tile(image)):
+        if prod(size) > max_pixels:
+            return _too_large(*size, max_pixels)
+        if max(size) > _LONGEST:
+            return _too_long(*size)
+    if _PLAIN.match(data) and prod(image.size) > _PLAIN_PIXELS:
+        return Refusal(
+            "too-large", f"A plain PPM file of more than {_PLAIN_PIXELS:,} pixels is not read: save it as binary."
+        )
+    return (_too_many_scans(image, data) if isinstance(image, JpegImageFile) else None) or image
+
+
+def _too_long(width: int, height: int) -> Refusal:
+    return Refusal(
+        "too-large", f"The image is {width} x {height}, the limit of a side is {_LONGEST:,} pixels: cut it into parts."
+    )
+
+
+def _too_many_scans(image: JpegImageFile, data: bytes) -> Refusal | None:
+    """A JPEG file whose colours do not share one scan is decoded once a scan: it has about 10, or as many as it likes."""
+    header = 8 + 2 * image.layers  # of a scan with all colours: the reader stands behind the first
+    at = image.fp.tell() - header if image.fp else 0
+    if not image.info.get("progressive") and data[at : at + 2] == b"\xff\xda":
+        return None
+    scans = data.count(b"\xff\xda")
+    most = min(_SCANS, max(_SCANS_OF_LARGE, int(_SCANNED // max(prod(image.size), 1))))
+    if scans <= most:
+        return None
+    return Refusal("too-large", f"The JPEG file is coded in {scans:,} scans, the limit is {most}: export it anew.")
 
 
 def _load(

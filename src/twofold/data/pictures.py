@@ -22,6 +22,7 @@ Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 KEPT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 SMALL: Final = 32  # side of a thumbnail, in pixels
+_LONG: Final = 4096  # lines of a narrow picture
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
 _GREY: Final = (127, 127, 127)
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
@@ -160,7 +161,10 @@ def _inner(width: int, height: int, square: Square) -> tuple[int, int]:
 def _fit(decoded: Decoded, square: Square) -> Picture:
     inner = _inner(decoded.width, decoded.height, square)
     left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, square))
-    seen = decoded.image.resize(inner, _FILTERS[square.filter], (left, top, right, bottom))
+    image, how = decoded.image, _FILTERS[square.filter]
+    if right - left < inner[0] and image.height > _LONG:  # Pillow would first make all of its lines wider
+        image, top, bottom = image.resize((image.width, inner[1]), how, (0, top, image.width, bottom)), 0, inner[1]
+    seen = image.resize(inner, how, (left, top, right, bottom))
     seen = put_upright(seen, decoded.orientation).convert("RGB")
     if seen.size == (square.size, square.size):
         return np.array(seen)
