@@ -135,10 +135,9 @@ def _palette(image: Image.Image) -> tuple[bytes, Image.Image]:
 
 
 def _float(image: Image.Image) -> tuple[bytes, Image.Image]:
-    """Numbers far from 0 to 255, which are shown from the least to the greatest."""
-    grey = _grey(image).astype(np.float32)
-    seen = (grey - grey.min()) * (255 / (grey.max() - grey.min()))
-    return encoded(Image.fromarray(grey / 1000 - 7), "TIFF"), Image.fromarray(seen.round().astype(np.uint8))
+    """Numbers from 0 to 1: of others, black and white are unknown to a model that was trained on none such."""
+    grey = _grey(image)
+    return encoded(Image.fromarray(grey.astype(np.float32) / 255), "TIFF"), Image.fromarray(grey)
 
 
 def _jpeg(image: Image.Image, **options: Any) -> bytes:

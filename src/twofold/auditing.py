@@ -11,9 +11,9 @@ import numpy as np
 from twofold.audit import LEAST, Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
 from twofold.copies import find_common
-from twofold.data import Note, find_table, is_archive, list_files, list_pictures, read_split, read_table, walk
+from twofold.data import Note, Ranges, find_table, is_archive, list_files, list_pictures, read_split, read_table, walk
 from twofold.decision import fit_head
-from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions
+from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions, ranged
 from twofold.errors import DataError
 from twofold.leaks import Leak, named
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
@@ -59,7 +59,9 @@ def audit(
     clock = Clock()
     listing = list_pictures(data, picture)
     others = None if against is None else _others(against)
-    observe = _without_network(machine) if quick else _with_network(network, machine)
+    with clock("embed"):
+        ranges, range_notes = machine.ranges([item.path for item in listing.items])
+    observe = _without_network(machine, ranges) if quick else _with_network(network, machine, ranges)
     with clock("embed"):
         table = observe([item.path for item in listing.items], "pictures")
         theirs = None if others is None else observe(others, "others")
@@ -68,7 +70,7 @@ def audit(
         common = None if others is None or theirs is None else _common(sample, others, theirs)
     with clock("labels"):
         found = _judged(sample, decision, common)
-    notes = (*found.notes(), *_refused(theirs), *machine.notes)
+    notes = (*range_notes, *found.notes(), *_refused(theirs), *machine.notes)
     return Auditing(found, clock.seconds(), notes)
 
 
@@ -80,14 +82,14 @@ def load_frozen(options: BackboneOptions, precision: Arithmetic, machine: Machin
     return load(options, precision, cache=machine.folder, watch=machine.watch)
 
 
-def _with_network(options: BackboneOptions, machine: Machine) -> Observe:
+def _with_network(options: BackboneOptions, machine: Machine, ranges: Ranges) -> Observe:
     precision = starting_precision(options, offered_precisions(options.backbone))
-    engine = machine.engine(load_frozen(options, precision, machine))
+    engine = machine.engine(ranged(load_frozen(options, precision, machine), ranges))
     return lambda sources, what: machine.observe(sources, engine, what=what)
 
 
-def _without_network(machine: Machine) -> Observe:
-    return lambda sources, what: machine.examine(sources, what=what)
+def _without_network(machine: Machine, ranges: Ranges) -> Observe:
+    return lambda sources, what: machine.examine(sources, ranges, what=what)
 
 
 def _others(against: Path) -> list[Path]:

@@ -12,8 +12,8 @@ from twofold.audit import LEAST, Audit, audit_sample
 from twofold.auditing import load_frozen
 from twofold.clock import Clock
 from twofold.copies import find_common
-from twofold.data import Listing, Note, list_pictures
-from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, identify, offered_precisions
+from twofold.data import Listing, Note, Ranges, list_pictures
+from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, identify, offered_precisions, ranged
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
@@ -145,15 +145,17 @@ def train_listing(
     """The same for a listing whose pictures are in `sources`, one for each item."""
     clock = Clock()
     learns, course = options.learning.mode != "frozen", None
+    with clock("embed"):
+        ranges, range_notes = machine.ranges(sources)
     offered = _LEARNED if learns else offered_precisions(options.backbone.backbone)
     precision = starting_precision(options.backbone, offered)
     if learns:
         if test is not None:  # before hours of work
-            seen = machine.examine([item.path for item in test.items], what="test")
+            seen = machine.examine([item.path for item in test.items], ranges, what="test")
             Sample(test, seen, test.ordered, ()).check_counts(1)
         with clock("learn"):
-            course = _learn(listing, sources, options, machine, place)
-    road = _frozen_road(options, machine)
+            course = _learn(listing, sources, options, machine, ranges, place)
+    road = _frozen_road(options, machine, ranges)
     if course is not None and course.better:
         road = _learned_road(course, options.decision)
     run = _Run(listing, sources, options, machine, clock, road)
@@ -181,7 +183,7 @@ def train_listing(
     with clock("audit"):
         audit = audit_sample(sample, fit.scores.rows, fit.scores.logits, options.decision)
     loudest = [] if tested is None else tested.leaks.notes()
-    notes = [*loudest, *fit.model.backbone.notes, *audit.notes(), *learned_notes, *notes, *machine.notes]
+    notes = [*loudest, *range_notes, *fit.model.backbone.notes, *audit.notes(), *learned_notes, *notes, *machine.notes]
     return Training(options, sample, fit, audit, learning, check, tested, clock.seconds(), tuple(notes))
 
 
@@ -225,7 +227,7 @@ class _Run:
             return compare_precisions(fit.model, sources, sample.table.vectors, exact, self.machine, seed=seed)
 
 
-def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
+def _frozen_road(options: TrainingOptions, machine: Machine, ranges: Ranges) -> _Road:
     network = options.backbone
 
     def fit(sample: Sample, backbone: Backbone) -> Fit:
@@ -234,13 +236,18 @@ def _frozen_road(options: TrainingOptions, machine: Machine) -> _Road:
         return fit_model(sample.table.vectors, labels, groups, rows, sample.classes, backbone, options.decision)
 
     def backbone(precision: Arithmetic) -> Backbone:
-        return load_frozen(network, precision, machine)
+        return ranged(load_frozen(network, precision, machine), ranges)
 
     return _Road(tabled, backbone, fit)
 
 
 def _learn(
-    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, place: Place | None
+    listing: Listing,
+    sources: Sequence[Source],
+    options: TrainingOptions,
+    machine: Machine,
+    ranges: Ranges,
+    place: Place | None,
 ) -> "Course":
     from twofold.learning.extra import require
 
@@ -248,9 +255,9 @@ def _learn(
     from twofold.learning.runs import learn  # brings PyTorch
 
     if place is not None:
-        return learn(listing, sources, options, machine, place, least=LEAST)
+        return learn(listing, sources, options, machine, ranges, place, least=LEAST)
     with TemporaryDirectory() as folder:
-        return learn(listing, sources, options, machine, Place(Path(folder)), least=LEAST)
+        return learn(listing, sources, options, machine, ranges, Place(Path(folder)), least=LEAST)
 
 
 def _learned_road(course: "Course", options: DecisionOptions) -> _Road:

@@ -52,4 +52,5 @@ def files(photo: Image.Image) -> dict[str, bytes]:
         "tiff": _encode(photo, "TIFF"),
         "lzw tiff": _encode(photo, "TIFF", compression="tiff_lzw"),
         "avif": _encode(photo, "AVIF", quality=90),
+        "ppm": _encode(photo, "PPM"),
     }

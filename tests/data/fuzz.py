@@ -22,7 +22,7 @@ from PIL import Image
 
 from twofold.data import Look, Square, look
 
-SQUARE = Square(16)
+SQUARE = Square(16, deep=(100, 60_000), floats=(0.0, 255.0))
 MAX_PIXELS = 1_000_000
 _SIZES = (0, 1, 2, 255, 256, 999, 32_767, 32_768, 65_535, 65_536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -71,6 +71,9 @@ def samples() -> list[bytes]:
         (picture, "TIFF", {"big_tiff": True}),
         (picture, "TIFF", more),
         (sixteen, "TIFF", {}),
+        (picture, "PPM", {}),
+        (sixteen, "PPM", {}),
+        (picture.convert("1"), "PPM", {}),
         (picture.convert("L").convert("F"), "TIFF", {"compression": "tiff_lzw"}),
         (picture.convert("CMYK"), "TIFF", {"compression": "tiff_adobe_deflate"}),
         (picture.convert("YCbCr"), "TIFF", {"compression": "jpeg"}),
@@ -78,7 +81,12 @@ def samples() -> list[bytes]:
         (picture.convert("1"), "TIFF", {"compression": "group3"}),
         (picture.convert("1"), "TIFF", {"compression": "group4"}),
     ]
-    return [_encoded(image, format, options) for image, format, options in kinds]
+    from deepfiles import png, pnm, tiff_in_colour  # here, as only a program finds what lies beside it
+
+    colours = np.asarray(picture).astype(np.uint16) * 257
+    made = [png(colours), png(colours[..., :2]), tiff_in_colour(colours), tiff_in_colour(colours, ">", packed=True)]
+    plain = b"P3 # plain\n3 2 255\n" + b"1 20 255 " * 6
+    return [*(_encoded(image, format, options) for image, format, options in kinds), *made, pnm(colours), plain]
 
 
 def mutate(random: np.random.Generator, files: list[bytes]) -> bytes:

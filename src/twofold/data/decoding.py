@@ -11,21 +11,25 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, _imaging
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from twofold.data.depth import Extent, declared_white, load_low, low_half, measure, measure_array
 from twofold.data.files import Format, sniff
 from twofold.data.orientation import read_orientation
-from twofold.data.pixels import eight_bits
+from twofold.data.pixels import FULL, NO_RANGES, Ranges, eight_bits
 from twofold.data.refusals import Refusal
 from twofold.data.traits import Traits, read_traits
 
@@ -39,6 +43,7 @@ _READERS: Final[dict[Format, type[ImageFile.ImageFile]]] = {
     "GIF": GifImageFile,
     "TIFF": TiffImageFile,
     "AVIF": AvifImageFile,
+    "PPM": PpmImageFile,
 }
 # Pillow warns about odd metadata, which says nothing of the pixels, and about frames and tiles that it finds large, on
 # which our limit has the say. As catch_warnings is not safe in threads, filters as narrow as can be are put in, and stay.
@@ -46,6 +51,10 @@ _CHATTY: Final = (
     (UserWarning, r"PIL\.(Tiff|Png|Jpeg)ImagePlugin"),
     (Image.DecompressionBombWarning, r"PIL\.Image$"),
 )
+_LONGEST: Final = 65_535  # pixels of a side: what a JPEG file can have at most
+_SCANS, _SCANS_OF_LARGE, _SCANNED = 100, 20, 1_000_000_000  # of a JPEG file; of one of any size; pixels times scans
+_PLAIN: Final = re.compile(rb"P[123][\s#]")
+_PLAIN_PIXELS: Final = 1_000_000  # that Python reads one by one
 # How Pillow's readers, Python and libavif say that there are bytes missing.
 _CUT_SHORT: Final = re.compile(
     "truncated|incomplete|not enough|end of|buffer|out of range|no more images|cannot load|chunk b'.{0,3}'",
@@ -71,33 +80,35 @@ class Decoded:
     traits: Traits
 
 
-def decode(data: bytes, shrink: Callable[[int, int], float], max_pixels: int) -> Decoded | Refusal:
+def decode(
+    data: bytes, shrink: Callable[[int, int], float], max_pixels: int, ranges: Ranges = NO_RANGES
+) -> Decoded | Refusal:
     """The first frame of the file; `shrink(width, height)` says how many times smaller it may be decoded."""
     kind = sniff(data)
     if isinstance(kind, Refusal):
         return kind
     _hush()
     try:
-        image = _READERS[kind](io.BytesIO(data))
-        width, height = image.size
-        held = max(image.size, _tile(image), key=prod)
-        if prod(held) > max_pixels:
-            return _too_large(*held, max_pixels)
-        step = _draft(image, shrink(width, height)) if isinstance(image, JpegImageFile) else 1
-        return _load(image, step, (width, height), kind)
+        image = _open(data, kind, max_pixels)
+        if isinstance(image, Refusal):
+            return image
+        size = image.size
+        step = _draft(image, shrink(*size)) if isinstance(image, JpegImageFile) else 1
+        low = low_half(image, data) if ranges.deep not in (None, FULL) else None
+        return _load(image, step, size, kind, ranges, low)
     # Pillow has no list of what its readers raise: damaged bytes end in anything from OSError to AssertionError.
     except Exception as error:
         return _refuse(error, kind, data)
 
 
-def adopt(image: Image.Image) -> Decoded | Refusal:
+def adopt(image: Image.Image, ranges: Ranges = NO_RANGES) -> Decoded | Refusal:
     """A PIL image of any mode, which is left as it is."""
     _hush()
     name = image.format or "array"
     try:
         with _LOADING:
             _read_once(image)
-        return _load(image, 1, image.size, name)
+        return _load(image, 1, image.size, name, ranges)
     except Exception as error:  # it may still have to be read from its file
         return _refuse(error, name)
 
@@ -113,13 +124,84 @@ def _read_once(image: Image.Image) -> None:
         raise
 
 
-def _load(image: Image.Image, step: int, size: tuple[int, int], name: str) -> Decoded | Refusal:
+def extent_of(source: bytes | Image.Image | NDArray[Any], max_pixels: int) -> Extent | None:
+    """How far the numbers of an image of more than eight bits reach; None for one of eight bits, or that cannot be used."""
+    if isinstance(source, np.ndarray):
+        return measure_array(source)
+    _hush()
+    try:
+        if isinstance(source, bytes):
+            return _extent(source, max_pixels)
+        with _LOADING:
+            _read_once(source)
+        return measure(source) if source.width * source.height else None
+    except Exception:  # as above; whoever decodes it tells why
+        return None
+
+
+def _extent(data: bytes, max_pixels: int) -> Extent | None:
+    kind = sniff(data)
+    image = kind if isinstance(kind, Refusal) else _open(data, kind, max_pixels)
+    if isinstance(image, Refusal):
+        return None
+    twin, white = low_half(image, data), declared_white(image, data)
+    image.load()
+    return measure(image, None if twin is None else load_low(twin), white)
+
+
+def _open(data: bytes, kind: Format, max_pixels: int) -> ImageFile.ImageFile | Refusal:
+    """The reader of the file, which has decoded nothing yet."""
+    if _PLAIN.match(data):  # Pillow takes out one comment after the other, each time with a copy of what is left
+        data = re.sub(rb"#[^\r\n]*", b"", data)
+    image = _READERS[kind](io.BytesIO(data))
+    for size in (image.size, _tile(image)):
+        if prod(size) > max_pixels:
+            return _too_large(*size, max_pixels)
+        if max(size) > _LONGEST:
+            return _too_long(*size)
+    if _PLAIN.match(data) and prod(image.size) > _PLAIN_PIXELS:
+        return Refusal(
+            "too-large", f"A plain PPM file of more than {_PLAIN_PIXELS:,} pixels is not read: save it as binary."
+        )
+    return (_too_many_scans(image, data) if isinstance(image, JpegImageFile) else None) or image
+
+
+def _too_long(width: int, height: int) -> Refusal:
+    return Refusal(
+        "too-large", f"The image is {width} x {height}, the limit of a side is {_LONGEST:,} pixels: cut it into parts."
+    )
+
+
+def _too_many_scans(image: JpegImageFile, data: bytes) -> Refusal | None:
+    """A JPEG file whose colours do not share one scan is decoded once a scan: it has about 10, or as many as it likes."""
+    header = 8 + 2 * image.layers  # of a scan with all colours: the reader stands behind the first
+    at = image.fp.tell() - header if image.fp else 0
+    if not image.info.get("progressive") and data[at : at + 2] == b"\xff\xda":
+        return None
+    scans = data.count(b"\xff\xda")
+    most = min(_SCANS, max(_SCANS_OF_LARGE, int(_SCANNED // max(prod(image.size), 1))))
+    if scans <= most:
+        return None
+    return Refusal("too-large", f"The JPEG file is coded in {scans:,} scans, the limit is {most}: export it anew.")
+
+
+def _load(
+    image: Image.Image,
+    step: int,
+    size: tuple[int, int],
+    name: str,
+    ranges: Ranges,
+    low: ImageFile.ImageFile | None = None,
+) -> Decoded | Refusal:
     image.load()
     if 0 in image.size:
         return Refusal("not-a-picture", f"The picture is {image.width} x {image.height}: it has no pixels.")
     if step == 1:
         size = image.size  # load() turns a TIFF file upright
-    return Decoded(eight_bits(image), step, *size, read_orientation(image.info), name, read_traits(image))
+    pixels = eight_bits(image, ranges, None if low is None else load_low(low))
+    if isinstance(pixels, Refusal):
+        return pixels
+    return Decoded(pixels, step, *size, read_orientation(image.info), name, read_traits(image))
 
 
 def _tile(image: ImageFile.ImageFile) -> tuple[int, int]:

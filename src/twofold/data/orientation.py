@@ -1,13 +1,18 @@
-"""Which way up a picture is: the EXIF tag, and what to do about it."""
+"""Which way up a picture is: the EXIF tag, or that of XMP, and what to do about it."""
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from PIL import Image
 
 _TAG: Final = 0x0112
-_SHORT: Final = 3
+_INTEGERS: Final = {3: "H", 4: "I", 8: "h", 9: "i"}  # kinds of values, and how struct reads them
+_XMP: Final = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9])")
+_XMP_BYTES: Final = 1_000_000  # that are searched: a file may be made of nothing else
+_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")  # texts in a PNG file, as ImageMagick writes them
 _BYTES: Final = {3: 2, 4: 4, 5: 8, 9: 4, 10: 8, 12: 8}  # of one value of a kind; 1 of the others
 _MOST: Final = 256  # bytes of a value: 65,535 tags may each claim all of a long file
 _UPRIGHT: Final = {
@@ -22,12 +27,37 @@ _UPRIGHT: Final = {
 
 
 def read_orientation(info: Mapping[Any, Any]) -> int:
-    """The EXIF orientation, 1 to 8, out of Pillow's `Image.info`; 1 where there is none or it makes no sense."""
+    """The orientation, 1 to 8, out of Pillow's `Image.info`: that of EXIF, else of XMP; 1 where none makes sense."""
     for order, tag, kind, _, value in tags(info):
-        if tag == _TAG and kind == _SHORT and len(value) >= 2:
-            number = struct.unpack(order + "H", value[:2])[0]
-            return number if number in _UPRIGHT else 1
-    return 1
+        if tag == _TAG and kind in _INTEGERS:
+            layout = order + _INTEGERS[kind]
+            if len(value) >= struct.calcsize(layout):
+                return _sensible(struct.unpack_from(layout, value)[0])
+    found = _XMP.search(_xmp(info))
+    return _sensible(int(found[1])) if found else 1
+
+
+def _sensible(number: int) -> int:
+    return number if number in _UPRIGHT else 1
+
+
+def _xmp(info: Mapping[Any, Any]) -> bytes:
+    """The XMP packet: a text in a PNG file, bytes in others."""
+    given = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
+    packet = given[:_XMP_BYTES] if isinstance(given, str | bytes) else b""
+    return packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
+
+
+def _exif(info: Mapping[Any, Any]) -> bytes:
+    exif = info.get("exif")
+    if isinstance(exif, bytes):
+        return exif
+    for name in _PROFILES:
+        profile = info.get(name)
+        if isinstance(profile, str):  # three lines of heading, then bytes in hexadecimal
+            with suppress(ValueError):
+                return bytes.fromhex("".join(profile.split("\n")[3:]))
+    return b""
 
 
 def tags(info: Mapping[Any, Any]) -> Iterator[tuple[str, int, int, int, bytes]]:
@@ -35,10 +65,7 @@ def tags(info: Mapping[Any, Any]) -> Iterator[tuple[str, int, int, int, bytes]]:
 
     Read by hand: Pillow's own parser reads every tag, and warns about those of other people's cameras.
     """
-    exif = info.get("exif")
-    if not isinstance(exif, bytes):
-        return
-    tiff = exif.removeprefix(b"Exif\x00\x00")
+    tiff = _exif(info).removeprefix(b"Exif\x00\x00")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
         return

@@ -1,7 +1,8 @@
 """Pictures as the network sees them: one function from bytes, images or arrays to a square of RGB, or a refusal."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from twofold.data.decoding import Decoded, adopt, decode
 from twofold.data.orientation import put_upright, swaps_sides
-from twofold.data.pixels import from_array
+from twofold.data.pixels import DEEP_MODES, NO_RANGES, Ranges, from_array
 from twofold.data.refusals import Refusal
 from twofold.data.traits import Traits
 from twofold.options import Filter, Framing
@@ -21,6 +22,7 @@ Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 KEPT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 SMALL: Final = 32  # side of a thumbnail, in pixels
+_LONG: Final = 4096  # lines of a narrow picture
 # Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
 _GREY: Final = (127, 127, 127)
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
@@ -35,12 +37,39 @@ class Square:
 
     stretch: the whole picture, its shape lost. crop: a square in its middle, `kept` of the short side. pad: the whole picture,
     its shape kept, on grey.
+
+    `deep` is (black, white) for images of more than eight bits, `floats` for those of floating-point numbers; None where the
+    network learned from none such. Raises ValueError where one is no range.
     """
 
     size: int
     framing: Framing = "stretch"
     filter: Filter = "bicubic"
     kept: float = KEPT
+    deep: tuple[int, int] | None = None
+    floats: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.deep is not None:  # JSON has lists
+            object.__setattr__(self, "deep", _checked_range(self.deep, "deep", (int,), "whole numbers"))
+        if self.floats is not None:
+            object.__setattr__(self, "floats", _checked_range(self.floats, "floats", (int, float), "finite numbers"))
+
+    @property
+    def ranges(self) -> Ranges:
+        return Ranges(self.deep, self.floats)
+
+    def ranged(self, ranges: Ranges) -> "Square":
+        """The same, for images of whose numbers these are black and white."""
+        return replace(self, deep=ranges.deep, floats=ranges.floats)
+
+
+def _checked_range(given: Any, name: str, kinds: tuple[type, ...], what: str) -> tuple[float, float]:
+    pair = tuple(given) if isinstance(given, list | tuple) else ()
+    known = [number for number in pair if type(number) in kinds and math.isfinite(number)]
+    if not (len(pair) == len(known) == 2 and pair[0] < pair[1]):
+        raise ValueError(f"{name} must be black and white, two {what} in rising order, got {given!r}.")
+    return pair[0], pair[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +90,7 @@ def look(source: bytes | Image.Image | NDArray[Any], square: Square, *, max_pixe
     Of an animation the first frame is taken, what is transparent becomes white, and the EXIF orientation is followed;
     colour profiles are not applied.
     """
-    decoded = _decoded(source, lambda width, height: _shrink(width, height, square), max_pixels)
+    decoded = _decoded(source, lambda width, height: _shrink(width, height, square), max_pixels, square.ranges)
     if isinstance(decoded, Refusal):
         return decoded
     width, height = decoded.width, decoded.height
@@ -79,20 +108,37 @@ def open_picture(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int 
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
 
 
+def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | Refusal:
+    """What tells an image handed over in memory from others: its own numbers, upright, where it has more than eight bits, else
+    its pixels."""
+    if isinstance(source, np.ndarray):
+        return (
+            np.ascontiguousarray(source) if source.dtype == np.uint16 else open_picture(source, max_pixels=max_pixels)
+        )
+    if source.mode not in (*DEEP_MODES, "I", "F"):
+        return open_picture(source, max_pixels=max_pixels)
+    decoded = adopt(source, Ranges((0, 1), (0.0, 1.0)))  # any, so that none is refused for its range
+    return decoded if isinstance(decoded, Refusal) else np.array(put_upright(source, decoded.orientation))
+
+
 def _decoded(
-    source: bytes | Image.Image | NDArray[Any], shrink: Callable[[int, int], float], max_pixels: int
+    source: bytes | Image.Image | NDArray[Any],
+    shrink: Callable[[int, int], float],
+    max_pixels: int,
+    ranges: Ranges = NO_RANGES,
 ) -> Decoded | Refusal:
     if isinstance(source, bytes):
-        return decode(source, shrink, max_pixels)
-    image = from_array(source) if isinstance(source, np.ndarray) else source
-    return image if isinstance(image, Refusal) else adopt(image)
+        return decode(source, shrink, max_pixels, ranges)
+    image = from_array(source, ranges) if isinstance(source, np.ndarray) else source
+    return image if isinstance(image, Refusal) else adopt(image, ranges)
 
 
 def _shrink(width: int, height: int, square: Square) -> float:
-    """How many of the picture's pixels stand behind one of the square's, along the side where they are fewest."""
+    """How many times smaller the picture may be decoded, so that along both sides twice as many pixels are left as the square
+    has: docs/decisions/001 has what the rest of them is worth."""
     left, top, right, bottom = _area(width, height, square)
     across, down = _inner(width, height, square)
-    return min((right - left) / across, (bottom - top) / down)
+    return min((right - left) / across, (bottom - top) / down) / 2
 
 
 def _area(width: int, height: int, square: Square) -> tuple[float, float, float, float]:
@@ -107,17 +153,21 @@ def _inner(width: int, height: int, square: Square) -> tuple[int, int]:
     """The width and height that it takes in the square."""
     if square.framing != "pad":
         return square.size, square.size
-    scale = square.size / max(width, height)
-    return max(round(width * scale), 1), max(round(height * scale), 1)
+    if width > height:  # in this order, as ImageOps.pad has it: another may round otherwise
+        return square.size, max(round(height / width * square.size), 1)
+    return max(round(width / height * square.size), 1), square.size
 
 
 def _fit(decoded: Decoded, square: Square) -> Picture:
     inner = _inner(decoded.width, decoded.height, square)
     left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, square))
-    seen = decoded.image.resize(inner, _FILTERS[square.filter], (left, top, right, bottom))
+    image, how = decoded.image, _FILTERS[square.filter]
+    if right - left < inner[0] and image.height > _LONG:  # Pillow would first make all of its lines wider
+        image, top, bottom = image.resize((image.width, inner[1]), how, (0, top, image.width, bottom)), 0, inner[1]
+    seen = image.resize(inner, how, (left, top, right, bottom))
     seen = put_upright(seen, decoded.orientation).convert("RGB")
     if seen.size == (square.size, square.size):
         return np.array(seen)
     padded = Image.new("RGB", (square.size, square.size), _GREY)
-    padded.paste(seen, ((square.size - seen.width) // 2, (square.size - seen.height) // 2))
+    padded.paste(seen, (round((square.size - seen.width) / 2), round((square.size - seen.height) / 2)))
     return np.array(padded)

@@ -1,7 +1,7 @@
 """Pixels to vectors: networks, the engine that runs them, and the store that remembers."""
 
 from twofold.embedding.ahead import ahead
-from twofold.embedding.backbone import LOOK, Arithmetic, Backbone, identify, load_backbone, offered_precisions
+from twofold.embedding.backbone import LOOK, Arithmetic, Backbone, identify, load_backbone, offered_precisions, ranged
 from twofold.embedding.content import Content, Source, look_at, picture_hash, read_content
 from twofold.embedding.engine import BATCH, Engine
 from twofold.embedding.home import user_machine
@@ -41,6 +41,7 @@ __all__ = [
     "offered_precisions",
     "picture_hash",
     "probe_images",
+    "ranged",
     "read_content",
     "unwatched",
     "user_machine",

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from twofold.data import Note, Square
+from twofold.data import Note, Ranges, Square
 from twofold.embedding.architectures import ARCHITECTURES, Architecture, architecture
 from twofold.embedding.torchfile import read_weights
 from twofold.embedding.watch import Watch, unwatched
@@ -32,12 +32,20 @@ class Backbone:
     """The hash of all that a vector depends on beside the picture. A bundle's graph has a head as well, which does not count."""
 
 
-LOOK = 2  # counts up whenever other pixels or facts of a picture are seen: what was kept before is then not used
+LOOK = 3  # counts up whenever other pixels or facts of a picture are seen: what was kept before is then not used
 
 
 def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
     """The identity of a backbone, 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps([LOOK, asdict(square), precision], sort_keys=True).encode() + graph).hexdigest()
+
+
+def ranged(backbone: Backbone, ranges: Ranges) -> Backbone:
+    """The same network for images of more than eight bits, of whose numbers these are black and white."""
+    if ranges == backbone.square.ranges:
+        return backbone
+    square = backbone.square.ranged(ranges)
+    return replace(backbone, square=square, identity=identify(backbone.graph, square, backbone.precision))
 
 
 def load_backbone(

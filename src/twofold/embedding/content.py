@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import Look, Picture, Refusal, Square, look, open_picture, read_bytes
+from twofold.data import Look, Picture, Refusal, Square, look, numbers_of, read_bytes
 from twofold.embedding.observation import Facts
 
 Source = Path | bytes | Image.Image | NDArray[np.generic]
@@ -33,7 +33,7 @@ def read_content(source: Source) -> Content | Refusal:
     if isinstance(source, bytes):
         return Content(source, hashlib.sha256(source).hexdigest(), len(source))
     # Not its own bytes: those of a PIL image may still have to be read, and do not say which way is up.
-    pixels = open_picture(source)
+    pixels = numbers_of(source)
     if isinstance(pixels, Refusal):
         return pixels
     kind = f"{source.mode} {source.format}" if isinstance(source, Image.Image) else str(source.dtype)

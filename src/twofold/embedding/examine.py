@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from twofold.data import Refusal, Square
+from twofold.data import NO_RANGES, Ranges, Refusal, Square
 from twofold.embedding.ahead import ahead
 from twofold.embedding.content import Source, look_at, read_content
 from twofold.embedding.observation import Observation
@@ -17,14 +17,19 @@ _NOTHING = np.empty(0, np.float32)
 
 
 def examine(
-    sources: Iterable[Source], *, threads: int | None = None, max_pixels: int = 50_000_000
+    sources: Iterable[Source],
+    *,
+    threads: int | None = None,
+    max_pixels: int = 50_000_000,
+    ranges: Ranges = NO_RANGES,
 ) -> Generator[Observation]:
     """One observation for every source, in the order given, whose vector is empty."""
     threads = threads or available_processors()
+    square = _SQUARE.ranged(ranges)
 
     def seen(source: Source) -> Observation:
         content = read_content(source)
-        found = content if isinstance(content, Refusal) else look_at(content, _SQUARE, max_pixels=max_pixels)
+        found = content if isinstance(content, Refusal) else look_at(content, square, max_pixels=max_pixels)
         if isinstance(found, Refusal):
             return Observation(None, None, None, found)
         return Observation(found[0], found[1].thumbnail, _NOTHING, None)

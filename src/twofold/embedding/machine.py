@@ -6,9 +6,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twofold.data import Note
+from twofold.data import Note, Ranges
 from twofold.embedding.backbone import Backbone
 from twofold.embedding.content import Source
+from twofold.embedding.depth import find_ranges
 from twofold.embedding.engine import Engine
 from twofold.embedding.examine import examine
 from twofold.embedding.observe import observe
@@ -45,9 +46,16 @@ class Machine:
         self.notes.extend(note for note in engine.notes if note not in self.notes)
         return table
 
-    def examine(self, sources: Sequence[Source], *, what: str = "pictures") -> Table:
-        """The table of all sources, in their order, with vectors that hold no number."""
-        observations = examine(sources, threads=self.options.threads, max_pixels=self.options.max_pixels)
+    def ranges(self, sources: Sequence[Source]) -> tuple[Ranges, list[Note]]:
+        """Black and white for the sources that have more than eight bits, and notes that tell them."""
+        threads, most = self.options.threads, self.options.max_pixels
+        return find_ranges(sources, threads=threads, max_pixels=most, watch=self.watch)
+
+    def examine(self, sources: Sequence[Source], ranges: Ranges | None = None, *, what: str = "pictures") -> Table:
+        """The table of all sources, in their order, with vectors that hold no number; `ranges` are by default their own."""
+        ranges = self.ranges(sources)[0] if ranges is None else ranges
+        threads, most = self.options.threads, self.options.max_pixels
+        observations = examine(sources, threads=threads, max_pixels=most, ranges=ranges)
         with closing(observations) as stream:
             return tabulate(self.watch(stream, len(sources), what), len(sources))
 

@@ -1,13 +1,13 @@
 """What learning begins with: a random network, or one that is trained already with the head that fits it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.data import Note, Square, folds
+from twofold.data import Note, Ranges, Square, folds
 from twofold.decision import HeadFit, fit_head
 from twofold.embedding import Backbone, Machine, identify, load_backbone
 from twofold.embedding.architectures import architecture
@@ -50,6 +50,10 @@ class Beginning:
     dense: bool = True
     notes: tuple[Note, ...] = ()
     vector: Vector = "last"
+
+    def ranged(self, ranges: Ranges) -> "Beginning":
+        """The same, for images of whose numbers these are black and white."""
+        return replace(self, square=self.square.ranged(ranges))
 
     def backbone(self, network: Network) -> Backbone:
         """The network as it has become, in float32."""

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from twofold.copies import Copy
-from twofold.data import Listing, Note, folds, split
+from twofold.data import Listing, Note, Ranges, folds, split
 from twofold.decision import Head
 from twofold.embedding import (
     Backbone,
@@ -24,6 +24,7 @@ from twofold.embedding import (
     fast_precisions,
     load_backbone,
     offered_precisions,
+    ranged,
     unwatched,
 )
 from twofold.errors import DataError, LearningError, LearningInterruptedError
@@ -72,9 +73,16 @@ class Course:
 
 
 def learn(
-    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, place: Place, *, least: int
+    listing: Listing,
+    sources: Sequence[Source],
+    options: TrainingOptions,
+    machine: Machine,
+    ranges: Ranges,
+    place: Place,
+    *,
+    least: int,
 ) -> Course:
-    """The network learned from the pictures of a listing, which are in `sources`.
+    """The network learned from the pictures of a listing, which are in `sources`; `ranges` are black and white of their numbers.
 
     `place` is for checkpoints and logs; learning that was begun there with the same options and pictures goes on.
     Raises DataError where a class has fewer than `least` usable pictures or files change meanwhile, LearningError where it
@@ -83,7 +91,7 @@ def learn(
     check_launched(options.learning)
     if options.learning.tune and find_spec("optuna") is None:
         raise LearningError(f"--tune needs optuna; {install('tune')}.")
-    start, sample = _start(listing, sources, options, machine)
+    start, sample = _start(listing, sources, options, machine, ranges)
     sample.check_counts(least)
     begun = start(options.learning)
     with decoded(sources, begun.square, machine, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
@@ -116,16 +124,16 @@ Start = Callable[[LearningOptions], Beginning]
 
 
 def _start(
-    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine
+    listing: Listing, sources: Sequence[Source], options: TrainingOptions, machine: Machine, ranges: Ranges
 ) -> tuple[Start, Sample]:
     """And the pictures as a trained network sees them, which tells copies: the one to fine-tune, or the default."""
     network, decision = options.backbone, options.decision
     if options.learning.mode == "scratch":
         from_scratch(network, options.learning, decision.seed)  # raises before the work
-        engine = machine.engine(_default_backbone(machine))
+        engine = machine.engine(ranged(_default_backbone(machine), ranges))
         seen = observe_listing(listing, sources, engine, machine, what="copies")
-        return lambda learning: from_scratch(network, learning, decision.seed), _without_vectors(seen)
-    backbone = frozen_backbone(network, machine)
+        return lambda learning: from_scratch(network, learning, decision.seed).ranged(ranges), _without_vectors(seen)
+    backbone = ranged(frozen_backbone(network, machine), ranges)
     frozen = observe_listing(listing, sources, machine.engine(backbone), machine, what="train")
     left = cache(partial(left_to_learn, frozen, decision))
     return lambda learning: from_trained(network, learning, decision, machine, frozen, backbone, left()), frozen
