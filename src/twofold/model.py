@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.decision import Calibration, Head
 from twofold.embedding import Backbone, Engine, Machine, Source, Table
+from twofold.errors import BackboneError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.sample import Sample
 
@@ -36,7 +37,17 @@ class Model:
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """The chance of the positive class for each vector, (n, d) -> (n,)."""
-        return self.calibration.probabilities(self.head.logits(vectors))
+        return self.calibration.probabilities(self.logits(vectors))
+
+    def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The logit of each vector, (n, d) -> (n,). BackboneError where the head is one for vectors of another width."""
+        width = self.head.weights.size
+        if len(vectors) and vectors.shape[1] != width:
+            raise BackboneError(
+                f"The network {self.backbone.name} gives vectors of {vectors.shape[1]} numbers, its head takes {width}; "
+                "take the bundle from a copy, or train it again."
+            )
+        return self.head.logits(vectors.reshape(-1, width))  # also where there is none
 
     def predict(self, sources: Iterable[Source | str], machine: Machine, engine: Engine | None = None) -> list[Answer]:
         """One answer for every source, in the order given; `engine` may be one that is kept running."""
@@ -46,7 +57,7 @@ class Model:
 
     def answers(self, names: Sequence[str], table: Table) -> list[Answer]:
         """The answers for a table of observations, a row for every name."""
-        logits = self.head.logits(table.vectors.reshape(-1, self.head.weights.size))  # also where there is none
+        logits = self.logits(table.vectors)
         scored = zip(logits, self.calibration.probabilities(logits), strict=True)
         return [
             Answer(name, None, None, None, refusal.code) if refusal is not None else self._answer(name, *next(scored))

@@ -127,7 +127,7 @@ def test_what_was_learned_is_exported_again(resnet: Path) -> None:
     learn(learned)
     after = vectors(network)
     assert np.abs(after - before).max() > 0.01
-    made = Backbone("learned", export(learned, 32), network.square, "f32", "last", "learned")
+    made = Backbone("learned", export(learned, 32), network.square, "f32", "last")
     assert np.allclose(run(made, PIXELS), after, **CLOSE)
 
 

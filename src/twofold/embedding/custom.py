@@ -9,7 +9,7 @@ from google.protobuf.message import EncodeError
 from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
 from twofold.data import Note, Square
-from twofold.embedding.backbone import Arithmetic, Backbone, identify
+from twofold.embedding.backbone import Arithmetic, Backbone
 from twofold.embedding.onnxfile import Cut, Entry, find_cut, find_entry, inputs_of, needed_nodes, read_network, sized
 from twofold.errors import BackboneError, UsageError
 from twofold.options import BackboneOptions
@@ -41,7 +41,7 @@ def load_custom(options: BackboneOptions, precision: Arithmetic) -> Backbone:
     graph = _wrapped(sized(model, entry, "batch", size), entry, cut, size, scale)
     square = Square(size, options.framing or "crop", options.filter or "bilinear")
     notes = (_assumed(path),) if scale is not None and None in (options.mean, options.std) else ()
-    return Backbone(path.name, graph, square, precision, "last", identify(graph, square, precision), notes=notes)
+    return Backbone(path.name, graph, square, precision, "last", notes=notes)
 
 
 def _size(entry: Entry, given: int | None, path: Path) -> int:
