@@ -24,6 +24,7 @@ from twofold.embedding.schema import (
     VALUE,
 )
 from twofold.embedding.wire import Kinds, Reader
+from twofold.errors import BackboneError
 
 MAX_NODES: Final = 10_000
 MAX_ROW: Final = 500
@@ -53,6 +54,14 @@ def check_network(graph: bytes, side: int) -> int | None:
     float32 (batch, d), and, where it has one, `features`.
     """
     return _Check(side).width(graph)
+
+
+def check_own(graph: bytes, side: int, name: str) -> None:
+    """The same for a network of the user's, before work goes into a bundle that nobody could open. BackboneError with its name."""
+    try:
+        check_network(graph, side)
+    except ValueError as error:
+        raise BackboneError(f"{name} cannot be used as a backbone: {error}; export it in another way.") from error
 
 
 class _Check:
