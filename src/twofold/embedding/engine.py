@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from twofold.embedding.backbone import Backbone
 from twofold.embedding.processors import available_processors
+from twofold.embedding.sizes import check_sizes
 from twofold.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ class Lane:
 
     def run(self, count: int) -> NDArray[np.float32]:
         """The vectors of the first `count` squares, (count, d)."""
-        self._request.infer()
-        return np.array(self._request.get_tensor("vector").data[:count])
+        try:
+            self._request.infer()
+            return np.array(self._request.get_tensor("vector").data[:count])
+        except (RuntimeError, MemoryError) as error:
+            raise BackboneError(f"The network cannot be run by OpenVINO: {_reason(error)}.") from error
 
 
 class Engine:
@@ -81,13 +85,18 @@ class Engine:
         try:
             model = core.read_model(self.backbone.graph)
             model.reshape({"image": [BATCH, side, side, 3]})
+            check_sizes(model)
             compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise BackboneError(f"The network {self.backbone.name} cannot be run by OpenVINO: {reason}.") from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            name = self.backbone.name
+            raise BackboneError(f"The network {name} cannot be run by OpenVINO: {_reason(error)}.") from error
         if self._cache is not None:
             _tidy(self._cache)
         return compiled
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["there is not enough memory"])[-1]
 
 
 def _tidy(folder: Path) -> None:

@@ -57,7 +57,7 @@ def check_network(graph: bytes, side: int) -> int | None:
 
 
 def check_own(graph: bytes, side: int, name: str) -> None:
-    """The same for a network of the user's, before work goes into a bundle that nobody could open. BackboneError with its name."""
+    """The same for a network of the user's, before work goes into a bundle that nobody could open. BackboneError names it."""
     try:
         check_network(graph, side)
     except ValueError as error:
