@@ -16,7 +16,7 @@ from typing import Any, Final
 from twofold.copies import Known, read_known
 from twofold.data import Note
 from twofold.embedding import Backbone, Engine, Machine, Source, check_network, with_head, without_head
-from twofold.errors import BundleError, UsageError
+from twofold.errors import BackboneError, BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
 from twofold.reading import read_whole
@@ -53,11 +53,14 @@ class Bundle:
     def predict(self, sources: Iterable[Source | str], machine: Machine | None = None) -> list[Answer]:
         """One answer for every path, bytes, PIL image or array, in the order given.
 
-        The network is compiled at the first call. Nothing else is kept between calls unless `machine` says where.
+        The network is compiled at the first call. Nothing else is kept between calls unless `machine` says where. BundleError
+        where the network cannot be run.
         """
-        if machine is not None:
-            return self.model.predict(sources, machine)
-        return self.model.predict(sources, Machine(self.path, EngineOptions(cache=False)), self._engine)
+        here, engine = (machine, None) if machine else (Machine(self.path, EngineOptions(cache=False)), self._engine)
+        try:
+            return self.model.predict(sources, here, engine)
+        except BackboneError as error:
+            raise BundleError(f"{self.path} cannot answer: {error}") from error
 
     @cached_property
     def _engine(self) -> Engine:

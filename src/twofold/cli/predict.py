@@ -30,11 +30,11 @@ def predict(
 
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of answers")
-    model = load_bundle(bundle).model
+    loaded = load_bundle(bundle)
     files = list_files([Path(path) for path in (_lines() if paths == ["-"] else paths)])
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
-    answers = model.predict(files, machine(engine, quiet=quiet))
+    answers = loaded.predict(files, machine(engine, quiet=quiet))
     print_answers(answers, out, as_json=json)
     return 0
 
