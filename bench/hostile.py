@@ -49,6 +49,7 @@ def main() -> int:
         for secret in (folder / SECRET, folder / "folder" / SECRET):
             secret.write_bytes(b"\x00\x00\x80\x3f" * 10_000)
         answers, numbers = run(folder, bundle).stdout, range(given.first, given.first + given.count)
+        assert answers.count("\n") == 1 + len(IMAGES), "the honest bundle does not answer"
         with ThreadPoolExecutor(given.processes) as pool:
             outcomes = list(pool.map(lambda number: tried(folder, bundle, number, answers), numbers))
         again = run(folder, bundle).stdout
