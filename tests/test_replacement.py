@@ -91,13 +91,8 @@ def test_while_a_bundle_is_replaced_the_place_is_never_empty(tmp_path: Path) -> 
 def test_the_second_of_two_without_force_is_refused_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     (tmp_path / "a-2.twofold").mkdir()
-    with (
-        pytest.raises(UsageError, match=r"another has written there meanwhile.*lies in .*a-3\.twofold"),
-        ExitStack() as stack,
-    ):
-        slow = stack.enter_context(writing(path, force=False))
-        (slow / "bundle.json").write_text("second", encoding="utf-8")
-        put(path, "first")
+    with pytest.raises(UsageError, match=r"another has written there meanwhile.*lies in .*a-3\.twofold"):
+        put(path, "second", meanwhile=lambda: put(path, "first"))
     assert read(path) == "first"
     assert read(tmp_path / "a-3.twofold") == "second"
     assert names(tmp_path) == {"a.twofold", "a-2.twofold", "a-3.twofold"}
