@@ -37,7 +37,7 @@ class Field(NamedTuple):
 class Reader:
     """Reads messages; `left` is how many fields it still takes, so that no file keeps it busy for ever."""
 
-    def __init__(self, most: int = 1_000_000) -> None:
+    def __init__(self, most: int = 500_000) -> None:
         self.left = most
 
     def fields(self, data: memoryview, kinds: Kinds) -> list[Field]:
