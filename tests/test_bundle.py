@@ -122,6 +122,7 @@ def test_a_bundle_is_replaced_only_by_force_and_nothing_else_ever(
     save(training, copy, force=True)
     assert {file.name for file in copy.iterdir()} == FROZEN
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UsageError, match="is not a bundle"):
         save(training, tmp_path / "mine", force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.twofold", "mine"]

@@ -3,133 +3,191 @@
 import hashlib
 import io
 import json
+import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import count
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Final
 
 from twofold.copies import Known, read_known
-from twofold.data import Square
-from twofold.decision import Calibration, Head
-from twofold.embedding import Backbone, Machine, Source
-from twofold.errors import BundleError, UsageError
+from twofold.data import Note
+from twofold.embedding import Backbone, Engine, Machine, Source, check_network, with_head, without_head
+from twofold.errors import BackboneError, BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
+from twofold.reading import read_whole
+from twofold.record import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
+from twofold.replacement import OLD, clear_leftovers, exchange, held, temporary_folder
 from twofold.writing import check_writable
 
-FILES = {
+FILES: Final = {
     *("README.md", "bundle.json", "evaluation.json", "hashes.csv", "learning.csv"),
     *("ledger.csv", "model.onnx", "scores.csv", "tuning.csv"),
 }
-FORMAT = 2  # counts up when a bundle of before cannot be used any more
+_MOST: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "hashes.csv": 10**9}
+"""Bytes of what is read."""
+_ADVICE: Final = "take the bundle from a copy, or train it again"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A bundle that was read: its model, and its record (`bundle.json`) as it stands."""
 
     path: Path
-    model: Model
-    record: dict[str, Any]
+    model: Model = field(repr=False)
+    record: dict[str, Any] = field(repr=False)
 
     def trained_on(self) -> Known:
         """Hashes of the pictures that the model was trained on. BundleError where they are missing or altered."""
-        text = _checked(self.path, self.record, "hashes.csv").decode("utf-8")
+        data = _read(self.path, "hashes.csv", self.record["files"])
         try:
-            return read_known(io.StringIO(text, newline=""))  # not splitlines, which cuts names at more than line ends
+            # Not splitlines, which cuts names at more than line ends.
+            return read_known(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
             raise BundleError(f"{self.path / 'hashes.csv'} is damaged ({error}); train it again.") from error
 
     def predict(self, sources: Iterable[Source | str], machine: Machine | None = None) -> list[Answer]:
         """One answer for every path, bytes, PIL image or array, in the order given.
 
-        Nothing is kept between calls unless `machine` says where.
+        The network is compiled at the first call. Nothing else is kept between calls unless `machine` says where. BundleError
+        where the network cannot be run.
         """
-        return self.model.predict(sources, machine or Machine(self.path, EngineOptions(cache=False)))
+        here, engine = (machine, None) if machine else (Machine(self.path, EngineOptions(cache=False)), self._engine)
+        try:
+            return self.model.predict(sources, here, engine)
+        except BackboneError as error:
+            raise BundleError(f"{self.path} cannot answer: {error}") from error
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self.model.engine(Machine(self.path, EngineOptions(cache=False)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the engine, which belongs to one process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
 
 
 def check_free(path: Path, *, force: bool) -> None:
-    """UsageError where `path` cannot become a bundle: to be called before long work, not after."""
+    """UsageError where `path` cannot become a bundle: to be called before long work, not after. An empty folder is free."""
     if path.is_symlink():
         raise UsageError(f"{path} is a link; name the folder that it leads to, or another.")
     check_writable(path)
-    if path.exists() and not force:
+    if os.path.ismount(path):
+        raise UsageError(
+            f"{path} is where a file system is mounted, which cannot be replaced; name a folder within it."
+        )
+    entries = _entries(path)
+    if not entries and not path.is_file():
+        return
+    if "bundle.json" not in entries:
+        raise UsageError(f"{path} exists already and is not a bundle, so it is not replaced; pass another --out.")
+    if not force:
         raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
-    if path.exists() and not (path / "bundle.json").is_file():
-        raise UsageError(f"{path} is not a bundle, so --force does not replace it; pass another --out.")
-    others = sorted(entry.name for entry in path.iterdir() if entry.name not in FILES) if path.exists() else []
+    others = sorted(entries - FILES)
     if others:
         raise UsageError(
             f"{path} holds what twofold did not write ({', '.join(others[:5])}); move it, or pass another --out."
         )
 
 
+def _entries(path: Path) -> set[str]:
+    """What a folder holds; nothing where there is none."""
+    try:
+        return {entry.name for entry in path.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked into ({error.strerror}); pass another --out.") from error
+
+
+def prepare_place(path: Path, *, force: bool) -> list[Note]:
+    """Clears away what killed processes left beside `path` and tells of it. UsageError where `path` is not free then."""
+    told = clear_leftovers(path, FILES)
+    try:
+        check_free(path, force=force)
+    except UsageError as error:
+        raise UsageError(" ".join((str(error), *told))) from error
+    return [Note("leftovers", text) for text in told]
+
+
 @contextmanager
 def writing(path: Path, *, force: bool) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it does not."""
-    check_free(path, force=force)
+    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    Where the place cannot be taken, as when another was quicker and `force` is off, UsageError says where the result lies.
+    """
+    prepare_place(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with temporary_folder(path) as folder:
         yield folder
-        folder.chmod(0o755)  # mkdtemp's folders are for their owner only
-        _take_place(folder, path)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        folder.chmod(0o755)  # such folders are for their owner only
+        try:
+            _take_place(folder, path, force=force)
+        except OSError as error:
+            raise UsageError(_rescued(folder, path, error)) from error
 
 
-def _take_place(folder: Path, path: Path) -> None:
-    """A folder cannot be renamed onto another: the old one steps aside, and back if anything goes wrong."""
-    if not path.exists():
-        folder.rename(path)
-        return
-    old = folder.with_name(f"{folder.name}.old")
+def _take_place(folder: Path, path: Path, *, force: bool) -> None:
+    """A folder can be renamed onto nothing or an empty folder, and not onto one that holds something."""
     try:
-        path.rename(old)
+        if os.name == "nt" and path.is_dir():
+            path.rmdir()  # there, not even onto an empty one
         folder.rename(path)
-    except BaseException:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise
-    shutil.rmtree(old)
+    except OSError:
+        if not force or not path.is_dir():
+            raise
+        _replace(folder, path)
+
+
+def _replace(folder: Path, path: Path) -> None:
+    """Both change places at once where the system can do that. Elsewhere the old one steps aside, and back if anything goes
+    wrong; where the process is killed between, `clear_leftovers` puts it back."""
+    if exchange(folder, path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    old = folder.with_name(f"{folder.name}{OLD}")
+    with held(path):
+        try:
+            path.rename(old)
+            folder.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _rescued(folder: Path, path: Path, error: OSError) -> str:
+    """The result keeps a name of its own: it may have taken hours. The sentence says which."""
+    numbers = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    rescued = next(name for name in numbers if not os.path.lexists(name))
+    folder.rename(rescued)
+    why = "another has written there meanwhile" if os.path.lexists(path) else error.strerror
+    return f"{path} could not be taken ({why}); the result lies in {rescued} instead: rename it, or remove it."
 
 
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     """Writes `model.onnx`, then `bundle.json`: `record`, and the hash of every file in the folder. Call it last."""
-    from twofold.embedding.graph import with_head  # imports onnx, which reading a bundle does not need
-
     (folder / "model.onnx").write_bytes(with_head(model.backbone.graph, model.head.weights, model.head.bias))
     whole = {"format": FORMAT, **record, **_model_record(model)}
     whole["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
-    whole["sha256"] = _seal(whole)
+    whole["sha256"] = checksum(whole)
     text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     (folder / "bundle.json").write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads back
 
 
 def load_bundle(path: str | Path) -> Bundle:
-    """The bundle at `path`. Raises BundleError where it is missing, damaged, altered, or of a newer format."""
+    """The bundle at `path`. Raises BundleError where it is missing, damaged, altered, of another format, or none that could have
+    been written by twofold. No code of the bundle is run."""
     folder = Path(path)
     record = _record(folder)
-    graph = _checked(folder, record, "model.onnx")
-    about = record["backbone"]
-    negative = next(name for name in record["classes"] if name != record["positive"])
-    model = Model(
-        classes=(negative, record["positive"]),
-        backbone=Backbone(
-            about["name"], graph, Square(**about["square"]), about["precision"], about["vector"], about["identity"]
-        ),
-        head=Head(np.array(record["head"]["weights"], np.float32), record["head"]["bias"]),
-        calibration=Calibration(**record["calibration"]),
-        threshold=record["threshold"]["value"],
-        probe_logits=None if record["probes"] is None else np.array(record["probes"]),
-    )
-    return Bundle(folder, model, record)
+    backbone = Backbone(record.name, _graph(folder, record), record.square, record.precision, record.vector)
+    model = Model(record.classes, backbone, record.head, record.calibration, record.threshold, record.probes)
+    return Bundle(folder, model, record.plain)
 
 
 def _model_record(model: Model) -> dict[str, Any]:
@@ -139,7 +197,6 @@ def _model_record(model: Model) -> dict[str, Any]:
         "positive": model.classes[1],
         "backbone": {
             "name": backbone.name,
-            "identity": backbone.identity,
             "vector": backbone.vector,
             "precision": backbone.precision,
             "square": asdict(backbone.square),
@@ -150,40 +207,52 @@ def _model_record(model: Model) -> dict[str, Any]:
     }
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    file = folder / "bundle.json"
-    if not file.is_file():
-        what = "is not there" if not folder.exists() else "is not a bundle: it holds no bundle.json"
-        raise BundleError(f"{folder} {what}; a bundle is the folder that 'twofold train … --out' writes.")
+def _record(folder: Path) -> Record:
+    data = _read(folder, "bundle.json", {})
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        version = record["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{file} is damaged; take the bundle from a copy, or train it again.") from error
-    if version != FORMAT:
-        older = isinstance(version, int) and version < FORMAT
-        advice = "train it again" if older else "update twofold: in your clone, type git pull && pip install ."
-        raise BundleError(f"{folder} has format {version}, this twofold reads format {FORMAT}; {advice}.")
-    if record.get("sha256") != _seal(record):
-        raise BundleError(f"{file} was altered after it was written; take the bundle from a copy, or train it again.")
-    return dict(record)
-
-
-def _checked(folder: Path, record: dict[str, Any], name: str) -> bytes:
-    try:
-        data = (folder / name).read_bytes()
-    except OSError as error:
+        return read_record(data)
+    except AnotherFormatError as error:
+        advice = (
+            "train it again"
+            if error.version < FORMAT
+            else "update twofold: in your clone, type git pull && pip install ."
+        )
         raise BundleError(
-            f"{folder / name} cannot be read ({error.strerror}); take the bundle from a copy, or train it again."
+            f"{folder} has format {error.version}, this twofold reads format {FORMAT}; {advice}."
         ) from error
-    if _sha256(data) != record["files"][name]:
-        raise BundleError(f"{folder / name} is damaged or was altered; take the bundle from a copy, or train it again.")
+    except ValueError as error:
+        raise BundleError(f"{folder / 'bundle.json'} cannot be used: {error}; {_ADVICE}.") from error
+
+
+def _graph(folder: Path, record: Record) -> bytes:
+    """The network without its head, which has to be that of the record."""
+    data = _read(folder, "model.onnx", record.files)
+    head = record.head
+    try:
+        graph = without_head(data, head.weights, head.bias)
+        width = check_network(graph, record.square.size)
+        if width not in (None, head.weights.size):
+            raise ValueError(f"its vector has {width} numbers, the head in bundle.json {head.weights.size}")
+    except ValueError as error:
+        raise BundleError(f"{folder / 'model.onnx'} cannot be used: {error}; {_ADVICE}.") from error
+    return graph
+
+
+def _read(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+    """The file's bytes, which have to be those whose SHA-256 stands in `files`; of bundle.json none does."""
+    path = folder / name
+    try:
+        data = read_whole(path, _MOST[name])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = f"is not a bundle: it holds no {name}" if os.path.exists(folder) else "is not there"
+        raise BundleError(f"{folder} {what}; a bundle is the folder that 'twofold train … --out' writes.") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror or error}); {_ADVICE}.") from error
+    except ValueError as error:
+        raise BundleError(f"{path} cannot be read: {error}; {_ADVICE}.") from error
+    if name != "bundle.json" and _sha256(data) != files.get(name):
+        raise BundleError(f"{path} is damaged or was altered; {_ADVICE}.")
     return data
-
-
-def _seal(record: dict[str, Any]) -> str:
-    rest = {key: value for key, value in record.items() if key != "sha256"}
-    return _sha256(json.dumps(rest, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 def _sha256(data: bytes) -> str:

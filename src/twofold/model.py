@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.decision import Calibration, Head
 from twofold.embedding import Backbone, Engine, Machine, Probes, Source, Table, image_sources, probe_images
+from twofold.errors import BackboneError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.sample import Sample
 
@@ -49,11 +50,21 @@ class Model:
         """The model with what it says of the probe images."""
         table = machine.observe(probe_images(), engine, what="probe images")
         known = all(refusal is None for refusal in table.refusals)
-        return replace(self, probe_logits=self.head.logits(table.vectors) if known else None)
+        return replace(self, probe_logits=self.logits(table.vectors) if known else None)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """The chance of the positive class for each vector, (n, d) -> (n,)."""
-        return self.calibration.probabilities(self.head.logits(vectors))
+        return self.calibration.probabilities(self.logits(vectors))
+
+    def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The logit of each vector, (n, d) -> (n,). BackboneError where the head is one for vectors of another width."""
+        width = self.head.weights.size
+        if len(vectors) and vectors.shape[1] != width:
+            raise BackboneError(
+                f"The network {self.backbone.name} gives vectors of {vectors.shape[1]} numbers, its head takes {width}; "
+                "take the bundle from a copy, or train it again."
+            )
+        return self.head.logits(vectors.reshape(-1, width))  # also where there is none
 
     def predict(self, sources: Iterable[Source | str], machine: Machine, engine: Engine | None = None) -> list[Answer]:
         """One answer for every source, in the order given; `engine` may be one that is kept running.
@@ -66,7 +77,7 @@ class Model:
 
     def answers(self, names: Sequence[str], table: Table) -> list[Answer]:
         """The answers for a table of observations, a row for every name."""
-        logits = self.head.logits(table.vectors.reshape(-1, self.head.weights.size))  # also where there is none
+        logits = self.logits(table.vectors)
         scored = zip(logits, self.calibration.probabilities(logits), strict=True)
         return [
             Answer(name, None, None, None, refusal.code) if refusal is not None else self._answer(name, *next(scored))

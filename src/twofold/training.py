@@ -13,7 +13,7 @@ from twofold.auditing import load_frozen
 from twofold.clock import Clock
 from twofold.copies import find_common
 from twofold.data import Listing, Note, Ranges, list_pictures
-from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, identify, offered_precisions, ranged
+from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, offered_precisions, ranged
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
@@ -267,8 +267,7 @@ def _learned_road(course: "Course", options: DecisionOptions) -> _Road:
         return Sample(listing, table, listing.ordered, course.copies)  # by which its folds were dealt
 
     def backbone(precision: Arithmetic) -> Backbone:
-        exact = course.backbone
-        return replace(exact, precision=precision, identity=identify(exact.graph, exact.square, precision))
+        return replace(course.backbone, precision=precision)
 
     def fit(sample: Sample, backbone: Backbone) -> Fit:
         if [facts and facts.sha256 for facts in sample.table.facts] != [

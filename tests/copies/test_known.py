@@ -1,6 +1,8 @@
 """Pictures known again by what a bundle keeps of them."""
 
+import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,16 +13,18 @@ from PIL import Image
 from twofold.copies import find_known, known, read_known, write_known
 
 SCENES = [scene(number) for number in range(20)]
+KEYS = (("0a" * 32, "1b" * 40), ("2c" * 32, "3d" * 40))  # of bytes and of pixels, as they are made
 KEPT = known([f"{row}.jpg" for row in range(20)], sights(SCENES))
 
 
 def test_what_was_written_is_read_again() -> None:
     names = ("a,\n\x0c\u2028.jpg", "b\r.jpg")
     file = io.StringIO(newline="")
-    write_known(known(names, sights([SCENES[0], Image.new("RGB", (9, 9))])), file)
+    seen = replace(sights([SCENES[0], Image.new("RGB", (9, 9))]), keys=KEYS)
+    write_known(known(names, seen), file)
     again = read_known(io.StringIO(file.getvalue(), newline=""))
     assert again.paths == names
-    assert again.keys == (("a0", "a 0"), ("a1", "a 1"))
+    assert again.keys == KEYS
     assert (again.fine[0] == KEPT.fine[0]).all()
     assert again.coarse.tolist() == [KEPT.coarse[0], 0]
 
@@ -28,6 +32,29 @@ def test_what_was_written_is_read_again() -> None:
 def test_something_else_is_told() -> None:
     with pytest.raises(ValueError, match="the columns are not path,sha256,pixels,perceptual"):
         read_known(["path,label\n"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("a.jpg", *KEYS[0]),
+        ("a.jpg", *KEYS[0], "", ""),
+        ("a.jpg", "b" * 63, KEYS[0][1], ""),
+        ("a.jpg", *KEYS[0], "g" * 80),
+        ("a.jpg", *KEYS[0], "-1" * 40),
+        ("a.jpg", *KEYS[0], " 1" * 40),
+        ("a.jpg", *KEYS[0], "1" * 79),
+        ("a.jpg", *KEYS[0], "1" * 96),
+        ("a.jpg", KEYS[0][0] + "\n", KEYS[0][1], ""),
+        ("a" * 200_000, *KEYS[0], ""),
+    ],
+    ids=range(10),
+)
+def test_rows_of_something_else_are_told(row: tuple[str, ...]) -> None:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([("path", "sha256", "pixels", "perceptual"), row])
+    with pytest.raises(ValueError, match="row 1 holds something else|field larger than"):
+        read_known(io.StringIO(file.getvalue(), newline=""))
 
 
 @pytest.mark.parametrize("name", CHANGES)

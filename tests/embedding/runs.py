@@ -16,7 +16,7 @@ def squares(pictures: list[bytes | Image.Image], size: int) -> NDArray[np.uint8]
 
 def as_backbone(graph: bytes, size: int, precision: Arithmetic = "f32") -> Backbone:
     """A graph as it comes out of the builder, under no particular name."""
-    return Backbone("test", graph, Square(size), precision, "stages", identity=f"test {hash(graph)}")
+    return Backbone("test", graph, Square(size), precision, "stages")
 
 
 def run(backbone: Backbone, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

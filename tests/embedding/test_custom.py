@@ -1,5 +1,6 @@
 """Any ONNX network becomes a backbone, or one sentence says why not."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -202,6 +203,65 @@ def test_data_kept_outside_the_file_is_taken_in(tmp_path: Path) -> None:
     (tmp_path / "outside.bin").unlink()
     with pytest.raises(BackboneError, match="outside"):
         load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "location", ["../outside.bin", "/etc/passwd", "folder", "link.bin", "pipe.bin", "", "huge.bin"]
+)
+def test_data_that_are_no_file_of_the_same_folder_are_not_read(tmp_path: Path, location: str) -> None:
+    folder = tmp_path / "own"
+    (folder / "folder").mkdir(parents=True)
+    (tmp_path / "outside.bin").write_bytes(bytes(10_000))
+    (folder / "link.bin").symlink_to(tmp_path / "outside.bin")
+    os.mkfifo(folder / "pipe.bin")
+    with (folder / "huge.bin").open("wb") as file:
+        file.truncate(5_000_000_000)
+    path = folder / "made.onnx"
+    model = onnx.load(Made().save(path))
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(BackboneError, match="damaged or no ONNX file|cannot be read"):
+        load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "huge"])
+def test_what_is_no_file_is_told_rather_than_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "made.onnx"
+    {"pipe": os.mkfifo, "folder": Path.mkdir, "device": lambda p: p.symlink_to("/dev/zero"), "huge": Path.touch}[kind](
+        path
+    )
+    if kind == "huge":
+        os.truncate(path, 5_000_000_000)
+    with pytest.raises(BackboneError, match="not a file|the limit is"):
+        load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=tmp_path)
+
+
+def test_a_network_that_no_bundle_could_hold_is_told_before_work(tmp_path: Path) -> None:
+    path = tmp_path / "random.onnx"
+    model = onnx.load(Made().save(path))
+    model.graph.node.insert(1, helper.make_node("RandomUniformLike", ["planes"], ["noise"]))
+    model.graph.node[2].input[0] = "noise"
+    onnx.save(model, path)
+    with pytest.raises(BackboneError, match=r"has the operator 'RandomUniformLike', which is not run here"):
+        load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=tmp_path)
+
+
+def test_functions_of_the_file_are_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "functions.onnx"
+    model = onnx.load(Made().save(path))
+    body = helper.make_function(
+        "mine", "Rectify", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])], [helper.make_opsetid("", 17)]
+    )
+    model.functions.append(body)
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    relu.op_type, relu.domain = "Rectify", "mine"
+    onnx.save(model, path)
+    backbone = load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=tmp_path)
+    assert np.allclose(run(backbone, PIXELS), Made().map(PIXELS).mean(axis=(2, 3)), atol=1e-5)
 
 
 def test_the_size_may_be_left_to_the_user(tmp_path: Path) -> None:

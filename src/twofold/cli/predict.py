@@ -38,14 +38,14 @@ def predict(
 
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of answers", force=force)
-    model = load_bundle(bundle).model
+    loaded = load_bundle(bundle)
     given = _lines() if paths == ["-"] else paths
     _refuse_addresses(given)
     files = list_files([Path(path) for path in given])
     if not files:
         raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
     here = machine(engine, quiet=quiet)
-    answers = model.predict(files, here)
+    answers = loaded.predict(files, here)
     print_answers(answers, out, as_json=json)
     for note in here.notes:  # stdout is for the answers
         typer.echo(f"note: {printable(note.text)}", err=True)

@@ -50,7 +50,7 @@ def train(
 
     With --mode scratch or finetune the network learns, too: checkpoints and logs stand in NAME.learning beside the bundle.
     """
-    from twofold.bundle import check_free
+    from twofold.bundle import prepare_place
     from twofold.cli.show import print_json, print_training
     from twofold.fetching import resolve
     from twofold.place import Place
@@ -61,7 +61,7 @@ def train(
     if not out.name:
         raise UsageError(f"--out {out} names no folder of its own; pass NAME.twofold.")
     place = Place(out.with_name(out.name.removesuffix(".twofold") + ".learning"))
-    check_free(out, force=force or (resume and place.begun))
+    told = prepare_place(out, force=force or (resume and place.begun))
     if figures is not None:
         check_drawing("--figures", figures)
     options = TrainingOptions(picture, network, learning, decision)
@@ -70,6 +70,7 @@ def train(
     elif resume:
         raise UsageError("--resume is for --mode scratch or finetune; training on a frozen network takes seconds.")
     here = machine(engine, quiet=quiet)
+    here.notes.extend(told)
     pictures = resolve(data, here.folder, here.watch)
     others = None if test is None else resolve(test, here.folder, here.watch)
     training = run(pictures, options, here, test=others, place=place)

@@ -1,7 +1,8 @@
 """What is kept of pictures, so that copies of them are known again: hashes, nothing that shows them."""
 
 import csv
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
@@ -12,6 +13,8 @@ from twofold.copies.hashes import Hash, distances, hash_thumbnails
 from twofold.copies.search import pairs_within
 
 COLUMNS: Final = ("path", "sha256", "pixels", "perceptual")
+_DIGITS: Final = 80  # of a perceptual hash
+_HASHES: Final = ("[0-9a-f]{64}", "[0-9a-f]{80}", f"([0-9a-f]{{{_DIGITS}}})?")
 # Of 255 bits: 4,500 copies of photographs of other size, quality, light or colour differed in at most 38, strangers in 72 and
 # more. Where strangers are more alike than that, half of what they differ in.
 _MOST: Final = 48
@@ -74,11 +77,24 @@ def write_known(kept: Known, file: TextIO) -> None:
 
 def read_known(lines: Iterable[str]) -> Known:
     """What `write_known` wrote. ValueError where it is something else."""
-    rows = list(csv.reader(lines))
-    if not rows or tuple(rows[0]) != COLUMNS:
+    rows = _rows(csv.reader(lines))
+    if next(rows, None) != COLUMNS:
         raise ValueError(f"the columns are not {','.join(COLUMNS)}")
-    words = np.zeros((len(rows) - 1, 5), np.uint64)
-    for number, (*_, text) in enumerate(rows[1:]):
-        words[number] = [int(text[at : at + 16] or "0", 16) for at in range(0, 80, 16)]
-    keys = tuple((sha256, pixels) for _, sha256, pixels, _ in rows[1:])
-    return Known(tuple(row[0] for row in rows[1:]), keys, words[:, 1:], words[:, 0])
+    paths: list[str] = []
+    keys: list[tuple[str, str]] = []
+    words = bytearray()
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(COLUMNS) or not all(map(re.fullmatch, _HASHES, row[1:])):
+            raise ValueError(f"row {number} holds something else than a path and its hashes")
+        paths.append(row[0])
+        keys.append((row[1], row[2]))
+        words += bytes.fromhex(row[3] or "0" * _DIGITS)
+    hashes = np.frombuffer(words, ">u8").reshape(-1, 5).astype(np.uint64)
+    return Known(tuple(paths), tuple(keys), hashes[:, 1:], hashes[:, 0])
+
+
+def _rows(rows: Iterator[list[str]]) -> Iterator[tuple[str, ...]]:
+    try:
+        yield from map(tuple, rows)
+    except csv.Error as error:
+        raise ValueError(str(error)) from error

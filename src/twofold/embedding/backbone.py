@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,10 @@ from twofold.options import BackboneOptions, Vector
 Arithmetic = Literal["f32", "bf16", "int8"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+LOOK = 4  # counts up whenever other pixels or facts of a picture are seen: what was kept before is then not used
+
+
+@dataclass(frozen=True, eq=False)
 class Backbone:
     """`graph` is ONNX: input `image`, uint8 (batch, size, size, 3); outputs `vector` and, where it has one, `features`."""
 
@@ -27,25 +31,23 @@ class Backbone:
     square: Square
     precision: Arithmetic
     vector: Vector
-    identity: str
     notes: tuple[Note, ...] = field(default=(), kw_only=True)
-    """The hash of all that a vector depends on beside the picture. A bundle's graph has a head as well, which does not count."""
 
+    @cached_property
+    def identity(self) -> str:
+        """The hash of all that a vector depends on beside the picture, 64 hexadecimal digits.
 
-LOOK = 3  # counts up whenever other pixels or facts of a picture are seen: what was kept before is then not used
-
-
-def identify(graph: bytes, square: Square, precision: Arithmetic) -> str:
-    """The identity of a backbone, 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps([LOOK, asdict(square), precision], sort_keys=True).encode() + graph).hexdigest()
+        Computed from what runs, never read from a file: it is what vectors are remembered by.
+        """
+        rest = json.dumps([LOOK, asdict(self.square), self.precision], sort_keys=True)
+        return hashlib.sha256(rest.encode() + self.graph).hexdigest()
 
 
 def ranged(backbone: Backbone, ranges: Ranges) -> Backbone:
     """The same network for images of more than eight bits, of whose numbers these are black and white."""
     if ranges == backbone.square.ranges:
         return backbone
-    square = backbone.square.ranged(ranges)
-    return replace(backbone, square=square, identity=identify(backbone.graph, square, backbone.precision))
+    return replace(backbone, square=backbone.square.ranged(ranges))
 
 
 def load_backbone(
@@ -70,7 +72,7 @@ def load_backbone(
     square = Square(size, options.framing or table.framing, options.filter or table.filter)
     file = find_weights(table.source, given=options.weights, cache=cache, watch=watch)
     graph = _graph(table, file, size, options.vector, precision)
-    return Backbone(table.name, graph, square, precision, options.vector, identify(graph, square, precision))
+    return Backbone(table.name, graph, square, precision, options.vector)
 
 
 def offered_precisions(name: str) -> tuple[Arithmetic, ...]:

@@ -9,7 +9,8 @@ from google.protobuf.message import EncodeError
 from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
 from twofold.data import Note, Square
-from twofold.embedding.backbone import Arithmetic, Backbone, identify
+from twofold.embedding.backbone import Arithmetic, Backbone
+from twofold.embedding.network import check_own
 from twofold.embedding.onnxfile import Cut, Entry, find_cut, find_entry, inputs_of, needed_nodes, read_network, sized
 from twofold.errors import BackboneError, UsageError
 from twofold.options import BackboneOptions
@@ -39,9 +40,10 @@ def load_custom(options: BackboneOptions, precision: Arithmetic) -> Backbone:
         raise BackboneError(f"{path} works on {cut.shape[0]} picture at a time; export it with a batch of any size.")
     scale = _scale(entry, options, path)
     graph = _wrapped(sized(model, entry, "batch", size), entry, cut, size, scale)
+    check_own(graph, size, str(path))
     square = Square(size, options.framing or "crop", options.filter or "bilinear")
     notes = (_assumed(path),) if scale is not None and None in (options.mean, options.std) else ()
-    return Backbone(path.name, graph, square, precision, "last", identify(graph, square, precision), notes=notes)
+    return Backbone(path.name, graph, square, precision, "last", notes=notes)
 
 
 def _size(entry: Entry, given: int | None, path: Path) -> int:

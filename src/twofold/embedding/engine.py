@@ -19,6 +19,7 @@ from twofold.embedding.compiled import prepare, remember
 from twofold.embedding.probes import Probes, probe_images
 from twofold.embedding.processors import available_processors, fast_precisions, processor_name
 from twofold.embedding.runtime import computes_int8, fold_constants, import_openvino
+from twofold.embedding.sizes import check_sizes
 from twofold.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Lane:
         """The vectors of the first `count` squares, (count, d)."""
         try:
             self._request.infer()
-        except RuntimeError as error:
+            return np.array(self._request.get_tensor("vector").data[:count])
+        except (RuntimeError, MemoryError) as error:
             raise _failure("The network", error) from error
-        return np.array(self._request.get_tensor("vector").data[:count])
 
 
 class Engine:
@@ -147,10 +148,11 @@ class Engine:
         try:
             model = core.read_model(self.backbone.graph)
             model.reshape({"image": [BATCH, side, side, 3]})
+            check_sizes(model)
             if fast != "int8":
                 fold_constants(model)
             compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, MemoryError) as error:
             raise _failure(f"The network {self.backbone.name}", error) from error
         if folder is not None:
             remember(folder)
@@ -224,6 +226,6 @@ def _digest(*words: str) -> str:
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]
 
 
-def _failure(network: str, error: RuntimeError) -> BackboneError:
-    reason = str(error).strip().splitlines()[-1]
+def _failure(network: str, error: Exception) -> BackboneError:
+    reason = (str(error).strip().splitlines() or ["there is not enough memory"])[-1]
     return BackboneError(f"{network} cannot be run by OpenVINO: {reason}.")

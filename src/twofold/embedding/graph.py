@@ -184,16 +184,3 @@ def _pads(padding: str, side: int, kernel: int, stride: int) -> list[int]:
         return [(kernel - 1) // 2] * 4
     total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
     return [total // 2, total // 2, total - total // 2, total - total // 2]
-
-
-def with_head(graph: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
-    """The backbone's ONNX with one more output: `logit`, float32 (batch,), of a head with these weights, (d,)."""
-    model = onnx.load_model_from_string(graph)
-    net = model.graph
-    net.initializer.append(numpy_helper.from_array(weights[:, None], "head.weights"))
-    net.initializer.append(numpy_helper.from_array(np.array([bias], np.float32), "head.bias"))
-    net.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "head.shape"))
-    net.node.append(helper.make_node("Gemm", ["vector", "head.weights", "head.bias"], ["head.column"], name="head"))
-    net.node.append(helper.make_node("Reshape", ["head.column", "head.shape"], ["logit"], name="logit"))
-    net.output.append(helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["batch"]))
-    return bytes(model.SerializeToString(deterministic=True))

@@ -7,15 +7,19 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+from onnx.inliner import inline_local_functions
 
 from twofold.errors import BackboneError, UsageError
 from twofold.naming import nearest
+from twofold.reading import read_whole
 
 Shape = tuple[int | None, ...]
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 _OLDEST = 7  # from here on operators stretch their smaller input as NumPy does
 _SHOWN = 5
+_MOST = 2**31 - 1  # bytes: what an ONNX file can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +46,16 @@ class Cut:
 
 
 def read_network(path: Path) -> onnx.ModelProto:
-    """The network in the file, its outside data read as well. BackboneError for anything else."""
+    """The network in the file, its outside data read as well, its functions written out. BackboneError for anything else."""
     try:
-        model = onnx.load(path)
+        model = _loaded(path)
     except OSError as error:
         raise BackboneError(
             f"The network {path} cannot be read ({error.strerror or error}); check --backbone."
         ) from error
-    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        raise BackboneError(f"{path} is damaged or no ONNX file; export the network again.") from error
+    except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BackboneError(f"{path} is damaged or no ONNX file ({reason}); export the network again.") from error
     if not model.graph.node:
         raise BackboneError(f"{path} is no ONNX file with a network in it; export the network again.")
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
@@ -58,6 +63,37 @@ def read_network(path: Path) -> onnx.ModelProto:
     if not _OLDEST <= opset <= newest:
         raise BackboneError(f"{path} is written in ONNX opset {opset}; export it in one from {_OLDEST} to {newest}.")
     return model
+
+
+def _loaded(path: Path) -> onnx.ModelProto:
+    model = onnx.load_model_from_string(read_whole(path, _MOST))
+    outside = [tensor for tensor in _tensors(model.graph) if uses_external_data(tensor)]
+    if sum(_size_outside(tensor, path.parent) for tensor in outside) > _MOST:
+        raise ValueError(f"its data outside the file have more than {_MOST:,} bytes, the limit")
+    for tensor in outside:
+        load_external_data_for_tensor(tensor, str(path.parent))
+    return inline_local_functions(model) if model.functions else model
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """All of the graph, and of the graphs within its operators."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _tensors(inner)
+
+
+def _size_outside(tensor: TensorProto, folder: Path) -> int:
+    """Bytes that the tensor takes from a file, which must lie in this folder. OSError or ValueError where there is none."""
+    about = {entry.key: entry.value for entry in tensor.external_data}
+    file = (folder / about.get("location", "")).resolve(strict=True)
+    if not file.is_relative_to(folder.resolve()):
+        raise ValueError(f"its data {about['location']} lie in another folder; put them beside the network")
+    if not file.is_file():
+        raise ValueError(f"its data {about['location']} are no file")
+    return int(about["length"]) if "length" in about else file.stat().st_size
 
 
 def find_entry(model: onnx.ModelProto, path: Path) -> Entry:
@@ -94,7 +130,11 @@ def sized(model: onnx.ModelProto, entry: Entry, batch: int | str, size: int) -> 
     del copy.graph.value_info[:]
     for output in copy.graph.output:
         output.type.tensor_type.ClearField("shape")
-    return shape_inference.infer_shapes(copy, data_prop=True)
+    try:
+        return shape_inference.infer_shapes(copy, data_prop=True)
+    except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BackboneError(f"The network's shapes cannot be told ({reason}); export it again.") from error
 
 
 def find_cut(model: onnx.ModelProto, output: str | None, path: Path) -> Cut:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.data import Note, Ranges, Square, folds
 from twofold.decision import HeadFit, fit_head
-from twofold.embedding import Backbone, Machine, identify, load_backbone
+from twofold.embedding import Backbone, Machine, load_backbone
 from twofold.embedding.architectures import architecture
 from twofold.embedding.graph import build_graph
 from twofold.embedding.torchfile import read_weights
@@ -57,9 +57,7 @@ class Beginning:
 
     def backbone(self, network: Network) -> Backbone:
         """The network as it has become, in float32."""
-        graph = self.graph(network)
-        identity = identify(graph, self.square, "f32")
-        return Backbone(self.name, graph, self.square, "f32", self.vector, identity, notes=self.notes)
+        return Backbone(self.name, self.graph(network), self.square, "f32", self.vector, notes=self.notes)
 
 
 def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Beginning:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.data import Note, Square
-from twofold.embedding import Arithmetic, Backbone, Watch, identify, unwatched
+from twofold.embedding import Arithmetic, Backbone, Watch, unwatched
 from twofold.embedding.architectures import ARCHITECTURES
 from twofold.embedding.custom import Triple
+from twofold.embedding.network import check_own
 from twofold.errors import UsageError
 from twofold.learning.extra import require
 from twofold.learning.hub.exported import exported
@@ -73,8 +74,8 @@ def hub_backbone(options: BackboneOptions, precision: Arithmetic, *, cache: Path
         repository, way = _found(options, watch)
         graph = exported(_key_of_files(repository, way), lambda: _export(_loaded(repository, way)), folder)
         square, notes = way.square, way.notes
-    name, identity = _shown(options.backbone), identify(graph, square, precision)
-    return Backbone(name, graph, square, precision, "last", identity, notes=notes)
+    check_own(graph, square.size, options.backbone)
+    return Backbone(_shown(options.backbone), graph, square, precision, "last", notes=notes)
 
 
 def _check(options: BackboneOptions) -> None:
