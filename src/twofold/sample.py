@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def learned(self) -> tuple[list[str], Sights]:
-        """Paths and sights of the pictures that count: those of conflicts are kept out."""
+        """Paths and sights of the pictures that count, to train or to test on: those of conflicts are kept out."""
         rows, paths, seen = np.flatnonzero(self.agreed), self.paths, self.sights
         vectors = None if seen.vectors is None else seen.vectors[rows]
         return [paths[row] for row in rows.tolist()], Sights(

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from twofold.bundle import Bundle
 from twofold.clock import Clock
-from twofold.copies import Copy, Kind, find_known
 from twofold.data import Note
 from twofold.embedding import Machine
 from twofold.errors import UsageError
 from twofold.evaluation import Comparison, Evaluation, compare
-from twofold.leaks import Leaks, leaks_of
+from twofold.leaks import Leak, Leaks, find_leaks, leaks_of
 from twofold.options import DataOptions
 from twofold.sample import Sample, list_for, observe_listing
 
@@ -39,7 +38,7 @@ class Testing:
 
     @property
     def unseen(self) -> Evaluation | None:
-        """The first model's, without the pictures that were trained on; None where the others are not of both classes."""
+        """The first model's, without the pictures that were trained on; None where there are no others."""
         return self.leaks.without if self.leaks.found else self.evaluation
 
     def as_json(self) -> dict[str, Any]:
@@ -109,19 +108,12 @@ def _left_out(samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> li
 
 def _leaks(bundles: Sequence[Bundle], samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> list[Leaks]:
     """Test pictures that any of the models was trained on, with the numbers of each."""
-    found: dict[int, tuple[Kind, str]] = {}  # by their place in the listing
+    found: dict[int, Leak] = {}
     for bundle, sample in zip(bundles, samples, strict=True):
-        trained_on = bundle.trained_on()
-        for copy in find_known(sample.sights, trained_on):
-            found.setdefault(int(sample.table.used[copy.first]), (copy.kind, trained_on.paths[copy.second]))
-    paths = [path for _, path in found.values()]
-    leaks = []
-    for bundle, sample, own in zip(bundles, samples, rows, strict=True):
-        place = {item: row for row, item in enumerate(sample.table.used.tolist())}
-        known = [(place.get(item), number, kind) for number, (item, (kind, _)) in enumerate(found.items())]
-        copies = [Copy(row, number, kind) for row, number, kind in known if row is not None]
-        leaks.append(leaks_of(bundle.model, sample, copies, paths, own))
-    return leaks
+        found = find_leaks(sample, bundle.trained_on()) | found
+    return [
+        leaks_of(bundle.model, sample, found, own) for bundle, sample, own in zip(bundles, samples, rows, strict=True)
+    ]
 
 
 def _comparison(a: Evaluation, b: Evaluation) -> Comparison:

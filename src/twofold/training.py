@@ -11,13 +11,13 @@ import numpy as np
 from twofold.audit import LEAST, Audit, audit_sample
 from twofold.auditing import load_frozen
 from twofold.clock import Clock
-from twofold.copies import find_common
+from twofold.copies import known
 from twofold.data import Listing, Note, list_pictures
 from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, identify, offered_precisions
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
-from twofold.leaks import Leaks, leaks_of
+from twofold.leaks import Leaks, find_leaks, leaks_of
 from twofold.model import Model
 from twofold.options import DecisionOptions, TrainingOptions
 from twofold.place import Place
@@ -168,9 +168,8 @@ def train_listing(
             held_out = tabled(test, table)
         held_out.check_counts(1)
         with clock("audit"):
-            paths, sights = sample.learned
-            copies = find_common(held_out.sights, sights)
-        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks_of(fit.model, held_out, copies, paths))
+            leaks = leaks_of(fit.model, held_out, find_leaks(held_out, known(*sample.learned)))
+        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks)
         notes += held_out.test_notes()
     learning = None if course is None else _learning(course, fit.model, sample)
     learned_notes = () if course is None else course.notes
