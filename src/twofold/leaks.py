@@ -1,7 +1,7 @@
 """Pictures that stand on both sides: among those that a model was trained on, and among those that it is tested on."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.copies import Kind, Known, find_known
 from twofold.data import Note
-from twofold.evaluation import Evaluation
+from twofold.evaluation import Evaluation, speaking_of
 from twofold.model import Model
 from twofold.sample import Sample
 
@@ -38,6 +38,16 @@ class Leaks:
             return {}
         others = None if self.without is None else self.without.as_json()
         return {"trained_on": {"pictures": [asdict(leak) for leak in self.found], "without": others}}
+
+    def headline(self, evaluation: Evaluation) -> tuple[str, Evaluation]:
+        """What a test is judged by, with its name: the pictures that were not trained on, where any were and others are left."""
+        if self.without is not None:
+            return "test (unseen)", self.without
+        return "test (inflated)" if self.found else "test", evaluation
+
+    def speaking_of(self, positive: str) -> "Leaks":
+        """The same with this class as the positive one."""
+        return replace(self, without=None if self.without is None else speaking_of(positive, self.without))
 
     def notes(self) -> list[Note]:
         if not self.found:

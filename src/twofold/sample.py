@@ -100,6 +100,11 @@ class Sample:
         rows = zip(self.listing.items, self.table.refusals, strict=True)
         check_counts(self.counts, minimum, refused=[f"{item.path}: {why.sentence}" for item, why in rows if why])
 
+    def check_any(self) -> None:
+        """DataError where no picture is left to test on: those of one class will do."""
+        if not self.agreed.any():
+            self.check_counts(1)
+
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
         images, used = len(self.listing.items) + len(self.listing.skips), int(self.agreed.sum())
@@ -154,6 +159,15 @@ _FOLDS: Final = 5
 _KINDS: Final[dict[Kind, str]] = {"bytes": "by their bytes", "pixels": "by their pixels", "near": "nearly alike"}
 
 
+def alphabetical(classes: tuple[str, str]) -> Note:
+    """That nobody chose which of the (negative, positive) classes is the positive one."""
+    text = (
+        f"{classes[1]!r} counts as the positive class, because it comes second in the alphabet: precision, recall, specificity, "
+        "F1 and average precision speak of it. Choose with --positive."
+    )
+    return Note("positive-by-alphabet", text)
+
+
 def sights_of(table: Table) -> Sights:
     """What tells copies among the usable pictures of a table."""
     facts = [seen for seen in table.facts if seen is not None]
@@ -167,8 +181,8 @@ def tabled(listing: Listing, table: Table) -> Sample:
 
 
 def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> Listing:
-    """The pictures of DATA for a model of these (negative, positive) classes; DataError where DATA has others."""
-    listing = list_pictures(data, options)
+    """The pictures of DATA for a model of (negative, positive) classes, or of one of them; DataError where DATA has others."""
+    listing = list_pictures(data, options, wanted=classes)
     check_same_classes(classes, listing.classes)
     return replace(listing, positive=classes[1])
 

@@ -22,7 +22,7 @@ from twofold.model import Model
 from twofold.options import DecisionOptions, TrainingOptions
 from twofold.place import Place
 from twofold.precision import PrecisionCheck, compare_precisions, starting_precision
-from twofold.sample import Sample, list_for, tabled
+from twofold.sample import Sample, alphabetical, list_for, tabled
 
 if TYPE_CHECKING:
     from twofold.learning.runs import Course
@@ -128,6 +128,8 @@ def train(
     """
     listing = list_pictures(data, options.data, positive=options.decision.positive)
     other = None if test is None else list_for(listing.ordered, test, options.data)
+    if options.decision.positive is None:
+        listing = replace(listing, notes=(*listing.notes, alphabetical(listing.ordered)))
     return train_listing(listing, [item.path for item in listing.items], options, machine, test=other, place=place)
 
 
@@ -148,7 +150,7 @@ def train_listing(
     if learns:
         if test is not None:  # before hours of work
             seen = machine.examine([item.path for item in test.items], what="test")
-            Sample(test, seen, test.ordered, ()).check_counts(1)
+            Sample(test, seen, test.ordered, ()).check_any()
         with clock("learn"):
             course = _learn(listing, sources, options, machine, place)
     road = _frozen_road(options, machine)
@@ -166,7 +168,7 @@ def train_listing(
             table = machine.observe([item.path for item in test.items], engine, what="test")
         with clock("audit"):
             held_out = tabled(test, table)
-        held_out.check_counts(1)
+        held_out.check_any()
         with clock("audit"):
             leaks = leaks_of(fit.model, held_out, find_leaks(held_out, known(*sample.learned)))
         tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks)

@@ -17,7 +17,7 @@ Bits = NDArray[np.int64]  # of 255
 Window = NDArray[np.float32]  # (..., 5): left, right, top and bottom as parts of a side, and degrees it is turned by
 
 _MIDDLE: Final = (0.1, 0.9)
-# Where the middle of an image may lie along a side of another: of what is cropped by up to a tenth at either end, and the reverse.
+# Where the middle of an image may lie along a side of another: cropped by up to a tenth at either end, and the reverse.
 _SPANS: Final = (
     *(_MIDDLE, (0.0, 0.89), (0.11, 1.0), (0.0, 1.0), (0.05, 0.95), (0.05, 0.89), (0.11, 0.95)),
     *((0.15, 0.85), (0.1, 0.82), (0.18, 0.9)),
@@ -34,7 +34,7 @@ _AT_ONCE: Final = 256
 def hash_middles(greys: Greys) -> Hashes:
     """The hashes of the middle of each image, a window of its own."""
     along = _along(*_MIDDLE)
-    waves = along @ greys @ along.T
+    waves = np.asarray(along @ greys @ along.T, np.float32)
     low, high = (round(SMALL * end) for end in _MIDDLE)
     flat = greys[:, low:high, low:high].std(axis=(1, 2)) < FLAT
     return Hashes(coarse_bits(waves), fine_bits(waves), flat)
