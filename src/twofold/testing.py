@@ -109,8 +109,9 @@ def test(
 
 def is_alphabetical(bundle: Bundle) -> bool:
     """Whether nobody chose the positive class of its model, so that the alphabet did."""
-    decision = bundle.record["options"]["decision"]
-    return decision["positive"] is None
+    options = bundle.record.get("options")
+    decision = options.get("decision") if isinstance(options, dict) else None
+    return not (isinstance(decision, dict) and decision.get("positive") is not None)
 
 
 def _rows_of_all(samples: Sequence[Sample]) -> list[NDArray[np.intp]]:

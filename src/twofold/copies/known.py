@@ -20,8 +20,9 @@ COLUMNS: Final = ("path", "sha256", "pixels", "perceptual")
 # more. Where strangers are more alike than that, half of what they differ in.
 _MOST: Final = 48
 _STRANGERS: Final = 500
-_RARE: Final = 0.002  # as many of the pairs of strangers may differ in fewer bits than counted here as theirs
-_RARER: Final = 0.0001  # the same, where a hundred windows are a hundred chances to look alike
+_RARE: Final = 0.002  # as many of the pairs of strangers may differ in fewer bits than are taken for theirs
+_RARER: Final = 0.0001  # the same, where each pair is compared in a hundred windows
+_NEARER: Final = 44  # bits by which the best of these brought strangers nearer, solar cells of one make
 _RIVALS: Final = 6  # windows of a picture that are moved to fit better
 _GAP: Final = 1.5  # times as far as the last copy of a picture the next picture is
 
@@ -61,7 +62,8 @@ def find_known(sights: Sights, others: Known) -> list[Copy]:
 
 def _whole(thumbnails: NDArray[np.uint8], others: Known) -> Found:
     """By the hashes of the whole pictures."""
-    rows, most = np.flatnonzero(others.coarse), _most(others.fine[others.coarse != 0], _RARE)
+    rows = np.flatnonzero(others.coarse)
+    most = min(_MOST, _strangers(others.fine[rows], _RARE) / 2)
     pairs, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for way in hash_thumbnails(thumbnails):
         near = pairs_within(way.coarse, others.coarse[rows])
@@ -75,7 +77,8 @@ def _whole(thumbnails: NDArray[np.uint8], others: Known) -> Found:
 def _windows(thumbnails: NDArray[np.uint8], others: Known) -> Found:
     """By the hashes of their middles, which are looked for in windows of the pictures, upright and mirrored."""
     rows, planes, begins = np.flatnonzero(others.middle[:, 0]), greys(thumbnails), windows()
-    wanted, pairs, apart = others.middle[rows], [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+    wanted, most = others.middle[rows], min(_MOST, _strangers(others.middle[rows, 1:], _RARER) - _NEARER)
+    pairs, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for seen in (planes, planes[:, :, ::-1]):
         near = pairs_within(coarse_of_windows(seen).reshape(-1), wanted[:, 0])
         places, back = np.unique(near[:, 0], return_inverse=True)
@@ -84,7 +87,7 @@ def _windows(thumbnails: NDArray[np.uint8], others: Known) -> Found:
         image, other = near[:, 0] // len(begins), near[:, 1]
         pairs.append(np.column_stack([image, rows[other]]))
         apart.append(fitted(seen, image, begins[near[:, 0] % len(begins)], wanted[other, 1:]))
-    return _nearest(np.concatenate(pairs), np.concatenate(apart), _most(wanted[:, 1:], _RARER))
+    return _nearest(np.concatenate(pairs), np.concatenate(apart), most)
 
 
 def _few(near: Pairs, image: NDArray[np.int64], apart: NDArray[np.int64]) -> Pairs:
@@ -102,18 +105,18 @@ def _nearest(pairs: Pairs, apart: NDArray[np.int64], most: float) -> Found:
     return pairs[first, 0], pairs[first, 1]
 
 
-def _most(fine: Hash, rare: float) -> float:
-    """Bits that a copy may differ in, of pictures of these hashes (n, 4)."""
+def _strangers(fine: Hash, rare: float) -> float:
+    """Bits that all but a few pairs of strangers differ in, of pictures of these hashes (n, 4)."""
     shown = np.unique(fine, axis=0)
     if len(shown) < 2:
-        return _MOST
+        return 255
     some = np.random.default_rng(0).permutation(shown)[:_STRANGERS]
     apart = np.sort([distances(own[None], some) for own in some], axis=1)
     gaps = (apart[:, :-1] <= _MOST) & (apart[:, 1:] > _GAP * apart[:, :-1])
     # What comes before a gap is the picture itself and its copies; without any, pictures are alike by nature.
     copies = np.logical_or.accumulate(gaps[:, ::-1], axis=1)[:, ::-1]
     strangers = np.concatenate([apart[:, :-1][~copies], apart[:, -1]])
-    return min(_MOST, float(np.quantile(strangers, rare)) / 2)
+    return float(np.quantile(strangers, rare))
 
 
 def write_known(kept: Known, file: TextIO) -> None:
