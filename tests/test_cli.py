@@ -114,7 +114,7 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
 ) -> None:
     out, new = tmp_path / "figures", unlike_folder(tmp_path / "new", 20)
     command = ["evaluate", str(bundle), str(new), "--out", str(out), "--json"]
-    assert main([*command, "--require", "recall>=0.9"]) == 0
+    assert main([*command, "--require", "recall:rings>=0.9"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["confusion"] == {"tn": 20, "fp": 0, "fn": 0, "tp": 20}
     assert json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["confusion"] == result["confusion"]
@@ -126,10 +126,10 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
         "roc.svg",
         "scores.svg",
     }
-    assert main([*command, "--require", "recall.low>=0.99"]) == 3
-    assert "recall.low>=0.99 is not met, it is 0.8389" in capsys.readouterr().err  # Wilson's interval of 20 of 20
-    assert main(["evaluate", str(bundle), str(drawn), "--require", "recall>=0.1"]) == 3
-    assert "recall>=0.1 is not met: all pictures of a class were trained on" in capsys.readouterr().err
+    assert main([*command, "--require", "recall:rings.low>=0.99"]) == 3
+    assert "recall:rings.low>=0.99 is not met, it is 0.8389" in capsys.readouterr().err  # Wilson's interval of 20 of 20
+    assert main(["evaluate", str(bundle), str(drawn), "--require", "accuracy>=0.1"]) == 3
+    assert "accuracy>=0.1 is not met: all test images were trained on" in capsys.readouterr().err
 
 
 def test_evaluate_compares_two_bundles_on_the_same_pictures(
@@ -565,8 +565,8 @@ def test_train_says_first_that_test_pictures_were_trained_on(
     out = tmp_path / "b.twofold"
     assert main(["train", str(drawn), "--test", str(leaking), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("WARNING: 3 test pictures were trained on, such as ")
-    assert "test, the others" in said
+    assert said.startswith("WARNING: 3 test images duplicate training images (")
+    assert said.index("test (unseen)  ") < said.index("  test (inflated)\n")
     result = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     check_leaks(result["test"])
     assert result["notes"][0]["code"] == "trained-on"
@@ -577,8 +577,8 @@ def test_evaluate_says_first_that_test_pictures_were_trained_on(
 ) -> None:
     assert main(["evaluate", str(bundle), str(leaking)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("WARNING: 3 test pictures were trained on, such as ")
-    assert "test, the others" in said
+    assert said.startswith("WARNING: 3 test images duplicate training images (")
+    assert said.index("test (unseen)  ") < said.index("  test (inflated)\n")
     assert main(["evaluate", str(bundle), str(leaking), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     check_leaks(result)
@@ -610,9 +610,9 @@ def test_two_bundles_are_compared_without_what_either_was_trained_on(
     capsys.readouterr()
     assert main(["evaluate", str(bundle), str(other), str(leaking)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("WARNING: 4 test pictures were trained on, such as ")
-    assert "first, the others" in said
-    assert "second minus first, on the others" in said
+    assert said.startswith("WARNING: 4 test images duplicate training images (")
+    assert "first (unseen)" in said
+    assert "second minus first, on test (unseen)" in said
     assert main(["evaluate", str(bundle), str(other), str(leaking), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     for each in (result, result["second"]):
@@ -743,3 +743,151 @@ def test_fetch_checks_the_hash_that_was_given(pets: Path, tmp_path: Path, capsys
     assert main([*words, hashed.upper()]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["files"], result["sha256"], len(result["next"])) == (30, hashed, 2)
+
+
+# One class, and metrics of one class.
+
+
+def one_class(folder: Path, kind: str, name: str) -> Path:
+    """Six new images of a class: as a folder, beside an empty one, a list, or with the class in their names."""
+    other = unlike_folder(folder / "all", 6)
+    if kind == "folder":
+        shutil.rmtree(other / ("bars" if name == "rings" else "rings"))
+    elif kind == "nested":
+        shutil.rmtree(other / ("bars" if name == "rings" else "rings"))
+        for day in ("monday", "tuesday"):
+            (other / name / day).mkdir()
+        for number, path in enumerate(sorted((other / name).glob("*.png"))):
+            path.rename(other / name / ("monday", "tuesday")[number % 2] / path.name)
+    elif kind == "empty beside it":
+        for path in (other / ("bars" if name == "rings" else "rings")).iterdir():
+            path.unlink()
+    elif kind == "list":
+        rows = [f"{path.relative_to(folder)},{name}" for path in sorted((other / name).iterdir())]
+        (folder / "list.csv").write_text("\n".join(["path,label", *rows, ""]), encoding="utf-8")
+        return folder / "list.csv"
+    return other
+
+
+@pytest.mark.parametrize("name", ["bars", "rings"])
+@pytest.mark.parametrize("kind", ["folder", "nested", "empty beside it", "list"])
+def test_a_batch_of_one_class_gives_its_recall_and_accuracy(
+    kind: str, name: str, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = one_class(tmp_path, kind, name), tmp_path / "out"
+    assert main(["evaluate", str(bundle), str(data), "--json", "--out", str(out)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["data"]["counts"] == {"bars": 6, "rings": 6, "rings" if name == "bars" else "bars": 0}
+    assert result["metrics"]["accuracy"]["value"] == result["per_class"][name]["recall"] == 1
+    assert result["per_class"][name]["intervals"]["recall"]["low"] > 0.5
+    defined = {metric for metric, told in result["metrics"].items() if told["value"] is not None}
+    assert defined == {"accuracy", "recall" if name == "rings" else "specificity"}
+    assert (out / "confusion.svg").is_file()
+    assert main(["evaluate", str(bundle), str(data), "--require", f"recall:{name}>=0.9"]) == 0
+    said = capsys.readouterr().out
+    assert "average precision (rings)  undefined" in said
+    assert "nan" not in said
+    for metric in ("roc_auc", f"precision:{name}", "recall:" + ("bars" if name == "rings" else "rings")):
+        assert main(["evaluate", str(bundle), str(data), "--require", f"{metric}>=0"]) == 3
+        assert f"{metric}>=0 is not met: it is undefined, because there are no images of" in capsys.readouterr().err
+    assert main(["evaluate", str(bundle), str(bundle), str(data)]) == 0
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_a_test_of_one_class_is_told_in_training_too(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = one_class(tmp_path, "folder", "bars"), tmp_path / "b.twofold"
+    words = ["train", str(drawn), "--test", str(data), "--out", str(out), "--figures", str(tmp_path / "figures")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "test: 6 files, 6 used: 6 bars, 0 rings" in said
+    assert "nan" not in said
+    test = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["test"]
+    assert test["per_class"]["bars"]["recall"] == 1
+    assert test["per_class"]["rings"]["recall"] is None
+    assert "| recall of bars |" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_images_of_other_classes_are_refused_as_before(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = one_class(tmp_path, "folder", "bars")
+    (data / "bars").rename(data / "stripes")
+    assert main(["evaluate", str(bundle), str(data)]) == 1
+    assert "stripes" in capsys.readouterr().err
+    shutil.rmtree(data / "stripes")
+    (data / "bars").mkdir()
+    assert main(["evaluate", str(bundle), str(data)]) == 1
+
+
+def missing_bars(folder: Path) -> Path:
+    """Twelve rings, and twelve bars of which half look like rings: the bars are the class that is missed."""
+    other = unlike_folder(folder, 18)
+    for path in sorted((other / "bars").iterdir())[:12]:
+        path.unlink()
+    for path in sorted((other / "rings").iterdir())[:6]:
+        path.rename(other / "bars" / path.name)
+    return other
+
+
+def test_a_requirement_of_a_class_that_nobody_chose_is_refused_before_any_work(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for metric in ("recall", "precision.low", "f1", "specificity", "average-precision"):
+        assert main(["evaluate", str(bundle), str(tmp_path / "none"), "--require", f"{metric}>=0.98"]) == 2
+        assert "'rings' is positive by the alphabet alone: write" in capsys.readouterr().err
+    assert main(["evaluate", str(bundle), str(tmp_path / "none"), "--require", "recall:ring>=0.9"]) == 2
+    assert "did you mean 'rings'" in capsys.readouterr().err
+
+
+def test_a_gate_is_about_the_class_that_it_names(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(missing_bars(tmp_path / "data"))
+    assert main(["evaluate", str(bundle), data, "--require", "recall:rings>=0.98"]) == 0
+    assert main(["evaluate", str(bundle), data, "--require", "recall:bars>=0.98"]) == 3
+    assert "recall:bars>=0.98 is not met, it is 0.5000." in capsys.readouterr().err
+    assert main(["evaluate", str(bundle), data, "--require", "recall:bars.low>=0.3"]) == 3
+    assert main(["evaluate", str(bundle), data, "--positive", "bars", "--require", "recall>=0.98"]) == 3
+    assert main(["evaluate", str(bundle), data, "--positive", "rings", "--require", "recall>=0.98"]) == 0
+
+
+def test_evaluate_speaks_of_the_class_that_is_asked_for_and_answers_as_before(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(missing_bars(tmp_path / "data"))
+    plain, bars, rings = (
+        json.loads(said_by(main, ["evaluate", str(bundle), data, "--json", *more], capsys))
+        for more in ([], ["--positive", "bars"], ["--positive", "rings"])
+    )
+    assert plain["metrics"] == rings["metrics"]
+    assert (plain["data"]["positive"], bars["data"]["positive"]) == ("rings", "bars")
+    assert bars["metrics"]["recall"] == plain["metrics"]["specificity"]
+    assert bars["metrics"]["recall"]["value"] == 0.5
+    cells = plain["confusion"]
+    assert bars["confusion"] == {"tn": cells["tp"], "fp": cells["fn"], "fn": cells["fp"], "tp": cells["tn"]}
+    codes = [{note["code"] for note in result["notes"]} for result in (plain, bars, rings)]
+    assert ["positive-by-alphabet" in code for code in codes] == [True, False, False]
+    text = said_by(main, ["evaluate", str(bundle), data, "--positive", "bars"], capsys)
+    assert "recall (bars)" in text
+    assert "average precision (bars)" in text
+    assert "(rings)" not in text
+    assert main(["evaluate", str(bundle), data, "--positive", "bar"]) == 2
+
+
+def said_by(run: Any, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert run(words) == 0
+    return capsys.readouterr().out
+
+
+def test_that_the_alphabet_chose_the_positive_class_is_noted(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "'rings' counts as the positive class, because it comes second in the alphabet"
+    words = ["train", str(drawn), "--quiet", "--force", "--out", str(tmp_path / "b.twofold")]
+    assert told in said_by(main, words, capsys)
+    assert "counts as the positive class" not in said_by(main, [*words, "--positive", "rings"], capsys)
+    data = str(unlike_folder(tmp_path / "new", 6))
+    words = ["evaluate", str(tmp_path / "b.twofold"), data, "--require", "recall>=0.9"]
+    assert "counts as the positive class" not in said_by(main, words, capsys)

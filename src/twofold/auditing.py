@@ -2,23 +2,35 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from twofold.audit import LEAST, Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
+from twofold.audit import LEAST, Against, Audit, audit_sample, folds_of, judge_amount, look_for_shortcuts
 from twofold.clock import Clock
-from twofold.copies import find_common
-from twofold.data import Note, Ranges, find_table, is_archive, list_files, list_pictures, read_split, read_table, walk
+from twofold.copies import known
+from twofold.data import (
+    Item,
+    Listing,
+    Note,
+    Ranges,
+    find_table,
+    is_archive,
+    list_files,
+    list_pictures,
+    read_split,
+    read_table,
+    walk,
+)
 from twofold.decision import fit_head
 from twofold.embedding import Arithmetic, Backbone, Machine, Source, Table, load_backbone, offered_precisions, ranged
-from twofold.errors import DataError
-from twofold.leaks import Leak, named
+from twofold.errors import DataError, UsageError
+from twofold.leaks import find_leaks
 from twofold.options import BackboneOptions, DataOptions, DecisionOptions
 from twofold.precision import starting_precision
-from twofold.sample import Sample, sights_of, tabled
+from twofold.sample import Sample, list_for, tabled
 
 Observe = Callable[[Sequence[Source], str], Table]
 
@@ -58,19 +70,19 @@ def audit(
     """
     clock = Clock()
     listing = list_pictures(data, picture)
-    others = None if against is None else _others(against)
+    others = None if against is None else _others(against, listing, picture)
     with clock("embed"):
         ranges, range_notes = machine.ranges([item.path for item in listing.items])
     observe = _without_network(machine, ranges) if quick else _with_network(network, machine, ranges)
     with clock("embed"):
         table = observe([item.path for item in listing.items], "pictures")
-        theirs = None if others is None else observe(others, "others")
+        theirs = None if others is None else observe([item.path for item in others.items], "others")
     with clock("copies"):
         sample = tabled(listing, table)
         common = None if others is None or theirs is None else _common(sample, others, theirs)
     with clock("labels"):
         found = _judged(sample, decision, common)
-    notes = (*range_notes, *found.notes(), *_refused(theirs), *machine.notes)
+    notes = (*range_notes, *found.notes(), *_refused(others, theirs), *machine.notes)
     return Auditing(found, clock.seconds(), notes)
 
 
@@ -92,7 +104,17 @@ def _without_network(machine: Machine, ranges: Ranges) -> Observe:
     return lambda sources, what: machine.examine(sources, ranges, what=what)
 
 
-def _others(against: Path) -> list[Path]:
+def _others(against: Path, listing: Listing, options: DataOptions) -> Listing:
+    """The pictures of OTHER as they would be tested on; where it has other classes or none, all of them, as they come."""
+    try:
+        return list_for(listing.ordered, against, options)
+    except (DataError, UsageError):
+        paths = _pictures(against)
+    items = tuple(Item(path, listing.positive) for path in paths)  # of one class there are no conflicts
+    return Listing(items, (), listing.classes, listing.positive, ())
+
+
+def _pictures(against: Path) -> list[Path]:
     """The pictures of OTHER, whatever their classes; a list of them is read as one."""
     if table := find_table(against):
         file, split = table
@@ -105,18 +127,21 @@ def _others(against: Path) -> list[Path]:
     return files
 
 
-def _common(sample: Sample, others: Sequence[Path], theirs: Table) -> tuple[Leak, ...]:
-    return named(sample, find_common(sample.sights, sights_of(theirs)), [str(others[row]) for row in theirs.used])
+def _common(sample: Sample, others: Listing, theirs: Table) -> Against:
+    other = Sample(others, theirs, others.ordered, ())
+    own = find_leaks(sample, known(*other.learned))
+    return Against(tuple(own.values()), tuple(find_leaks(other, known(*sample.learned)).values()))
 
 
-def _refused(theirs: Table | None) -> list[Note]:
+def _refused(others: Listing | None, theirs: Table | None) -> list[Note]:
     counts = Counter(refusal.code for refusal in (theirs.refusals if theirs else ()) if refusal is not None)
     told = ", ".join(f"{count} {code}" for code, count in sorted(counts.items()))
     text = f"Some files given with --against are no usable pictures, and nothing was compared with them: {told}."
-    return [Note("against-refused", text)] if told else []
+    skipped = [replace(note, text=f"--against: {note.text}") for note in (others.notes if others else ())]
+    return [*skipped, *([Note("against-refused", text)] if told else [])]
 
 
-def _judged(sample: Sample, options: DecisionOptions, against: tuple[Leak, ...] | None) -> Audit:
+def _judged(sample: Sample, options: DecisionOptions, against: Against | None) -> Audit:
     """With suspects and what more pictures would bring, where there are vectors and enough pictures to fit a head on."""
     rows = np.flatnonzero(sample.agreed)
     if min(sample.counts.values()) < LEAST:

@@ -1,15 +1,15 @@
 """Pictures that stand on both sides: among those that a model was trained on, and among those that it is tested on."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.copies import Copy, Kind
+from twofold.copies import Kind, Known, find_known
 from twofold.data import Note
-from twofold.evaluation import Evaluation
+from twofold.evaluation import Evaluation, speaking_of
 from twofold.model import Model
 from twofold.sample import Sample
 
@@ -27,7 +27,7 @@ class Leak:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaks:
-    """Test pictures that were trained on; `without` is the evaluation on the others, None where these are not of both classes."""
+    """Test pictures that were trained on; `without` is the evaluation on the others, None where there are none."""
 
     found: tuple[Leak, ...] = field(repr=False)
     without: Evaluation | None
@@ -39,36 +39,45 @@ class Leaks:
         others = None if self.without is None else self.without.as_json()
         return {"trained_on": {"pictures": [asdict(leak) for leak in self.found], "without": others}}
 
+    def headline(self, evaluation: Evaluation) -> tuple[str, Evaluation]:
+        """What a test is judged by, with its name: the pictures that were not trained on, where any were and others are left."""
+        if self.without is not None:
+            return "test (unseen)", self.without
+        return "test (inflated)" if self.found else "test", evaluation
+
+    def speaking_of(self, positive: str) -> "Leaks":
+        """The same with this class as the positive one."""
+        return replace(self, without=None if self.without is None else speaking_of(positive, self.without))
+
     def notes(self) -> list[Note]:
         if not self.found:
             return []
-        advice = "test on others" if self.without is None else "believe the numbers of the others"
+        unseen = 'use the column "test (unseen)"'
+        advice = unseen if self.without is not None else "no other test image is left, so test on other images"
         text = (
-            f"{len(self.found)} test pictures were trained on, such as {self.found[0].path} ({self.found[0].other}), and their "
-            f"answers may be learned by heart: {advice}."
+            f"{len(self.found)} test images duplicate training images ({self.found[0].path} = {self.found[0].other}). Scores "
+            f"on them are inflated: {advice}."
         )
         return [Note(TRAINED_ON, text)]
 
 
-def named(sample: Sample, copies: Sequence[Copy], others: Sequence[str]) -> tuple[Leak, ...]:
-    """The copies by their paths."""
-    paths = sample.paths
-    return tuple(Leak(paths[copy.first], others[copy.second], copy.kind) for copy in copies)
+def find_leaks(tested: Sample, trained_on: Known) -> dict[int, Leak]:
+    """The test pictures that count and were trained on, by their items of the listing.
+
+    All commands ask here, and what a network sees plays no part, so that all have the same answer.
+    """
+    items, (paths, sights) = tested.table.used[tested.agreed].tolist(), tested.learned
+    copies = find_known(sights, trained_on)
+    return {items[copy.first]: Leak(paths[copy.first], trained_on.paths[copy.second], copy.kind) for copy in copies}
 
 
-def leaks_of(
-    model: Model,
-    sample: Sample,
-    copies: Sequence[Copy],
-    others: Sequence[str],
-    rows: NDArray[np.intp] | None = None,
-) -> Leaks:
-    """The leaks of a test sample, whose `copies` among the pictures trained on, at the paths `others`, are known.
+def leaks_of(model: Model, sample: Sample, leaks: Mapping[int, Leak], rows: NDArray[np.intp] | None = None) -> Leaks:
+    """The leaks of a test sample, by its items, and what the model does on the rest.
 
     Its usable `rows` count; by default all but conflicts.
     """
-    found = named(sample, copies, others)
     rows = np.flatnonzero(sample.agreed) if rows is None else rows
-    rows = np.setdiff1d(rows, [copy.first for copy in copies]).astype(np.intp)
-    both = len(set(sample.labels[rows].tolist())) == 2
-    return Leaks(found, model.evaluate(sample, rows) if found and both else None)
+    items = sample.table.used[rows]
+    found = tuple(leaks[item] for item in items.tolist() if item in leaks)
+    unseen = rows[~np.isin(items, list(leaks))]
+    return Leaks(found, model.evaluate(sample, unseen) if found and len(unseen) else None)

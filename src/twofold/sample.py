@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def learned(self) -> tuple[list[str], Sights]:
-        """Paths and sights of the pictures that count: those of conflicts are kept out."""
+        """Paths and sights of the pictures that count, to train or to test on: those of conflicts are kept out."""
         rows, paths, seen = np.flatnonzero(self.agreed), self.paths, self.sights
         vectors = None if seen.vectors is None else seen.vectors[rows]
         return [paths[row] for row in rows.tolist()], Sights(
@@ -105,6 +105,11 @@ class Sample:
                 both[name].append(path)
         check_counts(self.counts, minimum, refused=refused, both=both)
 
+    def check_any(self) -> None:
+        """DataError where no picture is left to test on: those of one class will do."""
+        if not self.agreed.any():
+            self.check_counts(1)
+
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
         images, used = len(self.listing.items) + len(self.listing.skips), int(self.agreed.sum())
@@ -159,6 +164,15 @@ _FOLDS: Final = 5
 _KINDS: Final[dict[Kind, str]] = {"bytes": "by their bytes", "pixels": "by their pixels", "near": "nearly alike"}
 
 
+def alphabetical(classes: tuple[str, str]) -> Note:
+    """That nobody chose which of the (negative, positive) classes is the positive one."""
+    text = (
+        f"{classes[1]!r} counts as the positive class, because it comes second in the alphabet: precision, recall, specificity, "
+        "F1 and average precision speak of it. Choose with --positive."
+    )
+    return Note("positive-by-alphabet", text)
+
+
 def sights_of(table: Table) -> Sights:
     """What tells copies among the usable pictures of a table."""
     facts = [seen for seen in table.facts if seen is not None]
@@ -172,7 +186,7 @@ def tabled(listing: Listing, table: Table) -> Sample:
 
 
 def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> Listing:
-    """The pictures of DATA for a model of these (negative, positive) classes; DataError where DATA has others."""
+    """The pictures of DATA for a model of (negative, positive) classes, or of one of them; DataError where DATA has others."""
     listing = list_pictures(data, options, wanted=classes)
     check_same_classes(classes, listing.classes)
     return replace(listing, positive=classes[1])

@@ -120,5 +120,21 @@ def _card(training: Training, result: dict[str, Any], path: Path) -> str:
     template = (files("twofold") / "card.md.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(template).render(
-        name=path.name, training=training, result=result, version=version("twofold")
+        name=path.name,
+        training=training,
+        result=result,
+        tested=_tested(training),
+        version=version("twofold"),
     )
+
+
+def _tested(training: Training) -> list[dict[str, Any]]:
+    """The columns of a test in the card: first what it is judged by, then all pictures, where these are not the same."""
+    if training.test is None:
+        return []
+    name, judged = training.test.leaks.headline(training.test.evaluation)
+    columns = {name: judged, **({} if name == "test" else {"test (inflated)": training.test.evaluation})}
+    return [
+        {"name": name, "images": len(column.labels), "metrics": column.as_json()["metrics"]}
+        for name, column in columns.items()
+    ]

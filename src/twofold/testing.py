@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from twofold.bundle import Bundle
 from twofold.clock import Clock
-from twofold.copies import Copy, Kind, find_known
-from twofold.data import Note
+from twofold.data import Note, choose_positive
 from twofold.embedding import Machine
 from twofold.errors import UsageError
-from twofold.evaluation import Comparison, Evaluation, compare
-from twofold.leaks import Leaks, leaks_of
+from twofold.evaluation import Comparison, Evaluation, compare, speaking_of
+from twofold.leaks import Leak, Leaks, find_leaks, leaks_of
 from twofold.options import DataOptions
-from twofold.sample import Sample, list_for, observe_listing
+from twofold.sample import Sample, alphabetical, list_for, observe_listing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +37,13 @@ class Testing:
     notes: tuple[Note, ...] = field(repr=False)
 
     @property
+    def data(self) -> dict[str, Any]:
+        """The block "data"."""
+        return {**self.sample.as_json(), "positive": self.evaluation.classes[1]}
+
+    @property
     def unseen(self) -> Evaluation | None:
-        """The first model's, without the pictures that were trained on; None where the others are not of both classes."""
+        """The first model's, without the pictures that were trained on; None where there are no others."""
         return self.leaks.without if self.leaks.found else self.evaluation
 
     def as_json(self) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class Testing:
         if self.second_without is not None:
             other["second"]["trained_on"] = {"without": self.second_without.as_json()}
         return {
-            "data": self.sample.as_json(),
+            "data": self.data,
             **self.evaluation.as_json(),
             **self.leaks.as_json(),
             **other,
@@ -59,10 +63,16 @@ class Testing:
         }
 
 
-def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: Machine) -> Testing:
-    """The model of one bundle, or of two with the same classes, on the labelled pictures of DATA."""
+def test(
+    bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: Machine, *, positive: str | None
+) -> Testing:
+    """The model of one bundle, or of two with the same classes, on the labelled pictures of DATA.
+
+    The numbers speak of `positive` as the positive class, by default of the first model's; the answers do not change.
+    """
     clock, models = Clock(), [bundle.model for bundle in bundles]
     first = models[0]
+    chosen, positive = positive, first.classes[1] if positive is None else choose_positive(first.classes, positive)
     if any(model.classes != first.classes for model in models):
         raise UsageError(
             f"The bundles answer different questions: {' and '.join(' / '.join(m.classes) for m in models)}."
@@ -74,14 +84,16 @@ def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: M
         with clock("embed"):
             engine = model.engine(machine)
             samples.append(observe_listing(listing, sources, engine, machine, what="test"))
-        samples[-1].check_counts(1)
+        samples[-1].check_any()
     rows = _rows_of_all(samples)
-    evaluations = [model.evaluate(sample, own) for model, sample, own in zip(models, samples, rows, strict=True)]
+    scored = [model.evaluate(sample, own) for model, sample, own in zip(models, samples, rows, strict=True)]
+    evaluations = [speaking_of(positive, evaluation) for evaluation in scored]
     with clock("audit"):
-        leaks = _leaks(bundles, samples, rows)
+        leaks = [leaks.speaking_of(positive) for leaks in _leaks(bundles, samples, rows)]
     unseen = [each.without for each in leaks if each.without is not None]
     if len(unseen) < len(models):
         unseen = []
+    told = [alphabetical(first.classes)] if chosen is None and is_alphabetical(bundles[0]) else []
     two = len(models) > 1
     return Testing(
         samples[0],
@@ -91,8 +103,15 @@ def test(bundles: Sequence[Bundle], data: Path, options: DataOptions, machine: M
         leaks[0],
         unseen[1] if two and unseen else None,
         clock.seconds(),
-        (*leaks[0].notes(), *samples[0].test_notes(), *_left_out(samples, rows), *machine.notes),
+        (*leaks[0].notes(), *told, *samples[0].test_notes(), *_left_out(samples, rows), *machine.notes),
     )
+
+
+def is_alphabetical(bundle: Bundle) -> bool:
+    """Whether nobody chose the positive class of its model, so that the alphabet did."""
+    options = bundle.record.get("options")
+    decision = options.get("decision") if isinstance(options, dict) else None
+    return not (isinstance(decision, dict) and decision.get("positive") is not None)
 
 
 def _rows_of_all(samples: Sequence[Sample]) -> list[NDArray[np.intp]]:
@@ -109,19 +128,12 @@ def _left_out(samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> li
 
 def _leaks(bundles: Sequence[Bundle], samples: Sequence[Sample], rows: Sequence[NDArray[np.intp]]) -> list[Leaks]:
     """Test pictures that any of the models was trained on, with the numbers of each."""
-    found: dict[int, tuple[Kind, str]] = {}  # by their place in the listing
+    found: dict[int, Leak] = {}
     for bundle, sample in zip(bundles, samples, strict=True):
-        trained_on = bundle.trained_on()
-        for copy in find_known(sample.sights, trained_on):
-            found.setdefault(int(sample.table.used[copy.first]), (copy.kind, trained_on.paths[copy.second]))
-    paths = [path for _, path in found.values()]
-    leaks = []
-    for bundle, sample, own in zip(bundles, samples, rows, strict=True):
-        place = {item: row for row, item in enumerate(sample.table.used.tolist())}
-        known = [(place.get(item), number, kind) for number, (item, (kind, _)) in enumerate(found.items())]
-        copies = [Copy(row, number, kind) for row, number, kind in known if row is not None]
-        leaks.append(leaks_of(bundle.model, sample, copies, paths, own))
-    return leaks
+        found = find_leaks(sample, bundle.trained_on()) | found
+    return [
+        leaks_of(bundle.model, sample, found, own) for bundle, sample, own in zip(bundles, samples, rows, strict=True)
+    ]
 
 
 def _comparison(a: Evaluation, b: Evaluation) -> Comparison:

@@ -11,18 +11,18 @@ import numpy as np
 from twofold.audit import LEAST, Audit, audit_sample
 from twofold.auditing import load_frozen
 from twofold.clock import Clock
-from twofold.copies import find_common
+from twofold.copies import known
 from twofold.data import Listing, Note, Ranges, list_pictures
 from twofold.embedding import Arithmetic, Backbone, Engine, Machine, Source, Table, offered_precisions, ranged
 from twofold.errors import DataError
 from twofold.evaluation import Evaluation, evaluate
 from twofold.fit import Fit, Scores, decide, fit_model
-from twofold.leaks import Leaks, leaks_of
+from twofold.leaks import Leaks, find_leaks, leaks_of
 from twofold.model import Model
 from twofold.options import DecisionOptions, TrainingOptions
 from twofold.place import Place
 from twofold.precision import PrecisionCheck, compare_precisions, starting_precision
-from twofold.sample import Sample, list_for, tabled
+from twofold.sample import Sample, alphabetical, list_for, tabled
 
 if TYPE_CHECKING:
     from twofold.learning.runs import Course
@@ -129,6 +129,8 @@ def train(
     """
     listing = list_pictures(data, options.data, positive=options.decision.positive)
     other = None if test is None else list_for(listing.ordered, test, options.data)
+    if options.decision.positive is None:
+        listing = replace(listing, notes=(*listing.notes, alphabetical(listing.ordered)))
     training = train_listing(listing, [item.path for item in listing.items], options, machine, test=other, place=place)
     return replace(training, roots=(data,) if test is None else (data, test))
 
@@ -152,7 +154,7 @@ def train_listing(
     if learns:
         if test is not None:  # before hours of work
             seen = machine.examine([item.path for item in test.items], ranges, what="test")
-            Sample(test, seen, test.ordered, ()).check_counts(1)
+            Sample(test, seen, test.ordered, ()).check_any()
         with clock("learn"):
             course = _learn(listing, sources, options, machine, ranges, place)
     road = _frozen_road(options, machine, ranges)
@@ -172,11 +174,10 @@ def train_listing(
             table = machine.observe([item.path for item in test.items], engine, what="test")
         with clock("audit"):
             held_out = tabled(test, table)
-        held_out.check_counts(1)
+        held_out.check_any()
         with clock("audit"):
-            paths, sights = sample.learned
-            copies = find_common(held_out.sights, sights)
-        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks_of(fit.model, held_out, copies, paths))
+            leaks = leaks_of(fit.model, held_out, find_leaks(held_out, known(*sample.learned)))
+        tested = HeldOut(held_out, fit.model.evaluate(held_out), leaks)
         notes += held_out.test_notes()
     learning = None if course is None else _learning(course, fit.model, sample)
     learned_notes = () if course is None else course.notes

@@ -2,15 +2,16 @@
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from copies.scenes import CHANGES, scene
+from copies.scenes import CHANGES, MOVES, jpeg, scene
 from copies.test_copies import sights
-from PIL import Image
+from PIL import Image, ImageOps
 
-from twofold.copies import find_known, known, read_known, write_known
+from twofold.copies import Sights, find_known, known, read_known, write_known
 
 SCENES = [scene(number) for number in range(20)]
 KEYS = (("0a" * 32, "1b" * 40), ("2c" * 32, "3d" * 40))  # of bytes and of pixels, as they are made
@@ -40,11 +41,11 @@ def test_something_else_is_told() -> None:
         ("a.jpg", *KEYS[0]),
         ("a.jpg", *KEYS[0], "", ""),
         ("a.jpg", "b" * 63, KEYS[0][1], ""),
-        ("a.jpg", *KEYS[0], "g" * 80),
-        ("a.jpg", *KEYS[0], "-1" * 40),
-        ("a.jpg", *KEYS[0], " 1" * 40),
-        ("a.jpg", *KEYS[0], "1" * 79),
-        ("a.jpg", *KEYS[0], "1" * 96),
+        ("a.jpg", *KEYS[0], "g" * 160),
+        ("a.jpg", *KEYS[0], "-1" * 80),
+        ("a.jpg", *KEYS[0], " 1" * 80),
+        ("a.jpg", *KEYS[0], "1" * 159),
+        ("a.jpg", *KEYS[0], "1" * 80),
         ("a.jpg", KEYS[0][0] + "\n", KEYS[0][1], ""),
         ("a" * 200_000, *KEYS[0], ""),
     ],
@@ -57,10 +58,39 @@ def test_rows_of_something_else_are_told(row: tuple[str, ...]) -> None:
         read_known(io.StringIO(file.getvalue(), newline=""))
 
 
-@pytest.mark.parametrize("name", CHANGES)
+FRAMED: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "cropped on all sides": lambda image: image.crop((8, 6, image.width - 8, image.height - 6)),
+    "a corner cropped off, mirrored": lambda image: ImageOps.mirror(image.crop((12, 9, image.width, image.height))),
+    "turned and cropped": lambda image: MOVES["turned by 3 degrees"](image).crop((8, 6, 152, 114)),
+    "cropped and encoded anew": lambda image: jpeg(MOVES["cropped"](image).resize((90, 80)), 60),
+}
+
+
+@pytest.mark.parametrize("name", [*CHANGES, *MOVES, *FRAMED])
 def test_changed_pictures_are_known(name: str) -> None:
-    found = find_known(sights([CHANGES[name](image) for image in SCENES], "b"), KEPT)
+    change = {**CHANGES, **MOVES, **FRAMED}[name]
+    found = find_known(sights([change(image) for image in SCENES], "b"), KEPT)
     assert sum(copy.first == copy.second for copy in found) == len(found) >= 18
+
+
+@pytest.mark.parametrize("name", [*MOVES, *FRAMED])
+def test_pictures_are_known_of_which_a_changed_one_is_kept(name: str) -> None:
+    change = {**MOVES, **FRAMED}[name]
+    kept = known([f"{row}.jpg" for row in range(20)], sights([change(image) for image in SCENES]))
+    found = find_known(sights(SCENES, "b"), kept)
+    assert sum(copy.first == copy.second for copy in found) == len(found) >= 17
+
+
+def test_each_picture_is_known_once_however_many_copies_are_kept() -> None:
+    kept = known([str(row) for row in range(60)], sights([*SCENES, *map(CHANGES["half"], SCENES), *SCENES]))
+    found = find_known(sights([CHANGES["grey"](image) for image in SCENES], "b"), kept)
+    assert [copy.first for copy in found] == list(range(20))
+
+
+def test_nothing_is_known_of_nothing() -> None:
+    nothing = sights(SCENES[:1])
+    none = Sights([], nothing.thumbnails[:0])
+    assert find_known(none, KEPT) == find_known(nothing, known([], none)) == find_known(none, known([], none)) == []
 
 
 MORE = {

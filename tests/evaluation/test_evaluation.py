@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.evaluation import METRICS, Confusion, Evaluation, Hesitant, evaluate
+from twofold.evaluation import (
+    METRICS,
+    OF_A_CLASS,
+    Confusion,
+    Evaluation,
+    Hesitant,
+    compare,
+    evaluate,
+    speaking_of,
+)
 
 CLASSES = ("cats", "dogs")
 
@@ -27,7 +36,8 @@ def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
     assert tuple(plain["metrics"]) == METRICS
     assert all(list(told) == ["value", "low", "high"] for told in plain["metrics"].values())
     assert list(plain["per_class"]) == ["cats", "dogs"]
-    assert list(plain["per_class"]["dogs"]) == ["precision", "recall", "f1", "support"]
+    assert list(plain["per_class"]["dogs"]) == ["precision", "recall", "f1", "support", "intervals"]
+    assert plain["per_class"]["dogs"]["intervals"]["recall"] == plain["metrics"]["recall"]
     assert list(plain["hesitant"]) == ["within", "images", "errors"]
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
 
@@ -91,9 +101,51 @@ def test_hesitant_answers_are_those_near_the_threshold() -> None:
     assert evaluate(labels, probabilities, 0.5, classes=CLASSES).hesitant == Hesitant(0.02, images=3, errors=2)
 
 
-def test_one_class_alone_is_evaluated_as_far_as_it_goes() -> None:
-    plain = evaluate(np.zeros(3, np.int8), np.array([0.1, 0.2, 0.7]), 0.5, classes=CLASSES).as_json()
-    assert plain["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
-    assert plain["metrics"]["recall"] == {"value": None, "low": None, "high": None}
-    assert plain["metrics"]["roc_auc"]["value"] is None
-    assert plain["per_class"]["dogs"] == {"precision": 0.0, "recall": None, "f1": 0.0, "support": 0}
+@pytest.mark.parametrize("label", [0, 1])
+def test_of_one_class_accuracy_and_its_recall_are_defined_and_nothing_else(label: int) -> None:
+    chances = np.array([0.1, 0.2, 0.7, 0.6, 0.9])
+    found = evaluate(np.full(5, label, np.int8), chances, 0.5, classes=CLASSES)
+    share, plain = (3 / 5 if label else 2 / 5), found.as_json()
+    defined = {name for name, told in plain["metrics"].items() if told["value"] is not None}
+    assert defined == {"accuracy", "recall" if label else "specificity"}
+    assert plain["metrics"]["accuracy"]["value"] == pytest.approx(share)
+    assert plain["per_class"][CLASSES[label]]["recall"] == pytest.approx(share)
+    assert plain["per_class"][CLASSES[label]]["precision"] is None
+    assert plain["per_class"][CLASSES[1 - label]]["recall"] is None
+    assert plain["best_threshold"] is None
+    assert found.missing == [CLASSES[1 - label]]
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+
+
+def test_two_models_on_one_class_differ_in_accuracy_alone() -> None:
+    labels, chances = np.ones(4, np.int8), np.array([0.1, 0.6, 0.7, 0.9])
+    told = compare(labels, (chances, 0.5), (1 - chances, 0.5)).as_json()["differences"]
+    assert told["accuracy"]["value"] == -0.5
+    assert told["log_loss"]["value"] is told["roc_auc"]["value"] is None
+
+
+def test_the_other_class_may_be_the_positive_one(evaluation: Evaluation) -> None:
+    turned = speaking_of("cats", evaluation)
+    assert turned.classes == ("dogs", "cats")
+    assert speaking_of("dogs", evaluation) is evaluation
+    assert turned.metrics["recall"] == evaluation.metrics["specificity"]
+    for name in ("accuracy", "roc_auc", "log_loss", "mcc", "brier"):
+        assert turned.metrics[name].value == pytest.approx(evaluation.metrics[name].value)
+    for name in OF_A_CLASS:
+        assert turned.metric(name, "cats").value == pytest.approx(evaluation.metric(name, "cats").value)
+        assert turned.metric(name, "dogs").value == pytest.approx(evaluation.metric(name, "dogs").value)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 5e-324, 1e-17, 0.3, 0.5, 0.7, 1 - 2**-53, 1.0])
+def test_answers_stay_as_they_are_whichever_class_is_positive(threshold: float) -> None:
+    """Also on the threshold, and where 1 - p is rounded."""
+    near = [np.nextafter(threshold, -1), threshold, np.nextafter(threshold, 2), 1e-300, 1e-17, 0.1, 0.3, 0.5, 0.7, 0.9]
+    chances = np.clip(np.array(near), 0, 1)
+    labels = np.tile(np.array([1, 0], np.int8), 5)
+    found = evaluate(labels, chances, threshold, classes=CLASSES)
+    turned = speaking_of("cats", found)
+    assert ((turned.probabilities >= turned.threshold) == (chances < threshold)).all()
+    assert turned.confusion == Confusion(
+        tn=found.confusion.tp, fp=found.confusion.fn, fn=found.confusion.fp, tp=found.confusion.tn
+    )
+    assert np.abs(turned.probabilities - (1 - chances)).max() < 1e-15

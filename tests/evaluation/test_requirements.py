@@ -69,3 +69,95 @@ def test_every_metric_can_be_required(evaluation: Evaluation, name: str) -> None
 def test_what_cannot_be_read_is_told_with_what_can(text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         parse_requirement(text)
+
+
+CLASSES = ("free", "defect")
+
+
+@pytest.mark.parametrize(
+    ("text", "classes", "of", "part"),
+    [
+        ("recall:defect>=0.98", CLASSES, "defect", "value"),
+        ("recall:free.low>=0.95", CLASSES, "free", "low"),
+        (" recall : defect.high <= 0.95 ", CLASSES, "defect", "high"),
+        ("average-precision:solar cell.low>0.9", ("solar cell", "x"), "solar cell", "low"),
+        ("f1:v1.2>=0.9", ("v1.2", "v1.3"), "v1.2", "value"),
+        ("f1:v1.2.low>=0.9", ("v1.2", "v1.3"), "v1.2", "low"),
+        ("recall:a.low>=0.9", ("a", "a.low"), "a.low", "value"),
+        ("recall:a.low.low>=0.9", ("a", "a.low"), "a.low", "low"),
+        ('recall:"a".low>=0.9', ("a", "a.low"), "a", "low"),
+        ("recall:'defect'>=0.9", CLASSES, "defect", "value"),
+        ("precision:ns:cat.low>=0.9", ("ns:cat", "ns:dog"), "ns:cat", "low"),
+        ("recall:size>=5>=0.9", ("size<5", "size>=5"), "size>=5", "value"),
+        ("recall:size<5.low>=0.9", ("size<5", "size>=5"), "size<5", "low"),
+        ("specificity:欠陥.low>=0.9", ("欠陥", "良品"), "欠陥", "low"),
+        ("recall:d\u00e9faut>=0.9", ("de\u0301faut", "sain"), "de\u0301faut", "value"),
+        ("recall:0.5>=0.5", ("0.5", "1"), "0.5", "value"),
+    ],
+)
+def test_a_class_is_named_whatever_it_is_called(text: str, classes: tuple[str, str], of: str, part: str) -> None:
+    for ordered in (classes, classes[::-1]):
+        read = parse_requirement(text, ordered, alphabetical=True)
+        assert (read.of, read.part) == (of, part)
+    parse_requirement(text)  # before the model's classes are known
+
+
+def test_a_metric_of_a_named_class_is_that_class_own(evaluation: Evaluation) -> None:
+    reached = {
+        name: parse_requirement(f"{name}>=0", evaluation.classes).reached(evaluation)
+        for name in ("recall:dogs", "recall:cats", "specificity:cats", "precision:cats", "f1:cats")
+    }
+    assert reached == pytest.approx(
+        {"recall:dogs": 0.8, "recall:cats": 0.9, "specificity:cats": 0.8, "precision:cats": 9 / 11, "f1:cats": 18 / 21}
+    )
+    for name in ("recall", "precision", "f1", "specificity", "average_precision"):
+        low = parse_requirement(f"{name}:cats.low>=0", evaluation.classes).reached(evaluation)
+        assert 0 < low < parse_requirement(f"{name}:cats>=0", evaluation.classes).reached(evaluation)
+
+
+@pytest.mark.parametrize("name", ["recall", "precision", "specificity", "f1", "average_precision", "recall.low"])
+def test_a_class_that_is_positive_by_the_alphabet_alone_is_not_meant_silently(name: str) -> None:
+    with pytest.raises(UsageError, match=r"'free' is positive by the alphabet alone: write '.*:defect.*' or '.*:free"):
+        parse_requirement(f"{name}>=0.98", ("defect", "free"), alphabetical=True)
+    assert parse_requirement(f"{name}>=0.98", ("defect", "free")).of is None
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy.low", "mcc", "roc_auc", "log_loss", "brier", "ece"])
+def test_what_speaks_of_both_classes_needs_none(name: str) -> None:
+    assert parse_requirement(f"{name}>=0.5", ("defect", "free"), alphabetical=True).of is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("recall:defct>=0.9", "no class 'defct' .did you mean 'defect'.., it has 'defect' and 'free'"),
+        ("recall:defct.low>=0.9", "did you mean 'defect'"),
+        ("recall:>=0.9", "no class ''"),
+        ("recall:defect.lo>=0.9", "did you mean 'low'"),
+        ("accuracy:defect>=0.9", "accuracy speaks of both classes; leave the class out"),
+        ("recall.low:defect>=0.9", "the end of the interval comes last, as in 'recall:CLASS.low>=0.95'"),
+        ("recal:defect>=0.9", "did you mean 'recall'"),
+    ],
+)
+def test_a_class_that_cannot_be_read_is_told_with_what_can(text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        parse_requirement(text, CLASSES)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_what_is_undefined_is_said_to_be(label: int) -> None:
+    one = evaluate(np.full(4, label, np.int8), np.array([0.1, 0.2, 0.7, 0.9]), 0.5, classes=CLASSES)
+    other = CLASSES[1 - label]
+    for text in (f"recall:{other}>=0", "roc_auc>=0", f"precision:{CLASSES[label]}<=1", f"average_precision:{other}>=0"):
+        requirement = parse_requirement(text, CLASSES)
+        assert not requirement.met(one)
+        told = f"{text} is not met: it is undefined, because there are no images of '{other}'."
+        assert requirement.shortfall(one) == told
+    assert parse_requirement(f"recall:{CLASSES[label]}>=0.5", CLASSES).met(one)
+
+
+def test_a_precision_of_no_answers_is_undefined() -> None:
+    none = evaluate(np.array([0, 1], np.int8), np.array([0.1, 0.2]), 0.5, classes=CLASSES)
+    requirement = parse_requirement("precision:defect>=0", CLASSES)
+    assert not requirement.met(none)
+    assert "no image got the answer" in requirement.shortfall(none)

@@ -21,16 +21,29 @@ from twofold.sample import Sample
 LEAST: Final = 10  # pictures of each class from which on labels are judged
 
 
+@dataclass(frozen=True, slots=True)
+class Against:
+    """The pictures of DATA that duplicate some of OTHER, and those of OTHER that duplicate some of DATA, each once."""
+
+    own: tuple[Leak, ...]  # as `train OTHER --test DATA` finds them
+    others: tuple[Leak, ...]  # as `train DATA --test OTHER` does
+
+    def as_json(self) -> dict[str, Any]:
+        """Two blocks; in both, `path` is the picture that is counted."""
+        blocks = {"against": self.own, "against_other": self.others}
+        return {name: [asdict(leak) for leak in leaks] for name, leaks in blocks.items()}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """`rows` are the usable pictures that were scored, of which `suspects` speaks; `against` are those that OTHER has, too."""
+    """`rows` are the usable pictures that were scored, of which `suspects` speaks; `against` has what OTHER has, too."""
 
     sample: Sample = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
     suspects: Suspects | None
     shortcuts: Shortcuts | None
     enough: Enough | None = None
-    against: tuple[Leak, ...] | None = field(default=None, repr=False)
+    against: Against | None = None
 
     @property
     def suspicion(self) -> NDArray[np.float64]:
@@ -68,7 +81,7 @@ class Audit:
             "fates": {fate: fates[fate] for fate in ("used", "flagged", "skipped")},
             "reasons": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
             "copies": told(self.sample, self.sample.copies),
-            **({} if self.against is None else {"against": [asdict(leak) for leak in self.against]}),
+            **({} if self.against is None else self.against.as_json()),
             "suspects": [
                 {"path": paths[row], "label": items[used[row]].label, "suspicion": round(float(doubts[row]), 4)}
                 for row in self.listed
@@ -103,7 +116,7 @@ def audit_sample(
     options: DecisionOptions,
     *,
     enough: Enough | None = None,
-    against: tuple[Leak, ...] | None = None,
+    against: Against | None = None,
 ) -> Audit:
     """The audit of a sample, `rows` of whose usable pictures have honest `logits`: of a head or network that did not see them.
 

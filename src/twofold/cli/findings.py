@@ -24,12 +24,16 @@ def print_audit(auditing: Auditing, out: Path | None) -> None:
     lines += _listed(f"copies: {len(found['copies'])}", [_copy(copy) for copy in found["copies"]])
     if "against" in found:
         pairs = [f"{_KINDS[leak['kind']]:12}  {leak['path']} = {leak['other']}" for leak in found["against"]]
-        lines += _listed(f"also there: {len(found['against'])}", pairs)
+        lines += _listed(_counted(len(pairs), len(found["against_other"])), pairs)
     lines += _suspects(found)
     lines += ["", "enough? " + found["enough"]["text"]] if "enough" in found else []
     lines += [""] * bool(found["notes"]) + [f"note: {note['text']}" for note in found["notes"]]
     lines += ["", f"Wrote {out}"] if out is not None else []
     sys.stdout.write(printable("\n".join(lines)) + "\n")
+
+
+def _counted(own: int, others: int) -> str:
+    return f"duplicates: {own} images of DATA are in OTHER, {others} images of OTHER are in DATA"
 
 
 def _suspects(found: dict[str, Any]) -> list[str]:

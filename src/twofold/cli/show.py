@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from twofold.cli.sparkline import sparklines
 from twofold.data import Note
-from twofold.evaluation import Comparison, Evaluation, Interval
+from twofold.evaluation import OF_A_CLASS, Comparison, Evaluation, Interval
 from twofold.leaks import TRAINED_ON, Leaks
 from twofold.model import Answer
 from twofold.testing import Testing
@@ -75,10 +75,12 @@ def print_training(training: Training, out: Path, figures: Path | None = None) -
             scored = "validation" if course.folds is None else "out-of-fold"
             columns = {"train": training.learning.train, scored: training.fit.evaluation}
     if training.test is not None:
-        columns |= {"test": training.test.evaluation, **_unseen(training.test.leaks)}
+        columns |= _tested(training.test.evaluation, training.test.leaks)
     _print_metrics(columns)
-    name, shown = list(columns.items())[-1]
-    _print_report(name, shown)
+    name = list(columns)[-1]
+    if training.test is not None:
+        name, _ = training.test.leaks.headline(training.test.evaluation)
+    _print_report(name, columns[name])
     _print_notes(training.notes)
     drawn = "" if figures is None else f", and figures into {figures}"
     _print(f"\nWrote {printable(f'{out}{drawn}')}")
@@ -162,18 +164,20 @@ def _fixed(value: float | None) -> str:
 
 def print_testing(testing: Testing, out: Path | None) -> None:
     _print_leaks(testing.leaks)
-    _print(_counted("test", testing.sample.as_json()))
-    columns = {"test": testing.evaluation, **_unseen(testing.leaks)}
+    _print(_counted("test", testing.data))
+    columns = _tested(testing.evaluation, testing.leaks)
+    shown = dict(list(columns.items())[:1])
     if testing.second is not None:
-        columns = {"first": testing.evaluation, "second": testing.second}
-    _print_metrics(columns)
+        shown = columns = {"first": testing.evaluation, "second": testing.second}
     if testing.leaks.without is not None and testing.second_without is not None:
-        columns = {"first, the others": testing.leaks.without, "second, the others": testing.second_without}
-        _print_metrics(columns)
+        shown = {"first (unseen)": testing.leaks.without, "second (unseen)": testing.second_without}
+        _print_metrics(shown)
+        columns = {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
+    _print_metrics(columns)
     if testing.comparison is not None:
-        which = "the same pictures" if testing.second_without is None else "the others"
+        which = "the same pictures" if testing.second_without is None else "test (unseen)"
         _print_comparison(testing.comparison, which)
-    for name, evaluation in columns.items():
+    for name, evaluation in shown.items():
         _print_report(name, evaluation)
     _print_notes(testing.notes)
     if out is not None:
@@ -210,11 +214,14 @@ def _counted(what: str, data: dict[str, Any]) -> str:
 
 
 def _print_metrics(columns: dict[str, Evaluation]) -> None:
-    """The evaluations side by side, each number with its 95% interval."""
-    _print("\n" + f"{'':18}" + "".join(f"  {name:26}" for name in columns).rstrip())
-    for key, text in _SHOWN.items():
+    """The evaluations side by side, each number with its 95% interval; what speaks of one class names it."""
+    (_, positive), *_ = (evaluation.classes for evaluation in columns.values())
+    names = {key: f"{text} ({positive})" if key in OF_A_CLASS else text for key, text in _SHOWN.items()}
+    width = max(map(len, names.values()))
+    _print("\n" + f"{'':{width}}" + "".join(f"  {name:26}" for name in columns).rstrip())
+    for key, text in names.items():
         cells = "".join(f"  {_interval(evaluation.metrics[key]):26}" for evaluation in columns.values())
-        _print(f"{text:18}{cells}".rstrip())
+        _print(f"{text:{width}}{cells}".rstrip())
 
 
 def _interval(value: Interval) -> str:
@@ -233,9 +240,13 @@ def _print_report(name: str, evaluation: Evaluation) -> None:
         _print(f"{label:{width}}  {row[0]:>{width}}  {row[1]:>{width}}")
     _print(f"\n{'':{width}}  {'precision':>9}  {'recall':>9}  {'F1':>9}  {'support':>9}")
     for label, report in evaluation.per_class.items():
-        rates = "".join(f"  {rate.value:9.4f}" for rate in (report.precision, report.recall, report.f1))
+        rates = "".join(f"  {_rate(rate.value):>9}" for rate in (report.precision, report.recall, report.f1))
         _print(f"{label:{width}}{rates}  {report.support:9d}")
     _print("\n" + _hesitant(evaluation))
+
+
+def _rate(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.4f}"
 
 
 def _hesitant(evaluation: Evaluation) -> str:
@@ -244,6 +255,8 @@ def _hesitant(evaluation: Evaluation) -> str:
         f"threshold {evaluation.threshold:.4f}: {near.images} answers lie within {near.within} of it, "
         f"{near.errors} of them wrong.\n"
     )
+    if best is None:
+        return said + f"No test image is of {evaluation.missing[0]}, so no other threshold can be judged."
     if best.gain <= 0:
         return said + "No other threshold would have been more accurate here."
     return said + (
@@ -255,7 +268,8 @@ def _hesitant(evaluation: Evaluation) -> str:
 def _print_comparison(comparison: Comparison, which: str) -> None:
     _print(f"\nsecond minus first, on {which}")
     for key, value in comparison.differences.items():
-        _print(f"{_SHOWN[key]:18}  {value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})")
+        told = f"{value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})"
+        _print(f"{_SHOWN[key]:18}  {'undefined' if math.isnan(value.value) else told}")
     _print(
         f"right only with the second: {comparison.repaired}, only with the first: {comparison.spoiled}; "
         f"p = {comparison.p_value:.2g}"
@@ -268,9 +282,10 @@ def _print_leaks(leaks: Leaks) -> None:
         _print(f"WARNING: {note.text}\n")
 
 
-def _unseen(leaks: Leaks) -> dict[str, Evaluation]:
-    """A column for the test pictures that were not trained on, where some were."""
-    return {} if leaks.without is None else {"test, the others": leaks.without}
+def _tested(evaluation: Evaluation, leaks: Leaks) -> dict[str, Evaluation]:
+    """The columns of a test: first what it is judged by, then all pictures, where these are not the same."""
+    name, judged = leaks.headline(evaluation)
+    return {name: judged} if judged is evaluation else {name: judged, "test (inflated)": evaluation}
 
 
 def _print_notes(notes: Sequence[Note]) -> None:

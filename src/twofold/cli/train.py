@@ -94,7 +94,8 @@ def _draw(training: "Training", folder: Path) -> None:
     of = "validation" if training.scored == "validation" else "out-of-fold"
     write_figures(training.fit.evaluation, folder, of=of)
     if training.test is not None:
-        write_figures(training.test.evaluation, folder, of="test", prefix="test_")
+        name, judged = training.test.leaks.headline(training.test.evaluation)
+        write_figures(judged, folder, of=name, prefix="test_")
     if training.learning is not None:
         course = training.learning.course
         write_curves(course.learned.history, course.learned.best, folder / "curves.svg")

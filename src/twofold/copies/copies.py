@@ -67,22 +67,6 @@ def find_copies(sights: Sights) -> list[Copy]:
     return sorted([*exact, *near], key=lambda copy: (copy.first, copy.second))
 
 
-def find_common(sights: Sights, others: Sights) -> list[Copy]:
-    """Copies of the pictures, as `first`, among others, as `second`: one of the closest kind for each picture that has any."""
-    found = exact_common(sights.keys, others.keys)
-    rows = np.array([row for row in range(len(sights)) if row not in found], np.int64)
-    thumbnails, split = np.concatenate([sights.thumbnails[rows], others.thumbnails]), len(rows)
-    ways = hash_thumbnails(thumbnails)
-    across = [_nearest(way, ways[0], pairs_within(way.coarse[:split], ways[0].coarse[split:]), split) for way in ways]
-    if sights.vectors is not None and others.vectors is not None and split and len(others):
-        ours, theirs = directions(sights.vectors[rows], others.vectors)
-        across.append(nearest_pairs(ours, theirs, _NEIGHBOURS, _LEAST_COSINE))
-    for first, second in _confirmed(thumbnails, ways, np.concatenate(across) + np.array([0, split])):
-        row = int(rows[first])
-        found.setdefault(row, Copy(row, int(second) - split, "near"))
-    return [found[row] for row in sorted(found)]
-
-
 def exact_common(keys: Keys, others: Keys) -> dict[int, Copy]:
     """For each picture that others have too, by its row, the first with the same bytes, or else with the same pixels."""
     found: dict[int, Copy] = {}
@@ -115,10 +99,10 @@ def _roots(count: int, copies: Sequence[Copy]) -> NDArray[np.int64]:
     return root
 
 
-def _nearest(ours: Hashes, theirs: Hashes, pairs: Pairs, split: int = 0) -> Pairs:
-    """Of the pairs, whose second rows are counted from `split` on, the few of each first row with the nearest fine hashes."""
-    apart = distances(ours.fine[pairs[:, 0]], theirs.fine[pairs[:, 1] + split])
-    apart[pairs[:, 0] == pairs[:, 1] + split] = 256  # itself
+def _nearest(ours: Hashes, theirs: Hashes, pairs: Pairs) -> Pairs:
+    """Of the pairs the few of each first row with the nearest fine hashes."""
+    apart = distances(ours.fine[pairs[:, 0]], theirs.fine[pairs[:, 1]])
+    apart[pairs[:, 0] == pairs[:, 1]] = 256  # itself
     order = np.lexsort((apart, pairs[:, 0]))
     rows = pairs[order, 0]
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)

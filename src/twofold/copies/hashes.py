@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from twofold.data import SMALL
 
-_COARSE, _FINE = 8, 16  # sides of the blocks of low frequencies
-_FLAT = 4.0  # standard deviation of the grey values, of 255, below which a picture shows nothing to be hashed
+COARSE, FINE = 8, 16  # sides of the blocks of low frequencies
+FLAT = 4.0  # standard deviation of the grey values, of 255, below which a picture shows nothing to be hashed
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of R G B: the luma of ITU-R BT.601
 _AT_ONCE = 4096
 
@@ -40,25 +40,35 @@ def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> list[Hashes]:
 
     The last two are turned by a quarter this way and that: a pair that the one finds is found by the other, too.
     """
-    waves, flat = np.empty((len(thumbnails), _FINE, _FINE), np.float32), np.empty(len(thumbnails), np.bool_)
+    waves, flat = np.empty((len(thumbnails), FINE, FINE), np.float32), np.empty(len(thumbnails), np.bool_)
     for start in range(0, len(thumbnails), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         waves[part], flat[part] = _waves(thumbnails[part])
     # Mirroring changes the sign of the odd waves, turning also swaps across and down.
-    odd = np.where(np.arange(_FINE) % 2, np.float32(-1), np.float32(1))
+    odd = np.where(np.arange(FINE) % 2, np.float32(-1), np.float32(1))
     across, down = odd[None, None, :], odd[None, :, None]
     turned = np.swapaxes(waves, 1, 2)
     ways = [waves, waves * across, waves * down, waves * across * down]
     ways += [turned, turned * across * down, turned * across, turned * down]
-    return [Hashes(_packed(way, _COARSE)[:, 0], _packed(way, _FINE), flat) for way in ways]
+    return [Hashes(coarse_bits(way), fine_bits(way), flat) for way in ways]
 
 
 def _waves(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     from scipy.fft import dctn  # here, because answering does not need it
 
     grey = greys(thumbnails)
-    waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :_FINE, :_FINE].astype(np.float32)
-    return waves, grey.std(axis=(1, 2)) < _FLAT
+    waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :FINE, :FINE].astype(np.float32)
+    return waves, grey.std(axis=(1, 2)) < FLAT
+
+
+def coarse_bits(waves: NDArray[np.float32]) -> Hash:
+    """The coarse hashes, (n,), of waves (n, FINE, FINE)."""
+    return _packed(waves, COARSE)[:, 0]
+
+
+def fine_bits(waves: NDArray[np.float32]) -> Hash:
+    """The fine hashes, (n, 4), of waves (n, FINE, FINE)."""
+    return _packed(waves, FINE)
 
 
 def _packed(waves: NDArray[np.float32], side: int) -> Hash:
@@ -76,4 +86,4 @@ def distances(a: Hash, b: Hash) -> NDArray[np.int64]:
     return np.asarray(np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64))
 
 
-assert SMALL >= _FINE
+assert SMALL >= FINE

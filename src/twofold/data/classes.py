@@ -17,6 +17,9 @@ def choose_classes(
 ) -> tuple[str, str]:
     """The two classes of `place` in alphabetical order; `counts` gives the files of every class found there,
     `loose` those without a class, `wanted` the classes of the model that is to answer for them, if there is one."""
+    if _some_of(counts, options, wanted):
+        first, second = sorted(wanted)
+        return first, second
     if options.classes is None and len(counts) != 2:
         raise DataError(_not_two(counts, place, loose, wanted))
     first, second = sorted(options.classes or counts)
@@ -26,6 +29,12 @@ def choose_classes(
         if not counts[name]:
             raise DataError(f"The class {name!r} of {place} has no files that can be pictures: add some.")
     return first, second
+
+
+def _some_of(counts: Mapping[str, int], options: DataOptions, wanted: Sequence[str]) -> bool:
+    """Whether there are files to test the model on, and of no class but its own: one of the two will do."""
+    chosen = [name for name in counts if options.classes is None or name in options.classes]
+    return set(options.classes or wanted) == set(wanted) >= set(chosen) and any(counts[name] for name in chosen)
 
 
 def choose_positive(classes: tuple[str, str], positive: str | None) -> str:

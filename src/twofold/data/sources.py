@@ -74,7 +74,7 @@ def list_pictures(
 
     Raises DataError where DATA does not have two classes with files, UsageError where an option does not fit it.
     """
-    found = _find(data, options)
+    found = _find(data, options, wanted)
     counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.items)
     loose = sum(skip.code in ("outside-classes", "no-label") for skip in found.skips)
     classes = choose_classes(counts, options, str(data), loose, wanted)
@@ -108,14 +108,14 @@ def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
             yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), met
 
 
-def _find(data: Path, options: DataOptions) -> _Found:
+def _find(data: Path, options: DataOptions, wanted: Sequence[str]) -> _Found:
     if is_folder(data) or (data.is_file() and is_archive(data)):
         found = _Found()
         for root in _roots(data):
             if options.label_pattern:
                 _by_name(root, options.label_pattern, found)
             else:
-                _by_folder(root, options, found)
+                _by_folder(root, options, found, wanted)
             found.skips += archive_skips(root)
         return found
     table = find_table(data)
@@ -140,8 +140,8 @@ def _roots(data: Path) -> list[Path]:
     return inside or [data]
 
 
-def _by_folder(data: Path, options: DataOptions, found: _Found) -> None:
-    folders = _step_in(data, found)
+def _by_folder(data: Path, options: DataOptions, found: _Found, wanted: Sequence[str]) -> None:
+    folders = _step_in(data, found, wanted)
     _refuse_splits(folders, options)
     files: dict[Path, list[Path]] = {}
     for folder in folders:
@@ -173,10 +173,12 @@ def _listed(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
         yield Skip(folder, "unreadable", str(error))
 
 
-def _step_in(data: Path, found: _Found) -> list[Path]:
+def _step_in(data: Path, found: _Found, wanted: Sequence[str] = ()) -> list[Path]:
     """The class folders: those of DATA, or where that holds a single folder of folders, those in there, and so on."""
     folders = _class_folders(data, found)
     while len(folders) == 1 and any(is_folder(path) and not is_junk(path) for path in entries(folders[0])):
+        if folders[0].name in wanted:  # a batch of one class
+            break
         folders = _class_folders(folders[0], found)
     return folders
 

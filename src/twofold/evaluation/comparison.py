@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from twofold.evaluation.intervals import Interval, Z, delong_error, standard_error
+from twofold.evaluation.intervals import UNDEFINED, Interval, Z, delong_error, standard_error
 from twofold.evaluation.metrics import Labels, Probabilities, log_losses, placements, roc_auc
 
 
@@ -34,12 +34,13 @@ def compare(labels: Labels, first: tuple[Probabilities, float], second: tuple[Pr
     (p, s), (q, t) = first, second
     before, after = (p >= s) == (labels == 1), (q >= t) == (labels == 1)
     repaired, spoiled = int((after & ~before).sum()), int((before & ~after).sum())
+    both = 0 < int(labels.sum()) < len(labels)
     return Comparison(
         images=len(labels),
         differences={
             "accuracy": difference_of_shares(repaired, spoiled, len(labels)),
-            "log_loss": difference_of_losses(labels, p, q),
-            "roc_auc": difference_of_areas(labels, p, q),
+            "log_loss": difference_of_losses(labels, p, q) if both else UNDEFINED,
+            "roc_auc": difference_of_areas(labels, p, q) if both else UNDEFINED,
         },
         repaired=repaired,
         spoiled=spoiled,

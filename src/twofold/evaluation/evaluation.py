@@ -8,6 +8,7 @@ import numpy as np
 from twofold.decision.counts import Counts, balanced_accuracy, count, f1, mcc
 from twofold.evaluation.hindsight import Hindsight, hindsight
 from twofold.evaluation.intervals import (
+    UNDEFINED,
     Interval,
     delong,
     from_bins,
@@ -34,6 +35,11 @@ METRICS = (
 )
 """Names of all metrics, in the order in which they are shown."""
 
+OF_A_CLASS = ("precision", "recall", "specificity", "f1", "average_precision")
+"""Those that speak of one class, by default of the positive one; the others are the same whichever is positive."""
+
+_DEFINED = ("accuracy", "recall", "specificity")  # of pictures of one class: the last is the recall of the other
+
 WITHIN = 0.02
 """An answer is hesitant when its probability lies this near to the threshold."""
 
@@ -57,9 +63,11 @@ class ClassReport:
     f1: Interval
     support: int
 
-    def as_json(self) -> dict[str, float | None]:
+    def as_json(self) -> dict[str, Any]:
+        """The three values and the support; under "intervals" the three with their ends, as the metrics are given."""
         rates = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        return {**{name: rate.as_json()["value"] for name, rate in rates.items()}, "support": self.support}
+        told = {name: rate.as_json() for name, rate in rates.items()}
+        return {**{name: rate["value"] for name, rate in told.items()}, "support": self.support, "intervals": told}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,24 @@ class Evaluation:
     metrics: dict[str, Interval] = field(repr=False)
     per_class: dict[str, ClassReport] = field(repr=False)
     hesitant: Hesitant = field(repr=False)
-    best_threshold: Hindsight = field(repr=False)
+    best_threshold: Hindsight | None = field(repr=False)  # None where a class has no pictures
+
+    @property
+    def missing(self) -> list[str]:
+        """The classes that have no pictures here."""
+        return [name for label, name in enumerate(self.classes) if label not in self.labels]
+
+    def metric(self, name: str, of: str | None = None) -> Interval:
+        """One of `METRICS`; one that speaks of a class does so `of` that one, by default of the positive one."""
+        if of in (None, self.classes[1]):
+            return self.metrics[name]
+        if name == "specificity":
+            return self.metrics["recall"]
+        if name == "average_precision":
+            return from_resamples(1 - self.labels, 1 - self.probabilities, 0) if not self.missing else UNDEFINED
+        interval = getattr(self.per_class[str(of)], name)
+        assert isinstance(interval, Interval)
+        return interval
 
     def as_json(self) -> dict[str, Any]:
         """The blocks "threshold", "confusion", "metrics", "per_class", "hesitant", "best_threshold"; null: undefined."""
@@ -93,7 +118,7 @@ class Evaluation:
             "metrics": {name: interval.as_json() for name, interval in self.metrics.items()},
             "per_class": {name: report.as_json() for name, report in self.per_class.items()},
             "hesitant": asdict(self.hesitant),
-            "best_threshold": asdict(self.best_threshold),
+            "best_threshold": None if self.best_threshold is None else asdict(self.best_threshold),
         }
 
 
@@ -103,23 +128,45 @@ def evaluate(
     """Every metric with its 95% interval, for one or more pictures.
 
     labels (n,) are 0 or 1, probabilities (n,) the chance of the second of the two classes. The intervals hold for new
-    pictures like these in the same mixture of classes, independent of each other: copies make them too narrow.
+    pictures like these in the same mixture of classes, independent of each other: copies make them too narrow. Where a class
+    has no pictures only accuracy and the recall of the other are defined: a precision of 1 would say nothing.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
     cells = count(labels, probabilities, threshold)
     confusion = Confusion(*(int(cell) for cell in (cells.tn, cells.fp, cells.fn, cells.tp)))
+    both = 0 < int(labels.sum()) < len(labels)
+    metrics = _rates(confusion, cells, seed)
+    if both:
+        metrics |= _scores(labels, probabilities, seed)
     return Evaluation(
         labels=labels,
         probabilities=probabilities,
         threshold=threshold,
         classes=classes,
         confusion=confusion,
-        metrics=_rates(confusion, cells, seed) | _scores(labels, probabilities, seed),
-        per_class=_per_class(confusion, cells, classes, seed),
+        metrics=metrics if both else _of_one_class(metrics),
+        per_class=_per_class(confusion, cells, classes, seed, both=both),
         hesitant=_hesitant(labels, probabilities, threshold),
-        best_threshold=hindsight(labels, probabilities, threshold, seed=seed),
+        best_threshold=hindsight(labels, probabilities, threshold, seed=seed) if both else None,
     )
+
+
+def speaking_of(positive: str, evaluation: Evaluation) -> Evaluation:
+    """The same answers with this class as the positive one."""
+    negative, other = evaluation.classes
+    if positive == other:
+        return evaluation
+    assert positive == negative
+    probabilities, threshold = _turned(evaluation.probabilities, evaluation.threshold)
+    return evaluate(1 - evaluation.labels, probabilities, threshold, classes=(other, negative))
+
+
+def _turned(probabilities: Probabilities, threshold: float) -> tuple[Probabilities, float]:
+    """The chances of the other class, and the threshold that gives the same answers: a tie goes on to the class it went to."""
+    turned, least = 1 - probabilities, float(np.nextafter(1 - threshold, np.inf))
+    below = probabilities < threshold  # and so of the other class, also where 1 - p is rounded
+    return np.where(below, np.maximum(turned, least), np.minimum(turned, np.nextafter(least, -np.inf))), least
 
 
 def _rates(c: Confusion, cells: Counts, seed: int) -> dict[str, Interval]:
@@ -144,7 +191,17 @@ def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str
     }
 
 
-def _per_class(c: Confusion, cells: Counts, classes: tuple[str, str], seed: int) -> dict[str, ClassReport]:
+def _of_one_class(metrics: dict[str, Interval]) -> dict[str, Interval]:
+    """All metrics, with what is defined where the pictures are all of one class."""
+    return {name: metrics[name] if name in _DEFINED else UNDEFINED for name in METRICS}
+
+
+def _per_class(
+    c: Confusion, cells: Counts, classes: tuple[str, str], seed: int, *, both: bool
+) -> dict[str, ClassReport]:
+    if not both:
+        recalls = {classes[0]: (c.tn, c.tn + c.fp), classes[1]: (c.tp, c.tp + c.fn)}
+        return {name: ClassReport(UNDEFINED, wilson(*cell), UNDEFINED, cell[1]) for name, cell in recalls.items()}
     mirrored = Counts(tn=cells.tp, fp=cells.fn, fn=cells.fp, tp=cells.tn)
     negative, positive = classes
     return {

@@ -1,59 +1,141 @@
-"""Requirements: what an evaluation must reach, as 'recall>=0.95', or 'recall.low>=0.9' for its interval's lower end."""
+"""Requirements: what an evaluation must reach, as 'accuracy>=0.95', 'recall:defect>=0.9', or 'recall:defect.low>=0.9' for the
+lower end of its interval."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from operator import ge, gt, le, lt
-from typing import Literal, cast
+from typing import Literal
+from unicodedata import normalize
 
 from twofold.errors import UsageError
-from twofold.evaluation.evaluation import METRICS, Evaluation
+from twofold.evaluation.evaluation import METRICS, OF_A_CLASS, Evaluation
 from twofold.naming import nearest
 
 OPERATORS = {">=": ge, "<=": le, ">": gt, "<": lt}
 Part = Literal["value", "low", "high"]
 PARTS: tuple[Part, ...] = ("value", "low", "high")
-_FORM = re.compile(r"\s*([\w-]+)(?:\.(\w+))?\s*(>=|<=|>|<)\s*(\S+)\s*")
+_FORM = re.compile(
+    r"\s*(\S.*?)\s*(>=|<=|>|<)\s*([^\s<>=]+)\s*", re.DOTALL
+)  # the last operator: a class may hold others
+_METRIC = re.compile(r"([\w-]+)(?:\.(\w+))?")
+_QUOTED = re.compile(r"""(["'])(.*)\1(?:\.(\w+))?""", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One end of one metric's interval, an operator and a bound."""
+    """One end of one metric's interval, an operator and a bound; `of` is the class that the metric speaks of."""
 
     metric: str
     part: Part
     operator: str
     bound: float
+    of: str | None = None  # the positive one
 
     def __str__(self) -> str:
-        name = self.metric if self.part == "value" else f"{self.metric}.{self.part}"
-        return f"{name}{self.operator}{self.bound:g}"
+        name = self.metric if self.of is None else f"{self.metric}:{self.of}"
+        return f"{name if self.part == 'value' else f'{name}.{self.part}'}{self.operator}{self.bound:g}"
 
     def reached(self, evaluation: Evaluation) -> float:
         """What the evaluation says of it; NaN where undefined."""
-        return float(getattr(evaluation.metrics[self.metric], self.part))
+        return float(getattr(evaluation.metric(self.metric, self.of), self.part))
 
     def met(self, evaluation: Evaluation) -> bool:
         """Whether the evaluation meets it; what is undefined meets nothing."""
         return bool(OPERATORS[self.operator](self.reached(evaluation), self.bound))
 
+    def shortfall(self, evaluation: Evaluation) -> str:
+        """A sentence for one that is not met."""
+        reached, missing = self.reached(evaluation), evaluation.missing
+        if reached == reached:
+            return f"{self} is not met, it is {reached:.4f}."
+        why = f"there are no images of {missing[0]!r}" if missing else "no image got the answer that it counts"
+        return f"{self} is not met: it is undefined, because {why}."
 
-def parse_requirement(text: str) -> Requirement:
+
+def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alphabetical: bool = False) -> Requirement:
     """The requirement that a text states; raises UsageError when it states none, naming what is legal.
 
-    >>> parse_requirement("recall.low >= 0.9")
-    Requirement(metric='recall', part='low', operator='>=', bound=0.9)
+    A class is read once the model's `classes`, (negative, positive), are known; until then `of` is all that follows the colon.
+    With `alphabetical` nobody chose which class is positive, so that a metric which speaks of one must name it.
+
+    >>> parse_requirement("recall:solar cell.low >= 0.9", ("free", "solar cell"))
+    Requirement(metric='recall', part='low', operator='>=', bound=0.9, of='solar cell')
     """
     form = _FORM.fullmatch(text)
     if not form:
-        raise UsageError(f"--require takes METRIC>=NUMBER (or <=, >, <), as in 'recall>=0.95', got {text!r}.")
-    name, part, operator, bound = form[1].replace("-", "_"), form[2] or "value", form[3], form[4]
-    if name not in METRICS:
+        raise UsageError(
+            f"--require takes METRIC>=NUMBER (or <=, >, <), as in 'recall>=0.95' or 'recall:CLASS>=0.95', got {text!r}."
+        )
+    left, colon, rest = form[1].partition(":")
+    name, part = _metric(left.strip())
+    bound = _bound(name, form[3])
+    requirement = Requirement(name, part, form[2], bound)
+    if not colon:
+        if alphabetical and classes is not None and name in OF_A_CLASS:
+            raise UsageError(_unnamed(requirement, classes))
+        return requirement
+    if name not in OF_A_CLASS or part != "value":
+        raise UsageError(_misplaced(text, name, part))
+    if classes is None:
+        return replace(requirement, of=rest.strip())
+    of, part = _class(rest.strip(), classes)
+    return replace(requirement, of=of, part=part)
+
+
+def _metric(text: str) -> tuple[str, Part]:
+    form = _METRIC.fullmatch(text)
+    name = form[1].replace("-", "_") if form else text
+    if form is None or name not in METRICS:
         raise UsageError(
             f"--require: there is no metric {name!r}{nearest(name, METRICS)}: choose from {', '.join(METRICS)}."
         )
+    return name, _part(name, form[2] or "value")
+
+
+def _part(name: str, part: str) -> Part:
     if part not in PARTS:
         raise UsageError(f"--require: a metric has {', '.join(PARTS)}, got {name}.{part}{nearest(part, PARTS)}.")
-    return Requirement(name, cast(Part, part), operator, _bound(name, bound))
+    return part
+
+
+def _class(text: str, classes: tuple[str, str]) -> tuple[str, Part]:
+    """The class and the part that a text like 'defect' or 'defect.low' names: a class of just that name goes first."""
+    known = {_plain(name): name for name in classes}
+    for name, part in _readings(text):
+        if _plain(name) in known:
+            return known[_plain(name)], _part(name, part)
+    names = " and ".join(repr(name) for name in sorted(classes))
+    close = nearest(next(iter(_readings(text)))[0], classes) or nearest(text.rpartition(".")[0], classes)
+    raise UsageError(f"--require: the model has no class {text!r}{close}, it has {names}.")
+
+
+def _readings(text: str) -> Iterator[tuple[str, str]]:
+    yield text, "value"
+    if quoted := _QUOTED.fullmatch(text):
+        yield quoted[2], quoted[3] or "value"
+    name, dot, part = text.rpartition(".")
+    if dot:
+        yield name.rstrip(), part.lstrip()
+
+
+def _plain(name: str) -> str:
+    """One spelling of names that look the same: file systems and keyboards write accents in different ways."""
+    return normalize("NFC", name.strip())
+
+
+def _unnamed(requirement: Requirement, classes: tuple[str, str]) -> str:
+    forms = " or ".join(repr(str(replace(requirement, of=of))) for of in sorted(classes))
+    return (
+        f"--require '{requirement}' speaks of one class, and {classes[1]!r} is positive by the alphabet alone: write "
+        f"{forms}, or choose the class with --positive."
+    )
+
+
+def _misplaced(text: str, name: str, part: Part) -> str:
+    if name in OF_A_CLASS:
+        return f"--require {text!r}: the end of the interval comes last, as in '{name}:CLASS.{part}>=0.95'."
+    return f"--require {text!r}: {name} speaks of both classes; leave the class out, as in '{name}>=0.95'."
 
 
 def _bound(metric: str, text: str) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twofold.evaluation import Evaluation
+from twofold.evaluation import OF_A_CLASS, Evaluation
 from twofold.evaluation.curves import (
     Points,
     precision_recall_points,
@@ -149,6 +149,7 @@ SHORT = {"roc_auc": "area", "ece": "calibration error"}
 def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> None:
     told, name = evaluation.metrics[metric], SHORT.get(metric, metric.replace("_", " "))
     numbers = f"{told.value:.4f} [{told.low:.4f}, {told.high:.4f}]" if told.value == told.value else "undefined"
+    name = f"{name} ({_names(evaluation)[1]})" if metric in OF_A_CLASS else name
     text = f"{name} {numbers}, n = {len(evaluation.labels):,}"
     entitle(axes, title, text)
 
