@@ -101,7 +101,10 @@ OTHERS = {
     "backbone.name": ({}, 5, "x" * 200_000),
     "backbone": ("x", []),
     "calibration.extra": (1,),
-    "format": (1, 3, -1, 2.5, "2", 10**300, [2]),
+    "backbone.square.deep": ([1], [5, 5], [9, 3], [0.5, 700.5], ["0", "1"], {"0": 1}, [0, True]),
+    "backbone.square.floats": ([1.0], [0.0, 0.0], [1.0, 0.0], [0.0, float("inf")], "01"),
+    "probes": ([], [0.0] * 31, [0.0] * 33, [float("nan")] * 32, ["0"] * 32, [1e39] * 32, {"0": 1}),
+    "format": (1, 2, 4, -1, 3.5, "3", 10**300, [3]),
     "files": ([], "x", {}, {"model.onnx": 5}, {"../model.onnx": "0" * 64}, {"/etc/passwd": "0" * 64}),
 }
 NONSENSE = (None, True, "x", [], {}, float("nan"), float("inf"), -float("inf"), 10**400, [1.0], "NaN")

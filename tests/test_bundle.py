@@ -10,14 +10,16 @@ import numpy as np
 import onnxruntime
 import pytest
 from drawings import draw
+from hostile import record_of, reseal
 
 from twofold import load_bundle
 from twofold.bundle import FILES, check_free, writing
 from twofold.data import Look, look
-from twofold.embedding import Machine
+from twofold.embedding import Machine, fast_precisions
 from twofold.errors import BundleError, UsageError
+from twofold.options import BackboneOptions, TrainingOptions
 from twofold.saving import save
-from twofold.training import Training
+from twofold.training import Training, train
 
 FROZEN = FILES - {"learning.csv", "tuning.csv"}  # what is written where no network is learned
 
@@ -32,6 +34,34 @@ def test_the_loaded_model_answers_as_the_trained_one(bundle: Path, training: Tra
     loaded = load_bundle(bundle).predict(pictures)
     assert [answer.label for answer in loaded] == ["bars"] * 5 + ["rings"] * 5
     assert np.allclose([a.logit for a in loaded], [a.logit for a in trained], atol=1e-4)
+
+
+def test_a_bundle_whose_probes_cannot_be_reached_here_does_not_answer(
+    drawn: Path, machine: Machine, tmp_path: Path
+) -> None:
+    options = TrainingOptions(backbone=BackboneOptions(size=96, precision="int8"))
+    save(train(drawn, options, machine), tmp_path / "int8.twofold")
+    assert len(load_bundle(tmp_path / "int8.twofold").predict([draw("bars", 90)])) == 1
+    record = record_of(tmp_path / "int8.twofold")
+    record["probes"] = record["probes"][::-1]
+    reseal(tmp_path / "int8.twofold", record)
+    with pytest.raises(BundleError, match="does not give here what it gave where the model was trained"):
+        load_bundle(tmp_path / "int8.twofold").predict([draw("bars", 90)])
+
+
+@pytest.mark.skipif("bf16" not in fast_precisions(), reason="this processor has no bfloat16, so float32 is used anyway")
+def test_where_bfloat16_gives_other_probes_float32_answers_with_a_note(drawn: Path, tmp_path: Path) -> None:
+    here = Machine(tmp_path / "cache")
+    options = TrainingOptions(backbone=BackboneOptions(size=96, precision="bf16"))
+    save(train(drawn, options, here), tmp_path / "bf16.twofold")
+    record = record_of(tmp_path / "bf16.twofold")
+    record["probes"] = record["probes"][::-1]
+    reseal(tmp_path / "bf16.twofold", record)
+    model = load_bundle(tmp_path / "bf16.twofold").model
+    exact = here.observe([draw("bars", 90)], here.engine(replace(model.backbone, precision="f32")))
+    (answer,) = load_bundle(tmp_path / "bf16.twofold").predict([draw("bars", 90)], here)
+    assert answer.logit == model.logits(exact.vectors)[0]
+    assert [note.code for note in here.notes] == ["exact-arithmetic"]
 
 
 def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:
@@ -67,7 +97,7 @@ def test_what_it_was_trained_on_is_known_under_any_name(training: Training, tmp_
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:
     record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    assert record["format"] == 2
+    assert record["format"] == 3
     assert record["positive"] == "rings"
     assert record["threshold"]["policy"] == "accuracy"
     assert record["command"] == ["twofold", "train"]
@@ -98,7 +128,7 @@ def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize(("version", "advice"), [(3, "update"), (1, "train it again")])
+@pytest.mark.parametrize(("version", "advice"), [(4, "update"), (2, "train it again"), (1, "train it again")])
 def test_another_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path, version: int, advice: str) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
     (copy / "bundle.json").write_text(json.dumps({"format": version}), encoding="utf-8")
