@@ -17,7 +17,7 @@ from PIL import Image
 from rights import ordinary_rights
 
 from twofold.cli import main
-from twofold.embedding import Backbone, Engine, Machine
+from twofold.embedding import Backbone, Engine, Machine, Probes
 from twofold.place import Place
 
 
@@ -627,11 +627,11 @@ def test_two_bundles_are_compared_on_the_pictures_that_both_could_read(
     folder = unlike_folder(tmp_path / "other", 6)
     gone, engines = sorted(folder.rglob("*.png"))[0], []
 
-    def engine(machine: Machine, backbone: Backbone) -> Engine:
+    def engine(machine: Machine, backbone: Backbone, probes: Probes | None = None) -> Engine:
         engines.append(backbone)
         if len(engines) == 2:
             gone.unlink()
-        return made(machine, backbone)
+        return made(machine, backbone, probes)
 
     made = Machine.engine
     monkeypatch.setattr(Machine, "engine", engine)

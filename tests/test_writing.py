@@ -67,11 +67,13 @@ def test_only_what_begins_as_ours_do_is_replaced(tmp_path: Path) -> None:
     for content in (None, b"", b"path,label,fate\n"):
         if content is not None:
             path.write_bytes(content)
-        check_replaceable(path, "path,label,", "ledger")
+        check_replaceable(path, "path,label,", "ledger", force=True)
+    with pytest.raises(UsageError, match="exists already; pass --force to replace it"):
+        check_replaceable(path, "path,label,", "ledger", force=False)
     for content in (b"p", b"path,label\n", b"\xff\xd8\xff"):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="exists, and is no ledger: name another file"):
-            check_replaceable(path, "path,label,", "ledger")
+            check_replaceable(path, "path,label,", "ledger", force=True)
 
 
 @pytest.mark.parametrize("check", [check_place, check_out, partial(check_free, force=False)])

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from data.deepfiles import png, pnm, tiff_in_colour
 from PIL import Image
 
 from twofold.data import Look, Square, look
@@ -81,8 +82,6 @@ def samples() -> list[bytes]:
         (picture.convert("1"), "TIFF", {"compression": "group3"}),
         (picture.convert("1"), "TIFF", {"compression": "group4"}),
     ]
-    from deepfiles import png, pnm, tiff_in_colour  # here, as only a program finds what lies beside it
-
     colours = np.asarray(picture).astype(np.uint16) * 257
     made = [png(colours), png(colours[..., :2]), tiff_in_colour(colours), tiff_in_colour(colours, ">", packed=True)]
     plain = b"P3 # plain\n3 2 255\n" + b"1 20 255 " * 6

@@ -284,7 +284,7 @@ def test_a_size_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
         (Made(), {"output": "rellu"}, r"--output rellu does not exist in .*did you mean 'relu'.*use one such as"),
         (Made(), {"std": (1.0, 0.0, 1.0)}, r"--std must be above 0, got 1 0 1"),
         (Made(), {"weights": Path("x.pth")}, r"--weights is for the built-in networks"),
-        (Made(sides=("h", "w")), {"size": 0}, r"--size must lie between 1 and"),
+        (Made(sides=("h", "w")), {"size": 4097}, r"--size must lie between 1 and 4096"),
         (Made(element=TensorProto.UINT8), {"mean": (1.0, 1.0, 1.0)}, r"takes pixels as they are; leave --mean"),
     ],
 )
