@@ -257,11 +257,27 @@ def test_predict_refuses_addresses_as_they_are_given(
     assert main(["predict", str(bundle), str(drawn), address]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"no addresses, got {address}: " in said.err
+    assert f"no addresses, got {public_address(address)}: " in said.err
     assert advice in said.err
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{address}\n" * 5))
     assert main(["predict", str(bundle), "-"]) == 2
-    assert f"{address}, {address}, {address} and 2 more: " in capsys.readouterr().err
+    assert f"{', '.join([public_address(address)] * 3)} and 2 more: " in capsys.readouterr().err
+
+
+def test_what_opens_an_address_is_not_shown_where_it_is_refused(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for address in (
+        "https://ann:secret@host/1.jpg",
+        "https://host/1.jpg?X-Amz-Signature=secret",
+        "s3://ann:secret@b/1",
+    ):
+        assert main(["predict", str(bundle), address]) == 2
+        (tmp_path / "list.csv").write_text(f"path,label\n{address},cat\n")
+        assert main(["audit", str(tmp_path / "list.csv")]) == 1
+        said = capsys.readouterr().err
+        assert said.count("://") == 2
+        assert "secret" not in said
 
 
 def test_evaluate_on_more_classes_advises_those_of_the_model(

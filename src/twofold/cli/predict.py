@@ -64,8 +64,9 @@ def _refuse_addresses(given: Sequence[str]) -> None:
     """UsageError where a path is an address, of which a path would make something else."""
     from twofold.data import advice, is_address
     from twofold.errors import UsageError
+    from twofold.privacy import public_address
 
-    found = [text for text in given if is_address(text)]
+    found = [public_address(text) for text in given if is_address(text)]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise UsageError(

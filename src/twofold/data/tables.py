@@ -13,6 +13,7 @@ from twofold.data.archives import archived_entries, is_archived_folder
 from twofold.data.splits import commands, split_column, split_kind, typed
 from twofold.errors import DataError
 from twofold.naming import nearest
+from twofold.privacy import public_address
 
 Row = tuple[Path, str, str | None]  # path, label, group
 
@@ -76,7 +77,7 @@ def _read(file: Path) -> list[tuple[int, Row, str]]:
     path, label = (header.index(name) for name in _NEEDED)
     group = header.index("group") if "group" in header else len(header)
     elsewhere = [
-        f"line {line}: {name}"
+        f"line {line}: {public_address(name)}"
         for line, name in ((line, row.get(path, "")) for line, row in cells)
         if is_address(name) and not os.path.lexists(file.parent / name)
     ]
