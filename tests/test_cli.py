@@ -19,6 +19,7 @@ from rights import ordinary_rights
 from twofold.cli import main
 from twofold.embedding import Backbone, Engine, Machine, Probes
 from twofold.place import Place
+from twofold.privacy import public_address
 
 
 @pytest.fixture(autouse=True)
