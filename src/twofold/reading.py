@@ -7,23 +7,38 @@ from stat import S_ISREG
 _NOW = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
+class NotAFileError(ValueError):
+    """It is a folder, a pipe or a device."""
+
+
+class EmptyFileError(ValueError):
+    """It has no bytes, or the system makes them up as they are read."""
+
+
+class TooLargeError(ValueError):
+    """It has more bytes than may be read."""
+
+
 def read_whole(path: Path, most: int) -> bytes:
-    """The bytes of a regular file, or of what a link leads to. ValueError, with the reason, where it is none, empty or has more
-    than `most` bytes; OSError where it cannot be read."""
-    _check(path.stat(), most)  # before it is opened, which some devices take for a command
+    """The bytes of a regular file, or of what a link leads to. OSError where it cannot be read; of another kind, empty or
+    of more than `most` bytes, one of the errors above, which say what is wrong."""
+    _size(path.stat(), most)  # before it is opened, which some devices take for a command
     number = os.open(path, os.O_RDONLY | _NOW)
     with open(number, "rb") as file:
-        _check(os.fstat(number), most)  # another may have taken its place
-        data = file.read(most + 1)
+        size = _size(os.fstat(number), most)  # another may have taken its place
+        data = file.read(size + 1)
+        if len(data) > size:
+            data += file.read(most + 1 - len(data))
     if len(data) > most:
-        raise ValueError(f"it has more than {most:,} bytes, the limit")
+        raise TooLargeError(f"it grew beyond {most:,} bytes, the limit")
     return data
 
 
-def _check(status: os.stat_result, most: int) -> None:
+def _size(status: os.stat_result, most: int) -> int:
     if not S_ISREG(status.st_mode):
-        raise ValueError("it is a folder, a pipe or a device, not a file")
-    if status.st_size == 0:  # also what the system makes up as it is read
-        raise ValueError("it is empty")
+        raise NotAFileError("it is a folder, a pipe or a device, not a file")
+    if status.st_size == 0:
+        raise EmptyFileError("it is empty")
     if status.st_size > most:
-        raise ValueError(f"it has {status.st_size:,} bytes, the limit is {most:,}")
+        raise TooLargeError(f"it has {status.st_size:,} bytes, the limit is {most:,}")
+    return status.st_size

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from twofold.data.archives import read_member
 from twofold.data.orientation import tags
 from twofold.data.refusals import Refusal
+from twofold.reading import EmptyFileError, NotAFileError, TooLargeError, read_whole
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"]
 
@@ -102,14 +103,13 @@ _HEIC: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes | Refusal:
     """The bytes of a regular file, or of one inside an archive; pipes and devices are refused rather than waited for."""
     try:
-        status = path.stat()
-        if not S_ISREG(status.st_mode):
-            return Refusal("not-a-file", "This is a folder or a device, not a file: name a picture.")
-        if status.st_size > most:
-            return Refusal(
-                "too-large", f"The file has {status.st_size:,} bytes, the limit is {most:,}: make it smaller."
-            )
-        return _read(path, status.st_size, most)
+        return read_whole(path, most)
+    except EmptyFileError:
+        return b""
+    except NotAFileError:
+        return Refusal("not-a-file", "This is a folder or a device, not a file: name a picture.")
+    except TooLargeError as error:
+        return Refusal("too-large", f"The file cannot be read: {error}; make it smaller.")
     except (FileNotFoundError, NotADirectoryError):
         found = read_member(path, most)
         return found if found is not None else Refusal("missing", "There is no such file: check the path.")
@@ -136,17 +136,6 @@ def read_head(path: Path) -> bytes:
 def is_tiff(data: bytes) -> bool:
     """Whether the bytes begin as those of a TIFF or BigTIFF file."""
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def _read(path: Path, size: int, most: int) -> bytes | Refusal:
-    """The file may have grown since its size was looked at: of what came since, no more than the limit is read."""
-    with path.open("rb") as file:
-        data = file.read(size + 1)
-        if len(data) > size:
-            data += file.read(most + 1 - len(data))
-    if len(data) > most:
-        return Refusal("too-large", f"The file grew beyond {most:,} bytes, the limit: wait until it is whole.")
-    return data
 
 
 def sniff(data: bytes) -> Format | Refusal:
