@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@cache
 def shown(number: int) -> Image.Image:
     """A scene, darker in the class `dim`, so that there is something to learn."""
     image = scene(number, SIZE)
@@ -42,11 +44,12 @@ def label(number: int) -> str:
     return ("bright", "dim")[number % 2]
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Path:
-    folder = tmp_path / "trained"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For reading only."""
+    folder = tmp_path_factory.mktemp("trained")
     for name in ("bright", "dim"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     for number in range(COUNT):
         shown(number).save(folder / label(number) / f"{number}.jpg", quality=92)
     for name in ("bright", "dim"):  # under both labels, so that neither is learned
@@ -54,11 +57,12 @@ def trained(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def tested(tmp_path: Path, trained: Path) -> Path:
-    folder = tmp_path / "tested"
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
+    """For reading only."""
+    folder = tmp_path_factory.mktemp("tested")
     for name in ("bright", "dim"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     for number in range(100, 112):
         shown(number).save(folder / label(number) / f"{number}.jpg")
     for name, (number, change) in VARIANTS.items():
