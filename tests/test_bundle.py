@@ -175,6 +175,13 @@ def test_a_link_is_no_place_for_a_bundle_and_is_told_before_work(bundle: Path, t
             check_free(tmp_path / name, force=True)
 
 
+@pytest.mark.parametrize("address", ["s3://bucket/a.twofold", "gs://b/a", "https://host/a.twofold", "file:///tmp/a"])
+def test_an_address_is_no_place_for_a_bundle(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="is an address; name a folder on this machine"):
+        check_free(Path(address), force=False)
+
+
 def test_the_old_bundle_comes_back_where_the_new_one_cannot_take_its_place(bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from twofold.copies import Known, read_known
-from twofold.data import Note
+from twofold.data import Note, is_address
 from twofold.embedding import Backbone, Engine, Machine, Source, check_network, with_head, without_head
 from twofold.errors import BackboneError, BundleError, UsageError
 from twofold.model import Answer, Model
 from twofold.options import EngineOptions
+from twofold.privacy import public_address
 from twofold.reading import read_whole
 from twofold.record import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.replacement import OLD, clear_leftovers, exchange, held, temporary_folder
@@ -73,6 +74,8 @@ class Bundle:
 
 def check_free(path: Path, *, force: bool) -> None:
     """UsageError where `path` cannot become a bundle: to be called before long work, not after. An empty folder is free."""
+    if is_address(str(path)):
+        raise UsageError(f"{public_address(str(path))} is an address; name a folder on this machine.")
     if path.is_symlink():
         raise UsageError(f"{path} is a link; name the folder that it leads to, or another.")
     check_writable(path)

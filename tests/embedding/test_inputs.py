@@ -16,6 +16,7 @@ from PIL import Image
 
 from twofold.embedding import image_sources
 from twofold.errors import DataError
+from twofold.privacy import public_address
 
 IMAGE = draw("rings", 1, side=32)
 PIXELS = np.asarray(IMAGE)
@@ -247,3 +248,13 @@ def test_a_closed_file_is_named_and_many_faults_are_counted(file: Path) -> None:
         image_sources([opened])
     with pytest.raises(DataError, match=r"7 of 7 entries .* row 4 is None and 2 more\."):
         image_sources([None] * 7)
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket/1.jpg", "https://ann:secret@host/1.jpg", "hf:owner/name", "gs://b/1.png"]
+)
+def test_an_address_is_refused_by_its_name(address: str) -> None:
+    with pytest.raises(DataError, match="row 1 is str \\(the address ") as told:
+        image_sources(["a.jpg", address])
+    assert public_address(address) in str(told.value)
+    assert "secret" not in str(told.value)

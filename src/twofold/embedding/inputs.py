@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from twofold.data import advice, is_address
 from twofold.embedding.content import Source
 from twofold.errors import DataError
+from twofold.privacy import public_address
 
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ONE: Final = (str, *_BYTES, os.PathLike, Image.Image, np.generic, Mapping)
@@ -92,6 +94,8 @@ def _column(array: NDArray[Any]) -> NDArray[Any]:
 def _source(member: Any) -> Source:
     if isinstance(member, Path | bytes | Image.Image) or (isinstance(member, np.ndarray) and member.ndim):
         return member
+    if isinstance(member, str) and is_address(member):
+        raise ValueError(f"the address {public_address(member)}: {advice(member)}")
     if isinstance(member, str | os.PathLike):
         return Path(os.fsdecode(member))
     if isinstance(member, _BYTES):
