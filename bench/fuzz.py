@@ -35,7 +35,7 @@ def portion(seed: int) -> tuple[str, dict[str, Any], str]:
     return program, outcome, grown if outcome["grown"] > PROGRAMS[program] else ""
 
 
-def told(outcomes: list[dict[str, Any]]) -> str:
+def summary(outcomes: list[dict[str, Any]]) -> str:
     codes: Counter[str] = Counter()
     for outcome in outcomes:
         codes.update(outcome["codes"])
@@ -64,7 +64,7 @@ def main() -> int:
                     print(fault, flush=True)
                     faults += 1
     for program, found in outcomes.items():
-        print(f"{program}: {told(found)}")
+        print(f"{program}: {summary(found)}")
     return int(faults > 0)
 
 

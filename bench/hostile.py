@@ -33,7 +33,7 @@ class Outcome:
     what: str
     end: str  # "refused", "answered" or a fault
     seconds: float
-    told: str
+    message: str
 
 
 def main() -> int:
@@ -87,16 +87,16 @@ def tried(folder: Path, bundle: Path, number: int, answers: str) -> Outcome:
     before, start = listed(own), time.perf_counter()
     try:
         done = run(own, path)
-        end, told = judged(done, answers), done.stderr.strip()
+        end, message = judged(done, answers), done.stderr.strip()
     except subprocess.TimeoutExpired:
-        end, told = "took too long", ""
+        end, message = "took too long", ""
     seconds = time.perf_counter() - start
     if any(secret.stat().st_atime for secret in secrets):
         end = "read a file outside"
     if listed(own) != before:
         end = "wrote a file"
     shutil.rmtree(own)
-    return Outcome(what, end, seconds, told)
+    return Outcome(what, end, seconds, message)
 
 
 def judged(done: subprocess.CompletedProcess[str], answers: str) -> str:
@@ -120,7 +120,7 @@ def report(outcomes: list[Outcome], *, poisoned: bool) -> int:
     print(f"{len(outcomes)} bundles; the slowest took {slowest.seconds:.1f} s ({slowest.what})")
     faults = [outcome for outcome in outcomes if outcome.end not in ("refused", "answered")]
     for fault in faults:
-        print(f"FAULT {fault.what}: {fault.end}: {fault.told[-300:]}")
+        print(f"FAULT {fault.what}: {fault.end}: {fault.message[-300:]}")
     if poisoned:
         print("FAULT: the honest bundle answers otherwise afterwards")
     return int(bool(faults) or poisoned)

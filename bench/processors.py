@@ -48,15 +48,15 @@ def measure(data: Path, test: Path, folder: Path) -> None:
     bundle = folder / "int8.twofold"
     save(train(data, TrainingOptions(backbone=BackboneOptions(precision="int8")), machine), bundle, force=True)
     found = {limit: answers(bundle, test, limit) for limit in (None, *LIMITS)}
-    told = {limit: [(answer["label"], answer["logit"]) for answer in rows] for limit, rows in found.items()}
+    pairs = {limit: [(answer["label"], answer["logit"]) for answer in rows] for limit, rows in found.items()}
     model = load_bundle(bundle).model
     exact = machine.engine(load_backbone(BackboneOptions(precision="f32"), "f32", cache=folder))
     table = machine.observe(list_files([test]), exact)
     floats = [(answer.label, answer.logit) for answer in model.answers([""] * len(table.facts), table)]
     for limit in LIMITS:
-        print(row(f"{test}: {limit}, all that this processor has", told[limit], told[None]))
+        print(row(f"{test}: {limit}, all that this processor has", pairs[limit], pairs[None]))
     for limit in (None, *LIMITS):
-        print(row(f"{test}: float32, int8 under {limit or 'all'}", floats, told[limit]), flush=True)
+        print(row(f"{test}: float32, int8 under {limit or 'all'}", floats, pairs[limit]), flush=True)
 
 
 def main() -> None:
