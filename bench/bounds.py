@@ -14,25 +14,25 @@ import numpy as np
 from choices import observed
 from platformdirs import user_cache_path
 
-from twofold.data import folds
+from twofold.core.options import BackboneOptions
+from twofold.dataset import folds
+from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import fit_calibration, fit_head
-from twofold.embedding import Machine
+from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
-from twofold.options import BackboneOptions
-from twofold.sample import Sample
 
 DRAWS, FLIPPED = 6, 0.005
 
 
-def losses(sample: Sample, count: int, seed: int) -> list[float]:
+def losses(sample: LabelledDataset, count: int, seed: int) -> list[float]:
     """Log-loss on the rest: unbounded and bounded, with the labels as they are, then with some flipped."""
-    random, labels, vectors = np.random.default_rng(seed), sample.labels, sample.table.vectors
+    random, labels, features = np.random.default_rng(seed), sample.labels, sample.table.features
     drawn = np.zeros(len(labels), np.bool_)
     drawn[random.permutation(len(labels))[:count]] = True
-    fit = fit_head(vectors[drawn], labels[drawn], folds(labels[drawn], np.arange(count), 5, seed))
+    fit = fit_head(features[drawn], labels[drawn], folds(labels[drawn], np.arange(count), 5, seed))
     bounded = fit_calibration(fit.logits, labels[drawn])
     unbounded = replace(bounded, low=0.0, high=1.0)
-    logits, truth = fit.head.logits(vectors[~drawn]), labels[~drawn]
+    logits, truth = fit.head.logits(features[~drawn]), labels[~drawn]
     flipped = np.where(random.random(len(truth)) < FLIPPED, 1 - truth, truth)
     return [log_loss(known, c.probabilities(logits)) for known in (truth, flipped) for c in (unbounded, bounded)]
 
@@ -40,10 +40,10 @@ def losses(sample: Sample, count: int, seed: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+")
-    machine = Machine(user_cache_path("twofold"))
+    runtime = Runtime(user_cache_path("twofold"))
     print("| data | fitted on | unbounded | bounded | unbounded, 0.5% flipped | bounded, 0.5% flipped |")
     for data in parser.parse_args().data:
-        sample = observed(data, BackboneOptions(), machine)
+        sample = observed(data, BackboneOptions(), runtime)
         for count in (100, 400, 1200):
             means = np.mean([losses(sample, count, seed) for seed in range(DRAWS)], axis=0)
             print("|", data, "|", count, "|", " | ".join(f"{mean:.4f}" for mean in means), "|", flush=True)

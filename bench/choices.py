@@ -12,29 +12,31 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_path
 
-from twofold.data import folds, list_pictures
+from twofold.core.options import BackboneOptions, DataOptions
+from twofold.data import list_labelled_files
+from twofold.dataset import folds
+from twofold.dataset.labelled import LabelledDataset, embed_files
 from twofold.decision import fit_calibration, fit_head
-from twofold.embedding import Machine, load_backbone
-from twofold.embedding.architectures import Architecture, architecture
+from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
-from twofold.options import BackboneOptions, DataOptions
-from twofold.sample import Sample, observe_listing
+from twofold.networks import load_backbone
+from twofold.networks.architectures import Architecture, architecture
 
 SHUFFLES = 3
 
 
-def observed(data: Path, options: BackboneOptions, machine: Machine) -> Sample:
-    listing = list_pictures(data, DataOptions())
-    engine = machine.engine(load_backbone(options, "f32", cache=machine.folder))
-    return observe_listing(listing, [item.path for item in listing.items], engine, machine, what=str(data))
+def observed(data: Path, options: BackboneOptions, runtime: Runtime) -> LabelledDataset:
+    file_list = list_labelled_files(data, DataOptions())
+    engine = runtime.engine(load_backbone(options, "f32", cache=runtime.folder))
+    return embed_files(file_list, [item.path for item in file_list.items], engine, runtime, what=str(data))
 
 
-def out_of_fold(sample: Sample, columns: np.ndarray) -> str:
+def out_of_fold(sample: LabelledDataset, columns: np.ndarray) -> str:
     """Log-loss and accuracy at 0.5, each the mean over the shuffles."""
     labels, scores = sample.labels, []
-    vectors = np.ascontiguousarray(sample.table.vectors[:, columns])
+    features = np.ascontiguousarray(sample.table.features[:, columns])
     for seed in range(SHUFFLES):
-        fit = fit_head(vectors, labels, folds(labels, sample.groups, 5, seed))
+        fit = fit_head(features, labels, folds(labels, sample.groups, 5, seed))
         probabilities = fit_calibration(fit.logits, labels).probabilities(fit.logits)
         scores.append((log_loss(labels, probabilities), np.mean((probabilities >= 0.5) == (labels == 1))))
     loss, accuracy = np.mean(scores, axis=0)
@@ -64,18 +66,18 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
     given = parser.parse_args()
-    machine, table = Machine(user_cache_path("twofold")), architecture(given.backbone)
+    runtime, table = Runtime(user_cache_path("twofold")), architecture(given.backbone)
 
     print("| framing | filter |", " | ".join(str(data) for data in given.data), "|")
-    for framing, filter in product(("stretch", "crop", "pad"), ("bilinear", "bicubic")):
-        options = BackboneOptions(given.backbone, given.weights, framing=framing, filter=filter)
-        samples = [observed(data, options, machine) for data in given.data]
-        cells = [out_of_fold(sample, np.arange(sample.table.vectors.shape[1])) for sample in samples]
-        print("|", framing, "|", filter, "|", " | ".join(cells), "|", flush=True)
+    for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
+        options = BackboneOptions(given.backbone, given.weights, crop_mode=crop_mode, filter=filter)
+        samples = [observed(data, options, runtime) for data in given.data]
+        cells = [out_of_fold(sample, np.arange(sample.table.features.shape[1])) for sample in samples]
+        print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
 
     print("\n| vector | numbers |", " | ".join(str(data) for data in given.data), "|")
-    samples = [observed(data, BackboneOptions(given.backbone, given.weights), machine) for data in given.data]
-    for name, columns in contents(table, samples[0].table.vectors.shape[1]).items():
+    samples = [observed(data, BackboneOptions(given.backbone, given.weights), runtime) for data in given.data]
+    for name, columns in contents(table, samples[0].table.features.shape[1]).items():
         cells = [out_of_fold(sample, columns) for sample in samples]
         print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)
 

@@ -28,8 +28,8 @@ from run import measured
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from twofold.copies.search import MOST, pairs_within
 from twofold.data import list_files
+from twofold.duplicates.hamming_search import MOST, pairs_within
 
 WORK = HERE / "work" / "audit"
 
@@ -78,7 +78,7 @@ def together(given: Given) -> Figures:
     originals = sorted(given.originals.glob("*/*.jpg"))
     listed = write_list(given.work / "together.csv", named([*originals, *wanted]))
     done = given.audit(listed, cache=given.work / "cache")
-    pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in done["json"]["copies"]]
+    pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in done["json"]["duplicates"]]
     return {**_spent(done), **_judged(given, "together", wanted, pairs, _led(originals, wanted, pairs))}
 
 
@@ -99,7 +99,7 @@ def growth(count: int) -> Figures:
     return {"seconds": seconds, "near": int((apart <= MOST).sum()), "found": int(found[1::2][apart <= MOST].sum())}
 
 
-def share(given: Given) -> Figures:
+def fraction(given: Given) -> Figures:
     """Training with an empty cache, and where its seconds went."""
     out = ["--out", str(given.work / "bench.twofold"), "--force", "--json", "--quiet"]
     done = run([TWOFOLD, "train", str(given.originals), *out])
@@ -122,16 +122,16 @@ def real(given: Given, name: str, data: Path) -> Figures:
     """What the audit finds in data that nobody changed, with contact sheets of it."""
     done = given.audit(data)
     said = done["json"]
-    pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in said["copies"]]
+    pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in said["duplicates"]]
     draw_sheet(pairs, given.work / f"{name}-copies.png")
-    draw_sheet(_paired([Path(one["path"]) for one in said["suspects"]]), given.work / f"{name}-suspects.png")
+    draw_sheet(_paired([Path(one["path"]) for one in said["label_issues"]]), given.work / f"{name}-suspects.png")
     return {
         **_spent(done),
         "images": said["data"]["images"],
-        "kinds": Counter(copy["kind"] for copy in said["copies"]),
-        "apart": Counter(copy["kind"] for copy in said["copies"] if not copy["labels_agree"]),
-        "suspects": len(said["suspects"]),
-        "expected": said["suspects_expected"],
+        "kinds": Counter(copy["kind"] for copy in said["duplicates"]),
+        "apart": Counter(copy["kind"] for copy in said["duplicates"] if not copy["labels_agree"]),
+        "label_issues": len(said["label_issues"]),
+        "expected": said["label_errors_expected"],
     }
 
 
@@ -182,7 +182,7 @@ FIGURES = (
     (Figure("shared", shared),),
     (Figure("planted", planted, 1), Figure("together", together, 1)),
     tuple(Figure(f"growth-{count}", lambda _, count=count: growth(count)) for count in (20_000, 200_000)),
-    (Figure("share", share),),
+    (Figure("share", fraction),),
     (Figure("solar", solar, 1), Figure("photographs", photographs, 1)),
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 from figures import TWOFOLD
 from measure import Figures, Journal, run
 
-from twofold.place import Place
+from twofold.learning.run_folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Given:
 
     def train(self, name: str, data: Path, *options: str) -> Figures:
         """`twofold train` to its end, whose seconds are those of all its parts; parts that were killed by force count nothing."""
-        place = Place(self.work / f"{name}.learning")
+        place = RunFolder(self.work / f"{name}.learning")
         spent = place.folder / "seconds.txt"
         before = float(spent.read_text()) if place.begun and spent.exists() else 0.0
         out = ["--out", str(self.bundle(name)), "--json", "--resume" if place.begun else "--force"]
@@ -77,12 +77,12 @@ def _kept(said: dict[str, Any], before: float) -> Figures:
         if "test" in said
         else [],
         "confusion": said["test"]["confusion"] if "test" in said else {},
-        "precision": said["backbone"]["precision"],
+        "dtype": said["backbone"]["dtype"],
     }
     if "learning" in said:
         learned = said["learning"]
         seconds = before + said["seconds"]["learn"]
-        rate = learned["epochs"] * learned["pictures"]["train"] / seconds
+        rate = learned["epochs"] * learned["images"]["train"] / seconds
         kept["learning"] = {**learned, "seconds": seconds, "pictures_per_second": rate}
     return kept
 

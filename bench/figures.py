@@ -29,7 +29,7 @@ class Given:
     @property
     def same(self) -> list[str]:
         """The network, size and pooling of the Keras program."""
-        return [*self.mobilenetv2, "--vector", "last"]
+        return [*self.mobilenetv2, "--features", "last"]
 
     def train(self, data: Path, *options: str, cache: Path | None = None) -> Figures:
         """`twofold train` as a whole process; without `cache` nothing is remembered before or after."""
@@ -49,9 +49,9 @@ def torch(given: Given) -> Figures:
     return run([PYTHON, str(HERE / "torch_program.py"), str(given.data), "--weights", str(given.weights)])
 
 
-def rates(given: Given, backbone: str, precision: str) -> Figures:
-    weights = ["--weights", str(given.weights), "--vector", "last"] if backbone == "mobilenetv2" else []
-    options = ["--backbone", backbone, "--precision", precision, *weights]
+def rates(given: Given, backbone: str, dtype: str) -> Figures:
+    weights = ["--weights", str(given.weights), "--features", "last"] if backbone == "mobilenetv2" else []
+    options = ["--backbone", backbone, "--dtype", dtype, *weights]
     return run([PYTHON, str(HERE / "rates.py"), str(given.data / "test"), *options])
 
 
@@ -83,8 +83,8 @@ def retrain(given: Given) -> Figures:
 def predict_one(given: Given) -> Figures:
     """One picture that was never seen, by the bundle that `retrain` left: at first, and with the compiled network remembered."""
     cache = given.work / "cache-predict"
-    bundle, picture = given.work / "bench.twofold", next((given.data / "test").rglob("*.jpg"))
-    command = [TWOFOLD, "predict", str(bundle), str(picture)]
+    bundle, image = given.work / "bench.twofold", next((given.data / "test").rglob("*.jpg"))
+    command = [TWOFOLD, "predict", str(bundle), str(image)]
     if not cache.exists():
         run(command, cache=cache)
     for kept in cache.rglob("vectors.sqlite*"):
@@ -114,15 +114,15 @@ def _size(folder: Path) -> float:
     return sum(file.lstat().st_blocks * 512 for file in folder.rglob("*")) / 2**20
 
 
-def many(given: Given, copies: int = 10) -> Figures:
+def many(given: Given, duplicates: int = 10) -> Figures:
     """Training on every picture `copies` times over, as files of their own: peak memory, and what the fit takes."""
-    folder = given.work / f"times-{copies}"
-    for picture in (given.data / "train").rglob("*.jpg"):
-        for copy in range(copies):
-            target = folder / picture.parent.name / f"{copy}-{picture.name}"
+    folder = given.work / f"times-{duplicates}"
+    for image in (given.data / "train").rglob("*.jpg"):
+        for copy in range(duplicates):
+            target = folder / image.parent.name / f"{copy}-{image.name}"
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
-                shutil.copy(picture, target)
+                shutil.copy(image, target)
     return given.train(folder)
 
 
@@ -143,18 +143,18 @@ PROGRAMS = (  # timed against one another, so interleaved
     Figure("keras", keras),
     Figure("keras-cached", lambda given: keras(given, "--cache-features")),
     Figure("torch", torch),
-    Figure("twofold-same-f32", lambda given: given.train_and_test(*given.same, "--precision", "f32")),
+    Figure("twofold-same-f32", lambda given: given.train_and_test(*given.same, "--dtype", "f32")),
     Figure("twofold-same", lambda given: given.train_and_test(*given.same)),
     Figure("twofold", lambda given: given.train_and_test()),
 )
 RATES = tuple(
-    Figure(f"rates-{backbone}-{precision}", lambda given, b=backbone, p=precision: rates(given, b, p), 1)
+    Figure(f"rates-{backbone}-{dtype}", lambda given, b=backbone, p=dtype: rates(given, b, p), 1)
     for backbone in ("mobilenetv2", "efficientnet-lite0")
-    for precision in ("f32", "int8")
+    for dtype in ("f32", "int8")
 )
 ACCURACY = (
     Figure("accuracy-efficientnet-lite0", accuracy, 1),
-    Figure("accuracy-efficientnet-lite0-f32", lambda given: accuracy(given, "--precision", "f32"), 1),
+    Figure("accuracy-efficientnet-lite0-f32", lambda given: accuracy(given, "--dtype", "f32"), 1),
     Figure("accuracy-efficientnet-lite2", lambda given: accuracy(given, "--backbone", "efficientnet-lite2"), 1),
     Figure("accuracy-mobilenetv2", lambda given: accuracy(given, *given.mobilenetv2), 1),
     Figure("accuracy-mobilenetv2-last", lambda given: accuracy(given, *given.same), 1),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from measure import Figures, Journal
 from planted import CHANGES, COUNT, QUALITY
-from results import machine, number, table
+from results import number, runtime, table
 
 WORDS = {
     "half": "half size",
@@ -26,7 +26,7 @@ def page(journal: Journal) -> str:
         [
             "# The audit: results",
             "",
-            f"Written by `make bench-audit` on {machine('openvino', 'pillow', 'numpy')}.{_load(journal)}",
+            f"Written by `make bench-audit` on {runtime('openvino', 'pillow', 'numpy')}.{_load(journal)}",
             "",
             *table(("what", "measured", "target"), list(_targets(journal))),
             "",
@@ -47,7 +47,7 @@ def page(journal: Journal) -> str:
             "",
             *table(
                 (
-                    "pictures",
+                    "images",
                     "copies by bytes",
                     "by pixels",
                     "nearly alike",
@@ -135,5 +135,5 @@ def _real(journal: Journal, name: str) -> tuple[str, ...]:
         kinds = (f"{run['kinds'].get(kind, 0)} ({run['apart'].get(kind, 0)})" for kind in ("bytes", "pixels", "near"))
         n = run["expected"]
         wrong = f"{n['value']:.0f} ({n['low']:.0f} to {n['high']:.0f})" if n else "not judged"
-        return (f"{REAL[name]}: {run['images']:,}", *kinds, str(run["suspects"]), wrong, f"{run['seconds']:.0f}")
+        return (f"{REAL[name]}: {run['images']:,}", *kinds, str(run["label_issues"]), wrong, f"{run['seconds']:.0f}")
     return (REAL[name], *["not measured"] * 6)

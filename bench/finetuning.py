@@ -34,8 +34,8 @@ def solar(given: Given, name: str, mode: str, seed: int) -> Figures:
 
     folder = given.work / f"solar-{seed}"
     lay_out(folder, seed=seed)
-    options = ["--test", str(folder / "test.csv"), "--positive", "defective", "--framing", "stretch"]
-    own = ["--size", "300"] if mode == "frozen" else _mode(given, mode, "--no-upright")
+    options = ["--test", str(folder / "test.csv"), "--positive", "defective", "--crop-mode", "squash"]
+    own = ["--size", "300"] if mode == "frozen" else _mode(given, mode, "--no-fixed-orientation")
     return given.train(name, folder / "train.csv", *options, *own)
 
 

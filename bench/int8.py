@@ -13,34 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from twofold.data import folds, list_pictures
+from twofold.core.options import BackboneOptions, DataOptions
+from twofold.core.parallel import available_processors
+from twofold.data import list_labelled_files
+from twofold.dataset import folds
+from twofold.dataset.labelled import LabelledDataset, embed_files
 from twofold.decision import fit_calibration, fit_head
-from twofold.embedding import (
-    BATCH,
-    Arithmetic,
-    Engine,
-    Machine,
-    available_processors,
-    fast_precisions,
-    load_backbone,
-)
+from twofold.embedding import BATCH, Engine, Runtime
 from twofold.evaluation.metrics import log_loss
-from twofold.options import BackboneOptions, DataOptions
-from twofold.sample import Sample, observe_listing
+from twofold.networks import Dtype, fast_dtypes, load_backbone
 
 SHUFFLES, ROUNDS, BATCHES = 5, 5, 12
 LAST = 1280
 
 
-def observed(data: Path, engine: Engine, machine: Machine) -> Sample:
-    listing = list_pictures(data, DataOptions())
-    return observe_listing(listing, [item.path for item in listing.items], engine, machine, what=str(data))
+def observed(data: Path, engine: Engine, runtime: Runtime) -> LabelledDataset:
+    file_list = list_labelled_files(data, DataOptions())
+    return embed_files(file_list, [item.path for item in file_list.items], engine, runtime, what=str(data))
 
 
-def out_of_fold(sample: Sample) -> float:
+def out_of_fold(sample: LabelledDataset) -> float:
     labels, losses = sample.labels, []
     for seed in range(SHUFFLES):
-        fit = fit_head(sample.table.vectors, labels, folds(labels, sample.groups, 5, seed))
+        fit = fit_head(sample.table.features, labels, folds(labels, sample.groups, 5, seed))
         losses.append(log_loss(labels, fit_calibration(fit.logits, labels).probabilities(fit.logits)))
     return float(np.mean(losses))
 
@@ -53,11 +48,11 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> str:
 
 def speed(engine: Engine) -> float:
     """Pictures/s of one thread, the network alone."""
-    lane = engine.lanes[0]
-    lane.squares[:] = np.random.default_rng(0).integers(0, 256, lane.squares.shape, np.uint8)
+    request = engine.requests[0]
+    request.model_inputs[:] = np.random.default_rng(0).integers(0, 256, request.model_inputs.shape, np.uint8)
     start = perf_counter()
     for _ in range(BATCHES):
-        lane.run(BATCH)
+        request.run(BATCH)
     return BATCHES * BATCH / (perf_counter() - start)
 
 
@@ -67,19 +62,19 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
     given = parser.parse_args()
-    machine, options = (
-        Machine(user_cache_path("twofold")),
+    runtime, options = (
+        Runtime(user_cache_path("twofold")),
         BackboneOptions(given.backbone, given.weights),
     )
-    kinds: list[Arithmetic] = ["f32", "bf16", "int8"] if "bf16" in fast_precisions() else ["f32", "int8"]
-    backbones = {kind: load_backbone(options, kind, cache=machine.folder) for kind in kinds}
+    kinds: list[Dtype] = ["f32", "bf16", "int8"] if "bf16" in fast_dtypes() else ["f32", "int8"]
+    backbones = {kind: load_backbone(options, kind, cache=runtime.folder) for kind in kinds}
 
     print(f"{given.backbone} | log-loss | cosine of all | of the stages | of the last pooling")
     for data in given.data:
-        exact = observed(data, machine.engine(backbones["f32"]), machine)
+        exact = observed(data, runtime.engine(backbones["f32"]), runtime)
         for kind in kinds:
-            sample = observed(data, machine.engine(backbones[kind]), machine)
-            pairs = sample.table.vectors, exact.table.vectors
+            sample = observed(data, runtime.engine(backbones[kind]), runtime)
+            pairs = sample.table.features, exact.table.features
             parts = [
                 cosines(*(side[:, columns] for side in pairs))
                 for columns in (slice(None), slice(-LAST), slice(-LAST, None))

@@ -60,7 +60,7 @@ def compiled(size: int) -> keras.Model:
     return model
 
 
-def pictures(folder: Path, given: argparse.Namespace, **options: object) -> tf.data.Dataset:
+def images(folder: Path, given: argparse.Namespace, **options: object) -> tf.data.Dataset:
     side = (given.image_size, given.image_size)
     return keras.utils.image_dataset_from_directory(
         folder, label_mode="binary", image_size=side, batch_size=given.batch_size, seed=123, **options
@@ -68,7 +68,7 @@ def pictures(folder: Path, given: argparse.Namespace, **options: object) -> tf.d
 
 
 def learned(given: argparse.Namespace) -> dict[str, dict[str, float]]:
-    train, validation = pictures(given.pictures, given, validation_split=0.2, subset="both")
+    train, validation = images(given.images, given, validation_split=0.2, subset="both")
     augmentation = Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomZoom(0.1)])
     augmented = train.map(lambda x, y: (augmentation(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
     model = compiled(given.image_size)
@@ -87,23 +87,23 @@ def learned(given: argparse.Namespace) -> dict[str, dict[str, float]]:
         model.save(given.out)
     parts = {"train": train, "validation": validation}
     if given.test:
-        parts["test"] = pictures(given.test, given, shuffle=False)
+        parts["test"] = images(given.test, given, shuffle=False)
     return {name: model.evaluate(part, verbose=0, return_dict=True) for name, part in parts.items()}
 
 
 def timed(given: argparse.Namespace) -> dict[str, float]:
     """Pictures a second, by the median step."""
     count, random, ends = given.batch_size * (WARM + given.steps), np.random.default_rng(0), []
-    squares = random.integers(0, 256, (count, given.image_size, given.image_size, 3), np.uint8)
-    data = tf.data.Dataset.from_tensor_slices((squares, np.arange(count) % 2)).batch(given.batch_size)
-    watch = LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
-    compiled(given.image_size).fit(data.prefetch(tf.data.AUTOTUNE), callbacks=[watch], verbose=0)
+    model_inputs = random.integers(0, 256, (count, given.image_size, given.image_size, 3), np.uint8)
+    data = tf.data.Dataset.from_tensor_slices((model_inputs, np.arange(count) % 2)).batch(given.batch_size)
+    progress = LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
+    compiled(given.image_size).fit(data.prefetch(tf.data.AUTOTUNE), callbacks=[progress], verbose=0)
     return {"pictures_per_second": given.batch_size / statistics.median(np.diff(ends[WARM - 1 :]))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path, nargs="?", help="a folder with one sub-folder a class")
+    parser.add_argument("images", type=Path, nargs="?", help="a folder with one sub-folder a class")
     parser.add_argument("--test", type=Path, help="another such folder")
     parser.add_argument("--image-size", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=128)
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--policy", choices=("float32", "mixed_bfloat16"), default="float32")
     given = parser.parse_args()
-    if given.pictures is None and given.steps is None:
+    if given.images is None and given.steps is None:
         sys.exit("Say which pictures, or how many --steps to time.")
     keras.mixed_precision.set_global_policy(given.policy)
     print(json.dumps(timed(given) if given.steps else learned(given)))

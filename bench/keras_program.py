@@ -21,7 +21,7 @@ from sklearn.metrics import classification_report
 SIZE, BATCH, EPOCHS = (160, 160), 32, 5
 
 
-def pictures(folder: Path, *, shuffle: bool) -> tf.data.Dataset:
+def images(folder: Path, *, shuffle: bool) -> tf.data.Dataset:
     return keras.utils.image_dataset_from_directory(
         folder, label_mode="binary", image_size=SIZE, batch_size=BATCH, shuffle=shuffle, seed=123
     )
@@ -38,10 +38,10 @@ def fitted(features: keras.Model, train: tf.data.Dataset, *, cached: bool) -> ke
     layer = keras.layers.Dense(1, activation="sigmoid")
     model = keras.Sequential([features, layer])
     if cached:
-        vectors, labels = zip(*((features.predict_on_batch(x), y) for x, y in train), strict=True)
+        features, labels = zip(*((features.predict_on_batch(x), y) for x, y in train), strict=True)
         head = keras.Sequential([keras.Input((features.output_shape[-1],)), layer])
         head.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-        head.fit(np.concatenate(vectors), np.concatenate(labels), batch_size=BATCH, epochs=EPOCHS, verbose=2)
+        head.fit(np.concatenate(features), np.concatenate(labels), batch_size=BATCH, epochs=EPOCHS, verbose=2)
     else:
         model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
         model.fit(train.prefetch(tf.data.AUTOTUNE), epochs=EPOCHS, verbose=2)
@@ -56,8 +56,8 @@ def main() -> None:
     parser.add_argument("--cache-features", action="store_true")
     given = parser.parse_args()
 
-    train = pictures(given.data / "train", shuffle=True)
-    test = pictures(given.data / "test", shuffle=False)
+    train = images(given.data / "train", shuffle=True)
+    test = images(given.data / "test", shuffle=False)
     base = MobileNetV2(
         input_shape=(*SIZE, 3), include_top=False, weights=None if given.weights == "none" else given.weights
     )

@@ -27,7 +27,7 @@ from measure import Journal, run
 from run import keras_python
 from scratch import collection, few, photographs
 
-from twofold.embedding import fast_precisions
+from twofold.networks import fast_dtypes
 
 WORK = HERE / "work" / "learning"
 LEAST = 0.70
@@ -38,7 +38,7 @@ def learn(what: str, given: Given, chosen: argparse.Namespace) -> None:
     if what == "scratch":
         trial = [f"of {chosen.limit}"] if chosen.limit else []
         name = given.name("scratch", chosen.recipe, str(chosen.size), *trial)
-        learned = partial(collection, given, name, chosen.pictures, chosen.recipe, chosen.size, chosen.limit)
+        learned = partial(collection, given, name, chosen.images, chosen.recipe, chosen.size, chosen.limit)
         given.journal.complete(name, 1, learned)
     elif what == "small":
         name = given.name("small")
@@ -48,9 +48,9 @@ def learn(what: str, given: Given, chosen: argparse.Namespace) -> None:
     elif what == "steps":
         time_steps(given.journal, chosen.repeats)
     else:
-        for precision in ("auto", "f32"):
-            name = given.name("memory", precision)
-            given.journal.complete(name, 1, partial(few, given, name, precision))
+        for dtype in ("auto", "f32"):
+            name = given.name("memory", dtype)
+            given.journal.complete(name, 1, partial(few, given, name, dtype))
 
 
 def time_steps(journal: Journal, repeats: int) -> None:
@@ -61,11 +61,11 @@ def time_steps(journal: Journal, repeats: int) -> None:
         "steps-lightning": ours,
         "steps-bare": [*ours, "--loop", "bare"],
     }
-    if "bf16" in fast_precisions():
+    if "bf16" in fast_dtypes():
         commands |= {
             "steps-keras-bf16": [*commands["steps-keras"], "--policy", "mixed_bfloat16"],
-            "steps-lightning-bf16": [*ours, "--precision", "bf16-mixed"],
-            "steps-bare-bf16": [*commands["steps-bare"], "--precision", "bf16-mixed"],
+            "steps-lightning-bf16": [*ours, "--dtype", "bf16-mixed"],
+            "steps-bare-bf16": [*commands["steps-bare"], "--dtype", "bf16-mixed"],
         }
     for number in range(1, repeats + 1):
         for name, command in commands.items():
@@ -77,7 +77,7 @@ def parsed(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     end = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=SECTIONS)
-    parser.add_argument("pictures", type=Path, nargs="?", help="for scratch: a folder with one sub-folder a class")
+    parser.add_argument("images", type=Path, nargs="?", help="for scratch: a folder with one sub-folder a class")
     parser.add_argument("--recipe", choices=("classic", "modern"), default="classic")
     parser.add_argument("--size", type=int, default=80, help="for scratch: of the network's pictures, in pixels")
     parser.add_argument("--limit", type=int, help="for a trial of scratch: about so many of the pictures")
@@ -85,10 +85,10 @@ def parsed(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared/data/cats-dogs", help="the photographs")
     parser.add_argument("--work", type=Path, default=WORK)
     chosen = parser.parse_args(words[:end])
-    if (chosen.what == "scratch") != (chosen.pictures is not None):
+    if (chosen.what == "scratch") != (chosen.images is not None):
         parser.error("scratch takes PICTURES, the others do not")
     photographs = [] if chosen.what in ("scratch", "steps") else [chosen.data / "train", chosen.data / "test"]
-    for needed in [chosen.pictures] if chosen.pictures else photographs:
+    for needed in [chosen.images] if chosen.images else photographs:
         if not needed.is_dir():
             parser.error(f"there is no folder {needed}; --data takes one that holds train/ and test/ of two classes")
     return chosen, words[end + 1 :]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from finetuning import SEEDS
 from measure import Figures, Journal
-from results import machine, number, table
+from results import number, runtime, table
 
 STEPS = {
     "steps-keras": "Keras on TensorFlow",
@@ -19,7 +19,7 @@ PARTS = ("train", "validation", "test")
 
 
 def page(journal: Journal) -> str:
-    libraries = machine("torch", "lightning", "openvino", "numpy")
+    libraries = runtime("torch", "lightning", "openvino", "numpy")
     return "\n".join(
         [
             "# Learning: results",
@@ -98,7 +98,7 @@ def steps(journal: Journal) -> Iterator[str]:
 
 def memory(journal: Journal) -> Iterator[str]:
     rows = [
-        (f"`--precision {name.removeprefix('memory-')}`", f"{journal.median(name, 'peak_mb') / 1000:.1f}")
+        (f"`--dtype {name.removeprefix('memory-')}`", f"{journal.median(name, 'peak_mb') / 1000:.1f}")
         for name in journal.names("memory-")
     ]
     yield from ("", "## Memory", "")
@@ -110,13 +110,13 @@ def _run(name: str, run: Figures) -> Iterator[str]:
     """The classic table, and what it took."""
     learned, cells = run["learning"], run["confusion"]
     low, high = run["test_interval"]
-    pictures = {**learned["pictures"], "test": sum(cells.values())}
+    images = {**learned["images"], "test": sum(cells.values())}
     rows = [
-        (part, f"{pictures[part]:,}", *(f"{run['parts'][part][key]:.4f}" for key in ("accuracy", "log_loss")))
+        (part, f"{images[part]:,}", *(f"{run['parts'][part][key]:.4f}" for key in ("accuracy", "log_loss")))
         for part in PARTS
     ]
     yield from ("", f"### {name}", "", "```console", f"$ {run['command']}", "```", "")
-    yield from table(("", "pictures", "accuracy", "loss"), rows)
+    yield from table(("", "images", "accuracy", "loss"), rows)
     yield ""
     yield (
         f"Test accuracy {low:.4f} to {high:.4f} with 95% confidence; right and wrong: {cells['tn']} and {cells['fp']} of the "
@@ -148,5 +148,5 @@ def _row(what: str, runs: list[Figures]) -> tuple[str, ...]:
 
     seconds = statistics.median(run["seconds"] for run in runs)
     ways = ", ".join(f"{run['learning']['weights']['share']:.0%}" for run in runs if "learning" in run)
-    arithmetic = " and ".join(sorted({run["precision"] for run in runs}))
+    arithmetic = " and ".join(sorted({run["dtype"] for run in runs}))
     return (what, shown("accuracy"), shown("log_loss"), ways, arithmetic, f"{seconds:.0f}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
-from twofold.data import Refusal, open_picture, read_bytes
+from twofold.data import ReadError, open_image, read_bytes
 
 COUNT, QUALITY = 500, 90
 MARK = "(c) SAMPLE PHOTO"
@@ -81,17 +81,17 @@ def plant(originals: Path, folder: Path) -> None:
     begun.rename(folder)
 
 
-def named(pictures: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+def named(images: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """Each with the class that its name begins with."""
-    yield from ((picture, picture.name.partition(".")[0]) for picture in pictures)
+    yield from ((image, image.name.partition(".")[0]) for image in images)
 
 
-def write_list(file: Path, pictures: Iterable[tuple[Path, str]]) -> Path:
+def write_list(file: Path, images: Iterable[tuple[Path, str]]) -> Path:
     """A list of pictures and labels, for DATA; the file."""
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(("path", "label"))
-        rows.writerows(pictures)
+        rows.writerows(images)
     return file
 
 
@@ -105,8 +105,8 @@ def draw_sheet(pairs: Iterable[Pair], file: Path, *, side: int = 200, across: in
     for number, pair in enumerate(shown):
         left, top = number % across * (2 * side + 10), number // across * row
         for place, path in enumerate(pair):
-            seen = open_picture(read_bytes(path))
-            assert not isinstance(seen, Refusal), path
+            seen = open_image(read_bytes(path))
+            assert not isinstance(seen, ReadError), path
             sheet.paste(Image.fromarray(seen).resize((side, side)), (left + place * side, top))
             ImageDraw.Draw(sheet).text((left + place * side, top + side), "/".join(path.parts[-2:])[-34:], "black")
     sheet.save(file)

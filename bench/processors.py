@@ -18,19 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from twofold.bundle import load_bundle
+from twofold.bundle.storage import load_bundle
+from twofold.core.options import BackboneOptions, RuntimeOptions, TrainingOptions
 from twofold.data import list_files
-from twofold.embedding import Machine, load_backbone
-from twofold.options import BackboneOptions, EngineOptions, TrainingOptions
-from twofold.saving import save
-from twofold.training import train
+from twofold.embedding import Runtime
+from twofold.networks import load_backbone
+from twofold.workflows.save import save
+from twofold.workflows.train import train
 
 LIMITS = ("AVX512_CORE", "AVX2")
 
 
-def answers(bundle: Path, pictures: Path, limit: str | None) -> list[dict[str, Any]]:
+def answers(bundle: Path, images: Path, limit: str | None) -> list[dict[str, Any]]:
     """What the bundle answers in a process of its own, with nothing remembered."""
-    command = [sys.executable, "-m", "twofold", "predict", str(bundle), str(pictures), "--json", "--no-cache"]
+    command = [sys.executable, "-m", "twofold", "predict", str(bundle), str(images), "--json", "--no-cache"]
     environment = os.environ | ({"ONEDNN_MAX_CPU_ISA": limit} if limit else {})
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return json.loads(result.stdout)
@@ -44,15 +45,15 @@ def row(what: str, first: list[Any], second: list[Any]) -> str:
 
 
 def measure(data: Path, test: Path, folder: Path) -> None:
-    machine = Machine(folder / "cache", EngineOptions(cache=False))
+    runtime = Runtime(folder / "cache", RuntimeOptions(cache=False))
     bundle = folder / "int8.twofold"
-    save(train(data, TrainingOptions(backbone=BackboneOptions(precision="int8")), machine), bundle, force=True)
+    save(train(data, TrainingOptions(backbone=BackboneOptions(dtype="int8")), runtime), bundle, force=True)
     found = {limit: answers(bundle, test, limit) for limit in (None, *LIMITS)}
     pairs = {limit: [(answer["label"], answer["logit"]) for answer in rows] for limit, rows in found.items()}
     model = load_bundle(bundle).model
-    exact = machine.engine(load_backbone(BackboneOptions(precision="f32"), "f32", cache=folder))
-    table = machine.observe(list_files([test]), exact)
-    floats = [(answer.label, answer.logit) for answer in model.answers([""] * len(table.facts), table)]
+    exact = runtime.engine(load_backbone(BackboneOptions(dtype="f32"), "f32", cache=folder))
+    table = runtime.embed(list_files([test]), exact)
+    floats = [(answer.label, answer.logit) for answer in model.answers([""] * len(table.metadata), table)]
     for limit in LIMITS:
         print(row(f"{test}: {limit}, all that this processor has", pairs[limit], pairs[None]))
     for limit in (None, *LIMITS):

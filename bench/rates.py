@@ -1,6 +1,6 @@
 """Pictures per second of one network: decoding alone, computing alone, and both as `observe` does them.
 
-    python bench/rates.py ../shared/data/cats-dogs/test --backbone mobilenetv2 --precision int8 [--weights FILE]
+    python bench/rates.py ../shared/data/cats-dogs/test --backbone mobilenetv2 --dtype int8 [--weights FILE]
 
 The limit that decoding and computing set together, on the same processors, is 1 / (1/decode + 1/compute).
 """
@@ -13,16 +13,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from twofold.data import look, read_bytes
-from twofold.embedding import BATCH, Engine, load_backbone, observe
-from twofold.options import BackboneOptions
+from twofold.core.options import BackboneOptions
+from twofold.data import preprocess, read_bytes
+from twofold.embedding import BATCH, Engine
+from twofold.embedding.embed import embed
+from twofold.networks import load_backbone
 
 
 def decode(engine: Engine, paths: list[Path]) -> int:
     def one(path: Path) -> None:
         data = read_bytes(path)
         assert isinstance(data, bytes)
-        look(data, engine.backbone.square)
+        preprocess(data, engine.backbone.preprocessing)
 
     with ThreadPoolExecutor(engine.threads) as pool:
         return len(list(pool.map(one, paths)))
@@ -32,27 +34,27 @@ def compute(engine: Engine, paths: list[Path]) -> int:
     """About as many full batches as the pictures make, on whatever the lanes hold."""
     rounds = -(-len(paths) // (BATCH * engine.threads))
     with ThreadPoolExecutor(engine.threads) as pool:
-        done = pool.map(lambda lane: [len(lane.run(BATCH)) for _ in range(rounds)], engine.lanes)
+        done = pool.map(lambda request: [len(request.run(BATCH)) for _ in range(rounds)], engine.requests)
         return sum(map(sum, done))
 
 
 def both(engine: Engine, paths: list[Path]) -> int:
-    return sum(1 for _ in observe(paths, engine))
+    return sum(1 for _ in embed(paths, engine))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--backbone", default="efficientnet-lite0")
-    parser.add_argument("--precision", choices=("f32", "bf16", "int8"), default="f32")
-    parser.add_argument("--vector", default="stages")
+    parser.add_argument("--dtype", choices=("f32", "bf16", "int8"), default="f32")
+    parser.add_argument("--features", default="stages")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
 
-    paths = sorted(given.pictures.rglob("*.jpg"))
-    options = BackboneOptions(given.backbone, given.weights, vector=given.vector)
-    engine = Engine(load_backbone(options, given.precision, cache=Path()))
+    paths = sorted(given.images.rglob("*.jpg"))
+    options = BackboneOptions(given.backbone, given.weights, features=given.features)
+    engine = Engine(load_backbone(options, given.dtype, cache=Path()))
     both(engine, paths[:64])  # compiled, and the files' pages in memory
     decode(engine, paths)
     work: dict[str, Callable[[Engine, list[Path]], int]] = {"decode": decode, "compute": compute, "both": both}

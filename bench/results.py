@@ -28,7 +28,7 @@ def results(journal: Journal, given: Given) -> str:
         [
             "# Results",
             "",
-            f"Written by `make bench` on {machine('openvino', 'pillow', 'numpy')}. Ratios under 15% are ties on such machines.",
+            f"Written by `make bench` on {runtime('openvino', 'pillow', 'numpy')}. Ratios under 15% are ties on such machines.",
             "",
             f"## Train on {train:,} photographs, evaluate on {test:,}: a cold process, start to saved model",
             "",
@@ -77,7 +77,7 @@ def number(value: float, form: str) -> str:
     return "not measured" if math.isnan(value) else form.format(value)
 
 
-def machine(*libraries: str) -> str:
+def runtime(*libraries: str) -> str:
     """The cores, what they are good at, and the versions of these libraries."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     lines = [line.partition(":")[2].split() for line in text.splitlines() if line.startswith(("model name", "flags"))]
@@ -135,7 +135,7 @@ def _promises(journal: Journal) -> list[tuple[str, ...]]:
     def shown(name: str, what: str, form: str) -> str:
         return number(journal.median(name, what), form)
 
-    def share(name: str) -> str:
+    def fraction(name: str) -> str:
         fit, embed = (journal.median(name, "json", "seconds", part) for part in ("fit", "embed"))
         return number(fit / embed, f"{{:.0%}} ({fit:.1f} s of {embed:.1f} s)")
 
@@ -147,6 +147,6 @@ def _promises(journal: Journal) -> list[tuple[str, ...]]:
         ("base install on disk", shown("install", "added", "{:.0f} MiB"), "650 MiB"),
         ("the same with pip and setuptools", shown("install", "whole", "{:.0f} MiB"), ""),
         ("peak memory, training on 20,000 pictures", shown("many", "peak_mb", "{:.0f} MB"), "1,200 MB"),
-        ("fit and cross-validation of 2,000 pictures, of embedding time", share("twofold"), "25%"),
-        ("fit and cross-validation of 20,000 pictures, of embedding time", share("many"), "25%"),
+        ("fit and cross-validation of 2,000 pictures, of embedding time", fraction("twofold"), "25%"),
+        ("fit and cross-validation of 20,000 pictures, of embedding time", fraction("many"), "25%"),
     ]

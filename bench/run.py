@@ -15,8 +15,8 @@ from figures import ACCURACY, HERE, PROGRAMS, PROMISES, RATES, Figure, Given
 from measure import Journal
 from results import results
 
-from twofold.embedding.architectures import architecture
-from twofold.embedding.weights import find_weights
+from twofold.networks.architectures import architecture
+from twofold.networks.weights import find_weights
 
 
 def measured(figures: tuple[Figure, ...], given: Given, journal: Journal, repeats: int) -> None:

@@ -10,22 +10,23 @@ import numpy as np
 from courses import Given
 from measure import Figures
 
-from twofold.data import Item, list_pictures, split
-from twofold.embedding import Machine
-from twofold.options import DataOptions, EngineOptions
-from twofold.sample import Sample, tabled
+from twofold.core.options import DataOptions, RuntimeOptions
+from twofold.data import LabelledFile, list_labelled_files
+from twofold.dataset import split
+from twofold.dataset.labelled import LabelledDataset, labelled_dataset
+from twofold.embedding import Runtime
 
 TEST, VALIDATION = 0.1, 0.2222  # of all pictures; of those that are left: 20% of all
 FEW = 150  # of each class
 
 
-def collection(given: Given, name: str, pictures: Path, recipe: str, size: int, limit: int | None) -> Figures:
+def collection(given: Given, name: str, images: Path, recipe: str, size: int, limit: int | None) -> Figures:
     """The long run: a tenth of the pictures held out, a fifth to stop and calibrate by, learned from the rest."""
-    train, test = parted(given, pictures, limit)
+    train, test = parted(given, images, limit)
     options = ["--test", str(test), "--mode", "scratch", "--recipe", recipe, "--image-size", str(size)]
     drawn = given.work / f"{name}.figures"
     done = given.train(name, train, *options, "--validation", str(VALIDATION), *given.more, "--figures", str(drawn))
-    given.keep(name, given.bundle(name) / "learning.csv", drawn / "curves.svg")
+    given.keep(name, given.bundle(name) / "history.csv", drawn / "curves.svg")
     return done
 
 
@@ -35,40 +36,42 @@ def photographs(given: Given, name: str) -> Figures:
     return given.train(name, given.data / "train", *options, *given.more)
 
 
-def few(given: Given, name: str, precision: str) -> Figures:
+def few(given: Given, name: str, dtype: str) -> Figures:
     """One epoch of the classic network at 200 px in batches of 128, on few pictures: for the memory that it takes."""
-    items = list_pictures(given.data / "train", DataOptions()).items
+    items = list_labelled_files(given.data / "train", DataOptions()).items
     of_class = {label: [item for item in items if item.label == label] for label in {item.label for item in items}}
     write_list(given.work / "few.csv", (item for part in of_class.values() for item in part[:FEW]))
     options = ["--mode", "scratch", "--image-size", "200", "--batch-size", "128", "--epochs", "1"]
-    return given.train(name, given.work / "few.csv", *options, "--precision", precision)
+    return given.train(name, given.work / "few.csv", *options, "--dtype", dtype)
 
 
-def parted(given: Given, pictures: Path, limit: int | None) -> tuple[Path, Path]:
+def parted(given: Given, images: Path, limit: int | None) -> tuple[Path, Path]:
     """Lists of the usable pictures, train.csv and test.csv, written once: copies are all in one."""
-    folder = given.work / hashlib.sha256(f"{pictures.resolve()} {limit}".encode()).hexdigest()[:8]
+    folder = given.work / hashlib.sha256(f"{images.resolve()} {limit}".encode()).hexdigest()[:8]
     train, test = folder / "train.csv", folder / "test.csv"
     if test.exists():
         return train, test
-    sample = _decoded(given, pictures, limit)
+    sample = _decoded(given, images, limit)
     held = split(sample.labels, sample.groups, TEST)
-    items = [sample.listing.items[row] for row in sample.table.used]
+    items = [sample.file_list.items[row] for row in sample.table.used]
     folder.mkdir(exist_ok=True)
     for file, part in ((train, ~held), (test, held)):
         write_list(file, (items[row] for row in np.flatnonzero(part)))
     return train, test
 
 
-def write_list(file: Path, items: Iterable[Item]) -> None:
+def write_list(file: Path, items: Iterable[LabelledFile]) -> None:
     with file.open("w", encoding="utf-8", newline="") as text:
         rows = csv.writer(text)
         rows.writerow(("path", "label"))
         rows.writerows((item.path.resolve(), item.label) for item in items)
 
 
-def _decoded(given: Given, pictures: Path, limit: int | None) -> Sample:
+def _decoded(given: Given, images: Path, limit: int | None) -> LabelledDataset:
     """The pictures of a folder, or so many of them spread over it, without vectors."""
-    listing = list_pictures(pictures, DataOptions())
-    listing = replace(listing, items=listing.items[:: max(1, len(listing.items) // (limit or len(listing.items)))])
-    machine = Machine(given.work, EngineOptions(cache=False))
-    return tabled(listing, machine.examine([item.path for item in listing.items], what="pictures"))
+    file_list = list_labelled_files(images, DataOptions())
+    file_list = replace(
+        file_list, items=file_list.items[:: max(1, len(file_list.items) // (limit or len(file_list.items)))]
+    )
+    runtime = Runtime(given.work, RuntimeOptions(cache=False))
+    return labelled_dataset(file_list, runtime.scan([item.path for item in file_list.items], what="images"))

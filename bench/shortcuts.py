@@ -18,8 +18,8 @@ from figures import HERE, TWOFOLD
 from measure import run
 from PIL import Image
 
-from twofold.data import Item, list_pictures
-from twofold.options import DataOptions
+from twofold.core.options import DataOptions
+from twofold.data import LabelledFile, list_labelled_files
 
 RELABELLED = 20
 
@@ -33,7 +33,7 @@ def accused(rows: list[tuple[Path, str]], folder: Path) -> list[str]:
     return [shortcut["feature"] for shortcut in found["shortcuts"]]
 
 
-def encoded_anew(item: Item, folder: Path) -> Path:
+def encoded_anew(item: LabelledFile, folder: Path) -> Path:
     file = io.BytesIO()
     Image.open(item.path).convert("RGB").save(file, "JPEG", quality=60)
     path = folder / item.path.name
@@ -45,13 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared/data/cats-dogs/train")
     chosen = parser.parse_args()
-    listing = list_pictures(chosen.data, DataOptions())
-    items, labels = listing.items, [item.label for item in listing.items]
+    file_list = list_labelled_files(chosen.data, DataOptions())
+    items, labels = file_list.items, [item.label for item in file_list.items]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         as_it_is = accused([(item.path, item.label) for item in items], folder)
         planted = [
-            (encoded_anew(item, folder) if item.label == listing.positive else item.path, item.label) for item in items
+            (encoded_anew(item, folder) if item.label == file_list.positive else item.path, item.label)
+            for item in items
         ]
         result = {"as it is": as_it_is, "one class at quality 60": accused(planted, folder)}
         random = np.random.default_rng(0)

@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from twofold.embedding import Engine, load_backbone, observe
-from twofold.options import BackboneOptions
+from twofold.core.options import BackboneOptions
+from twofold.embedding import Engine
+from twofold.embedding.embed import embed
+from twofold.networks import load_backbone
 
 DIFFERENT = 500
 TWOFOLD = str(Path(sys.executable).with_name("twofold"))
@@ -43,29 +45,31 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
-def one_engine(paths: list[Path], count: int, precision: str) -> None:
-    engine = Engine(load_backbone(BackboneOptions(), precision, cache=Path()))
+def one_engine(paths: list[Path], count: int, dtype: str) -> None:
+    engine = Engine(load_backbone(BackboneOptions(), dtype, cache=Path()))
     stream = itertools.islice(itertools.cycle(paths), count)
     first: dict[int, bytes] = {}
     early = 0
     started = time.perf_counter()
-    for number, seen in enumerate(observe(stream, engine)):
-        assert seen.vector is not None, seen.refusal
-        vector = seen.vector.tobytes()
-        assert first.setdefault(number % DIFFERENT, vector) == vector, f"picture {number} has another vector this time"
+    for number, seen in enumerate(embed(stream, engine)):
+        assert seen.features is not None, seen.read_error
+        features = seen.features.tobytes()
+        assert first.setdefault(number % DIFFERENT, features) == features, (
+            f"picture {number} has another vector this time"
+        )
         if number == 10 * DIFFERENT:
             early = resident()
     rate = count / (time.perf_counter() - started)
     print(
-        f"{precision}: {count:,} pictures, {rate:.0f}/s, memory {early} MB early, {resident()} MB at the end",
+        f"{dtype}: {count:,} pictures, {rate:.0f}/s, memory {early} MB early, {resident()} MB at the end",
         flush=True,
     )
     assert early == 0 or resident() < early + 100, "memory grows"
 
 
-def interrupted(pictures: Path, folder: Path, seconds: float) -> None:
+def interrupted(images: Path, folder: Path, seconds: float) -> None:
     out = folder / "soak.twofold"
-    command = [TWOFOLD, "train", str(pictures), "--out", str(out), "--no-cache"]
+    command = [TWOFOLD, "train", str(images), "--out", str(out), "--no-cache"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
@@ -81,12 +85,12 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=50_000)
     parser.add_argument("--interrupts", type=int, default=8)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as pictures, tempfile.TemporaryDirectory() as folder:
-        paths = draw(Path(pictures))
-        for precision in ("int8", "f32"):
-            one_engine(paths, given.pictures // 2, precision)
+    with tempfile.TemporaryDirectory() as images, tempfile.TemporaryDirectory() as folder:
+        paths = draw(Path(images))
+        for dtype in ("int8", "f32"):
+            one_engine(paths, given.images // 2, dtype)
         for number in range(given.interrupts):
-            interrupted(Path(pictures), Path(folder), 0.5 + 0.4 * number)
+            interrupted(Path(images), Path(folder), 0.5 + 0.4 * number)
     print("All held.")
 
 

@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_path
 
-from twofold.audit.suspects import find_suspects
-from twofold.data import folds, list_pictures
+from twofold.audit.label_issues import find_label_issues
+from twofold.core.options import BackboneOptions, DataOptions
+from twofold.data import list_labelled_files
+from twofold.dataset import folds
+from twofold.dataset.labelled import embed_files
 from twofold.decision import fit_calibration, fit_head
-from twofold.embedding import Machine, load_backbone
-from twofold.options import BackboneOptions, DataOptions
-from twofold.sample import observe_listing
+from twofold.embedding import Runtime
+from twofold.networks import load_backbone
 
 HERE = Path(__file__).parent
 
@@ -55,11 +57,11 @@ def observed(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vectors, labels and groups of DATA, from bench/work where they are."""
     file = HERE / "work" / f"vectors-{data.resolve().parent.name}-{data.stem}.npz"
     if not file.exists():
-        machine, listing = Machine(user_cache_path("twofold")), list_pictures(data, DataOptions())
-        engine = machine.engine(load_backbone(BackboneOptions(), "f32", cache=machine.folder))
-        sample = observe_listing(listing, [item.path for item in listing.items], engine, machine, what=str(data))
+        runtime, file_list = Runtime(user_cache_path("twofold")), list_labelled_files(data, DataOptions())
+        engine = runtime.engine(load_backbone(BackboneOptions(), "f32", cache=runtime.folder))
+        sample = embed_files(file_list, [item.path for item in file_list.items], engine, runtime, what=str(data))
         file.parent.mkdir(exist_ok=True)
-        np.savez(file, vectors=sample.table.vectors, labels=sample.labels, groups=sample.groups)
+        np.savez(file, features=sample.table.features, labels=sample.labels, groups=sample.groups)
     kept = np.load(file)
     return kept["vectors"], kept["labels"], kept["groups"]
 
@@ -74,14 +76,14 @@ def by_cleanlab(labels: np.ndarray, probabilities: np.ndarray) -> dict:
 
 def measured(data: tuple[np.ndarray, np.ndarray, np.ndarray], flipped: int, seed: int) -> str:
     """One line: planted labels among the first of each list, and what each says of their number."""
-    vectors, truth, groups = data
+    features, truth, groups = data
     wrong = np.zeros(len(truth), np.bool_)
     wrong[np.random.default_rng(seed).choice(len(truth), flipped, replace=False)] = True
     labels = np.where(wrong, 1 - truth, truth).astype(np.int8)
-    logits = fit_head(vectors, labels, folds(labels, groups, 5, seed)).logits
+    logits = fit_head(features, labels, folds(labels, groups, 5, seed)).logits
     theirs = by_cleanlab(labels, fit_calibration(logits, labels).probabilities(logits))
-    ours = find_suspects(logits, labels)
-    orders = np.argsort(-ours.suspicion, kind="stable"), np.array(theirs["order"])
+    ours = find_label_issues(logits, labels)
+    orders = np.argsort(-ours.p_label_error, kind="stable"), np.array(theirs["order"])
     firsts = flipped, round(1.25 * flipped), round(1.5 * flipped)
     found = [" ".join(str(int(wrong[order[:first]].sum())) for first in firsts) for order in orders]
     n = ours.expected

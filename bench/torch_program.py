@@ -60,8 +60,8 @@ class MobileNetV2(nn.Module):
 
 
 def pixels(path: Path) -> torch.Tensor:
-    picture = Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    return (torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255 - MEAN) / STD
+    image = Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    return (torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - MEAN) / STD
 
 
 @torch.inference_mode()

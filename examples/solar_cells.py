@@ -13,7 +13,7 @@ import elpv_dataset
 import numpy as np
 
 from twofold.cli import main as twofold
-from twofold.data import split
+from twofold.dataset import split
 
 OUT = Path("demo")
 COMMAND = "train demo/train.csv --test demo/test.csv --positive defective --out demo/solar.twofold --force"

@@ -1,37 +1,93 @@
 """What several tests share."""
 
+import subprocess
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
-from drawings import draw_folder
+from drawings import draw, draw_folder
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
-from twofold.embedding import Machine
-from twofold.options import TrainingOptions
-from twofold.saving import save
-from twofold.training import Training, train
+from twofold.core.options import BackboneOptions, TrainingOptions
+from twofold.embedding import Runtime
+from twofold.networks import Backbone, load_backbone
+from twofold.networks.architectures import ARCHITECTURES
+from twofold.workflows.save import save
+from twofold.workflows.train import TrainingResult, train
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def images() -> list[bytes | Image.Image]:
+    """Two drawn pictures; where the shared photographs lie beside the project, two of them as well."""
+    photographs = [SHARED / "cats-dogs" / "train" / name for name in ("cats/cat.0.jpg", "dogs/dog.0.jpg")]
+    drawn = [draw("bars", 0, 300), draw("rings", 0, 300)]
+    return [*drawn, *(path.read_bytes() for path in photographs if path.exists())]
+
+
+@pytest.fixture(scope="session")
+def mobilenetv2(pytestconfig: pytest.Config) -> Path:
+    """The published weights of MobileNetV2, fetched once."""
+    script = SHARED / "get-mobilenetv2"
+    if not script.exists():
+        pytest.skip(
+            "the published weights of MobileNetV2 are not here; random ones stand in for them in the other tests"
+        )
+    assert pytestconfig.cache is not None
+    folder = pytestconfig.cache.mkdir("weights")
+    subprocess.run([script, folder], check=True, capture_output=True)
+    return folder / ARCHITECTURES["mobilenetv2"].source.file
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A network of one convolution on squares of 16: quick, and different for different pictures."""
+    weight = np.random.default_rng(0).normal(size=(6, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["input", "weight"], ["conv"], strides=[2, 2]),
+        helper.make_node("Relu", ["conv"], ["map"]),
+        helper.make_node("GlobalAveragePool", ["map"], ["output"]),
+    ]
+    entry = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 16, 16])
+    leave = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 6, 1, 1])
+    graph = helper.make_graph(nodes, "tiny", [entry], [leave], [numpy_helper.from_array(weight, "weight")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
+    onnx.save(model, path)
+    return load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=path.parent)
+
+
+@pytest.fixture(scope="session")
+def lite0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Backbone]:
+    """The default network at a small size, in every arithmetic."""
+    cache, options = tmp_path_factory.mktemp("lite0"), BackboneOptions(size=96)
+    return {dtype: load_backbone(options, dtype, cache=cache) for dtype in ("f32", "bf16", "int8")}
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 20 pictures of bars and 20 of rings, for reading only."""
-    return draw_folder(tmp_path_factory.mktemp("drawn") / "pictures", 20)
+    return draw_folder(tmp_path_factory.mktemp("drawn") / "images", 20)
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """A machine that remembers in a folder of its own."""
-    return Machine(tmp_path_factory.mktemp("cache"))
+    return Runtime(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
-def training(drawn: Path, machine: Machine) -> Training:
+def training(drawn: Path, runtime: Runtime) -> TrainingResult:
     """A training on the drawn pictures, tested on others."""
     other = draw_folder(drawn.parent / "other", 10, start=50)
-    return train(drawn, TrainingOptions(), machine, test=other)
+    return train(drawn, TrainingOptions(), runtime, test=other)
 
 
 @pytest.fixture(scope="session")
-def bundle(training: Training, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(training: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its bundle, for reading only."""
     path = tmp_path_factory.mktemp("bundles") / "drawn.twofold"
     save(training, path, command=["twofold", "train"])

@@ -54,11 +54,11 @@ def lay_out(folder: Path) -> tuple[Odd, ...]:
     odd = [*_sound(), *_used(), *_refused(), *_named()]
     for path, data, _ in odd:
         _write(folder / path, data)
-    told = [Odd(path, fate) if isinstance(fate, str) else Odd(path, "", fate) for path, _, fate in odd]
+    told = [Odd(path, status) if isinstance(status, str) else Odd(path, "", status) for path, _, status in odd]
     return (*told, *_junk(folder), *_linked(folder), *_closed(folder))
 
 
-def picture(number: int) -> Image.Image:
+def draw_image(number: int) -> Image.Image:
     """Picture `number` of rings, 64 x 48, with no sharp edges; it looks different from every side."""
     return draw("rings", number).crop((0, 0, 64, 48)).filter(ImageFilter.GaussianBlur(1))
 
@@ -90,10 +90,10 @@ def _sound() -> Iterator[Told]:
 def _used() -> Iterator[Told]:
     """Each of another picture: as copies, they would be one group."""
     for number, (name, make) in enumerate(_ODD.items()):
-        data, seen = make(picture(100 + number))
+        data, seen = make(draw_image(100 + number))
         yield f"rings/{name}", data, np.asarray(seen.convert("RGB"))
     for orientation, turn in enumerate(_STORED, 1):
-        image, exif = picture(200 + orientation), Image.Exif()
+        image, exif = draw_image(200 + orientation), Image.Exif()
         exif[0x0112] = orientation
         stored = image if turn is None else image.transpose(turn)
         yield f"bars/orientation-{orientation}.jpg", encoded(stored, "JPEG", quality=95, exif=exif), np.asarray(image)
@@ -176,7 +176,7 @@ _ODD: dict[str, Callable[[Image.Image], tuple[bytes, Image.Image]]] = {
 
 
 def _refused() -> Iterator[Told]:
-    image, palette = picture(300), picture(300).quantize(256)
+    image, palette = draw_image(300), draw_image(300).quantize(256)
     for name, data in {
         "jpg": _jpeg(image),
         "progressive.jpg": _jpeg(image, progressive=True),
@@ -242,10 +242,10 @@ def _named() -> Iterator[Told]:
     for number, path in enumerate(
         (*names, os.fsdecode(b"rings/caf\xe9.png"), 'rings/"quoted", twice.png', "rings/π.png")
     ):
-        yield path, encoded(picture(400 + number), "PNG"), np.asarray(picture(400 + number))
+        yield path, encoded(draw_image(400 + number), "PNG"), np.asarray(draw_image(400 + number))
     yield "bars/49 megapixels.png", one_colour(7000, 7000), ""
     for label in ("bars", "rings"):
-        yield f"{label}/with both labels.png", encoded(picture(450), "PNG"), CONFLICT
+        yield f"{label}/with both labels.png", encoded(draw_image(450), "PNG"), CONFLICT
 
 
 def _junk(folder: Path) -> Iterator[Odd]:
@@ -264,7 +264,7 @@ def _junk(folder: Path) -> Iterator[Odd]:
 def _linked(folder: Path) -> Iterator[Odd]:
     outside = folder.with_name(folder.name + " outside")
     for number, name in enumerate(("a.png", "folder/b.png")):
-        _write(outside / name, encoded(picture(500 + number), "PNG"))
+        _write(outside / name, encoded(draw_image(500 + number), "PNG"))
     links = {
         "rings/link.png": "0.png",
         "rings/link out.png": outside / "a.png",
@@ -276,8 +276,8 @@ def _linked(folder: Path) -> Iterator[Odd]:
     for path, target in links.items():
         (folder / path).symlink_to(target)
     yield Odd("rings/link.png", "", np.asarray(draw("rings", 0)))
-    yield Odd("rings/link out.png", "", np.asarray(picture(500)))
-    yield Odd("rings/folder out/b.png", "", np.asarray(picture(501)))
+    yield Odd("rings/link out.png", "", np.asarray(draw_image(500)))
+    yield Odd("rings/folder out/b.png", "", np.asarray(draw_image(501)))
     yield Odd("rings/link to nothing.png", "missing")
     yield Odd("rings/link to itself.png", "unreadable")
     yield Odd("rings/circle", "loop")
@@ -287,7 +287,7 @@ def _linked(folder: Path) -> Iterator[Odd]:
 
 def _closed(folder: Path) -> Iterator[Odd]:
     for path in ("rings/closed.png", "rings/closed/0.png", "rings/listed only/0.png"):
-        _write(folder / path, encoded(picture(600), "PNG"))
+        _write(folder / path, encoded(draw_image(600), "PNG"))
     for path, mode in (("rings/closed.png", 0), ("rings/closed", 0), ("rings/listed only", 0o400)):
         (folder / path).chmod(mode)
     yield Odd("rings/closed.png", "unreadable")

@@ -17,18 +17,19 @@ import onnx
 from drawings import draw_folder
 from onnx import TensorProto, helper, numpy_helper
 
-from twofold.embedding import Machine, with_head, without_head
-from twofold.options import BackboneOptions, EngineOptions, TrainingOptions
-from twofold.record import checksum, read_record
-from twofold.saving import save
-from twofold.training import train
+from twofold.bundle.format import checksum, read_record
+from twofold.core.options import BackboneOptions, RuntimeOptions, TrainingOptions
+from twofold.embedding import Runtime
+from twofold.networks import with_head, without_head
+from twofold.workflows.save import save
+from twofold.workflows.train import train
 
 SECRET = "secret.bin"
 """A file that stands where the commands are run, and must have no part in an answer."""
 SIZE, WIDTH = 16, 8
 
 Random = np.random.Generator
-Way = Callable[[Path, Random], str]
+WeightInterpolation = Callable[[Path, Random], str]
 """Spoils the bundle at a path, and says how."""
 node = helper.make_node
 
@@ -49,15 +50,15 @@ def honest(folder: Path) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, folder / "small.onnx")
-    options = TrainingOptions(backbone=BackboneOptions(backbone=str(folder / "small.onnx"), precision="f32"))
+    options = TrainingOptions(backbone=BackboneOptions(backbone=str(folder / "small.onnx"), dtype="f32"))
     images = draw_folder(folder / "images", 12)
-    save(train(images, options, Machine(folder, EngineOptions(cache=False))), folder / "honest.twofold")
+    save(train(images, options, Runtime(folder, RuntimeOptions(cache=False))), folder / "honest.twofold")
     return folder / "honest.twofold"
 
 
 def draw_hostile(bundle: Path, folder: Path, number: int) -> tuple[Path, str]:
     """Number `number` of all that can be drawn, in `folder`, and what is wrong with it: each way in turn, drawn by itself."""
-    ways: Sequence[Way] = (of_record, of_network, of_file, of_operators, of_bytes, of_room)
+    ways: Sequence[WeightInterpolation] = (of_record, of_network, of_file, of_operators, of_bytes, of_room)
     path = folder / f"hostile-{number}.twofold"
     shutil.copytree(bundle, path)
     return path, ways[number % len(ways)](path, np.random.default_rng([7, number]))
@@ -86,29 +87,29 @@ NUMBERS = {
     "calibration.high": (5, -0.1, 0.0),
     "threshold.value": (7, -1, 1.0001),
     "head.bias": (1e39, -1e300, 12.5),
-    "backbone.square.size": (0, -1, 2**40, 17, 16.5, 4097),
-    "backbone.square.kept": (0, -1, 2),
+    "backbone.preprocessing.size": (0, -1, 2**40, 17, 16.5, 4097),
+    "backbone.preprocessing.crop_pct": (0, -1, 2),
 }
 OTHERS = {
     "head.weights": ([], [0.0], [[1.0] * WIDTH], {"0": 1.0}, [float("nan")] * WIDTH, [1e39] * WIDTH, [0.5] * WIDTH),
     "classes": (["a", "b", "c"], ["a"], ["a", "a"], [], "ab", {"a": 1, "b": 2}, [1, 2], [["a"], ["b"]]),
     "positive": ("nobody", "", ["rings"]),
-    "backbone.square.framing": ("zoom", "", "CROP", ["crop"]),
-    "backbone.square.filter": ("nearest", "lanczos", ["bilinear"]),
-    "backbone.square.zoom": (2,),
-    "backbone.precision": ("f16", "auto", "f64"),
-    "backbone.vector": ("first", "all"),
+    "backbone.preprocessing.crop_mode": ("zoom", "", "CENTER", ["center"]),
+    "backbone.preprocessing.filter": ("nearest", "lanczos", ["bilinear"]),
+    "backbone.preprocessing.zoom": (2,),
+    "backbone.dtype": ("f16", "auto", "f64"),
+    "backbone.features": ("first", "all"),
     "backbone.name": ({}, 5, "x" * 200_000),
     "backbone": ("x", []),
     "calibration.extra": (1,),
-    "backbone.square.deep": ([1], [5, 5], [9, 3], [0.5, 700.5], ["0", "1"], {"0": 1}, [0, True]),
-    "backbone.square.floats": ([1.0], [0.0, 0.0], [1.0, 0.0], [0.0, float("inf")], "01"),
+    "backbone.preprocessing.deep": ([1], [5, 5], [9, 3], [0.5, 700.5], ["0", "1"], {"0": 1}, [0, True]),
+    "backbone.preprocessing.floats": ([1.0], [0.0, 0.0], [1.0, 0.0], [0.0, float("inf")], "01"),
     "probes": ([], [0.0] * 31, [0.0] * 33, [float("nan")] * 32, ["0"] * 32, [1e39] * 32, {"0": 1}),
     "format": (1, 2, 4, -1, 3.5, "3", 10**300, [3]),
     "files": ([], "x", {}, {"model.onnx": 5}, {"../model.onnx": "0" * 64}, {"/etc/passwd": "0" * 64}),
 }
 NONSENSE = (None, True, "x", [], {}, float("nan"), float("inf"), -float("inf"), 10**400, [1.0], "NaN")
-UNUSED = ("options", "command", "data", "versions", "seed", "created", "strength", "scored", "precision_check")
+UNUSED = ("options", "command", "data", "versions", "seed", "created", "C", "scored", "dtype_check")
 RAW: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda text: text[: len(text) // 2],
     "deep lists": lambda text: b"[" * 300_000,
@@ -272,7 +273,7 @@ def _second_input(model: onnx.ModelProto) -> None:
 
 
 def _no_vector(model: onnx.ModelProto) -> None:
-    kept = [output for output in model.graph.output if output.name != "vector"]
+    kept = [output for output in model.graph.output if output.name != "features"]
     del model.graph.output[:]
     model.graph.output.extend(kept)
 
@@ -285,24 +286,24 @@ def _vector_of(shape: list[Any] | None) -> Callable[[onnx.ModelProto], None]:
     """The file says that the vector is another."""
 
     def way(model: onnx.ModelProto) -> None:
-        vector = next(output for output in model.graph.output if output.name == "vector")
-        vector.CopyFrom(helper.make_tensor_value_info("vector", TensorProto.FLOAT, shape))
+        features = next(output for output in model.graph.output if output.name == "features")
+        features.CopyFrom(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
 
     return way
 
 
 def _wider(model: onnx.ModelProto) -> None:
     """The vector has twice as many numbers as the head, and the file does not say so."""
-    last = next(each for each in model.graph.node if "vector" in each.output)
+    last = next(each for each in model.graph.node if "features" in each.output)
     last.output[0] = "half"
-    model.graph.node.append(node("Concat", ["half", "half"], ["vector"], axis=1))
+    model.graph.node.append(node("Concat", ["half", "half"], ["features"], axis=1))
     _vector_of(["batch", None])(model)
 
 
 def _narrower(model: onnx.ModelProto) -> None:
-    last = next(each for each in model.graph.node if "vector" in each.output)
+    last = next(each for each in model.graph.node if "features" in each.output)
     last.output[0] = "all"
-    model.graph.node.append(node("ReduceMean", ["all"], ["vector"], axes=[1]))
+    model.graph.node.append(node("ReduceMean", ["all"], ["features"], axes=[1]))
     _vector_of(["batch", None])(model)
 
 
@@ -364,7 +365,7 @@ CHANGES: dict[str, Callable[[onnx.ModelProto], None]] = {
     "a circle on the way": _circle_on_the_way,
     "nodes upside down": _upside_down,
     "a tensor from nowhere": _replaced("Add", ["pixels", "nowhere"], ["odd"]),
-    "a tensor computed twice": _replaced("Identity", ["image"], ["vector"]),
+    "a tensor computed twice": _replaced("Identity", ["image"], ["features"]),
     "a tensor named twice": _named_twice,
     "an input of another name": _image(name="picture"),
     "an input of floats": _image(elem_type=TensorProto.FLOAT),
@@ -400,7 +401,7 @@ def _constant(model: onnx.ModelProto, name: str, values: Any, kind: Any = np.int
 
 def _on_the_way(model: onnx.ModelProto, steps: list[onnx.NodeProto]) -> None:
     """Steps from `grow` to `grown`, whose largest number is added to the vector."""
-    last = next(each for each in model.graph.node if "vector" in each.output)
+    last = next(each for each in model.graph.node if "features" in each.output)
     last.output[0] = "plain"
     model.graph.node.extend(
         [
@@ -408,7 +409,7 @@ def _on_the_way(model: onnx.ModelProto, steps: list[onnx.NodeProto]) -> None:
             *steps,
             node("Cast", ["grown"], ["floats"], to=TensorProto.FLOAT),
             node("ReduceMax", ["floats"], ["most"], keepdims=0),
-            node("Add", ["plain", "most"], ["vector"]),
+            node("Add", ["plain", "most"], ["features"]),
         ]
     )
 
@@ -531,7 +532,7 @@ NO_NETWORKS: dict[str, Callable[[bytes], bytes]] = {
 def of_bytes(path: Path, random: Random) -> str:
     """What is no network, or not the one that was written."""
     if random.random() < 0.3:
-        name = str(random.choice(["model.onnx", "bundle.json", "hashes.csv"]))
+        name = str(random.choice(["model.onnx", "bundle.json", "fingerprints.csv"]))
         data = bytearray((path / name).read_bytes())
         places = random.integers(len(data), size=3)
         for place in places:
@@ -565,7 +566,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 
 def of_file(path: Path, random: Random) -> str:
     """What is no file, or too large a one."""
-    name, what = str(random.choice(["bundle.json", "model.onnx", "hashes.csv"])), str(random.choice(list(FILES)))
+    name, what = str(random.choice(["bundle.json", "model.onnx", "fingerprints.csv"])), str(random.choice(list(FILES)))
     (path / name).unlink()
     FILES[what](path / name)
     return f"{name}: {what}"

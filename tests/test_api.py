@@ -11,10 +11,10 @@ import numpy as np
 from drawings import draw
 
 import twofold
-from twofold import load_bundle
-from twofold.data import Look, look
-from twofold.embedding import Observation
-from twofold.training import Training
+from twofold.bundle.storage import load_bundle
+from twofold.data import PreprocessedImage, preprocess
+from twofold.embedding import FeatureRow
+from twofold.workflows.train import TrainingResult
 
 MOST = 4000  # letters: a screen, however many images there are
 
@@ -37,21 +37,34 @@ def test_dir_lists_the_public_names_before_they_are_loaded() -> None:
     assert len(listed) == len(set(listed))
 
 
-def test_no_repr_grows_with_the_images_or_the_network(training: Training) -> None:
+def test_no_repr_grows_with_the_images_or_the_network(training: TrainingResult) -> None:
     shown = {type(record).__name__: repr(record) for record in records(training)}
-    assert {"Audit", "Evaluation", "Fit", "Head", "HeldOut", "Model", "Sample", "Scores", "Table"} <= set(shown)
+    assert {
+        "Audit",
+        "Evaluation",
+        "Fit",
+        "Head",
+        "TestResult",
+        "Model",
+        "LabelledDataset",
+        "Scores",
+        "FeatureTable",
+    } <= set(shown)
     for name, text in shown.items():
         assert len(text) < MOST, name
         assert "array(" not in text, name
-    assert "classes=('bars', 'rings')" in shown["Training"]
-    assert not any("bars-000.png" in shown[name] for name in ("Training", "Sample", "Listing", "Audit", "HeldOut"))
+    assert "classes=('bars', 'rings')" in shown["TrainingResult"]
+    assert not any(
+        "bars-000.png" in shown[name]
+        for name in ("TrainingResult", "LabelledDataset", "FileList", "Audit", "TestResult")
+    )
 
 
 def test_the_reprs_of_a_loaded_model_and_of_one_image_are_short(bundle: Path) -> None:
     model = load_bundle(bundle).model
     assert len(repr(model)) < 1000
     assert "efficientnet-lite0" in repr(model)
-    seen = look(draw("rings", 1), model.backbone.square)
-    assert isinstance(seen, Look)
+    seen = preprocess(draw("rings", 1), model.backbone.preprocessing)
+    assert isinstance(seen, PreprocessedImage)
     assert len(repr(seen)) < 300
-    assert len(repr(Observation(None, seen.thumbnail, np.zeros(1000, np.float32), None))) < 300
+    assert len(repr(FeatureRow(None, seen.thumbnail, np.zeros(1000, np.float32), None))) < 300

@@ -11,22 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus import CONFLICT, Odd, encoded, lay_out, picture
+from corpus import CONFLICT, Odd, draw_image, encoded, lay_out
 from drawings import draw_folder
 from rights import ordinary_rights
 
 from twofold.cli import main
-from twofold.data import Refusal, Square, list_pictures, look, open_picture, read_bytes
-from twofold.embedding import Machine
-from twofold.options import DataOptions, TrainingOptions
-from twofold.training import train_listing
-from twofold.writing import printable
+from twofold.core.files import printable
+from twofold.core.options import DataOptions, TrainingOptions
+from twofold.data import Preprocessing, ReadError, list_labelled_files, open_image, preprocess, read_bytes
+from twofold.embedding import Runtime
+from twofold.workflows.train import train_listing
 
 # A command that takes DATA: what is typed behind it, and where its ledger stands then.
 LEDGERS = {
-    "train": (("--out", "corpus.twofold", "--quiet"), "corpus.twofold/ledger.csv"),
-    "audit": (("--out", "ledger.csv", "--quiet"), "ledger.csv"),
-    "audit --quick": (("--out", "ledger.csv", "--quiet"), "ledger.csv"),
+    "train": (("--out", "corpus.twofold", "--quiet"), "corpus.twofold/files.csv"),
+    "audit": (("--out", "files.csv", "--quiet"), "files.csv"),
+    "audit --quick": (("--out", "files.csv", "--quiet"), "files.csv"),
 }
 USED = ("used", "flagged")
 LEFT_OUT = ("junk", "loop", "outside-classes")  # of what lies in a folder, when the folder is given to `predict`
@@ -36,12 +36,12 @@ GROWTH = """
 import sys
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from twofold.data import Square, look
+from twofold.data import Preprocessing, preprocess
 
-look(b"\\x89PNG\\r\\n\\x1a\\n", Square(16))
+preprocess(b"\\x89PNG\\r\\n\\x1a\\n", Preprocessing(16))
 before = getrusage(RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
-    look(Path(path).read_bytes(), Square(16))
+    preprocess(Path(path).read_bytes(), Preprocessing(16))
 print((getrusage(RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
@@ -86,18 +86,18 @@ def rows(table: str) -> list[dict[str, str]]:
 def test_every_path_has_one_row_with_its_fate_and_nothing_is_changed(
     command: str, folder: Path, corpus: tuple[Odd, ...], work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    options, ledger = LEDGERS[command]
+    options, file_report = LEDGERS[command]
     before = state(folder)
     with ordinary_rights():
         assert main([*command.split(), str(folder), *options]) == 0
     assert capfd.readouterr().err == ""
     assert state(folder) == before
-    met = rows((work / ledger).read_bytes().decode())
-    reason = {row["path"]: "" if row["fate"] in USED else row["reason"] for row in met}
+    met = rows((work / file_report).read_bytes().decode())
+    reason = {row["path"]: "" if row["status"] in USED else row["reason"] for row in met}
     assert len(met) == len(reason)
     above = Path() if command == "train" else folder  # a bundle does not say where DATA lay
     assert reason == {printable(str(above / odd.path)): odd.code for odd in corpus}
-    assert all(row["sha256"] and row["width"] and row["group"] for row in met if row["fate"] in USED)
+    assert all(row["sha256"] and row["width"] and row["group"] for row in met if row["status"] in USED)
 
 
 def test_predict_answers_for_all_that_lies_in_a_folder(
@@ -137,25 +137,25 @@ def test_what_is_used_is_seen_as_it_was_meant(folder: Path, corpus: tuple[Odd, .
         if odd.pixels is not None:
             data = read_bytes(folder / odd.path)
             assert isinstance(data, bytes)
-            seen = open_picture(data)
-            assert not isinstance(seen, Refusal), (odd.path, seen)
+            seen = open_image(data)
+            assert not isinstance(seen, ReadError), (odd.path, seen)
             assert seen.shape == odd.pixels.shape, odd.path
             assert np.abs(seen - odd.pixels.astype(np.int16)).mean() < 6, odd.path
 
 
 def test_files_that_vanish_or_shrink_after_they_were_listed_are_told(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "data", 13)
-    listing = list_pictures(folder, DataOptions())
-    paths = [item.path for item in listing.items]
+    file_list = list_labelled_files(folder, DataOptions())
+    paths = [item.path for item in file_list.items]
     paths[0].unlink()
     paths[1].write_bytes(paths[1].read_bytes()[:200])
     paths[2].write_bytes(b"")
-    paths[3].write_bytes(encoded(picture(0), "PNG"))  # another picture, whole: it is used
-    training = train_listing(listing, paths, TrainingOptions(), Machine(tmp_path / "cache"))
-    ledger = training.audit.ledger()
-    assert [row.reason for row in ledger[:3]] == ["missing", "truncated", "empty-file"]
-    assert {row.fate for row in ledger[3:]} <= set(USED)
-    assert (ledger[3].width, ledger[3].height) == (64, 48)
+    paths[3].write_bytes(encoded(draw_image(0), "PNG"))  # another picture, whole: it is used
+    training = train_listing(file_list, paths, TrainingOptions(), Runtime(tmp_path / "cache"))
+    file_report = training.audit.file_report()
+    assert [row.reason for row in file_report[:3]] == ["missing", "truncated", "empty-file"]
+    assert {row.status for row in file_report[3:]} <= set(USED)
+    assert (file_report[3].width, file_report[3].height) == (64, 48)
 
 
 def test_a_file_that_promises_too_much_is_refused_before_its_pixels_have_memory(
@@ -166,8 +166,8 @@ def test_a_file_that_promises_too_much_is_refused_before_its_pixels_have_memory(
     assert len(bombs) == 6
     assert int(done.stdout) < 8_000_000
     for path in bombs:
-        result = look(Path(path).read_bytes(), Square(16))
-        assert isinstance(result, Refusal)
+        result = preprocess(Path(path).read_bytes(), Preprocessing(16))
+        assert isinstance(result, ReadError)
         assert "the limit is 50" in result.sentence
 
 

@@ -12,11 +12,11 @@ import generate_cli
 import pytest
 from drawings import draw, draw_folder
 
-from twofold.audit.ledger import REASONS
+from twofold.audit.file_report import REASONS
 from twofold.cli import main
+from twofold.data.file_list import _PASSED_OVER
 from twofold.data.members import SENTENCES
-from twofold.data.refusals import Code
-from twofold.data.sources import _PASSED_OVER
+from twofold.data.read_errors import Code
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

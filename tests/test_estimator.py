@@ -17,11 +17,12 @@ from sklearn.utils.estimator_checks import check_estimator
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from twofold import BinaryImageClassifier, load_bundle
-from twofold.errors import DataError, UsageError
+from twofold.bundle.storage import load_bundle
+from twofold.core.errors import DataError, UsageError
+from twofold.estimator import BinaryImageClassifier
 
 NUMBERS = range(24)
-PICTURES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
+IMAGES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
 LABELS = np.array(["rings", "bars"] * len(NUMBERS))
 
 
@@ -32,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(scope="module")
 def fitted() -> BinaryImageClassifier:
-    return BinaryImageClassifier(precision="f32", cache=False).fit(PICTURES, LABELS)
+    return BinaryImageClassifier(dtype="f32", cache=False).fit(IMAGES, LABELS)
 
 
 def test_it_learns_and_its_columns_follow_classes(fitted: BinaryImageClassifier) -> None:
@@ -47,17 +48,17 @@ def test_it_learns_and_its_columns_follow_classes(fitted: BinaryImageClassifier)
 
 def test_paths_bytes_images_and_arrays_are_the_same_picture(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
-    PICTURES[0].save(path)
-    forms = [path, str(path), path.read_bytes(), PICTURES[0], np.asarray(PICTURES[0])]
+    IMAGES[0].save(path)
+    forms = [path, str(path), path.read_bytes(), IMAGES[0], np.asarray(IMAGES[0])]
     logits = fitted.decision_function(forms)
     assert np.ptp(logits) == 0
 
 
 def test_labels_of_any_type_come_back_as_they_were() -> None:
     numbers = np.where(LABELS == "rings", 1, 0)
-    classifier = BinaryImageClassifier(precision="f32", positive=0).fit(PICTURES, numbers)
-    assert classifier.predict(PICTURES[:2]).tolist() == [1, 0]
-    assert classifier.predict_proba(PICTURES[:1])[0, 1] > 0.5
+    classifier = BinaryImageClassifier(dtype="f32", positive=0).fit(IMAGES, numbers)
+    assert classifier.predict(IMAGES[:2]).tolist() == [1, 0]
+    assert classifier.predict_proba(IMAGES[:1])[0, 1] > 0.5
     assert classifier.model_.classes == ("1", "0")
 
 
@@ -77,7 +78,7 @@ def test_a_picture_that_cannot_be_used_is_told_before_a_network_learns() -> None
     hook = pressed_at(1)
     try:
         with pytest.raises(DataError, match="1 of 49 pictures cannot be used"):
-            learns.fit([*PICTURES, b"no picture"], np.append(LABELS, "bars"))
+            learns.fit([*IMAGES, b"no picture"], np.append(LABELS, "bars"))
     finally:
         hook.remove()
 
@@ -87,28 +88,28 @@ def test_ctrl_c_keeps_the_best_network_and_is_heard() -> None:
     before, hook = signal.getsignal(signal.SIGINT), pressed_at(5)  # an epoch has three steps
     try:
         with pytest.raises(KeyboardInterrupt):
-            learns.fit(PICTURES, LABELS)
+            learns.fit(IMAGES, LABELS)
     finally:
         hook.remove()
         signal.signal(signal.SIGINT, before)
-    assert len(learns.predict(PICTURES[:2])) == 2
+    assert len(learns.predict(IMAGES[:2])) == 2
 
 
 def test_it_goes_through_cross_val_score_grid_search_clone_and_pickle(fitted: BinaryImageClassifier) -> None:
-    classifier = BinaryImageClassifier(precision="f32", folds=3)
-    assert cross_val_score(classifier, PICTURES, LABELS, cv=2).min() == 1.0
-    search = GridSearchCV(classifier, {"vector": ["last", "stages"]}, cv=2).fit(PICTURES, LABELS)
-    assert search.best_params_["vector"] in ("last", "stages")
+    classifier = BinaryImageClassifier(dtype="f32", folds=3)
+    assert cross_val_score(classifier, IMAGES, LABELS, cv=2).min() == 1.0
+    search = GridSearchCV(classifier, {"features": ["last", "stages"]}, cv=2).fit(IMAGES, LABELS)
+    assert search.best_params_["features"] in ("last", "stages")
     assert clone(classifier).get_params() == classifier.get_params()
     again = pickle.loads(pickle.dumps(fitted))
-    assert np.array_equal(again.predict_proba(PICTURES[:3]), fitted.predict_proba(PICTURES[:3]))
+    assert np.array_equal(again.predict_proba(IMAGES[:3]), fitted.predict_proba(IMAGES[:3]))
 
 
 def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
     fitted.save(tmp_path / "drawn.twofold")
-    answers = load_bundle(tmp_path / "drawn.twofold").predict(PICTURES[:4])
+    answers = load_bundle(tmp_path / "drawn.twofold").predict(IMAGES[:4])
     assert [answer.label for answer in answers] == list(LABELS[:4])
-    assert np.allclose([answer.probability for answer in answers], fitted.predict_proba(PICTURES[:4])[:, 1])
+    assert np.allclose([answer.probability for answer in answers], fitted.predict_proba(IMAGES[:4])[:, 1])
 
 
 def test_one_image_instead_of_a_list_is_refused_wherever_images_are_taken(
@@ -123,41 +124,41 @@ def test_one_image_instead_of_a_list_is_refused_wherever_images_are_taken(
         lambda image: BinaryImageClassifier().fit(image, LABELS),
         lambda image: BinaryImageClassifier(mode="scratch").fit(image, LABELS),
     )
-    for image in ("a.jpg", tmp_path / "a.jpg", b"bytes", PICTURES[0], np.asarray(PICTURES[0]), torch.zeros(64, 64)):
+    for image in ("a.jpg", tmp_path / "a.jpg", b"bytes", IMAGES[0], np.asarray(IMAGES[0]), torch.zeros(64, 64)):
         for answer in answering:
             with pytest.raises(DataError, match=r"give a list, as in predict\(\[image\]\)"):
                 answer(image)
 
 
 def test_columns_are_taken_as_lists_are(fitted: BinaryImageClassifier) -> None:
-    column = np.empty((len(PICTURES), 1), dtype=object)
-    column[:, 0] = PICTURES
-    classifier = BinaryImageClassifier(precision="f32").fit(column, LABELS.reshape(-1, 1))
+    column = np.empty((len(IMAGES), 1), dtype=object)
+    column[:, 0] = IMAGES
+    classifier = BinaryImageClassifier(dtype="f32").fit(column, LABELS.reshape(-1, 1))
     assert classifier.classes_.tolist() == ["bars", "rings"]
-    assert np.array_equal(classifier.predict_proba(column[:4]), fitted.predict_proba(PICTURES[:4]))
+    assert np.array_equal(classifier.predict_proba(column[:4]), fitted.predict_proba(IMAGES[:4]))
 
 
 def test_an_array_whose_numbers_are_beyond_their_range_is_told_with_both_ranges(fitted: BinaryImageClassifier) -> None:
-    pixels = np.asarray(PICTURES[0]).astype(float)
+    pixels = np.asarray(IMAGES[0]).astype(float)
     with pytest.raises(
         DataError, match=r"picture-1: Pixels of float64 must lie between 0 and 1, these .*: divide them by 255"
     ):
-        fitted.predict([PICTURES[0], pixels])
-    assert np.array_equal(fitted.predict([pixels / 255]), fitted.predict([PICTURES[0]]))
+        fitted.predict([IMAGES[0], pixels])
+    assert np.array_equal(fitted.predict([pixels / 255]), fitted.predict([IMAGES[0]]))
 
 
 def test_what_is_no_image_and_what_has_no_label_is_named_by_row() -> None:
     with pytest.raises(DataError, match=r"1 of 48 entries are no images .* row 47 is None"):
-        BinaryImageClassifier().fit([*PICTURES[:-1], None], LABELS)
+        BinaryImageClassifier().fit([*IMAGES[:-1], None], LABELS)
     with pytest.raises(DataError, match=r"1 of 48 images have no label in y \(row 2\)"):
-        BinaryImageClassifier().fit(PICTURES, ["rings", "bars", None, *LABELS[3:]])
+        BinaryImageClassifier().fit(IMAGES, ["rings", "bars", None, *LABELS[3:]])
     with pytest.raises(DataError, match="of one-hot labels, take y"):
-        BinaryImageClassifier().fit(PICTURES, np.eye(2)[np.unique(LABELS, return_inverse=True)[1]])
+        BinaryImageClassifier().fit(IMAGES, np.eye(2)[np.unique(LABELS, return_inverse=True)[1]])
 
 
 def test_groups_are_given_by_name_alone() -> None:
     with pytest.raises(TypeError, match="positional"):
-        BinaryImageClassifier().fit(PICTURES, LABELS, np.arange(len(LABELS)))  # type: ignore[misc]
+        BinaryImageClassifier().fit(IMAGES, LABELS, np.arange(len(LABELS)))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), ""])
@@ -165,7 +166,7 @@ def test_images_without_a_group_are_grouped_as_if_there_were_no_groups(
     fitted: BinaryImageClassifier, missing: Any
 ) -> None:
     groups = [missing] * 44 + ["burst"] * 4
-    classifier = BinaryImageClassifier(precision="f32").fit(PICTURES, LABELS, groups=groups)
+    classifier = BinaryImageClassifier(dtype="f32").fit(IMAGES, LABELS, groups=groups)
     grouped, alone = classifier.training_.sample.groups, fitted.training_.sample.groups  # by copies alone
     assert np.array_equal(grouped[:44], alone[:44])
     assert len(set(grouped[44:])) == 1 < len(set(alone[44:]))
@@ -174,8 +175,8 @@ def test_images_without_a_group_are_grouped_as_if_there_were_no_groups(
 def test_groups_are_routed_by_cross_val_score() -> None:
     groups = [None] * 40 + [1.0, 1] * 4
     with config_context(enable_metadata_routing=True):
-        classifier = BinaryImageClassifier(precision="f32", folds=3).set_fit_request(groups=True)
-        assert cross_val_score(classifier, PICTURES, LABELS, cv=2, params={"groups": groups}).min() == 1.0
+        classifier = BinaryImageClassifier(dtype="f32", folds=3).set_fit_request(groups=True)
+        assert cross_val_score(classifier, IMAGES, LABELS, cv=2, params={"groups": groups}).min() == 1.0
 
 
 @pytest.mark.parametrize("name", sorted(BinaryImageClassifier().get_params()))
@@ -194,7 +195,7 @@ def test_every_parameter_is_checked_at_fit_before_anything_is_read(name: str) ->
             {"mode": "scrach"},
             r"^mode must be 'frozen', 'finetune' or 'scratch', got 'scrach' \(did you mean 'scratch'\?\)\.$",
         ),
-        ({"precision": "fp32"}, r"did you mean 'f32'"),
+        ({"dtype": "fp32"}, r"did you mean 'f32'"),
         ({"threshold": 1.5}, "^threshold must lie between 0 and 1, got 1.5"),
         ({"folds": np.int64(1)}, "^folds must lie between 2 and 50, got 1"),
         ({"batch_size": 8}, "^batch_size is for mode scratch or finetune"),
@@ -207,12 +208,12 @@ def test_every_parameter_is_checked_at_fit_before_anything_is_read(name: str) ->
 )
 def test_what_is_not_legal_is_refused_by_the_name_of_the_parameter(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        BinaryImageClassifier(**given).fit(PICTURES, LABELS)
+        BinaryImageClassifier(**given).fit(IMAGES, LABELS)
 
 
 def test_parameters_may_be_numbers_of_numpy_as_searches_give_them(tmp_path: Path) -> None:
     given = {"folds": np.int64(3), "seed": np.uint32(1), "threshold": np.float32(0.25), "cache": np.False_}
-    classifier = BinaryImageClassifier(precision=np.str_("f32"), **given).fit(PICTURES, LABELS)  # type: ignore[arg-type]
+    classifier = BinaryImageClassifier(dtype=np.str_("f32"), **given).fit(IMAGES, LABELS)  # type: ignore[arg-type]
     classifier.save(tmp_path / "drawn.twofold")
     assert load_bundle(tmp_path / "drawn.twofold").model.threshold == 0.25
 
@@ -220,29 +221,29 @@ def test_parameters_may_be_numbers_of_numpy_as_searches_give_them(tmp_path: Path
 def test_the_positive_class_is_found_by_its_value() -> None:
     numbers = np.where(LABELS == "rings", 1, 0)
     for positive in (0, 0.0, np.int8(0), "0", False):
-        classifier = BinaryImageClassifier(precision="f32", positive=positive).fit(PICTURES, numbers)
+        classifier = BinaryImageClassifier(dtype="f32", positive=positive).fit(IMAGES, numbers)
         assert classifier.model_.classes == ("1", "0")
 
 
 def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
     groups = np.repeat(np.arange(12), 4)
-    classifier = BinaryImageClassifier(precision="f32").fit(PICTURES, LABELS, groups=groups)
+    classifier = BinaryImageClassifier(dtype="f32").fit(IMAGES, LABELS, groups=groups)
     parts = classifier.training_.fit.scores.folds
     assert all(len(set(parts[groups == group])) == 1 for group in range(12))
 
 
 def test_a_picture_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
     with pytest.raises(DataError, match=r"1 of 2 pictures .* picture-1"):
-        fitted.predict([PICTURES[0], b"nothing"])
+        fitted.predict([IMAGES[0], b"nothing"])
 
 
 def test_what_is_no_task_of_two_kinds_is_refused() -> None:
     with pytest.raises(ValueError, match="1 class"):
-        BinaryImageClassifier().fit(PICTURES, ["one"] * len(PICTURES))
+        BinaryImageClassifier().fit(IMAGES, ["one"] * len(IMAGES))
     with pytest.raises(ValueError, match="2 pictures.* 3 labels"):
-        BinaryImageClassifier().fit(PICTURES[:2], [0, 1, 1])
+        BinaryImageClassifier().fit(IMAGES[:2], [0, 1, 1])
     with pytest.raises(NotFittedError):
-        BinaryImageClassifier().predict(PICTURES[:1])
+        BinaryImageClassifier().predict(IMAGES[:1])
 
 
 class Tabular(BinaryImageClassifier):
@@ -282,7 +283,7 @@ NOT_PASSED = {
 
 
 def test_scikit_learns_checks_pass_but_for_those_that_fit_on_tables() -> None:
-    results = check_estimator(Tabular(precision="f32"), on_skip=None, expected_failed_checks=NOT_PASSED, on_fail=None)
+    results = check_estimator(Tabular(dtype="f32"), on_skip=None, expected_failed_checks=NOT_PASSED, on_fail=None)
     statuses = {result["check_name"]: result["status"] for result in results}
     assert {name for name, status in statuses.items() if status == "failed"} == set()
     assert {name for name, status in statuses.items() if status == "xfail"} == set(NOT_PASSED)

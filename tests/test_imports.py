@@ -57,11 +57,11 @@ def bundle(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     (folder / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     arguments = ["train", str(drawn), "--out", str(folder / "drawn.twofold"), "--quiet"]
-    run(CLI.format(arguments=arguments), **watched(folder))
+    run(CLI.format(arguments=arguments), **progress_bar(folder))
     return folder / "drawn.twofold"
 
 
-def watched(folder: Path) -> dict[str, str]:
+def progress_bar(folder: Path) -> dict[str, str]:
     home = {name: str(folder) for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
     return {**home, "PYTHONPATH": str(folder), "TOLD": str(folder / "told")}
 
@@ -90,13 +90,13 @@ def test_a_quick_audit_loads_no_network(drawn: Path) -> None:
 
 def test_the_watch_sees_what_a_forked_process_asks_for(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
-    run(FORKED, **watched(tmp_path))
+    run(FORKED, **progress_bar(tmp_path))
     assert "look up example.org" in (tmp_path / "told").read_text(encoding="utf-8")
 
 
 def test_training_and_predicting_send_nothing_and_leave_nothing_at_home(bundle: Path, drawn: Path) -> None:
     home = bundle.parent
-    run(CLI.format(arguments=["predict", str(bundle), str(drawn / "rings")]), **watched(home))
+    run(CLI.format(arguments=["predict", str(bundle), str(drawn / "rings")]), **progress_bar(home))
     assert not (home / "told").exists()
     assert {entry.name for entry in home.iterdir()} <= {"sitecustomize.py", "__pycache__", "twofold", "drawn.twofold"}
 
@@ -105,7 +105,7 @@ def test_learning_a_network_sends_nothing_either(drawn: Path, tmp_path: Path) ->
     (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     flags = "--mode scratch --recipe modern --image-size 32 --epochs 1 --batch-size 8 --quiet"
     arguments = ["train", str(drawn), "--out", str(tmp_path / "own.twofold"), *flags.split()]
-    run(CLI.format(arguments=arguments), **watched(tmp_path))
+    run(CLI.format(arguments=arguments), **progress_bar(tmp_path))
     assert not (tmp_path / "told").exists()
     assert (tmp_path / "own.twofold" / "model.onnx").is_file()
 
@@ -118,6 +118,6 @@ def test_training_on_a_frozen_network_loads_no_framework(drawn: Path, tmp_path: 
 
 def test_openvino_is_kept_from_reporting() -> None:
     program = (
-        "from twofold.embedding.runtime import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"
+        "from twofold.embedding.compilation import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"
     )
     assert not [name for name in run(program).split() if name.startswith("openvino_telemetry.")]

@@ -3,17 +3,17 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twofold.bundle import Bundle, load_bundle
-    from twofold.errors import TwofoldError
+    from twofold.bundle.storage import Bundle, load_bundle
+    from twofold.core.errors import TwofoldError
     from twofold.estimator import BinaryImageClassifier
 
 __all__ = ["BinaryImageClassifier", "Bundle", "TwofoldError", "load_bundle"]
 
 _HOMES = {
     "BinaryImageClassifier": "twofold.estimator",
-    "Bundle": "twofold.bundle",
-    "TwofoldError": "twofold.errors",
-    "load_bundle": "twofold.bundle",
+    "Bundle": "twofold.bundle.storage",
+    "TwofoldError": "twofold.core.errors",
+    "load_bundle": "twofold.bundle.storage",
 }
 
 

@@ -14,26 +14,27 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from twofold.data import Item, Listing, choose_positive, group_column, label_column
-from twofold.embedding import Machine, Source, Table, image_sources, user_machine
-from twofold.errors import DataError, UsageError
-from twofold.options import (
+from twofold.core.errors import DataError, UsageError
+from twofold.core.options import (
     BackboneOptions,
     Balance,
+    CropMode,
     DecisionOptions,
-    EngineOptions,
+    DtypeOption,
+    FeatureSet,
     Filter,
-    Framing,
     LearningOptions,
     Mode,
     Optimize,
-    Precision,
     RecipeName,
+    RuntimeOptions,
     TrainingOptions,
-    Vector,
 )
-from twofold.saving import save
-from twofold.training import train_listing
+from twofold.data import FileList, LabelledFile, choose_positive
+from twofold.dataset import group_column, label_column
+from twofold.embedding import FeatureTable, Runtime, Source, image_sources, user_runtime
+from twofold.workflows.save import save
+from twofold.workflows.train import train_listing
 
 Pictures = Iterable[Any]  # see twofold.embedding.image_sources for what there is in practice
 
@@ -59,10 +60,10 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         *,
         weights: str | Path | None = _NETWORK.weights,
         size: int | None = _NETWORK.size,
-        vector: Vector = _NETWORK.vector,
-        precision: Precision = _NETWORK.precision,
+        features: FeatureSet = _NETWORK.features,
+        dtype: DtypeOption = _NETWORK.dtype,
         output: str | None = _NETWORK.output,
-        framing: Framing | None = _NETWORK.framing,
+        crop_mode: CropMode | None = _NETWORK.crop_mode,
         filter: Filter | None = _NETWORK.filter,
         mean: tuple[float, float, float] | None = _NETWORK.mean,
         std: tuple[float, float, float] | None = _NETWORK.std,
@@ -74,7 +75,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         weight_decay: float | None = _LEARNING.weight_decay,
         dropout: float | None = _LEARNING.dropout,
         augment: float = _LEARNING.augment,
-        upright: bool = _LEARNING.upright,
+        fixed_orientation: bool = _LEARNING.fixed_orientation,
         validation: float = _LEARNING.validation,
         cv: int | None = _LEARNING.cv,
         balance: Balance = _LEARNING.balance,
@@ -87,16 +88,16 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         optimize: Optimize = _DECISION.optimize,
         folds: int = _DECISION.folds,
         seed: int = _DECISION.seed,
-        cache: bool = EngineOptions().cache,
-        threads: int | None = EngineOptions().threads,
+        cache: bool = RuntimeOptions().cache,
+        threads: int | None = RuntimeOptions().threads,
     ) -> None:
         self.backbone = backbone
         self.weights = weights
         self.size = size
-        self.vector = vector
-        self.precision = precision
+        self.features = features
+        self.dtype = dtype
         self.output = output
-        self.framing = framing
+        self.crop_mode = crop_mode
         self.filter = filter
         self.mean = mean
         self.std = std
@@ -108,7 +109,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.weight_decay = weight_decay
         self.dropout = dropout
         self.augment = augment
-        self.upright = upright
+        self.fixed_orientation = fixed_orientation
         self.validation = validation
         self.cv = cv
         self.balance = balance
@@ -133,13 +134,13 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         goes on.
         """
         with _parameters_named():
-            options, machine = self._options(), self._machine()
+            options, runtime = self._options(), self._machine()
             codes = self._codes(label_column(y))
             sources = image_sources(X)
-            listing = self._listing(sources, codes, groups)
+            file_list = self._listing(sources, codes, groups)
             if self.mode != "frozen":
-                _check_usable(sources, machine.examine(sources))  # before hours of work
-            self.training_ = train_listing(listing, sources, options, machine)
+                _check_usable(sources, runtime.scan(sources))  # before hours of work
+            self.training_ = train_listing(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.sample.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
@@ -187,8 +188,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), learning=learning, decision=decision)
 
-    def _machine(self) -> Machine:
-        return user_machine(EngineOptions(cache=self.cache, threads=self.threads))
+    def _machine(self) -> Runtime:
+        return user_runtime(RuntimeOptions(cache=self.cache, threads=self.threads))
 
     def _codes(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """Which of the classes each label is, (n,) 0 or 1; sets `classes_`."""
@@ -200,20 +201,20 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             raise ValueError(f"y must have two kinds of labels, got 1 class: {self.classes_[0]!r}.")
         return codes
 
-    def _listing(self, sources: Sequence[Source], codes: NDArray[np.intp], groups: ArrayLike | None) -> Listing:
+    def _listing(self, sources: Sequence[Source], codes: NDArray[np.intp], groups: ArrayLike | None) -> FileList:
         """The pictures as `train` would list them."""
         if len(sources) != len(codes):
             raise ValueError(f"X has {len(sources)} pictures, y has {len(codes)} labels; give one label a picture.")
         names = [str(label) for label in self.classes_]
         items = tuple(
-            Item(Path(_name(source, row)), names[code], group)
+            LabelledFile(Path(_name(source, row)), names[code], group)
             for row, (source, code, group) in enumerate(
                 zip(sources, codes, group_column(groups, len(codes)), strict=True)
             )
         )
         chosen = [name for label, name in zip(self.classes_, names, strict=True) if label == self.positive]
         positive = names[1] if self.positive is None else (chosen or [str(self.positive)])[0]
-        return Listing(items, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
+        return FileList(items, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
 
     def _positive_column(self) -> int:
         return int(str(self.classes_[1]) == self.model_.classes[1])
@@ -221,11 +222,11 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _positive_probabilities(self, X: Pictures) -> NDArray[np.float64]:
         check_is_fitted(self)
         with _parameters_named():
-            machine = self._machine()
+            runtime = self._machine()
         sources = image_sources(X)
-        table = machine.observe(sources, self.model_.engine(machine))
+        table = runtime.embed(sources, self.model_.engine(runtime))
         _check_usable(sources, table)
-        return self.model_.probabilities(table.vectors)
+        return self.model_.probabilities(table.features)
 
 
 @contextmanager
@@ -242,9 +243,9 @@ def _name(source: Source, row: int) -> str:
     return str(source) if isinstance(source, Path) else f"picture-{row}"
 
 
-def _check_usable(sources: Sequence[Source], table: Table) -> None:
+def _check_usable(sources: Sequence[Source], table: FeatureTable) -> None:
     """DataError that names the pictures that cannot be used: an array of answers has no place for a reason."""
-    bad = [(row, refusal) for row, refusal in enumerate(table.refusals) if refusal is not None]
+    bad = [(row, read_error) for row, read_error in enumerate(table.read_errors) if read_error is not None]
     if bad:
-        first = "; ".join(f"{_name(sources[row], row)}: {refusal.sentence}" for row, refusal in bad[:5])
+        first = "; ".join(f"{_name(sources[row], row)}: {read_error.sentence}" for row, read_error in bad[:5])
         raise DataError(f"{len(bad)} of {len(sources)} pictures cannot be used; leave them out. {first}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.audit.shortcuts import NAME, Shortcuts, Traits, find_shortcuts, name_traits
+from twofold.audit.shortcuts import NAME, EncodingMetadata, Shortcuts, find_shortcuts, name_traits
 
 CLASSES = ("cats", "dogs")
 
@@ -14,7 +14,7 @@ def drawn(n: int, seed: int = 0) -> tuple[dict[str, NDArray[np.generic]], NDArra
     rng = np.random.default_rng(seed)
     width = rng.choice([320, 499, 500, 640], n, p=[0.2, 0.1, 0.6, 0.1]).astype(float)
     height = rng.integers(200, 500, n).astype(float)
-    traits = {
+    metadata_features = {
         "width": width,
         "height": height,
         "aspect": width / height,
@@ -26,11 +26,11 @@ def drawn(n: int, seed: int = 0) -> tuple[dict[str, NDArray[np.generic]], NDArra
         "brightness": rng.normal(120, 30, n),
         "one value": np.ones(n),
     }
-    return traits, rng.permutation(np.arange(n) % 2).astype(np.int8)
+    return metadata_features, rng.permutation(np.arange(n) % 2).astype(np.int8)
 
 
-def found(traits: Traits, labels: NDArray[np.int8]) -> Shortcuts:
-    return find_shortcuts(traits, labels, np.arange(len(labels)) // 2 % 5, CLASSES)
+def found(metadata_features: EncodingMetadata, labels: NDArray[np.int8]) -> Shortcuts:
+    return find_shortcuts(metadata_features, labels, np.arange(len(labels)) // 2 % 5, CLASSES)
 
 
 @pytest.mark.parametrize("classes", [("hotdog", "not_hotdog"), ("cat", "golden retriever")])
@@ -41,16 +41,16 @@ def test_names_of_classes_are_struck_out_whole(classes: tuple[str, str]) -> None
 
 @pytest.mark.parametrize("n", [60, 600])
 def test_clean_data_is_not_accused(n: int) -> None:
-    traits, labels = drawn(n)
-    accused = [found(traits, np.random.default_rng(seed).permutation(labels)) for seed in range(20)]
+    metadata_features, labels = drawn(n)
+    accused = [found(metadata_features, np.random.default_rng(seed).permutation(labels)) for seed in range(20)]
     assert sum(bool(told.found) for told in accused) <= 1
     assert sum(told.together.low > 0.5 for told in accused) <= 3
 
 
 def test_a_class_saved_at_another_quality_is_named_with_both_distributions() -> None:
-    traits, labels = drawn(400)
-    traits["JPEG quality"] = np.where(labels == 0, 60.0, traits["JPEG quality"])
-    told = found(traits, labels)
+    metadata_features, labels = drawn(400)
+    metadata_features["JPEG quality"] = np.where(labels == 0, 60.0, metadata_features["JPEG quality"])
+    told = found(metadata_features, labels)
     (shortcut,) = told.found
     assert shortcut.feature == "JPEG quality"
     assert shortcut.auc.low > 0.95
@@ -64,45 +64,45 @@ def test_a_class_saved_at_another_quality_is_named_with_both_distributions() -> 
 def test_many_weak_traits_are_told_together() -> None:
     rng = np.random.default_rng(0)
     labels = (np.arange(2000) % 2).astype(np.int8)
-    traits = {f"trait {number}": rng.normal(0.25 * labels, 1) for number in range(12)}
-    told = found(traits, labels)
+    metadata_features = {f"trait {number}": rng.normal(0.25 * labels, 1) for number in range(12)}
+    told = found(metadata_features, labels)
     assert told.found == ()
     assert told.together.low > 0.6
     assert told.texts[0].startswith("No single feature of the files gives the label away, but all together do")
-    plain = found({**traits, "format": np.where(labels == 1, "PNG", "JPEG")}, labels)
+    plain = found({**metadata_features, "format": np.where(labels == 1, "PNG", "JPEG")}, labels)
     assert plain.texts == [shortcut.text for shortcut in plain.found]
-    assert found({"trait 0": traits["trait 0"]}, labels).texts == []
+    assert found({"trait 0": metadata_features["trait 0"]}, labels).texts == []
 
 
 def test_words_are_told_by_their_shares() -> None:
-    traits, labels = drawn(400)
-    traits["format"] = np.where(labels == 1, "PNG", traits["format"])
-    (shortcut,) = found(traits, labels).found
+    metadata_features, labels = drawn(400)
+    metadata_features["format"] = np.where(labels == 1, "PNG", metadata_features["format"])
+    (shortcut,) = found(metadata_features, labels).found
     assert shortcut.feature == "format"
     assert "; dogs PNG 100%." in shortcut.text
-    assert shortcut.shares["dogs"] == {"PNG": 1.0}
-    assert shortcut.shares["cats"]["JPEG"] == pytest.approx(0.9, abs=0.05)
+    assert shortcut.fractions["dogs"] == {"PNG": 1.0}
+    assert shortcut.fractions["cats"]["JPEG"] == pytest.approx(0.9, abs=0.05)
 
 
 def test_what_is_known_of_one_class_only_gives_it_away() -> None:
-    traits, labels = drawn(400)
-    traits["JPEG quality"] = np.where(labels == 1, np.nan, traits["JPEG quality"])
-    (shortcut,) = found(traits, labels).found
+    metadata_features, labels = drawn(400)
+    metadata_features["JPEG quality"] = np.where(labels == 1, np.nan, metadata_features["JPEG quality"])
+    (shortcut,) = found(metadata_features, labels).found
     assert "dogs unknown." in shortcut.text
     assert shortcut.quantiles["dogs"] == []
 
 
 def test_a_middle_between_two_extremes_is_seen() -> None:
-    traits, labels = drawn(600)
+    metadata_features, labels = drawn(600)
     middle = np.random.default_rng(1).uniform(-1, 1, 600)
-    traits["brightness"] = np.where(labels == 1, middle, np.sign(middle) + middle)
-    assert [shortcut.feature for shortcut in found(traits, labels).found] == ["brightness"]
+    metadata_features["brightness"] = np.where(labels == 1, middle, np.sign(middle) + middle)
+    assert [shortcut.feature for shortcut in found(metadata_features, labels).found] == ["brightness"]
 
 
 def test_what_shows_in_the_pixels_is_a_finding_and_no_verdict() -> None:
-    traits, labels = drawn(400)
-    traits["brightness"] = np.asarray(traits["brightness"], float) - 60 * labels
-    (shortcut,) = found(traits, labels).found
+    metadata_features, labels = drawn(400)
+    metadata_features["brightness"] = np.asarray(metadata_features["brightness"], float) - 60 * labels
+    (shortcut,) = found(metadata_features, labels).found
     assert "may be what the classes are about" in shortcut.text
 
 

@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from data.deepfiles import png, pnm, tiff_in_colour
+from deepfiles import png, pnm, tiff_in_colour
 from PIL import Image
 
-from twofold.data import Look, Square, look
+from twofold.data import PreprocessedImage, Preprocessing, preprocess
 
-SQUARE = Square(16, deep=(100, 60_000), floats=(0.0, 255.0))
+SQUARE = Preprocessing(16, deep=(100, 60_000), floats=(0.0, 255.0))
 MAX_PIXELS = 1_000_000
 _SIZES = (0, 1, 2, 255, 256, 999, 32_767, 32_768, 65_535, 65_536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -42,47 +42,47 @@ class Outcome:
 
 def samples() -> list[bytes]:
     """A small sound file of every format that is read, and of the kinds that take other roads through the decoders."""
-    picture = _picture()
-    turned, palette = picture.transpose(Image.Transpose.ROTATE_180), picture.quantize(16)
-    sixteen = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    image = _picture()
+    turned, palette = image.transpose(Image.Transpose.ROTATE_180), image.quantize(16)
+    sixteen = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     exif = Image.Exif()
     exif[0x0112] = 6
     more: dict[str, Any] = {"save_all": True, "append_images": [turned]}
     kinds: list[tuple[Image.Image, str, dict[str, Any]]] = [
-        (picture, "JPEG", {}),
-        (picture, "JPEG", {"progressive": True, "exif": exif}),
-        (picture.convert("CMYK"), "JPEG", {}),
-        (picture.convert("L"), "JPEG", {"restart_marker_blocks": 1}),
-        (picture, "PNG", {"exif": exif}),
+        (image, "JPEG", {}),
+        (image, "JPEG", {"progressive": True, "exif": exif}),
+        (image.convert("CMYK"), "JPEG", {}),
+        (image.convert("L"), "JPEG", {"restart_marker_blocks": 1}),
+        (image, "PNG", {"exif": exif}),
         (palette, "PNG", {"transparency": bytes([0, 128, 255])}),
-        (picture.convert("1"), "PNG", {}),
+        (image.convert("1"), "PNG", {}),
         (sixteen, "PNG", {}),
-        (picture.convert("LA"), "PNG", {}),
-        (picture, "PNG", more),
-        (picture, "WEBP", {"exif": exif}),
-        (picture.convert("RGBA"), "WEBP", {"lossless": True}),
-        (picture, "WEBP", more),
-        (picture, "BMP", {}),
+        (image.convert("LA"), "PNG", {}),
+        (image, "PNG", more),
+        (image, "WEBP", {"exif": exif}),
+        (image.convert("RGBA"), "WEBP", {"lossless": True}),
+        (image, "WEBP", more),
+        (image, "BMP", {}),
         (palette, "BMP", {}),
         (palette, "GIF", {"transparency": 1}),
         (palette, "GIF", {**more, "append_images": [turned.quantize(16)]}),
-        (picture, "AVIF", {"exif": exif}),
-        (picture, "AVIF", more),
-        (picture, "TIFF", {"exif": exif}),
-        (picture, "TIFF", {"big_tiff": True}),
-        (picture, "TIFF", more),
+        (image, "AVIF", {"exif": exif}),
+        (image, "AVIF", more),
+        (image, "TIFF", {"exif": exif}),
+        (image, "TIFF", {"big_tiff": True}),
+        (image, "TIFF", more),
         (sixteen, "TIFF", {}),
-        (picture, "PPM", {}),
+        (image, "PPM", {}),
         (sixteen, "PPM", {}),
-        (picture.convert("1"), "PPM", {}),
-        (picture.convert("L").convert("F"), "TIFF", {"compression": "tiff_lzw"}),
-        (picture.convert("CMYK"), "TIFF", {"compression": "tiff_adobe_deflate"}),
-        (picture.convert("YCbCr"), "TIFF", {"compression": "jpeg"}),
-        (picture, "TIFF", {"compression": "packbits"}),
-        (picture.convert("1"), "TIFF", {"compression": "group3"}),
-        (picture.convert("1"), "TIFF", {"compression": "group4"}),
+        (image.convert("1"), "PPM", {}),
+        (image.convert("L").convert("F"), "TIFF", {"compression": "tiff_lzw"}),
+        (image.convert("CMYK"), "TIFF", {"compression": "tiff_adobe_deflate"}),
+        (image.convert("YCbCr"), "TIFF", {"compression": "jpeg"}),
+        (image, "TIFF", {"compression": "packbits"}),
+        (image.convert("1"), "TIFF", {"compression": "group3"}),
+        (image.convert("1"), "TIFF", {"compression": "group4"}),
     ]
-    colours = np.asarray(picture).astype(np.uint16) * 257
+    colours = np.asarray(image).astype(np.uint16) * 257
     made = [png(colours), png(colours[..., :2]), tiff_in_colour(colours), tiff_in_colour(colours, ">", packed=True)]
     plain = b"P3 # plain\n3 2 255\n" + b"1 20 255 " * 6
     return [*(_encoded(image, format, options) for image, format, options in kinds), *made, pnm(colours), plain]
@@ -108,11 +108,11 @@ def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
     """`count` damaged files, looked at; whatever is raised ends the run."""
     files = samples()
     for data in files:
-        assert isinstance(look(data, SQUARE), Look)
+        assert isinstance(preprocess(data, SQUARE), PreprocessedImage)
 
     def trial(random: np.random.Generator) -> str:
-        seen = look(mutate(random, files), SQUARE, max_pixels=MAX_PIXELS)
-        return "seen" if isinstance(seen, Look) else seen.code
+        seen = preprocess(mutate(random, files), SQUARE, max_pixels=MAX_PIXELS)
+        return "seen" if isinstance(seen, PreprocessedImage) else seen.code
 
     return measure(trial, seed, count, trace=trace)
 

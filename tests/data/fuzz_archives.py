@@ -24,12 +24,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from data.fuzz import Outcome, damage, main, measure
 
-from twofold.data import Refusal, contents, is_archive, list_files, list_pictures, read_bytes
-from twofold.embedding import unwatched
-from twofold.errors import TwofoldError
+from twofold.core.errors import TwofoldError
+from twofold.core.options import DataOptions
+from twofold.core.progress import no_progress
+from twofold.data import ReadError, contents, is_archive, list_files, list_labelled_files, read_bytes
 from twofold.fetching import unpack
 from twofold.fetching.compression import uncompressed
-from twofold.options import DataOptions
 
 LIMIT = 4_000_000  # bytes that an archive may become
 MOST = 1_000_000  # bytes of a member
@@ -89,16 +89,16 @@ def _met(place: Path, data: bytes) -> str:
     file, out = place / "data.zip", place / "out"
     file.write_bytes(data)
     try:
-        plain = uncompressed(file, place / "plain", unwatched, limit=LIMIT)
+        plain = uncompressed(file, place / "plain", no_progress, limit=LIMIT)
         if not is_archive(plain):
             return "no-archive"
         for path in list_files([plain])[:50]:
             read = read_bytes(path, most=MOST)
-            assert isinstance(read, Refusal) or len(read) <= MOST
+            assert isinstance(read, ReadError) or len(read) <= MOST
         list(contents(plain))
         unpack(plain, out, limit=LIMIT)
         _check_inside(out)
-        list_pictures(plain, DataOptions())
+        list_labelled_files(plain, DataOptions())
     except TwofoldError:
         return "unpacked" if out.is_dir() else "refused"
     finally:
@@ -170,7 +170,7 @@ class _Stream(io.BytesIO):
 def _zip(way: int, *, streamed: bool = False) -> bytes:
     file = _Stream() if streamed else io.BytesIO()
     with zipfile.ZipFile(file, "w", way) as archive:
-        archive.comment = b"pictures"
+        archive.comment = b"images"
         for name in _NAMES:
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=name.startswith("dogs")) as member:
                 member.write(_PICTURE)
@@ -194,8 +194,8 @@ def _member(name: str, **fields: object) -> tarfile.TarInfo:
 
 
 def _parquet(compression: str) -> bytes:
-    pictures = [{"bytes": _PICTURE, "path": f"{row}.jpg"} for row in range(9)]
-    table = pa.table({"image": pictures, "label": [row % 2 for row in range(9)]})
+    images = [{"bytes": _PICTURE, "path": f"{row}.jpg"} for row in range(9)]
+    table = pa.table({"image": images, "label": [row % 2 for row in range(9)]})
     file = io.BytesIO()
     pq.write_table(table, file, compression=compression, row_group_size=4)
     return file.getvalue()

@@ -13,10 +13,10 @@ from random import Random
 
 import pytest
 
-from twofold.data import Refusal, list_files, list_pictures, read_bytes
+from twofold.core.errors import DataError
+from twofold.core.options import DataOptions
+from twofold.data import ReadError, list_files, list_labelled_files, read_bytes
 from twofold.data.folders import archive_skips
-from twofold.errors import DataError
-from twofold.options import DataOptions
 
 NONE = DataOptions()
 Pack = Callable[[Path, dict[str, bytes]], Path]
@@ -53,17 +53,17 @@ def read(path: Path) -> bytes:
     return data
 
 
-def refusal(path: Path) -> Refusal:
+def read_error(path: Path) -> ReadError:
     found = read_bytes(path)
-    assert isinstance(found, Refusal)
+    assert isinstance(found, ReadError)
     return found
 
 
-def fates(data: Path, options: DataOptions = NONE) -> dict[str, str]:
+def statuses(data: Path, options: DataOptions = NONE) -> dict[str, str]:
     """The label of each item and the reason of each skip, by the path below DATA."""
-    listing = list_pictures(data, options)
-    found = {str(item.path)[len(str(data)) + 1 :]: item.label for item in listing.items}
-    return found | {str(skip.path)[len(str(data)) + 1 :]: skip.code for skip in listing.skips}
+    file_list = list_labelled_files(data, options)
+    found = {str(item.path)[len(str(data)) + 1 :]: item.label for item in file_list.items}
+    return found | {str(skip.path)[len(str(data)) + 1 :]: skip.code for skip in file_list.skips}
 
 
 @both
@@ -75,11 +75,11 @@ def test_an_archive_is_listed_and_read_as_the_folder_that_it_holds(pack: Pack, t
     for name, data in members.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(data)
-    assert fates(file) == fates(tmp_path / "folder")
-    assert [read(item.path) for item in list_pictures(file, NONE).items] == [
+    assert statuses(file) == statuses(tmp_path / "folder")
+    assert [read(item.path) for item in list_labelled_files(file, NONE).items] == [
         name.encode() for name in sorted(names[:3])
     ]
-    assert refusal(file / "all/pets/cats").code == refusal(file / "all/none").code == "missing"
+    assert read_error(file / "all/pets/cats").code == read_error(file / "all/none").code == "missing"
 
 
 @both
@@ -87,24 +87,24 @@ def test_a_folder_inside_an_archive_is_data_too(pack: Pack, tmp_path: Path) -> N
     names = [f"pets/{part}/{label}/1.jpg" for part in ("train", "validation") for label in ("cats", "dogs")]
     file = pack(tmp_path / "my pets.zip", dict.fromkeys(names, b"x"))
     with pytest.raises(DataError) as caught:
-        list_pictures(file, NONE)
+        list_labelled_files(file, NONE)
     for part in ("train", "validation"):
         assert f"'{file / 'pets' / part}'" in str(caught.value)
-        assert fates(file / "pets" / part) == {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"}
+        assert statuses(file / "pets" / part) == {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"}
     with pytest.raises(DataError, match="There is no .*/pets/test"):
-        list_pictures(file / "pets" / "test", NONE)
+        list_labelled_files(file / "pets" / "test", NONE)
 
 
 @both
 def test_a_flat_archive_is_read_by_pattern(pack: Pack, tmp_path: Path) -> None:
     file = pack(tmp_path / "pets", {"cat.0.jpg": b"x", "dog.0.jpg": b"x", "notes.txt": b"x"})
-    found = fates(file, DataOptions(label_pattern="^(cat|dog)"))
+    found = statuses(file, DataOptions(label_pattern="^(cat|dog)"))
     assert found == {"cat.0.jpg": "cat", "dog.0.jpg": "dog", "notes.txt": "no-label"}
 
 
 def test_an_empty_class_is_told_as_it_is_in_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class 'dogs' of .* has no files"):
-        list_pictures(zipped(tmp_path / "pets.zip", {"cats/1.jpg": b"x", "dogs/": b""}), NONE)
+        list_labelled_files(zipped(tmp_path / "pets.zip", {"cats/1.jpg": b"x", "dogs/": b""}), NONE)
 
 
 def test_paths_to_answer_may_be_archives(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_paths_to_answer_may_be_archives(tmp_path: Path) -> None:
     broken = tmp_path / "broken.zip"
     broken.write_bytes(file.read_bytes()[:-9])
     assert list_files([broken]) == [broken]
-    assert refusal(broken / "1.jpg").code == "damaged"
+    assert read_error(broken / "1.jpg").code == "damaged"
     letter = zipped(tmp_path / "letter.docx", {"word/document.xml": b"x"})  # a zip, but not one of pictures
     assert list_files([letter]) == [letter]
 
@@ -123,18 +123,18 @@ def test_an_archive_among_the_pictures_of_a_folder_is_a_file(tmp_path: Path) -> 
     for label in ("cats", "dogs"):
         (tmp_path / label).mkdir()
         zipped(tmp_path / label / "old.zip", {"1.jpg": b"x"})
-    assert fates(tmp_path) == {"cats/old.zip": "cats", "dogs/old.zip": "dogs"}
+    assert statuses(tmp_path) == {"cats/old.zip": "cats", "dogs/old.zip": "dogs"}
 
 
 @both
 def test_names_that_lead_out_are_passed_over(pack: Pack, tmp_path: Path) -> None:
     names = ["../up.jpg", "cats/../../up.jpg", "/etc/passwd", "C:/windows.jpg", "..\\up.jpg"]
     file = pack(tmp_path / "evil", dict.fromkeys(["cats/1.jpg", "./dogs//1.jpg", *names], b"x"))
-    listing = list_pictures(file, NONE)
-    assert [str(item.path) for item in listing.items] == [f"{file}/cats/1.jpg", f"{file}/dogs/1.jpg"]
-    assert [skip.code for skip in listing.skips] == ["unsafe-name"] * 5
+    file_list = list_labelled_files(file, NONE)
+    assert [str(item.path) for item in file_list.items] == [f"{file}/cats/1.jpg", f"{file}/dogs/1.jpg"]
+    assert [skip.code for skip in file_list.skips] == ["unsafe-name"] * 5
     for name in names:
-        assert refusal(Path(f"{file}/{name}")).code == "missing"
+        assert read_error(Path(f"{file}/{name}")).code == "missing"
 
 
 def test_links_and_devices_in_a_tar_are_passed_over(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_links_and_devices_in_a_tar_are_passed_over(tmp_path: Path) -> None:
         put(archive, "dogs/hard.jpg", type=tarfile.LNKTYPE, linkname="../../etc/passwd")
         put(archive, "dogs/null.jpg", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
         put(archive, "dogs/pipe.jpg", type=tarfile.FIFOTYPE)
-    found = fates(tmp_path / "pets.tar")
+    found = statuses(tmp_path / "pets.tar")
     assert {name: code for name, code in found.items() if name.startswith("dogs/")} == {
         "dogs/1.jpg": "dogs",
         "dogs/soft.jpg": "link",
@@ -153,8 +153,8 @@ def test_links_and_devices_in_a_tar_are_passed_over(tmp_path: Path) -> None:
         "dogs/null.jpg": "device",
         "dogs/pipe.jpg": "device",
     }
-    assert refusal(tmp_path / "pets.tar/dogs/soft.jpg").code == "missing"
-    texts = {note.code: note.text for note in list_pictures(tmp_path / "pets.tar", NONE).notes}
+    assert read_error(tmp_path / "pets.tar/dogs/soft.jpg").code == "missing"
+    texts = {note.code: note.text for note in list_labelled_files(tmp_path / "pets.tar", NONE).notes}
     assert "never followed: 2, such as" in texts["skipped-link"]
 
 
@@ -165,7 +165,7 @@ def test_links_in_a_zip_are_passed_over(tmp_path: Path) -> None:
         archive.writestr(link, "/etc/passwd")
         for name in ("cats/1.jpg", "dogs/1.jpg"):
             archive.writestr(name, b"x")
-    assert fates(tmp_path / "pets.zip")["cats/link.jpg"] == "link"
+    assert statuses(tmp_path / "pets.zip")["cats/link.jpg"] == "link"
     assert [skip.code for skip in archive_skips(tmp_path / "pets.zip/cats")] == ["link"]
     assert archive_skips(tmp_path / "pets.zip/dogs") == []
 
@@ -173,15 +173,15 @@ def test_links_in_a_zip_are_passed_over(tmp_path: Path) -> None:
 @both
 def test_of_members_with_one_name_the_last_is_read(pack: Pack, tmp_path: Path) -> None:
     file = pack(tmp_path / "pets", {"cats/1.jpg": b"first", "dogs/1.jpg": b"x", "./cats/1.jpg": b"last"})
-    listing = list_pictures(file, NONE)
+    file_list = list_labelled_files(file, NONE)
     assert read(file / "cats/1.jpg") == b"last"
-    assert [(skip.path, skip.code) for skip in listing.skips] == [(file / "cats/1.jpg", "same-name")]
-    assert len(listing.items) == 2
+    assert [(skip.path, skip.code) for skip in file_list.skips] == [(file / "cats/1.jpg", "same-name")]
+    assert len(file_list.items) == 2
 
 
 def test_a_file_that_is_a_folder_as_well_is_passed_over(tmp_path: Path) -> None:
     file = zipped(tmp_path / "odd.zip", {"cats/1": b"x", "cats/1/2.jpg": b"y", "dogs/1.jpg": b"z"})
-    assert [skip.code for skip in list_pictures(file, NONE).skips] == ["same-name"]
+    assert [skip.code for skip in list_labelled_files(file, NONE).skips] == ["same-name"]
     assert read(file / "cats/1/2.jpg") == b"y"
 
 
@@ -189,21 +189,21 @@ def test_a_file_that_is_a_folder_as_well_is_passed_over(tmp_path: Path) -> None:
 def test_names_of_every_language_are_found_again(pack: Pack, tmp_path: Path) -> None:
     names = ["кошки/Мурка 1.jpg", "кошки/猫.jpg", "собаки/naïve\n.jpg"]
     file = pack(tmp_path / "pets", {name: name.encode() for name in names})
-    assert [read(item.path).decode() for item in list_pictures(file, NONE).items] == names
+    assert [read(item.path).decode() for item in list_labelled_files(file, NONE).items] == names
 
 
 def test_names_that_are_not_utf8_are_found_again(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "old.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
         put(archive, "cats/caf\xe9.jpg", b"cat")
         put(archive, "dogs/1.jpg", b"dog")
-    (cat, _) = list_pictures(tmp_path / "old.tar", NONE).items
+    (cat, _) = list_labelled_files(tmp_path / "old.tar", NONE).items
     assert cat.path.name == "caf\udce9.jpg"
     assert read(cat.path) == b"cat"
 
 
 def test_names_with_the_strokes_of_windows_lie_in_folders(tmp_path: Path) -> None:
     file = zipped(tmp_path / "pets.zip", {"cats\\1.jpg": b"cat", "dogs\\1.jpg": b"dog"})
-    assert fates(file) == {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"}
+    assert statuses(file) == {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"}
     assert read(file / "cats/1.jpg") == b"cat"
 
 
@@ -211,7 +211,7 @@ def test_names_with_the_strokes_of_windows_lie_in_folders(tmp_path: Path) -> Non
 def test_thousands_of_members_are_read_by_several_threads(pack: Pack, tmp_path: Path) -> None:
     members = {f"{label}/{at}.jpg": f"{label}{at}".encode() * 50 for label in ("cats", "dogs") for at in range(1500)}
     file = pack(tmp_path / "pets", members)
-    items = list_pictures(file, NONE).items
+    items = list_labelled_files(file, NONE).items
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: read(item.path), items))
     assert {str(item.path.relative_to(file)): data for item, data in zip(items, found, strict=True)} == members
@@ -241,7 +241,7 @@ def test_an_archive_that_changes_is_read_anew(pack: Pack, tmp_path: Path) -> Non
 
 def test_a_bomb_is_refused_before_it_inflates(tmp_path: Path) -> None:
     file = zipped(tmp_path / "bomb.zip", {"cats/1.jpg": bytes(20_000_000), "cats/2.jpg": bytes(10_000_000)})
-    assert refusal(file / "cats/1.jpg").code == "bomb"
+    assert read_error(file / "cats/1.jpg").code == "bomb"
     assert read(file / "cats/2.jpg") == bytes(10_000_000)  # so little is no danger
 
 
@@ -249,7 +249,7 @@ def test_a_member_that_says_it_is_small_is_cut_off_there(tmp_path: Path) -> None
     file = zipped(tmp_path / "lie.zip", {"1.jpg": bytes(20_000_000)})
     data = file.read_bytes().replace(struct.pack("<L", 20_000_000), struct.pack("<L", 1000))
     file.write_bytes(data)
-    assert refusal(file / "1.jpg").code == "damaged"
+    assert read_error(file / "1.jpg").code == "damaged"
 
 
 def test_a_member_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_member_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "film.tar").open("r+b") as file:
         file.seek(512 + 600_000_000)  # a hole: no disk is used
         file.write(whole)
-    assert refusal(tmp_path / "film.tar/film.avi").code == "too-large"
+    assert read_error(tmp_path / "film.tar/film.avi").code == "too-large"
     assert read(tmp_path / "film.tar/cats/1.jpg") == b"x"
 
 
@@ -272,13 +272,13 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     data[6] |= 1  # the flags of the local header, and of the list at the end
     data[data.index(b"PK\x01\x02") + 8] |= 1
     file.write_bytes(data)
-    assert refusal(file / "1.jpg").code == "encrypted"
+    assert read_error(file / "1.jpg").code == "encrypted"
 
 
 def test_a_packing_that_inflates_without_a_limit_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "pets.zip", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("1.jpg", bytes(1000))
-    assert refusal(tmp_path / "pets.zip/1.jpg").code == "unsupported-format"
+    assert read_error(tmp_path / "pets.zip/1.jpg").code == "unsupported-format"
 
 
 def test_a_damaged_member_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_damaged_member_is_refused_and_the_others_are_read(tmp_path: Path) -> 
     data = bytearray((tmp_path / "pets.zip").read_bytes())
     data[300] ^= 255
     (tmp_path / "pets.zip").write_bytes(data)
-    assert refusal(tmp_path / "pets.zip/1.jpg").code == "damaged"
+    assert read_error(tmp_path / "pets.zip/1.jpg").code == "damaged"
     assert read(tmp_path / "pets.zip/2.jpg").endswith(b"2.jpg")
 
 
@@ -301,7 +301,7 @@ def test_an_archive_cut_short_anywhere_is_an_error_and_not_a_smaller_one(pack: P
     for length in range(600, len(whole), 257):
         cut.write_bytes(whole[:length])
         with pytest.raises(DataError, match="cut short or damaged; fetch it again"):
-            list_pictures(cut, NONE)
+            list_labelled_files(cut, NONE)
 
 
 def test_a_tar_with_a_damaged_header_is_an_error_and_not_a_smaller_one(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_tar_with_a_damaged_header_is_an_error_and_not_a_smaller_one(tmp_path:
     data[1024 + 20] ^= 255
     file.write_bytes(data)
     with pytest.raises(DataError, match="cut short or damaged"):
-        list_pictures(file, NONE)
+        list_labelled_files(file, NONE)
 
 
 def test_a_tar_with_a_negative_size_ends(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_tar_with_a_negative_size_ends(tmp_path: Path) -> None:
     data[1024:1536] = header
     file.write_bytes(data)
     with pytest.raises(DataError, match="a size in it is impossible"):
-        list_pictures(file, NONE)
+        list_labelled_files(file, NONE)
 
 
 def test_a_tar_whose_headers_would_fill_the_memory_is_told(tmp_path: Path) -> None:
@@ -335,12 +335,12 @@ def test_a_tar_whose_headers_would_fill_the_memory_is_told(tmp_path: Path) -> No
             file.write(member.tobuf(tarfile.GNU_FORMAT))
             file.truncate(3_000_000)  # a hole: it takes no room
         with pytest.raises(DataError, match="a header in it has 2,000,000 bytes, the limit is 1,000,000"):
-            list_pictures(tmp_path / f"{kind}.tar", NONE)
+            list_labelled_files(tmp_path / f"{kind}.tar", NONE)
     many = {f"a{number}": "b" for number in range(1_001)}
     with tarfile.open(tmp_path / "globals.tar", "w", format=tarfile.PAX_FORMAT, pax_headers=many) as archive:
         put(archive, "cats/1.jpg", b"x")
     with pytest.raises(DataError, match="more than 1,000 entries"):
-        list_pictures(tmp_path / "globals.tar", NONE)
+        list_labelled_files(tmp_path / "globals.tar", NONE)
 
 
 @both
@@ -356,8 +356,8 @@ def test_whatever_the_bytes_an_archive_gives_bytes_refusals_or_a_data_error(pack
         file = tmp_path / f"{at}"
         file.write_bytes(data)
         try:
-            for item in list_pictures(file, NONE).items:
-                assert isinstance(read_bytes(item.path), bytes | Refusal)
+            for item in list_labelled_files(file, NONE).items:
+                assert isinstance(read_bytes(item.path), bytes | ReadError)
             ends["read"] += 1
         except DataError:
             ends["error"] += 1
@@ -367,14 +367,14 @@ def test_whatever_the_bytes_an_archive_gives_bytes_refusals_or_a_data_error(pack
 def test_a_compressed_tar_is_refused_with_the_command_that_unpacks_it(tmp_path: Path) -> None:
     file = tarred(tmp_path / "pets.tar.gz", {"cats/1.jpg": b"x", "dogs/1.jpg": b"x"}, "w:gz")
     with pytest.raises(DataError, match=r"twofold fetch .*pets.tar.gz --out NAME"):
-        list_pictures(file, NONE)
+        list_labelled_files(file, NONE)
 
 
 def test_an_archive_that_vanishes_is_a_missing_picture(tmp_path: Path) -> None:
     file = tarred(tmp_path / "pets.tar", {"cats/1.jpg": b"x", "dogs/1.jpg": b"x"})
-    items = list_pictures(file, NONE).items
+    items = list_labelled_files(file, NONE).items
     shutil.move(file, tmp_path / "elsewhere")
-    assert {refusal(item.path).code for item in items} == {"missing"}
+    assert {read_error(item.path).code for item in items} == {"missing"}
 
 
 @both
@@ -382,22 +382,24 @@ def test_an_archive_that_vanishes_is_a_missing_picture(tmp_path: Path) -> None:
 def test_members_more_than_a_hundred_folders_deep_are_passed_over(depth: int, pack: Pack, tmp_path: Path) -> None:
     deep = "cats/" + "a/" * (depth - 1) + "1.jpg"
     file = pack(tmp_path / "pets.tar", {deep: b"x", "cats/" + "b/" * 99 + "2.jpg": b"y", "dogs/1.jpg": b"z"})
-    cat, dog = (item.path for item in list_pictures(file, NONE).items)
+    cat, dog = (item.path for item in list_labelled_files(file, NONE).items)
     assert (read(cat), read(dog)) == (b"y", b"z")
-    assert [(str(skip.path), skip.code) for skip in list_pictures(file, NONE).skips] == [(f"{file}/{deep}", "too-deep")]
+    assert [(str(skip.path), skip.code) for skip in list_labelled_files(file, NONE).skips] == [
+        (f"{file}/{deep}", "too-deep")
+    ]
     assert list_files([file]) == [cat, dog, file / deep]  # it gets its row
     if depth < 2_000:  # beyond it no system takes the name of the file
-        assert refusal(file / deep).code == "too-deep"
+        assert read_error(file / deep).code == "too-deep"
 
 
 def test_two_thousand_members_with_folders_of_their_own_are_listed(tmp_path: Path) -> None:
     """Where each of their 200,000 folders were looked up on the disk by each of its parents, this would take half an hour."""
     names = [f"{'cats' if at % 2 else 'dogs'}/{at}/{'f/' * 97}1.jpg" for at in range(2_000)]
     file = zipped(tmp_path / "pets.zip", dict.fromkeys(names, b""))
-    assert len(list_pictures(file, NONE).items) == 2_000
+    assert len(list_labelled_files(file, NONE).items) == 2_000
 
 
 def test_a_path_of_thousands_of_folders_is_only_missing(tmp_path: Path) -> None:
     file = zipped(tmp_path / "pets.zip", {"cats/1.jpg": b"x"})
     for path in (file / ("a/" * 1_500), tmp_path / ("b/" * 1_500)):
-        assert refusal(path).code in ("missing", "too-deep")
+        assert read_error(path).code in ("missing", "too-deep")

@@ -2,10 +2,10 @@
 
 import pytest
 
+from twofold.core.errors import DataError, UsageError
+from twofold.core.options import DataOptions
 from twofold.data import check_counts, check_same_classes, choose_positive
 from twofold.data.classes import choose_classes
-from twofold.errors import DataError, UsageError
-from twofold.options import DataOptions
 
 NONE = DataOptions()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rights import ordinary_rights
 
+from twofold.core.errors import DataError
 from twofold.data import Skip, list_files
 from twofold.data.folders import entries, walk
-from twofold.errors import DataError
 
 
 def make(folder: Path, *names: str) -> Path:

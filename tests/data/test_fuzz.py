@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from twofold.data.refusals import Code
+from twofold.data.read_errors import Code
 
 TESTS = Path(__file__).parents[1]
 

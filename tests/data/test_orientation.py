@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.deepfiles import chunk
+from deepfiles import chunk
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from twofold.data import Refusal, open_picture
+from twofold.data import ReadError, open_image
 from twofold.data.orientation import read_orientation
 
 Encode = Callable[..., bytes]
@@ -34,16 +34,16 @@ def exif_of(number: int, kind: int = 3, order: str = "<") -> bytes:
 
 def agrees_with_pillow(data: bytes) -> bool:
     """Whether the picture comes out as Pillow turns it; and that it comes out at all."""
-    ours = open_picture(data)
-    assert not isinstance(ours, Refusal), ours
+    ours = open_image(data)
+    assert not isinstance(ours, ReadError), ours
     theirs = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
     return np.array_equal(ours, theirs)
 
 
 def is_turned(data: bytes, plain: bytes) -> bool:
-    ours, straight = open_picture(data), open_picture(plain)
-    assert not isinstance(ours, Refusal)
-    assert not isinstance(straight, Refusal)
+    ours, straight = open_image(data), open_image(plain)
+    assert not isinstance(ours, ReadError)
+    assert not isinstance(straight, ReadError)
     return ours.shape != straight.shape or not np.array_equal(ours, straight)
 
 
@@ -100,8 +100,8 @@ def test_the_profile_that_imagemagick_writes_is_followed(name: str, packed: bool
         file = png_with(raw_profile(data, name), f"Raw profile type {name}", photo, packed=packed)
         same = png_with(raw_profile(data, "exif"), "Raw profile type exif", photo)
         assert agrees_with_pillow(same)
-        ours, expected = open_picture(file), open_picture(same)
-        assert not isinstance(ours, Refusal)
+        ours, expected = open_image(file), open_image(same)
+        assert not isinstance(ours, ReadError)
         assert np.array_equal(ours, expected)
     assert ours.shape == np.asarray(photo).shape
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from twofold.data import Refusal, list_files, list_pictures, read_bytes
-from twofold.errors import DataError
-from twofold.options import DataOptions
+from twofold.core.errors import DataError
+from twofold.core.options import DataOptions
+from twofold.data import ReadError, list_files, list_labelled_files, read_bytes
 
 NONE = DataOptions()
 FEATURES = {"image": {"_type": "Image"}, "labels": {"_type": "ClassLabel", "names": ["cat", "dog"]}}
@@ -28,17 +28,17 @@ def write(
 ) -> Path:
     """A file of rows with the bytes `row 0`, `row 1` and so on."""
     file.parent.mkdir(exist_ok=True)
-    pictures = [{"bytes": b"row %d" % row, "path": f"old/{row}.png" if names else None} for row in range(len(labels))]
+    images = [{"bytes": b"row %d" % row, "path": f"old/{row}.png" if names else None} for row in range(len(labels))]
     struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table = pa.table({"image": pa.array(pictures, struct), column: labels})
+    table = pa.table({"image": pa.array(images, struct), column: labels})
     if features is not None:
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, file, **options)
     return file
 
 
-def rows(file: Path) -> dict[str, tuple[str, bytes | Refusal]]:
-    items = list_pictures(file, NONE).items
+def rows(file: Path) -> dict[str, tuple[str, bytes | ReadError]]:
+    items = list_labelled_files(file, NONE).items
     return {str(item.path.relative_to(file)): (item.label, read_bytes(item.path)) for item in items}
 
 
@@ -62,12 +62,12 @@ def test_a_row_keeps_the_file_name_that_it_remembers(tmp_path: Path) -> None:
     [([0, 1], ("0", "1")), ([True, False], ("False", "True")), (["a/b", "c:d"], ("a-b", "c-d"))],
 )
 def test_classes_without_names_are_called_by_their_values(labels: list[Any], classes: Any, tmp_path: Path) -> None:
-    assert list_pictures(write(tmp_path / "a.parquet", labels, column="label"), NONE).classes == classes
+    assert list_labelled_files(write(tmp_path / "a.parquet", labels, column="label"), NONE).classes == classes
 
 
 def test_rows_without_a_class_are_passed_over(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", [1, 0, -1, None], features=FEATURES)
-    skips = list_pictures(file, NONE).skips
+    skips = list_labelled_files(file, NONE).skips
     assert [(skip.path, skip.code) for skip in skips] == [
         (file / "000002", "outside-classes"),
         (file / "000003", "outside-classes"),
@@ -76,7 +76,7 @@ def test_rows_without_a_class_are_passed_over(tmp_path: Path) -> None:
 
 def test_many_row_groups_are_read_by_several_threads(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", [row % 2 for row in range(300)], column="label", row_group_size=7)
-    items = list_pictures(file, NONE).items
+    items = list_labelled_files(file, NONE).items
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: read_bytes(item.path), items))
     assert found == [b"row %d" % int(item.path.name) for item in items]
@@ -87,7 +87,7 @@ def test_a_column_may_hold_the_bytes_themselves(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "a.parquet")
     first, second = (found for _, found in rows(tmp_path / "a.parquet").values())
     assert first == b"a"
-    assert isinstance(second, Refusal)
+    assert isinstance(second, ReadError)
     assert second.code == "missing"
 
 
@@ -96,7 +96,7 @@ def test_a_row_group_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
 
     file = write(tmp_path / "a.parquet", ["x", "y"], column="label")
     found = read_member(file / "x/000000", 20)
-    assert isinstance(found, Refusal)
+    assert isinstance(found, ReadError)
     assert found.code == "too-large"
 
 
@@ -104,8 +104,8 @@ def test_a_row_group_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
 def test_one_value_that_stands_for_many_rows_does_not_fill_the_memory(encoding: str | None, tmp_path: Path) -> None:
     from twofold.data.archives import read_member
 
-    pictures = [b"x" * 100_000 + (b"%d" % row if encoding else b"") for row in range(500)]
-    table = pa.table({"image": pictures, "label": ["a", "b"] * 250})
+    images = [b"x" * 100_000 + (b"%d" % row if encoding else b"") for row in range(500)]
+    table = pa.table({"image": images, "label": ["a", "b"] * 250})
     file = tmp_path / "a.parquet"
     pq.write_table(
         table,
@@ -116,9 +116,9 @@ def test_one_value_that_stands_for_many_rows_does_not_fill_the_memory(encoding: 
     )
     assert file.stat().st_size < 200_000
     del table
-    items, held = list_pictures(file, NONE).items, pa.total_allocated_bytes()
+    items, held = list_labelled_files(file, NONE).items, pa.total_allocated_bytes()
     most = 1_000_000
-    codes = {found.code for item in items if isinstance(found := read_member(item.path, most), Refusal)}
+    codes = {found.code for item in items if isinstance(found := read_member(item.path, most), ReadError)}
     assert codes == {"too-large"}
     assert pa.total_allocated_bytes() - held < 2 * most
 
@@ -127,19 +127,19 @@ def test_labels_that_fill_the_memory_are_told(tmp_path: Path) -> None:
     file = write(tmp_path / "a.parquet", ["a" * 300_000, "b"] * 400, column="label", compression="none")
     assert file.stat().st_size < 400_000
     with pytest.raises(DataError, match="take more than 100,000,000 bytes"):
-        list_pictures(file, NONE)
+        list_labelled_files(file, NONE)
 
 
 def test_more_rows_than_bytes_are_told(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [b"x"] * 5_000, "label": ["a"] * 5_000}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="more rows than bytes"):
-        list_pictures(tmp_path / "a.parquet", NONE)
+        list_labelled_files(tmp_path / "a.parquet", NONE)
 
 
 def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
     for shard in range(2):
         write(tmp_path / f"train-0000{shard}-of-00002.parquet", [shard, 0], column="label")
-    items = list_pictures(tmp_path, NONE).items
+    items = list_labelled_files(tmp_path, NONE).items
     assert [(str(item.path.relative_to(tmp_path)), item.label) for item in items] == [
         ("train-00000-of-00002.parquet/0/000000", "0"),
         ("train-00000-of-00002.parquet/0/000001", "0"),
@@ -148,7 +148,7 @@ def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
     ]
     write(tmp_path / "test-00000-of-00001.parquet", [0, 1], column="label")
     with pytest.raises(DataError, match="several splits"):
-        list_pictures(tmp_path, NONE)
+        list_labelled_files(tmp_path, NONE)
 
 
 def test_the_rows_of_a_folder_of_parquet_files_can_be_asked_about(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_rows_of_a_folder_of_parquet_files_can_be_asked_about(tmp_path: Path
 
 @pytest.mark.parametrize("features", [[], {"labels": 3}, {"labels": {"names": 3}}, "x"])
 def test_odd_notes_of_hugging_face_are_ignored(features: object, tmp_path: Path) -> None:
-    assert list_pictures(write(tmp_path / "a.parquet", [0, 1], features=features), NONE).classes == ("0", "1")
+    assert list_labelled_files(write(tmp_path / "a.parquet", [0, 1], features=features), NONE).classes == ("0", "1")
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     }
     for name, text in cases.items():
         with pytest.raises(DataError, match=text):
-            list_pictures(tmp_path / f"{name}.parquet", NONE)
+            list_labelled_files(tmp_path / f"{name}.parquet", NONE)
 
 
 def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
@@ -190,11 +190,11 @@ def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
     data[4:60] = bytes(56)
     file.write_bytes(data)
     found = {type(found) for _, found in rows(file).values()}
-    assert found == {Refusal}
+    assert found == {ReadError}
 
 
 def test_rows_of_several_splits_are_refused(tmp_path: Path) -> None:
-    pictures = pa.array([b"row 0", b"row 1"])
+    images = pa.array([b"row 0", b"row 1"])
     for name, values, several in [
         ("split", ["train", "test"], True),
         ("set", ["train", "validation"], True),
@@ -202,9 +202,9 @@ def test_rows_of_several_splits_are_refused(tmp_path: Path) -> None:
         ("split", ["train", "train"], False),
         ("set", ["a", "b"], False),
     ]:
-        pq.write_table(pa.table({"image": pictures, "label": ["cat", "dog"], name: values}), tmp_path / "a.parquet")
+        pq.write_table(pa.table({"image": images, "label": ["cat", "dog"], name: values}), tmp_path / "a.parquet")
         if several:
             with pytest.raises(DataError, match="rows of several splits"):
-                list_pictures(tmp_path / "a.parquet", NONE)
+                list_labelled_files(tmp_path / "a.parquet", NONE)
         else:
-            assert len(list_pictures(tmp_path / "a.parquet", NONE).items) == 2
+            assert len(list_labelled_files(tmp_path / "a.parquet", NONE).items) == 2

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from twofold.data import list_pictures
+from twofold.core.errors import DataError
+from twofold.core.options import DataOptions
+from twofold.data import list_labelled_files
 from twofold.data.tables import read_split, read_table
-from twofold.errors import DataError
-from twofold.options import DataOptions
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_the_splits_of_a_table_are_used_one_by_one(
     (folder / "e.jpg").write_bytes(b"x")
     table = write(folder, listed(column, *values))
     with pytest.raises(DataError, match="lists several splits") as caught:
-        list_pictures(table, DataOptions())
+        list_labelled_files(table, DataOptions())
     assert f"type 'twofold train {table}/{train} --out NAME.twofold'" in str(caught.value)
     assert f"then 'twofold evaluate NAME.twofold {table}/{test}'" in str(caught.value)
     both = [{path.name for path, *_ in read_split(table, name)} for name in (train, test.lower())]
@@ -160,7 +160,7 @@ def test_the_splits_of_a_table_are_used_one_by_one(
 )
 def test_columns_that_part_nothing_are_left_alone(column: str, values: tuple[str, ...], folder: Path) -> None:
     (folder / "e.jpg").write_bytes(b"x")
-    assert len(list_pictures(write(folder, listed(column, *values)), DataOptions()).items) == 4
+    assert len(list_labelled_files(write(folder, listed(column, *values)), DataOptions()).items) == 4
 
 
 def test_a_table_with_doubtful_splits_is_refused(folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_table_with_doubtful_splits_is_refused(folder: Path) -> None:
         ("set", ("train", "extra", "extra", "train"), r"train \(2 rows\), extra \(2 rows\)"),
     ]:
         with pytest.raises(DataError, match=said):
-            list_pictures(write(folder, listed(column, *values)), DataOptions())
+            list_labelled_files(write(folder, listed(column, *values)), DataOptions())
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\na.jpg,cat,test\n")
     with pytest.raises(DataError, match="2 rows .* give one path two splits"):
         read_split(table, "train")
@@ -181,13 +181,13 @@ def test_a_table_with_doubtful_splits_is_refused(folder: Path) -> None:
 def test_a_split_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,test\n")
     with pytest.raises(DataError, match=r"no split 'tset' \(did you mean 'test'\?\); it has train \(1 rows\), test"):
-        list_pictures(table / "tset", DataOptions())
+        list_labelled_files(table / "tset", DataOptions())
     with pytest.raises(DataError, match="no split 'train'; it has none"):
-        list_pictures(write(folder, "path,label\na.jpg,cat\n") / "train", DataOptions())
+        list_labelled_files(write(folder, "path,label\na.jpg,cat\n") / "train", DataOptions())
 
 
 def test_rows_of_the_other_splits_need_no_files(folder: Path) -> None:
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\nnone.jpg,dog,test\n")
-    assert len(list_pictures(table / "train", DataOptions()).items) == 2
+    assert len(list_labelled_files(table / "train", DataOptions()).items) == 2
     with pytest.raises(DataError, match="name no file"):
-        list_pictures(table / "test", DataOptions())
+        list_labelled_files(table / "test", DataOptions())

@@ -14,15 +14,15 @@ import torch
 from drawings import draw
 from PIL import Image
 
+from twofold.core.errors import DataError
+from twofold.core.privacy import public_address
 from twofold.embedding import image_sources
-from twofold.errors import DataError
-from twofold.privacy import public_address
 
 IMAGE = draw("rings", 1, side=32)
 PIXELS = np.asarray(IMAGE)
 
 
-class Table:
+class FeatureTable:
     """As a pandas DataFrame: iterated, it gives the names of its columns."""
 
     def __init__(self, **columns: list[Any]) -> None:
@@ -169,7 +169,7 @@ def test_stacks_and_lists_of_arrays_are_taken_image_by_image(images: Any, count:
         np.array(["a.jpg", Path("b.jpg")], dtype=object),
         np.array([["a.jpg"], ["b.jpg"]]),
         np.array([["a.jpg"], ["b.jpg"]], dtype=object),
-        Table(path=["a.jpg", "b.jpg"]),
+        FeatureTable(path=["a.jpg", "b.jpg"]),
         Series("a.jpg", "b.jpg"),
         Indexed("a.jpg", PurePath("b.jpg")),
     ],
@@ -180,7 +180,7 @@ def test_paths_are_taken_from_whatever_holds_them_in_an_order(images: Any) -> No
 
 
 def test_images_are_taken_from_a_column(file: Path) -> None:
-    assert image_sources(Table(image=[IMAGE, IMAGE])) == [IMAGE, IMAGE]
+    assert image_sources(FeatureTable(image=[IMAGE, IMAGE])) == [IMAGE, IMAGE]
     assert [type(source) for source in image_sources(Series(PIXELS, file, IMAGE))] == [
         np.ndarray,
         type(file),
@@ -189,7 +189,11 @@ def test_images_are_taken_from_a_column(file: Path) -> None:
 
 
 def test_a_table_of_several_columns_is_refused() -> None:
-    for images in (Table(path=["a.jpg"], label=["cats"]), np.array([["a.jpg", "cats"]]), np.array([["a", "b", "c"]])):
+    for images in (
+        FeatureTable(path=["a.jpg"], label=["cats"]),
+        np.array([["a.jpg", "cats"]]),
+        np.array([["a", "b", "c"]]),
+    ):
         with pytest.raises(DataError, match=r"One column of images is needed, got an array of 1 x [23]: choose it"):
             image_sources(images)
 

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twofold.data import SMALL, Refusal
-from twofold.embedding import Facts, Observation, Store
+from twofold.data import SMALL, ReadError
+from twofold.embedding import FeatureRow, Metadata, Store
 
 
-def observation(number: int, length: int = 500) -> Observation:
-    facts = Facts(f"{number:064x}", f"pixels {number}", 640, 480, "JPEG", 12345, 90, True, "A camera")
+def observation(number: int, length: int = 500) -> FeatureRow:
+    metadata = Metadata(f"{number:064x}", f"pixels {number}", 640, 480, "JPEG", 12345, 90, True, "A camera")
     random = np.random.default_rng(number)
     thumbnail = random.integers(0, 256, (SMALL, SMALL, 3), np.uint8)
-    return Observation(facts, thumbnail, random.normal(size=length).astype(np.float32), None)
+    return FeatureRow(metadata, thumbnail, random.normal(size=length).astype(np.float32), None)
 
 
-def same(a: Observation | None, b: Observation) -> bool:
+def same(a: FeatureRow | None, b: FeatureRow) -> bool:
     return (
         a is not None
-        and a.facts == b.facts
-        and all(map(np.array_equal, (a.vector, a.thumbnail), (b.vector, b.thumbnail)))
+        and a.metadata == b.metadata
+        and all(map(np.array_equal, (a.features, a.thumbnail), (b.features, b.thumbnail)))
     )
 
 
@@ -39,7 +39,7 @@ def test_what_is_put_is_found_unchanged(tmp_path: Path) -> None:
 
 def test_refusals_are_not_kept(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store:
-        store.put([Observation(None, None, None, Refusal("empty-file", "It is empty."))], "backbone")
+        store.put([FeatureRow(None, None, None, ReadError("empty-file", "It is empty."))], "backbone")
     with sqlite3.connect(tmp_path / "store") as database:
         assert database.execute("SELECT count(*) FROM seen").fetchone() == (0,)
     database.close()

@@ -138,8 +138,8 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     apart = 2.0
     rng = np.random.default_rng(11)
     truth = values(*draw(400_000, rng, apart=apart)) | {"ece": 0.0}
-    share = stats.norm.cdf(apart / 2)
-    assert truth["accuracy"] == pytest.approx(share, abs=2e-3)
+    fraction = stats.norm.cdf(apart / 2)
+    assert truth["accuracy"] == pytest.approx(fraction, abs=2e-3)
     assert truth["roc_auc"] == pytest.approx(stats.norm.cdf(apart / math.sqrt(2)), abs=2e-3)
     held: Counter[str] = Counter()
     for seed in range(250):

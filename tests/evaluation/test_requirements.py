@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twofold.errors import UsageError
+from twofold.core.errors import UsageError
 from twofold.evaluation import METRICS, Evaluation, Requirement, evaluate, parse_requirement
 
 

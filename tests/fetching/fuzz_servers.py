@@ -21,9 +21,9 @@ import numpy as np
 from data.fuzz import Outcome, main, measure
 from fetching.server import serving
 
+from twofold.core.errors import TwofoldError
+from twofold.core.progress import no_progress
 from twofold.data import is_archive
-from twofold.embedding import unwatched
-from twofold.errors import TwofoldError
 from twofold.fetching.download import download
 
 LIMIT = 300_000  # bytes of a download; also of what it becomes
@@ -213,7 +213,7 @@ def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
 def _met(url: str, place: Path, random: np.random.Generator) -> str:
     expected, told = None if random.random() < 0.5 else RIGHT, ""
     try:
-        found = download(url, place, unwatched, expected=expected, limit=LIMIT)
+        found = download(url, place, no_progress, expected=expected, limit=LIMIT)
     except TwofoldError as error:
         told = str(error)
     assert told.isprintable(), repr(told)

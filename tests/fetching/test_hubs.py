@@ -13,19 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 from fetching.server import serving
 
-from twofold.embedding import unwatched
-from twofold.errors import DataError
-from twofold.fetching.pushed import pushed
+from twofold.core.errors import DataError
+from twofold.core.progress import no_progress, pushed_progress
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONVERTED = "fedcba9876543210fedcba9876543210fedcba98"
 RESOLVE = """
 import sys
 from pathlib import Path
-from twofold.data import list_pictures, read_bytes
-from twofold.errors import TwofoldError
+from twofold.data import list_labelled_files, read_bytes
+from twofold.core.errors import TwofoldError
 from twofold.fetching import resolve
-from twofold.options import DataOptions
+from twofold.core.options import DataOptions
 
 def watch(stream, length, what):
     print("watched", what, length)
@@ -40,7 +39,7 @@ for source in sources:
     try:
         path = resolve(source, Path(cache), watch)
         print(path.relative_to(Path(cache) / "sources"))
-        for item in list_pictures(path, DataOptions()).items:
+        for item in list_labelled_files(path, DataOptions()).items:
             print(item.label, item.path.relative_to(path), len(read_bytes(item.path)))
     except TwofoldError as error:
         print(error)
@@ -104,10 +103,10 @@ class Answer(BaseHTTPRequestHandler):
 
 def parquet(labels: list[int]) -> bytes:
     file = io.BytesIO()
-    pictures = [{"bytes": b"x" * (row + 1), "path": None} for row in range(len(labels))]
+    images = [{"bytes": b"x" * (row + 1), "path": None} for row in range(len(labels))]
     struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     features = {"labels": {"_type": "ClassLabel", "names": ["cat", "dog"]}}
-    table = pa.table({"image": pa.array(pictures, struct), "labels": labels})
+    table = pa.table({"image": pa.array(images, struct), "labels": labels})
     noted = json.dumps({"info": {"features": features}})
     pq.write_table(table.replace_schema_metadata({"huggingface": noted}), file)
     return file.getvalue()
@@ -223,8 +222,8 @@ def test_a_data_set_of_kaggle_is_fetched_once(hub: Hub, zip_bytes: bytes, tmp_pa
     hub.give(f"{service}/DownloadDataset/pets", zip_bytes)
     sources = ("kaggle:owner/pets/pets/train", "kaggle:owner/pets")
     with serving(hub):
-        (watched, *first), (*_, split) = run(hub, tmp_path, *sources, KAGGLE_USERNAME="me", KAGGLE_KEY="secret")
-    assert watched == "watched kaggle:owner/pets, MB 1"
+        (progress_bar, *first), (*_, split) = run(hub, tmp_path, *sources, KAGGLE_USERNAME="me", KAGGLE_KEY="secret")
+    assert progress_bar == "watched kaggle:owner/pets, MB 1"
     assert first[:2] == ["kaggle--owner--pets/pets/train", "cats cats/0.jpg 20000"]
     assert len(first) == 7
     assert "/kaggle--owner--pets/pets/train --out NAME.twofold" in split
@@ -237,8 +236,8 @@ def test_what_a_hub_says_to_be_too_large_is_refused() -> None:
         return "done"
 
     with pytest.raises(DataError, match=r"kaggle:a/b has 3,000,000 bytes, the limit is 2,000,000"):
-        pushed(work, "kaggle:a/b", unwatched, limit=2_000_000)
-    assert pushed(work, "kaggle:a/b", unwatched, limit=3_000_000) == "done"
+        pushed_progress(work, "kaggle:a/b", no_progress, limit=2_000_000)
+    assert pushed_progress(work, "kaggle:a/b", no_progress, limit=3_000_000) == "done"
 
 
 def test_what_kaggle_does_not_give_is_told(hub: Hub, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from fetching.server import Server
 
 from twofold.cli import main
-from twofold.embedding import unwatched
-from twofold.errors import DataError, TwofoldError
+from twofold.core.errors import DataError, TwofoldError
+from twofold.core.progress import no_progress
 from twofold.fetching.download import download
 
 SECRET = "S3CRET"
@@ -30,7 +30,7 @@ def test_user_and_password_are_sent_to_their_server_and_kept_nowhere(
     server: Server, zip_bytes: bytes, tmp_path: Path
 ) -> None:
     url = server.url("whole").replace("http://", f"http://ann:{SECRET}%21@") + f"?token={SECRET}"
-    found = download(url, tmp_path / "sources", unwatched)
+    found = download(url, tmp_path / "sources", no_progress)
     assert found.path.read_bytes() == zip_bytes
     assert server.headers[-1]["Authorization"] == f"Basic {base64.b64encode(f'ann:{SECRET}!'.encode()).decode()}"
     assert found.url == server.url("whole").replace("http://", "http://***@") + "?…"
@@ -40,7 +40,7 @@ def test_user_and_password_are_sent_to_their_server_and_kept_nowhere(
 
 
 def test_a_password_is_not_sent_on_to_another_server(server: Server, tmp_path: Path) -> None:
-    download(server.url("redirect").replace("http://", f"http://ann:{SECRET}@"), tmp_path, unwatched)
+    download(server.url("redirect").replace("http://", f"http://ann:{SECRET}@"), tmp_path, no_progress)
     assert [headers["Authorization"] is None for headers in server.headers] == [False, True]
 
 
@@ -87,7 +87,7 @@ def test_an_address_that_is_none_is_told_without_its_secret(
 
 def test_a_new_password_finds_what_came_before_and_another_user_does_not(server: Server, tmp_path: Path) -> None:
     for user in ("ann:one", "ann:two", "bob:one"):
-        download(server.url("whole").replace("http://", f"http://{user}@"), tmp_path, unwatched)
+        download(server.url("whole").replace("http://", f"http://{user}@"), tmp_path, no_progress)
     assert len(server.asked) == 2
 
 
@@ -95,19 +95,19 @@ def test_a_new_password_finds_what_came_before_and_another_user_does_not(server:
 def test_where_nothing_can_be_kept_that_is_told(place: str, server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TwofoldError, match=r"cannot be written \((Not a directory|File exists)\)"):
-        download(server.url("whole"), tmp_path / place, unwatched)
+        download(server.url("whole"), tmp_path / place, no_progress)
 
 
 def test_a_head_without_an_end_is_not_waited_for(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="what answers there is no web server"):
-        download(server.url("flood"), tmp_path, unwatched)
+        download(server.url("flood"), tmp_path, no_progress)
 
 
 def test_what_comes_with_an_answer_that_sends_on_is_not_read(server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
     """The server would have a hundred megabytes; urllib would read them all into memory."""
     tracemalloc.start()
     try:
-        assert download(server.url("sent-on-for-ever"), tmp_path, unwatched).path.read_bytes() == zip_bytes
+        assert download(server.url("sent-on-for-ever"), tmp_path, no_progress).path.read_bytes() == zip_bytes
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -115,10 +115,10 @@ def test_what_comes_with_an_answer_that_sends_on_is_not_read(server: Server, zip
 
 @pytest.mark.parametrize("behaviour", ["long-length", "odd-length"])
 def test_a_length_that_is_none_is_no_length(behaviour: str, server: Server, zip_bytes: bytes, tmp_path: Path) -> None:
-    assert download(server.url(behaviour), tmp_path, unwatched).path.read_bytes() == zip_bytes
+    assert download(server.url(behaviour), tmp_path, no_progress).path.read_bytes() == zip_bytes
 
 
 def test_a_mark_that_cannot_be_sent_back_is_none(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"broke off 5 times \("):
-        download(server.url("folded-tag"), tmp_path, unwatched)
+        download(server.url("folded-tag"), tmp_path, no_progress)
     assert [asked for _, asked in server.asked] == [None] * 5

@@ -52,9 +52,9 @@ def image(pixels: Tensor) -> Image.Image:
     return Image.fromarray(pixels[0].permute(1, 2, 0).round().to(torch.uint8).numpy())
 
 
-def inside(pixels: Tensor | NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def inside(pixels: Tensor | NDArray[np.float32], fraction: float) -> NDArray[np.float32]:
     """The middle of a picture, where nothing is seen from beyond its edges."""
-    edge = round(pixels.shape[-1] * (1 - share) / 2)
+    edge = round(pixels.shape[-1] * (1 - fraction) / 2)
     return np.asarray(pixels)[..., edge:-edge, edge:-edge]
 
 

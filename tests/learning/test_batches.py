@@ -10,9 +10,9 @@ from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.errors import DataError, UsageError
+from twofold.core.errors import DataError, UsageError
 from twofold.learning.batches import Batch, Batches, Order, Part, Share, Straight
-from twofold.learning.pixels import hold
+from twofold.learning.decoded_images import hold
 
 ROWS = np.flatnonzero(np.arange(140) % 7)  # 120 of 140
 LABELS = (np.arange(140) % 5 == 0).astype(np.int8)
@@ -122,15 +122,19 @@ def test_validation_counts_every_picture_once(count: int, processes: int) -> Non
 
 
 def batches(**options: object) -> Batches:
-    squares = np.arange(140, dtype=np.uint8)[:, None, None, None].repeat(4, 1).repeat(4, 2).repeat(3, 3)
-    return Batches(hold(squares), LABELS, ROWS[:60], ROWS[60:], **{"batch_size": 16, **options})  # type: ignore[arg-type]
+    model_inputs = np.arange(140, dtype=np.uint8)[:, None, None, None].repeat(4, 1).repeat(4, 2).repeat(3, 3)
+    return Batches(hold(model_inputs), LABELS, ROWS[:60], ROWS[60:], **{"batch_size": 16, **options})  # type: ignore[arg-type]
 
 
 def test_a_batch_holds_the_squares_and_labels_of_its_rows() -> None:
     for batch in (*batches().train_dataloader(), *batches().val_dataloader()):
-        assert (batch.squares.dtype, batch.labels.dtype, batch.rows.dtype) == (torch.uint8, torch.float32, torch.int64)
-        assert batch.squares.shape[1:] == (4, 4, 3)
-        assert torch.equal(batch.squares[:, 0, 0, 0].long(), batch.rows)
+        assert (batch.model_inputs.dtype, batch.labels.dtype, batch.rows.dtype) == (
+            torch.uint8,
+            torch.float32,
+            torch.int64,
+        )
+        assert batch.model_inputs.shape[1:] == (4, 4, 3)
+        assert torch.equal(batch.model_inputs[:, 0, 0, 0].long(), batch.rows)
         assert batch.labels.tolist() == LABELS[batch.rows].tolist()
 
 

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from learning.small import LABELS, SMALL, learner, pixels
+from small import LABELS, SMALL, learner, pixels
 
-from twofold.errors import LearningError
+from twofold.core.errors import LearningError
+from twofold.core.options import LearningOptions
 from twofold.learning.batches import Batch
 from twofold.learning.recipes import CLASSIC, FINETUNE, MODERN, RECIPES, Recipe
-from twofold.options import LearningOptions
 
 PLAIN = replace(CLASSIC, size=32, augmentation=CLASSIC.augmentation.scaled(0))
 
@@ -30,7 +30,7 @@ def loss_of(recipe: Recipe, weights: tuple[float, float] = (1.0, 1.0)) -> tuple[
     made.on_train_epoch_start()
     loss = made.training_step(batch(), 0).item()
     with torch.no_grad():
-        return loss, made.network(batch().squares.permute(0, 3, 1, 2).float())
+        return loss, made.network(batch().model_inputs.permute(0, 3, 1, 2).float())
 
 
 def test_the_loss_is_binary_cross_entropy_with_smoothed_targets_and_weighted_classes() -> None:
@@ -131,8 +131,8 @@ def test_options_replace_what_they_name_and_nothing_else() -> None:
     )
     assert replace(little, rate=FINETUNE.rate, smoothing=FINETUNE.smoothing) == FINETUNE
     assert little.adapted(LearningOptions(mode="finetune", learning_rate=0.5), None).rate == 0.5
-    turned = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False), None).augmentation
+    turned = FINETUNE.adapted(LearningOptions(mode="finetune", fixed_orientation=False), None).augmentation
     assert turned == replace(FINETUNE.augmentation, upside_down=True, quarter_turns=True)
-    still = FINETUNE.adapted(LearningOptions(mode="finetune", upright=False, augment=0.0), None).augmentation
+    still = FINETUNE.adapted(LearningOptions(mode="finetune", fixed_orientation=False, augment=0.0), None).augmentation
     assert still == type(still)()
     assert set(RECIPES) == {"classic", "modern", "finetune"}

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learning.small import SMALL, batches, learner
 from lightning.pytorch.callbacks import Callback
+from small import SMALL, batches, learner
 
 from twofold.learning import memory
 from twofold.learning.trainer import Devices, learn_network

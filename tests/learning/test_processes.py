@@ -2,9 +2,9 @@
 
 import pytest
 
-from twofold.errors import UsageError
+from twofold.core.errors import UsageError
+from twofold.core.options import LearningOptions
 from twofold.learning.processes import check_launched
-from twofold.options import LearningOptions
 
 TORCHRUN = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}
 SLURM = {"SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "learn"}

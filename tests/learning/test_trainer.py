@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learning.small import SMALL, batches, learner
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from small import SMALL, batches, learner
 
-from twofold.errors import LearningError
+from twofold.core.errors import LearningError
 from twofold.learning.learner import Learner
-from twofold.learning.networks.network import Network
 from twofold.learning.recipes import CLASSIC, Recipe
-from twofold.learning.trainer import Devices, Learned, learn_network
+from twofold.learning.trainer import Devices, TrainingHistory, learn_network
+from twofold.networks.modules.network import Network
 
 QUIET = Devices("32-true", quiet=True)
 PLATEAU = replace(CLASSIC, size=32, batch_size=16, epochs=6, rate=3e-3)
@@ -48,7 +48,7 @@ class KilledError(Exception):
 
 def learned(
     place: Path, recipe: Recipe = SMALL, *extra: Callback, make: Callable[[], Learner] | None = None, **devices: Any
-) -> tuple[Network, Learned]:
+) -> tuple[Network, TrainingHistory]:
     made = make or learner(recipe)
     return learn_network(made, batches(recipe), place, replace(QUIET, **devices), extra=extra)
 
@@ -175,7 +175,7 @@ class Greedy(Learner):
 
 def greedy(recipe: Recipe, most: int) -> Callable[[], Learner]:
     def make() -> Learner:
-        made = Greedy(learner(recipe)().network, recipe, pictures=60, seed=3)
+        made = Greedy(learner(recipe)().network, recipe, images=60, seed=3)
         made.most = most
         return made
 
@@ -247,7 +247,7 @@ class Blind(Learner):
 
 def test_a_validation_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
     with pytest.raises(LearningError, match="The validation loss became nan in epoch 1; try a lower --learning-rate"):
-        learned(tmp_path, make=lambda: Blind(learner(SMALL)().network, SMALL, pictures=60, seed=3))
+        learned(tmp_path, make=lambda: Blind(learner(SMALL)().network, SMALL, images=60, seed=3))
 
 
 def test_logs_of_every_epoch_are_written(tmp_path: Path) -> None:

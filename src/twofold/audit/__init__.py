@@ -1,6 +1,17 @@
-"""What is wrong with labelled pictures: copies, wrong labels, shortcuts."""
+"""What is wrong with labelled images: label issues, shortcuts, leakage, and the file report."""
 
-from twofold.audit.audit import LEAST, Against, Audit, audit_sample, folds_of, look_for_shortcuts
-from twofold.audit.enough import judge_amount
+from twofold.audit.file_report import FileReportRow, write_file_report
+from twofold.audit.findings import LEAST, Against, Audit, audit_sample, folds_of, look_for_shortcuts
+from twofold.audit.learning_curve import fit_learning_curve
 
-__all__ = ["LEAST", "Against", "Audit", "audit_sample", "folds_of", "judge_amount", "look_for_shortcuts"]
+__all__ = [
+    "LEAST",
+    "Against",
+    "Audit",
+    "FileReportRow",
+    "audit_sample",
+    "fit_learning_curve",
+    "folds_of",
+    "look_for_shortcuts",
+    "write_file_report",
+]

@@ -14,7 +14,7 @@ from twofold.decision import fit_head
 from twofold.evaluation import Interval
 from twofold.evaluation.intervals import delong
 
-Traits = Mapping[str, NDArray[Any]]
+EncodingMetadata = Mapping[str, NDArray[Any]]
 """Columns (n,) by name: float, NaN where unknown, or str, "" where unknown."""
 
 MATTERS = 0.6
@@ -39,7 +39,7 @@ class Shortcut:
     auc: Interval  # out-of-fold, of a model that knows this feature alone
     text: str = field(repr=False)
     quantiles: dict[str, list[float]] = field(repr=False)  # of each class at 0, 5, ..., 100%; empty for words
-    shares: dict[str, dict[str, float]] = field(repr=False)  # of each class, by value; empty for numbers
+    fractions: dict[str, dict[str, float]] = field(repr=False)  # of each class, by value; empty for numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,22 +62,22 @@ class Shortcuts:
 
 
 def find_shortcuts(
-    traits: Traits, labels: NDArray[np.int8], folds: NDArray[np.int64], classes: tuple[str, str]
+    metadata_features: EncodingMetadata, labels: NDArray[np.int8], folds: NDArray[np.int64], classes: tuple[str, str]
 ) -> Shortcuts:
     """The traits that tell the labels (n,), 0 or 1, apart, by models that did not see the fold (n,) they are tried on.
 
     Numbers are cut into ten bins of equal size, words are bins of their own; a bin's score is its share of positives in
     the other folds. All but the names go into one logistic regression, too. Columns with a single value are passed over.
     """
-    bins = {name: _binned(column) for name, column in traits.items()}
+    bins = {name: _binned(column) for name, column in metadata_features.items()}
     telling = {name: place for name, place in bins.items() if place.max(initial=0) > 0}
     areas = {name: delong(labels, _held_out(place, labels, folds)) for name, place in telling.items()}
     named = sorted((name for name in areas if areas[name].low >= MATTERS), key=lambda name: -areas[name].value)
-    found = tuple(_shortcut(name, traits[name], areas[name], labels, classes) for name in named)
+    found = tuple(_shortcut(name, metadata_features[name], areas[name], labels, classes) for name in named)
     return Shortcuts(_together([telling[name] for name in telling if name != NAME], labels, folds), found)
 
 
-def name_traits(paths: Sequence[str], classes: tuple[str, str]) -> Traits:
+def name_traits(paths: Sequence[str], classes: tuple[str, str]) -> EncodingMetadata:
     """The pattern of each file name: numbers, hashes and what resembles a class's name are struck out, "cat.12.jpg" being
     "@.#.jpg": names may say what a picture is of, but they should not say where it came from.
 
@@ -123,9 +123,9 @@ def _held_out(place: NDArray[np.int64], labels: NDArray[np.int8], folds: NDArray
     images = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     positives = np.bincount(cell, labels == 1, minlength=np.prod(shape)).reshape(shape)
     others, right = images.sum(axis=0) - images, positives.sum(axis=0) - positives  # (folds, bins)
-    share = right.sum(axis=1, keepdims=True) / others.sum(axis=1, keepdims=True)
+    fraction = right.sum(axis=1, keepdims=True) / others.sum(axis=1, keepdims=True)
     return np.asarray(
-        ((right + 2 * share) / (others + 2) - share)[fold, place]
+        ((right + 2 * fraction) / (others + 2) - fraction)[fold, place]
     )  # less the share: it differs between folds
 
 
@@ -143,11 +143,11 @@ def _shortcut(
     numeric = column.dtype.kind in "fiub"
     told = "; ".join(f"{label} {_numbers(part) if numeric else _words(part)}" for label, part in parts.items())
     quantiles = {label: _quantiles(part) for label, part in parts.items()} if numeric else {}
-    shares = {} if numeric else {label: dict(_shares(part)) for label, part in parts.items()}
+    fractions = {} if numeric else {label: dict(_shares(part)) for label, part in parts.items()}
     text = (
         f"{name}: {told}. It tells the classes apart with an AUC of {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}). "
     )
-    return Shortcut(name, auc, text + _advice(name), quantiles, shares)
+    return Shortcut(name, auc, text + _advice(name), quantiles, fractions)
 
 
 def _advice(name: str) -> str:
@@ -175,7 +175,7 @@ def _numbers(part: NDArray[Any]) -> str:
 
 
 def _words(part: NDArray[Any]) -> str:
-    return ", ".join(f"{value or 'unknown'} {share:.0%}" for value, share in _shares(part)[:TOLD])
+    return ", ".join(f"{value or 'unknown'} {fraction:.0%}" for value, fraction in _shares(part)[:TOLD])
 
 
 def _shares(part: NDArray[Any]) -> list[tuple[str, float]]:

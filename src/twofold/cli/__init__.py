@@ -11,14 +11,14 @@ from typing import Annotated, Final
 
 import typer
 
-from twofold.cli.audit import audit
-from twofold.cli.evaluate import evaluate
-from twofold.cli.fetch import fetch
+from twofold.cli.audit_command import audit
+from twofold.cli.evaluate_command import evaluate
+from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
-from twofold.cli.predict import predict
-from twofold.cli.train import train
-from twofold.errors import TwofoldError
-from twofold.writing import printable, reason
+from twofold.cli.predict_command import predict
+from twofold.cli.train_command import train
+from twofold.core.errors import TwofoldError
+from twofold.core.files import printable, reason
 
 _CLOSED: Final = 141  # whoever read the output has ended, as head does: what a shell gives for other programs then
 

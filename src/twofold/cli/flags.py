@@ -1,4 +1,4 @@
-"""Option records -> command-line flags: an option is described in `twofold.options` and nowhere else."""
+"""Option records -> command-line flags: an option is described in `twofold.core.options` and nowhere else."""
 
 import inspect
 from collections.abc import Callable

@@ -1,43 +1,41 @@
-"""From DATA to pictures, groups and folds."""
+"""Images, archives and lists of files: from DATA to file lists, from files to model inputs."""
 
 from twofold.data.addresses import advice, is_address
 from twofold.data.archives import archive_kind, is_archive
+from twofold.data.bit_depth import Extent, may_be_deep
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
-from twofold.data.columns import group_column, label_column
-from twofold.data.dataset import copy_groups, folds, split
 from twofold.data.decoding import extent_of
-from twofold.data.depth import Extent, may_be_deep
-from twofold.data.files import read_bytes, read_head
+from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, Ranges
+from twofold.data.file_list import FileList, LabelledFile, contents, find_parts, list_labelled_files
 from twofold.data.folders import Skip, list_files, walk
-from twofold.data.ledger import Fate, LedgerRow, write_ledger
-from twofold.data.notes import Note
-from twofold.data.pictures import MAX_PIXELS, SMALL, Look, Picture, Square, look, numbers_of, open_picture
-from twofold.data.pixels import DEEP_MODES, NO_RANGES, Ranges
-from twofold.data.ranges import choose_ranges
-from twofold.data.refusals import Refusal
-from twofold.data.sources import Item, Listing, contents, find_parts, list_pictures
-from twofold.data.splits import commands
+from twofold.data.formats import read_bytes, read_head
+from twofold.data.intensity import choose_ranges
+from twofold.data.preprocessing import (
+    SMALL,
+    ImageArray,
+    PreprocessedImage,
+    Preprocessing,
+    numbers_of,
+    open_image,
+    preprocess,
+)
+from twofold.data.read_errors import ReadError
+from twofold.data.split_names import commands
 from twofold.data.tables import find_table, read_split, read_table
-from twofold.data.traits import Traits
 
 __all__ = [
     "DEEP_MODES",
-    "MAX_PIXELS",
     "NO_RANGES",
     "SMALL",
     "Extent",
-    "Fate",
-    "Item",
-    "LedgerRow",
-    "Listing",
-    "Look",
-    "Note",
-    "Picture",
+    "FileList",
+    "ImageArray",
+    "LabelledFile",
+    "PreprocessedImage",
+    "Preprocessing",
     "Ranges",
-    "Refusal",
+    "ReadError",
     "Skip",
-    "Square",
-    "Traits",
     "advice",
     "archive_kind",
     "check_counts",
@@ -46,26 +44,20 @@ __all__ = [
     "choose_ranges",
     "commands",
     "contents",
-    "copy_groups",
     "extent_of",
     "find_parts",
     "find_table",
-    "folds",
-    "group_column",
     "is_address",
     "is_archive",
-    "label_column",
     "list_files",
-    "list_pictures",
-    "look",
+    "list_labelled_files",
     "may_be_deep",
     "numbers_of",
-    "open_picture",
+    "open_image",
+    "preprocess",
     "read_bytes",
     "read_head",
     "read_split",
     "read_table",
-    "split",
     "walk",
-    "write_ledger",
 ]

@@ -8,11 +8,11 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final, Literal
 
+from twofold.core.errors import DataError
 from twofold.data.members import DEEPEST, SENTENCES, Members
-from twofold.data.refusals import Refusal
+from twofold.data.read_errors import ReadError
 from twofold.data.tars import tar_members
 from twofold.data.zips import zip_members
-from twofold.errors import DataError
 
 Kind = Literal["zip", "tar", "parquet", "compressed"]
 
@@ -74,17 +74,17 @@ def passed_over(path: Path) -> Iterator[tuple[Path, str, str]]:
             yield Path(f"{path}/{member.removeprefix(name)}"), code, SENTENCES[code]
 
 
-def read_member(path: Path, most: int) -> bytes | Refusal | None:
+def read_member(path: Path, most: int) -> bytes | ReadError | None:
     """The bytes of a member, or why they cannot be had; None where the path lies in no archive, or that has none such."""
     try:
         found = archive_of(path)
     except DataError as error:
-        return Refusal("damaged", str(error))
+        return ReadError("damaged", str(error))
     if found is None:
         return None
     members, name = found
     if name not in members.handles:
-        return Refusal("too-deep", SENTENCES["too-deep"]) if name.count("/") > DEEPEST else None
+        return ReadError("too-deep", SENTENCES["too-deep"]) if name.count("/") > DEEPEST else None
     return members.read(members.handles[name], most)
 
 

@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from twofold.errors import DataError, UsageError
-from twofold.naming import nearest
-from twofold.options import DataOptions
+from twofold.core.errors import DataError, UsageError
+from twofold.core.hints import nearest
+from twofold.core.options import DataOptions
 
 _LISTED: Final = 20
 _REFUSED: Final = 5

@@ -26,12 +26,12 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from twofold.data.depth import Extent, declared_white, load_low, low_half, measure, measure_array
-from twofold.data.files import Format, sniff
+from twofold.data.bit_depth import Extent, declared_white, load_low, low_half, measure, measure_array
+from twofold.data.eight_bits import FULL, NO_RANGES, Ranges, eight_bits
+from twofold.data.file_metadata import EncodingMetadata, read_encoding_metadata
+from twofold.data.formats import Format, sniff
 from twofold.data.orientation import read_orientation
-from twofold.data.pixels import FULL, NO_RANGES, Ranges, eight_bits
-from twofold.data.refusals import Refusal
-from twofold.data.traits import Traits, read_traits
+from twofold.data.read_errors import ReadError
 
 # The readers are called by name, not through Image.open: none is tried that is not wanted (EPS starts Ghostscript), and
 # Pillow's process-wide limit on pixels neither warns nor refuses before ours.
@@ -77,20 +77,20 @@ class Decoded:
     height: int
     orientation: int
     format: str
-    traits: Traits
+    traits: EncodingMetadata
 
 
 def decode(
     data: bytes, shrink: Callable[[int, int], float], max_pixels: int, ranges: Ranges = NO_RANGES
-) -> Decoded | Refusal:
+) -> Decoded | ReadError:
     """The first frame of the file; `shrink(width, height)` says how many times smaller it may be decoded."""
     kind = sniff(data)
-    if isinstance(kind, Refusal):
+    if isinstance(kind, ReadError):
         return kind
     _hush()
     try:
         image = _open(data, kind, max_pixels)
-        if isinstance(image, Refusal):
+        if isinstance(image, ReadError):
             return image
         size = image.size
         step = _draft(image, shrink(*size)) if isinstance(image, JpegImageFile) else 1
@@ -101,7 +101,7 @@ def decode(
         return _refuse(error, kind, data)
 
 
-def adopt(image: Image.Image, ranges: Ranges = NO_RANGES) -> Decoded | Refusal:
+def adopt(image: Image.Image, ranges: Ranges = NO_RANGES) -> Decoded | ReadError:
     """A PIL image of any mode, which is left as it is."""
     _hush()
     name = image.format or "array"
@@ -141,15 +141,15 @@ def extent_of(source: bytes | Image.Image | NDArray[Any], max_pixels: int) -> Ex
 
 def _extent(data: bytes, max_pixels: int) -> Extent | None:
     kind = sniff(data)
-    image = kind if isinstance(kind, Refusal) else _open(data, kind, max_pixels)
-    if isinstance(image, Refusal):
+    image = kind if isinstance(kind, ReadError) else _open(data, kind, max_pixels)
+    if isinstance(image, ReadError):
         return None
     twin, white = low_half(image, data), declared_white(image, data)
     image.load()
     return measure(image, None if twin is None else load_low(twin), white)
 
 
-def _open(data: bytes, kind: Format, max_pixels: int) -> ImageFile.ImageFile | Refusal:
+def _open(data: bytes, kind: Format, max_pixels: int) -> ImageFile.ImageFile | ReadError:
     """The reader of the file, which has decoded nothing yet."""
     if _PLAIN.match(data):  # Pillow takes out one comment after the other, each time with a copy of what is left
         data = re.sub(rb"#[^\r\n]*", b"", data)
@@ -160,19 +160,19 @@ def _open(data: bytes, kind: Format, max_pixels: int) -> ImageFile.ImageFile | R
         if max(size) > _LONGEST:
             return _too_long(*size)
     if _PLAIN.match(data) and prod(image.size) > _PLAIN_PIXELS:
-        return Refusal(
+        return ReadError(
             "too-large", f"A plain PPM file of more than {_PLAIN_PIXELS:,} pixels is not read: save it as binary."
         )
     return (_too_many_scans(image, data) if isinstance(image, JpegImageFile) else None) or image
 
 
-def _too_long(width: int, height: int) -> Refusal:
-    return Refusal(
+def _too_long(width: int, height: int) -> ReadError:
+    return ReadError(
         "too-large", f"The image is {width} x {height}, the limit of a side is {_LONGEST:,} pixels: cut it into parts."
     )
 
 
-def _too_many_scans(image: JpegImageFile, data: bytes) -> Refusal | None:
+def _too_many_scans(image: JpegImageFile, data: bytes) -> ReadError | None:
     """A JPEG file whose colours do not share one scan is decoded once a scan: it has about 10, or as many as it likes."""
     header = 8 + 2 * image.layers  # of a scan with all colours: the reader stands behind the first
     at = image.fp.tell() - header if image.fp else 0
@@ -182,7 +182,7 @@ def _too_many_scans(image: JpegImageFile, data: bytes) -> Refusal | None:
     most = min(_SCANS, max(_SCANS_OF_LARGE, int(_SCANNED // max(prod(image.size), 1))))
     if scans <= most:
         return None
-    return Refusal("too-large", f"The JPEG file is coded in {scans:,} scans, the limit is {most}: export it anew.")
+    return ReadError("too-large", f"The JPEG file is coded in {scans:,} scans, the limit is {most}: export it anew.")
 
 
 def _load(
@@ -192,16 +192,16 @@ def _load(
     name: str,
     ranges: Ranges,
     low: ImageFile.ImageFile | None = None,
-) -> Decoded | Refusal:
+) -> Decoded | ReadError:
     image.load()
     if 0 in image.size:
-        return Refusal("not-a-picture", f"The picture is {image.width} x {image.height}: it has no pixels.")
+        return ReadError("not-a-picture", f"The picture is {image.width} x {image.height}: it has no pixels.")
     if step == 1:
         size = image.size  # load() turns a TIFF file upright
     pixels = eight_bits(image, ranges, None if low is None else load_low(low))
-    if isinstance(pixels, Refusal):
+    if isinstance(pixels, ReadError):
         return pixels
-    return Decoded(pixels, step, *size, read_orientation(image.info), name, read_traits(image))
+    return Decoded(pixels, step, *size, read_orientation(image.info), name, read_encoding_metadata(image))
 
 
 def _tile(image: ImageFile.ImageFile) -> tuple[int, int]:
@@ -236,23 +236,23 @@ def _hush_libraries() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def _too_large(width: int, height: int, max_pixels: int) -> Refusal:
+def _too_large(width: int, height: int, max_pixels: int) -> ReadError:
     size = f"{width} x {height} = {width * height / 1e6:.1f} megapixels"
-    return Refusal(
+    return ReadError(
         "too-large",
         f"The picture is {size}, the limit is {max_pixels / 1e6:g}: raise --max-megapixels or scale it down.",
     )
 
 
-def _refuse(error: Exception, name: str, data: bytes = b"") -> Refusal:
+def _refuse(error: Exception, name: str, data: bytes = b"") -> ReadError:
     if isinstance(error, Image.DecompressionBombError):
-        return Refusal("too-large", "Pillow refuses the picture for its size: scale it down.")
+        return ReadError("too-large", "Pillow refuses the picture for its size: scale it down.")
     if isinstance(error, MemoryError):
-        return Refusal("too-large", "There is not enough memory for the picture: scale it down.")
+        return ReadError("too-large", "There is not enough memory for the picture: scale it down.")
     if _ends_early(data) or _CUT_SHORT.search(str(error)):
-        return Refusal("truncated", f"The {name} file ends before the picture does: fetch it again.")
+        return ReadError("truncated", f"The {name} file ends before the picture does: fetch it again.")
     text = str(error) or type(error).__name__
-    return Refusal("damaged", f"The {name} file cannot be decoded ({text}): fetch it again or export it anew.")
+    return ReadError("damaged", f"The {name} file cannot be decoded ({text}): fetch it again or export it anew.")
 
 
 def _ends_early(data: bytes) -> bool:

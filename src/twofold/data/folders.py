@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from twofold.core.errors import DataError
 from twofold.data.archives import archive_of, archived_entries, is_archived_folder, no_folder, passed_over
 from twofold.data.members import DEEPEST, SENTENCES, Members
-from twofold.errors import DataError
 
 _ARCHIVES: Final = {".zip", ".tar", ".parquet"}
 _JUNK_FILES: Final = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
-from twofold.data.refusals import Refusal
+from twofold.data.read_errors import ReadError
 
 SENTENCES: Final = {
     "link": "It is a link inside an archive, which is never followed.",
@@ -32,13 +32,13 @@ class Entry:
 class Members:
     """Names have `/` between folders, and none is absolute or leads upwards; the root folder is `""`."""
 
-    read: Callable[[Any, int], bytes | Refusal]  # (handle, most bytes) -> the member's bytes
+    read: Callable[[Any, int], bytes | ReadError]  # (handle, most bytes) -> the member's bytes
     handles: dict[str, Any] = field(default_factory=dict)
     folders: dict[str, set[str]] = field(default_factory=lambda: {"": set()})  # each with the names of its entries
     passed_over: list[tuple[str, str]] = field(default_factory=list)  # (name, key of SENTENCES)
 
 
-def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | Refusal]) -> Members:
+def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | ReadError]) -> Members:
     """The tree of the entries; of those with one name the last is read, as unpacking would have it."""
     members = Members(read)
     named: Counter[str] = Counter()

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, Final
 
+from twofold.core.errors import DataError
+from twofold.core.hints import install
 from twofold.data.members import Entry, Members, gather
-from twofold.data.refusals import Refusal
-from twofold.data.splits import is_split_column, split_column
-from twofold.errors import DataError
-from twofold.naming import install
+from twofold.data.read_errors import ReadError
+from twofold.data.split_names import is_split_column, split_column
 
 _LABELS: Final = ("label", "labels")
 _GROUPS: Final = 2  # row groups held in memory: where one ends, threads still read in both
@@ -51,7 +51,7 @@ def parquet_members(file: Path) -> Members:
     return gather(entries, _reader(file, metadata, f"{image}.bytes" if struct else image))
 
 
-def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int], int], bytes | Refusal]:
+def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int], int], bytes | ReadError]:
     """What gives the picture of a row, by the numbers of its row group and of the row in it, from the column or its field."""
     import pyarrow.parquet
 
@@ -65,20 +65,20 @@ def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int]
             with pyarrow.parquet.ParquetFile(file, metadata=metadata) as again:
                 return _values(again, column, most, number)
         except _TooLargeError:  # returned, so that it is found out once
-            return Refusal(
+            return ReadError(
                 "too-large", f"It lies in a row group of more than {most:,} bytes, the limit: write smaller row groups."
             )
 
-    def read(place: tuple[int, int], most: int) -> bytes | Refusal:
+    def read(place: tuple[int, int], most: int) -> bytes | ReadError:
         number, row = place
         try:
             with lock:
                 found = group(number, most)
-            value = found if isinstance(found, Refusal) else found[row].as_py()
+            value = found if isinstance(found, ReadError) else found[row].as_py()
         except Exception as error:  # as above
-            return Refusal("damaged", f"Its row group cannot be read ({_line(error)}): fetch the Parquet file again.")
+            return ReadError("damaged", f"Its row group cannot be read ({_line(error)}): fetch the Parquet file again.")
         return (
-            Refusal("missing", "The row holds no bytes of a picture: write them into it.") if value is None else value
+            ReadError("missing", "The row holds no bytes of a picture: write them into it.") if value is None else value
         )
 
     return read

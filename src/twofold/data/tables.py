@@ -8,12 +8,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from twofold.core.errors import DataError
+from twofold.core.hints import nearest
+from twofold.core.privacy import public_address
 from twofold.data.addresses import is_address
 from twofold.data.archives import archived_entries, is_archived_folder
-from twofold.data.splits import commands, split_column, split_kind, typed
-from twofold.errors import DataError
-from twofold.naming import nearest
-from twofold.privacy import public_address
+from twofold.data.split_names import commands, split_column, split_kind, typed
 
 Row = tuple[Path, str, str | None]  # path, label, group
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from twofold.core.errors import DataError
 from twofold.data.members import FOLDER, Entry, Members, gather
-from twofold.data.refusals import Refusal
-from twofold.errors import DataError
+from twofold.data.read_errors import ReadError
 
 _HEADERS: Final = (
     tarfile.GNUTYPE_LONGNAME,
@@ -34,17 +34,19 @@ class _Member(tarfile.TarInfo):
 def tar_members(file: Path) -> Members:
     """What the tar holds; DataError where it is cut short or damaged, so that some of its members cannot be known."""
 
-    def read(place: tuple[int, int], most: int) -> bytes | Refusal:
+    def read(place: tuple[int, int], most: int) -> bytes | ReadError:
         offset, size = place
         if size > most:
-            return Refusal("too-large", f"It has {size:,} bytes, the limit is {most:,}: make it smaller.")
+            return ReadError("too-large", f"It has {size:,} bytes, the limit is {most:,}: make it smaller.")
         try:
             with file.open("rb") as opened:
                 opened.seek(offset)
                 data = opened.read(size)
         except OSError as error:
-            return Refusal("unreadable", f"The tar cannot be read ({error.strerror}): check its permissions.")
-        return data if len(data) == size else Refusal("truncated", "It ends early inside the tar: fetch the tar again.")
+            return ReadError("unreadable", f"The tar cannot be read ({error.strerror}): check its permissions.")
+        return (
+            data if len(data) == size else ReadError("truncated", "It ends early inside the tar: fetch the tar again.")
+        )
 
     return gather(_entries(file), read)
 

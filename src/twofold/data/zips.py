@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+from twofold.core.errors import DataError
 from twofold.data.members import FOLDER, Entry, Members, gather
-from twofold.data.refusals import Refusal
-from twofold.errors import DataError
+from twofold.data.read_errors import ReadError
 
 # Deflate reaches 1032; photographs stay near 1, and drawings of few colours under 100.
 _RATIO: Final = 200
@@ -25,7 +25,7 @@ def zip_members(file: Path) -> Members:
             f"{file} cannot be read as a zip ({error}): it is cut short or damaged; fetch it again."
         ) from error
 
-    def read(info: ZipInfo, most: int) -> bytes | Refusal:
+    def read(info: ZipInfo, most: int) -> bytes | ReadError:
         return _refuse(info, most) or _inflate(archive, info)
 
     return gather(_entries(archive), read)
@@ -43,30 +43,30 @@ def _entries(archive: ZipFile) -> Iterator[Entry]:
             yield Entry(name, info, "" if kind in (0, stat.S_IFREG) else "device")
 
 
-def _refuse(info: ZipInfo, most: int) -> Refusal | None:
+def _refuse(info: ZipInfo, most: int) -> ReadError | None:
     if info.flag_bits & _ENCRYPTED:
-        return Refusal("encrypted", "It is encrypted inside the zip: unpack it with its password.")
+        return ReadError("encrypted", "It is encrypted inside the zip: unpack it with its password.")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # zipfile inflates the others without a limit
-        return Refusal("unsupported-format", "It is packed in a way that is not read here: pack the zip anew.")
+        return ReadError("unsupported-format", "It is packed in a way that is not read here: pack the zip anew.")
     if info.file_size > most:
-        return Refusal(
+        return ReadError(
             "too-large", f"It has {info.file_size:,} bytes unpacked, the limit is {most:,}: make it smaller."
         )
     if info.file_size > _HARMLESS and info.file_size > _RATIO * info.compress_size:
-        return Refusal(
+        return ReadError(
             "bomb",
             f"Its {info.compress_size:,} bytes in the zip would become {info.file_size:,}: unpack it, if you trust it.",
         )
     return None
 
 
-def _inflate(archive: ZipFile, info: ZipInfo) -> bytes | Refusal:
+def _inflate(archive: ZipFile, info: ZipInfo) -> bytes | ReadError:
     try:
         with archive.open(info) as member:
             # A member that inflates to more than it says is cut off there; its checksum is looked at on the way out.
             data = member.read(info.file_size + 1)
     except Exception as error:  # as above
-        return Refusal("damaged", f"It cannot be read out of the zip ({error}): fetch the zip again.")
+        return ReadError("damaged", f"It cannot be read out of the zip ({error}): fetch the zip again.")
     if len(data) != info.file_size:
-        return Refusal("truncated", "It ends early inside the zip: fetch the zip again.")
+        return ReadError("truncated", "It ends early inside the zip: fetch the zip again.")
     return data

@@ -1,16 +1,13 @@
-"""The decision: a head on vectors, calibration of its logits, and the threshold that turns a probability to an answer."""
+"""From features to decisions: head, calibration, threshold policies, rule."""
 
 from twofold.decision.calibration import Calibration, fit_calibration
-from twofold.decision.counts import Counts
 from twofold.decision.head import Head, HeadFit, fit_head
-from twofold.decision.regressions import with_floor
-from twofold.decision.thresholds import POLICIES, Choice, Threshold, choose_threshold
+from twofold.decision.logistic_regression import with_floor
+from twofold.decision.policies import POLICIES, Threshold, choose_threshold
 
 __all__ = [
     "POLICIES",
     "Calibration",
-    "Choice",
-    "Counts",
     "Head",
     "HeadFit",
     "Threshold",

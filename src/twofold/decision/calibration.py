@@ -21,8 +21,8 @@ class Calibration:
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """The calibrated chance of the positive class, float64 in the shape of the logits."""
-        share = sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
-        return self.low + (self.high - self.low) * share
+        fraction = sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
+        return self.low + (self.high - self.low) * fraction
 
 
 def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -42,22 +42,22 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     estimated at 0.5 / (N + 1) (Krichevsky and Trofimov 1981), which is `low`; `high` is the same for the positives.
     """
     z, targets = np.asarray(logits, np.float64), _smoothed_targets(labels)
-    centre, spread = float(z.mean()), float(z.std()) or 1.0
-    unit = (z - centre) / spread
+    centre, std = float(z.mean()), float(z.std()) or 1.0
+    unit = (z - centre) / std
     slope, intercept = _newton(np.stack([unit, np.ones_like(unit)], axis=1), targets)
     if slope <= MINIMAL_SLOPE:
-        share = float(targets.mean())
-        slope, intercept = MINIMAL_SLOPE, np.log(share / (1 - share))
+        fraction = float(targets.mean())
+        slope, intercept = MINIMAL_SLOPE, np.log(fraction / (1 - fraction))
     positives, negatives = int(np.sum(labels == 1)), int(np.sum(labels == 0))
     low, high = 0.5 / (negatives + 1), 1 - 0.5 / (positives + 1)
-    return Calibration(float(slope / spread), float(intercept - slope / spread * centre), low, high)
+    return Calibration(float(slope / std), float(intercept - slope / std * centre), low, high)
 
 
 def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
     """The same, among the sigmoids that give one half at the logit `neutral`."""
     z = np.asarray(logits, np.float64) - neutral
-    spread = float(np.sqrt(np.mean(z**2))) or 1.0
-    slope = max(float(_newton((z / spread)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / spread
+    std = float(np.sqrt(np.mean(z**2))) or 1.0
+    slope = max(float(_newton((z / std)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / std
     return Calibration(slope, -slope * neutral)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.decision.regressions import Regressions
+from twofold.decision.logistic_regression import Regressions
 
-STRENGTHS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))
+CS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))
 """Values of C that are tried, weakest first: half decades from 1e-5 to 10, in scikit-learn's sense of C."""
 
 
@@ -18,10 +18,10 @@ class Head:
     weights: NDArray[np.float32] = field(repr=False)  # (d,)
     bias: float
 
-    def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """The logit of each vector: (n, d) -> float64 (n,)."""
         # Not `@`: there a logit depends, in its last digits, on the rows around it.
-        return np.asarray(np.einsum("nd,d->n", vectors, self.weights, dtype=np.float64) + self.bias)
+        return np.asarray(np.einsum("nd,d->n", features, self.weights, dtype=np.float64) + self.bias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class HeadFit:
 
     head: Head
     logits: NDArray[np.float64] = field(repr=False)  # (n,) out-of-fold
-    strength: float  # the C that was chosen
+    C: float  # the C that was chosen
     losses: dict[float, float]  # C -> out-of-fold log-loss, for each C that was tried
 
 
-def fit_head(vectors: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> HeadFit:
+def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> HeadFit:
     """The head of least out-of-fold log-loss, with the out-of-fold logits of all pictures.
 
     vectors (n, d) float32, labels (n,) 0 or 1, folds (n,) the fold that holds each picture out. Every logit comes from
@@ -47,7 +47,7 @@ def fit_head(vectors: NDArray[np.float32], labels: NDArray[np.int8], folds: NDAr
 
     # Two BLAS threads wait for each other in products this thin: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
-        return _best_strength(Regressions.of(vectors, labels, folds))
+        return _best_strength(Regressions.of(features, labels, folds))
 
 
 def _best_strength(regressions: Regressions) -> HeadFit:
@@ -55,13 +55,13 @@ def _best_strength(regressions: Regressions) -> HeadFit:
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
     best: HeadFit | None = None
-    for strength in STRENGTHS:
-        coefficients = regressions.fit(coefficients, strength)
+    for C in CS:
+        coefficients = regressions.fit(coefficients, C)
         logits = regressions.held_out_logits(coefficients)
-        losses[strength] = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))
-        if best is None or losses[strength] < losses[best.strength]:
-            best = HeadFit(Head(*regressions.affine(coefficients)), logits, strength, losses)
-        elif losses[strength] > 1.005 * losses[best.strength]:
+        losses[C] = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))
+        if best is None or losses[C] < losses[best.C]:
+            best = HeadFit(Head(*regressions.affine(coefficients)), logits, C, losses)
+        elif losses[C] > 1.005 * losses[best.C]:
             break
     assert best is not None
     return best

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import Look, Picture, Refusal, Square, look, numbers_of, read_bytes
-from twofold.embedding.observation import Facts
+from twofold.data import ImageArray, PreprocessedImage, Preprocessing, ReadError, numbers_of, preprocess, read_bytes
+from twofold.embedding.feature_table import Metadata
 
 Source = Path | bytes | Image.Image | NDArray[np.generic]
 
@@ -23,18 +23,18 @@ class Content:
     bytes: int
 
 
-def read_content(source: Source) -> Content | Refusal:
+def read_content(source: Source) -> Content | ReadError:
     """What the source holds, or why it cannot be read."""
     if isinstance(source, Path):
         data = read_bytes(source)
-        if isinstance(data, Refusal):
+        if isinstance(data, ReadError):
             return data
         source = data
     if isinstance(source, bytes):
         return Content(source, hashlib.sha256(source).hexdigest(), len(source))
     # Not its own bytes: those of a PIL image may still have to be read, and do not say which way is up.
     pixels = numbers_of(source)
-    if isinstance(pixels, Refusal):
+    if isinstance(pixels, ReadError):
         return pixels
     kind = f"{source.mode} {source.format}" if isinstance(source, Image.Image) else str(source.dtype)
     return Content(
@@ -42,17 +42,19 @@ def read_content(source: Source) -> Content | Refusal:
     )
 
 
-def look_at(content: Content, square: Square, *, max_pixels: int) -> tuple[Facts, Look] | Refusal:
+def preprocess_content(
+    content: Content, preprocessing: Preprocessing, *, max_pixels: int
+) -> tuple[Metadata, PreprocessedImage] | ReadError:
     """Its facts and what one look at it gives, or why it cannot be used."""
-    seen = look(content.source, square, max_pixels=max_pixels)
-    if isinstance(seen, Refusal):
+    seen = preprocess(content.source, preprocessing, max_pixels=max_pixels)
+    if isinstance(seen, ReadError):
         return seen
     whole = hashlib.sha256(seen.thumbnail.tobytes()).hexdigest()[:16]  # the network may not see the border
-    pixels = picture_hash(seen.width, seen.height, seen.square) + whole
+    pixels = pixel_hash(seen.width, seen.height, seen.model_input) + whole
     size, traits = (seen.width, seen.height, seen.format, content.bytes), seen.traits
-    return Facts(content.sha256, pixels, *size, traits.quality, traits.exif, traits.camera), seen
+    return Metadata(content.sha256, pixels, *size, traits.quality, traits.exif, traits.camera), seen
 
 
-def picture_hash(width: int, height: int, square: Picture) -> str:
+def pixel_hash(width: int, height: int, preprocessing: ImageArray) -> str:
     """Of what the network sees of a picture, and of the picture's own size."""
-    return hashlib.sha256(f"{width}x{height} ".encode() + square.tobytes()).hexdigest()
+    return hashlib.sha256(f"{width}x{height} ".encode() + preprocessing.tobytes()).hexdigest()

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from twofold.core.errors import DataError
+from twofold.core.privacy import public_address
 from twofold.data import advice, is_address
 from twofold.embedding.content import Source
-from twofold.errors import DataError
-from twofold.privacy import public_address
 
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ONE: Final = (str, *_BYTES, os.PathLike, Image.Image, np.generic, Mapping)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import Picture
+from twofold.data import ImageArray
 
 PROBES: Final = 32
 _SIDE: Final = 64
@@ -35,18 +35,18 @@ class Probes:
         numbers = (self.weights, np.float64(self.bias), self.logits)
         return hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in numbers)).hexdigest()
 
-    def agree(self, vectors: NDArray[np.float32]) -> bool:
+    def agree(self, features: NDArray[np.float32]) -> bool:
         """Whether vectors (n, d) of the first n images give their logits, but for how values are rounded."""
-        apart = np.abs(vectors.astype(np.float64) @ self.weights + self.bias - self.logits[: len(vectors)])
+        apart = np.abs(features.astype(np.float64) @ self.weights + self.bias - self.logits[: len(features)])
         return bool(np.median(apart) <= _TOLERANCE * np.std(self.logits))
 
 
-def probe_images() -> list[Picture]:
+def probe_images() -> list[ImageArray]:
     """PROBES images, (_SIDE, _SIDE, 3): textures of many contrasts, half of them grey, every fourth with hard edges."""
     return [_texture(number) for number in range(PROBES)]
 
 
-def _texture(number: int) -> Picture:
+def _texture(number: int) -> ImageArray:
     bits = np.random.PCG64(number)
     coarse, contrast, ground = 1 + number % 3, 1 + number % 5, 64 + 16 * (number % 9)
     grey = number % 2 == 1

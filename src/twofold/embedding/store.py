@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from twofold.data import SMALL
-from twofold.embedding.observation import Facts, Observation
+from twofold.embedding.feature_table import FeatureRow, Metadata
 
 T = TypeVar("T")
 
@@ -61,35 +61,35 @@ class Store:
         self._unless_broken(self._leave)
         self._database.close()
 
-    def get(self, content: str, backbone: str) -> Observation | None:
+    def get(self, content: str, backbone: str) -> FeatureRow | None:
         """The observation kept for this content, or None."""
         row = self._unless_broken(lambda: self._database.execute(_FIND, (content, backbone)).fetchone())
         if row is None:
             return None
         try:
             thumbnail = np.frombuffer(row[1], np.uint8).reshape(SMALL, SMALL, 3)
-            vector = np.frombuffer(row[2], np.float32)
-            known = Observation(Facts(**json.loads(row[0])), thumbnail, vector, None)
+            features = np.frombuffer(row[2], np.float32)
+            known = FeatureRow(Metadata(**json.loads(row[0])), thumbnail, features, None)
         except (TypeError, ValueError):  # another version's row, or a damaged one: it will be replaced
             return None
-        if not np.isfinite(vector).all():
+        if not np.isfinite(features).all():
             return None
         self._touched.append((time.time(), content, backbone))
         return known
 
-    def put(self, observations: Iterable[Observation], backbone: str) -> None:
+    def put(self, observations: Iterable[FeatureRow], backbone: str) -> None:
         """Keeps those that have a vector."""
         rows = [
             (
-                seen.facts.sha256,
+                seen.metadata.sha256,
                 backbone,
-                json.dumps(asdict(seen.facts)),
+                json.dumps(asdict(seen.metadata)),
                 seen.thumbnail.data,
-                seen.vector.data,
+                seen.features.data,
                 time.time(),
             )
             for seen in observations
-            if seen.facts is not None and seen.thumbnail is not None and seen.vector is not None
+            if seen.metadata is not None and seen.thumbnail is not None and seen.features is not None
         ]
         self._unless_broken(lambda: self._write(_KEEP, rows))
 

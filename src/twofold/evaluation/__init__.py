@@ -1,33 +1,29 @@
-"""Every number a person sees, with its 95% interval: metrics, the Evaluation record, comparisons and requirements."""
+"""Metrics with their 95% intervals, evaluations, comparisons and requirements."""
 
 from twofold.evaluation.comparison import Comparison, compare
-from twofold.evaluation.evaluation import (
-    METRICS,
-    OF_A_CLASS,
-    ClassReport,
-    Confusion,
-    Evaluation,
-    Hesitant,
-    evaluate,
-    speaking_of,
-)
-from twofold.evaluation.hindsight import Hindsight
 from twofold.evaluation.intervals import Interval
 from twofold.evaluation.requirements import Requirement, parse_requirement
+from twofold.evaluation.results import (
+    METRICS,
+    PER_CLASS_METRICS,
+    Borderline,
+    Confusion,
+    Evaluation,
+    evaluate,
+    with_positive,
+)
 
 __all__ = [
     "METRICS",
-    "OF_A_CLASS",
-    "ClassReport",
+    "PER_CLASS_METRICS",
+    "Borderline",
     "Comparison",
     "Confusion",
     "Evaluation",
-    "Hesitant",
-    "Hindsight",
     "Interval",
     "Requirement",
     "compare",
     "evaluate",
     "parse_requirement",
-    "speaking_of",
+    "with_positive",
 ]

@@ -55,10 +55,10 @@ def wilson(part: int, whole: int) -> Interval:
     """
     if whole == 0:
         return UNDEFINED
-    share, shrink = part / whole, 1 + Z**2 / whole
-    centre = (share + Z**2 / (2 * whole)) / shrink
-    half = Z / shrink * math.sqrt(share * (1 - share) / whole + Z**2 / (4 * whole**2))
-    return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+    fraction, shrink = part / whole, 1 + Z**2 / whole
+    centre = (fraction + Z**2 / (2 * whole)) / shrink
+    half = Z / shrink * math.sqrt(fraction * (1 - fraction) / whole + Z**2 / (4 * whole**2))
+    return Interval(fraction, min(fraction, max(0.0, centre - half)), max(fraction, min(1.0, centre + half)))
 
 
 def from_rates(cells: Counts, score: Callable[[Counts], NDArray[np.float64]], seed: int) -> Interval:
@@ -143,9 +143,9 @@ def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interv
     images = np.bincount(place, minlength=BINS)
     positives = np.bincount(place, labels == 1, minlength=BINS)
     gaps = (positives - np.bincount(place, probabilities, minlength=BINS)) / len(labels)
-    share = (positives + 0.5) / (images + 1)
+    fraction = (positives + 0.5) / (images + 1)
     rng = np.random.default_rng(seed)
-    noise = (rng.binomial(images, share, (1000, BINS)) - images * share) / len(labels)
+    noise = (rng.binomial(images, fraction, (1000, BINS)) - images * fraction) / len(labels)
     value = float(np.abs(gaps).sum())
     factors = np.linspace(0, 2, 81)
     seen = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]

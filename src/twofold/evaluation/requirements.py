@@ -8,9 +8,9 @@ from operator import ge, gt, le, lt
 from typing import Literal
 from unicodedata import normalize
 
-from twofold.errors import UsageError
-from twofold.evaluation.evaluation import METRICS, OF_A_CLASS, Evaluation
-from twofold.naming import nearest
+from twofold.core.errors import UsageError
+from twofold.core.hints import nearest
+from twofold.evaluation.results import METRICS, PER_CLASS_METRICS, Evaluation
 
 OPERATORS = {">=": ge, "<=": le, ">": gt, "<": lt}
 Part = Literal["value", "low", "high"]
@@ -72,10 +72,10 @@ def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alph
     bound = _bound(name, form[3])
     requirement = Requirement(name, part, form[2], bound)
     if not colon:
-        if alphabetical and classes is not None and name in OF_A_CLASS:
+        if alphabetical and classes is not None and name in PER_CLASS_METRICS:
             raise UsageError(_unnamed(requirement, classes))
         return requirement
-    if name not in OF_A_CLASS or part != "value":
+    if name not in PER_CLASS_METRICS or part != "value":
         raise UsageError(_misplaced(text, name, part))
     if classes is None:
         return replace(requirement, of=rest.strip())
@@ -133,7 +133,7 @@ def _unnamed(requirement: Requirement, classes: tuple[str, str]) -> str:
 
 
 def _misplaced(text: str, name: str, part: Part) -> str:
-    if name in OF_A_CLASS:
+    if name in PER_CLASS_METRICS:
         return f"--require {text!r}: the end of the interval comes last, as in '{name}:CLASS.{part}>=0.95'."
     return f"--require {text!r}: {name} speaks of both classes; leave the class out, as in '{name}>=0.95'."
 

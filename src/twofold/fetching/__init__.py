@@ -1,6 +1,6 @@
-"""Data from elsewhere: addresses, presets, Kaggle, Hugging Face; to a local file or folder, once."""
+"""Data from web addresses, presets, Kaggle and Hugging Face, downloaded once."""
 
-from twofold.fetching.sources import Found, find, resolve
+from twofold.fetching.sources import find, resolve
 from twofold.fetching.unpacking import Unpacked, check_out, unpack
 
-__all__ = ["Found", "Unpacked", "check_out", "find", "resolve", "unpack"]
+__all__ = ["Unpacked", "check_out", "find", "resolve", "unpack"]

@@ -10,17 +10,17 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Any, Final
 
+from twofold.core.errors import DataError
+from twofold.core.files import make_private, write_errors
+from twofold.core.limits import LIMIT, check_size
+from twofold.core.progress import Progress
 from twofold.data import archive_kind, is_archive
-from twofold.embedding import Watch
-from twofold.errors import DataError
-from twofold.fetching.limits import LIMIT, check_size
-from twofold.writing import make_private, write_errors
 
 _CHUNK: Final = 1_000_000
 _XZ_MEMORY: Final = 200_000_000  # bytes; xz -9 takes 65 million, and a file may ask for 4 thousand million
 
 
-def uncompressed(file: Path, folder: Path, watch: Watch, *, limit: int = LIMIT) -> Path:
+def uncompressed(file: Path, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
     """The file itself, or where it is a compressed tar, a plain one in `folder`, made once."""
     if archive_kind(file) != "compressed":
         return file
@@ -29,16 +29,16 @@ def uncompressed(file: Path, folder: Path, watch: Watch, *, limit: int = LIMIT) 
         with write_errors(folder):
             make_private(folder.parent)
             folder.mkdir(exist_ok=True)
-            _make(file, tar, watch, limit)
+            _make(file, tar, progress, limit)
     return tar
 
 
-def _make(file: Path, tar: Path, watch: Watch, limit: int) -> None:
+def _make(file: Path, tar: Path, progress: Progress, limit: int) -> None:
     number, name = mkstemp(dir=tar.parent, prefix="unpacked.")
     temporary = Path(name)
     try:
         with open(number, "wb") as plain:
-            _inflate(file, plain, watch, limit)
+            _inflate(file, plain, progress, limit)
         if not is_archive(temporary):
             raise DataError(f"{file} is compressed, but holds no tar: unpack it yourself, and give what is in it.")
         temporary.replace(tar)
@@ -47,10 +47,10 @@ def _make(file: Path, tar: Path, watch: Watch, limit: int) -> None:
         raise
 
 
-def _inflate(file: Path, plain: Any, watch: Watch, limit: int) -> None:
+def _inflate(file: Path, plain: Any, progress: Progress, limit: int) -> None:
     size = 0
     length = -(-file.stat().st_size // _CHUNK)
-    for chunk in watch(_chunks(file), length, f"{file.name} unpacked, MB"):
+    for chunk in progress(_chunks(file), length, f"{file.name} unpacked, MB"):
         size += len(chunk)
         check_size(f"{file} unpacked", size, limit)
         plain.write(chunk)

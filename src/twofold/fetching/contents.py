@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from twofold.core.errors import DataError
 from twofold.data import archive_kind, is_archive
-from twofold.errors import DataError
 
 _MAGIC: Final = b"PAR1"
 

@@ -8,14 +8,14 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Final
 
+from twofold.core.errors import DataError
+from twofold.core.files import alone, make_private, replacing, write_errors
+from twofold.core.limits import LIMIT, check_room, check_size
+from twofold.core.progress import Progress
 from twofold.data import archive_kind
-from twofold.embedding import Watch
-from twofold.errors import DataError
 from twofold.fetching.compression import uncompressed
 from twofold.fetching.contents import check_contents
-from twofold.fetching.limits import LIMIT, check_room, check_size
 from twofold.fetching.web import Address, BrokenOffError, answer, chunks_of
-from twofold.writing import alone, make_private, replacing, write_errors
 
 _CHUNK: Final = 1_000_000
 _TRIES: Final = 5
@@ -32,7 +32,9 @@ class Downloaded:
     bytes: int
 
 
-def download(url: str, folder: Path, watch: Watch, *, expected: str | None = None, limit: int = LIMIT) -> Downloaded:
+def download(
+    url: str, folder: Path, progress: Progress, *, expected: str | None = None, limit: int = LIMIT
+) -> Downloaded:
     """The archive at the address, downloaded into a place of its own below `folder`, once.
 
     Raises DataError where it cannot be had, is larger than the limit, has another SHA-256 or is no archive.
@@ -45,14 +47,14 @@ def download(url: str, folder: Path, watch: Watch, *, expected: str | None = Non
             make_private(folder)  # what came by a password is nobody else's
             place.mkdir(exist_ok=True)
             with alone(place):
-                known = _recorded(place, expected) or _downloaded(address, place, watch, expected, limit)
-                known = _plain(known, place, watch, limit)
+                known = _recorded(place, expected) or _downloaded(address, place, progress, expected, limit)
+                known = _plain(known, place, progress, limit)
     return known
 
 
-def _downloaded(address: Address, place: Path, watch: Watch, expected: str | None, limit: int) -> Downloaded:
+def _downloaded(address: Address, place: Path, progress: Progress, expected: str | None, limit: int) -> Downloaded:
     part = place / "part"
-    _fill(address, part, watch, limit)
+    _fill(address, part, progress, limit)
     with part.open("rb") as file:
         found = file_digest(file, "sha256").hexdigest()
     size = part.stat().st_size
@@ -66,10 +68,10 @@ def _downloaded(address: Address, place: Path, watch: Watch, expected: str | Non
     return _record(Downloaded(str(address), _kept(part, place, address.file_name), found, size), place)
 
 
-def _plain(known: Downloaded, place: Path, watch: Watch, limit: int) -> Downloaded:
+def _plain(known: Downloaded, place: Path, progress: Progress, limit: int) -> Downloaded:
     """With a plain tar in the place of a compressed one, which stays until that is there; DataError where it is none."""
     try:
-        path = uncompressed(known.path, place / "plain", watch, limit=limit)
+        path = uncompressed(known.path, place / "plain", progress, limit=limit)
     except DataError:
         (place / _RECORD).unlink(missing_ok=True)  # the next time it may be whole
         known.path.unlink(missing_ok=True)
@@ -110,11 +112,11 @@ def _kept(part: Path, place: Path, name: str) -> Path:
     return path
 
 
-def _fill(address: Address, part: Path, watch: Watch, limit: int) -> None:
+def _fill(address: Address, part: Path, progress: Progress, limit: int) -> None:
     """Download into `part`, and go on where it breaks off; what came stays there for the next time."""
     for _ in range(_TRIES):
         try:
-            return _go_on(address, part, watch, limit)
+            return _go_on(address, part, progress, limit)
         except BrokenOffError as error:
             broken = error
     raise DataError(
@@ -122,7 +124,7 @@ def _fill(address: Address, part: Path, watch: Watch, limit: int) -> None:
     ) from broken
 
 
-def _go_on(address: Address, part: Path, watch: Watch, limit: int) -> None:
+def _go_on(address: Address, part: Path, progress: Progress, limit: int) -> None:
     """Add to `part` what it lacks, where the server still has the same file and gives parts of it; else begin anew."""
     mark = part.with_name("part.mark")
     had = part.stat().st_size if part.exists() and mark.exists() else 0
@@ -145,7 +147,7 @@ def _go_on(address: Address, part: Path, watch: Watch, limit: int) -> None:
             with part.open("ab" if had else "wb") as file:
                 if not mark.read_text("latin-1"):
                     mark.unlink()  # the server gives nothing by which to know the file again
-                _write(response, file, had, total, watch, address, limit)
+                _write(response, file, had, total, progress, address, limit)
         except DataError:  # it is too large, and would be the next time
             _forget(part)
             raise
@@ -154,9 +156,11 @@ def _go_on(address: Address, part: Path, watch: Watch, limit: int) -> None:
         raise BrokenOffError("another program wrote into the same file")
 
 
-def _write(response: Any, file: Any, had: int, total: int | None, watch: Watch, address: Address, limit: int) -> None:
+def _write(
+    response: Any, file: Any, had: int, total: int | None, progress: Progress, address: Address, limit: int
+) -> None:
     came, told = had, -(-((total or had) - had) // _CHUNK)
-    for chunk in watch(chunks_of(response, _CHUNK), told, f"{address.file_name}, MB"):
+    for chunk in progress(chunks_of(response, _CHUNK), told, f"{address.file_name}, MB"):
         file.write(chunk)
         came += len(chunk)
         check_size(str(address), came, limit)

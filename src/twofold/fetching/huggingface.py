@@ -9,36 +9,35 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from twofold.embedding import Watch
-from twofold.errors import DataError
-from twofold.fetching.limits import LIMIT, check_size
+from twofold.core.errors import DataError
+from twofold.core.hints import install
+from twofold.core.limits import LIMIT, check_size
+from twofold.core.privacy import public_text
+from twofold.core.progress import Progress, pushed_progress
 from twofold.fetching.links import link_once
-from twofold.fetching.pushed import pushed
-from twofold.naming import install
-from twofold.privacy import public_text
 
 _CONVERTED: Final = "refs/convert/parquet"  # where the hub itself puts data sets that are written otherwise
 _PATIENCE: Final = 10  # seconds
 _SHOWN: Final = 5
 
 
-def from_hugging_face(name: str, split: str, folder: Path, watch: Watch, *, limit: int = LIMIT) -> Path:
+def from_hugging_face(name: str, split: str, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
     """A folder with the Parquet files of a split of OWNER/NAME, downloaded once; `split` may be CONFIGURATION/SPLIT.
 
     Raises DataError, with what to set, where they cannot be had.
     """
     split = split.strip("/")
     place = folder / f"hf--{name}--{split}".replace("/", "--")
-    return link_once(place, lambda: list(_fetched(name, split, watch, limit)))
+    return link_once(place, lambda: list(_fetched(name, split, progress, limit)))
 
 
-def _fetched(name: str, split: str, watch: Watch, limit: int) -> Iterator[Path]:
+def _fetched(name: str, split: str, progress: Progress, limit: int) -> Iterator[Path]:
     hub = _library(name)
     revision, sizes = _files(hub, name, split)
     check_size(f"hf:{name}", sum(sizes.values()), limit)
     for file in sizes:
         with _told(hub, name):
-            yield Path(pushed(partial(_download, hub, name, file, revision), file, watch))
+            yield Path(pushed_progress(partial(_download, hub, name, file, revision), file, progress))
 
 
 def _download(hub: Any, name: str, file: str, revision: str, bar: type) -> str:

@@ -5,29 +5,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from twofold.embedding import Watch
-from twofold.errors import DataError
-from twofold.fetching.limits import LIMIT
+from twofold.core.errors import DataError
+from twofold.core.hints import install
+from twofold.core.limits import LIMIT
+from twofold.core.privacy import public_text
+from twofold.core.progress import Progress, pushed_progress
 from twofold.fetching.links import link_once
-from twofold.fetching.pushed import pushed
-from twofold.naming import install
-from twofold.privacy import public_text
 
 _TOKEN = "set KAGGLE_USERNAME and KAGGLE_KEY, or put your token from kaggle.com/settings into ~/.kaggle/kaggle.json"
 
 
-def from_kaggle(name: str, folder: Path, watch: Watch, *, limit: int = LIMIT) -> Path:
+def from_kaggle(name: str, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
     """The folder with the data set OWNER/NAME, downloaded once.
 
     Raises DataError, with what to set, where it cannot be had, and where its archive is larger than the limit.
     """
-    return link_once(folder / f"kaggle--{name.replace('/', '--')}", lambda: [_fetched(name, watch, limit)])
+    return link_once(folder / f"kaggle--{name.replace('/', '--')}", lambda: [_fetched(name, progress, limit)])
 
 
-def _fetched(name: str, watch: Watch, limit: int) -> Path:
+def _fetched(name: str, progress: Progress, limit: int) -> Path:
     library = _library(name)
     try:
-        return Path(pushed(lambda bar: _download(library, name, bar), f"kaggle:{name}", watch, limit=limit))
+        return Path(pushed_progress(lambda bar: _download(library, name, bar), f"kaggle:{name}", progress, limit=limit))
     except DataError:
         raise
     except Exception as error:  # it has no list of what it raises, and requests has its own

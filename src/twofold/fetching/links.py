@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import mkdtemp
 
-from twofold.writing import make_private
+from twofold.core.files import make_private
 
 
 def link_once(place: Path, fetch: Callable[[], Iterable[Path]]) -> Path:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urldefrag
 
+from twofold.core.errors import DataError, UsageError
+from twofold.core.limits import LIMIT
+from twofold.core.privacy import public_address
+from twofold.core.progress import Progress, no_progress
 from twofold.data import advice, archive_kind, is_address
-from twofold.embedding import Watch, unwatched
-from twofold.errors import DataError, UsageError
 from twofold.fetching.compression import uncompressed
 from twofold.fetching.download import download
 from twofold.fetching.huggingface import from_hugging_face
 from twofold.fetching.kaggle import from_kaggle
-from twofold.fetching.limits import LIMIT
-from twofold.privacy import public_address
 
 _HUB_NAME: Final = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(/(?P<part>.+))?", re.ASCII)
 
@@ -43,17 +43,17 @@ class Found:
     sha256: str | None = None
 
 
-def resolve(source: str, cache: Path, watch: Watch = unwatched) -> Path:
+def resolve(source: str, cache: Path, progress: Progress = no_progress) -> Path:
     """The local path of SOURCE, as `list_pictures` takes it; what comes from elsewhere is downloaded into `cache`, once.
 
     `cats-dogs/train`, `kaggle:OWNER/NAME/FOLDER` and ADDRESS#FOLDER name a folder inside, `hf:OWNER/NAME/SPLIT` a split.
     A local path stays as it is, but for a compressed tar, of which a plain one is made in `cache`. Raises DataError.
     """
-    return find(source, cache, watch).path
+    return find(source, cache, progress).path
 
 
 def find(
-    source: str, cache: Path, watch: Watch = unwatched, *, expected: str | None = None, limit: int = LIMIT
+    source: str, cache: Path, progress: Progress = no_progress, *, expected: str | None = None, limit: int = LIMIT
 ) -> Found:
     """As `resolve`, with the SHA-256 of an archive, which is checked against `expected` where that is given."""
     if expected is not None and not re.fullmatch("[0-9a-f]{64}", expected):
@@ -64,29 +64,29 @@ def find(
         preset, _, part = source.partition("/")
         if preset in PRESETS and not Path(preset).exists():
             address, root = PRESETS[preset].url, PRESETS[preset].root
-            return _download(address, f"{root}/{part}", folder, watch, expected, limit)
+            return _download(address, f"{root}/{part}", folder, progress, expected, limit)
         if is_address(source):
             raise UsageError(f"{public_address(source)} is neither https:// nor http://: {advice(source)}.")
-        return _local(Path(source), folder, watch, expected, limit)
+        return _local(Path(source), folder, progress, expected, limit)
     if scheme[1]:
-        return _download(*urldefrag(source), folder, watch, expected, limit)
+        return _download(*urldefrag(source), folder, progress, expected, limit)
     if expected is not None:
         raise UsageError(f"--sha256 is for an address or a file, and {source} may be many files: leave it out.")
-    return Found(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, watch, limit))
+    return Found(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, progress, limit))
 
 
-def _from_hub(hub: str, given: str, folder: Path, watch: Watch, limit: int) -> Path:
+def _from_hub(hub: str, given: str, folder: Path, progress: Progress, limit: int) -> Path:
     match = _HUB_NAME.fullmatch(given)
     if match is None:
         raise UsageError(f"{hub}:{given} is no name of a data set; it looks like {hub}:OWNER/NAME.")
     name, part = match["name"], match["part"] or ""
     if hub == "hf":
-        return from_hugging_face(name, part or "train", folder, watch, limit=limit)
-    return _inside(from_kaggle(name, folder, watch, limit=limit), part)
+        return from_hugging_face(name, part or "train", folder, progress, limit=limit)
+    return _inside(from_kaggle(name, folder, progress, limit=limit), part)
 
 
-def _download(url: str, part: str, folder: Path, watch: Watch, expected: str | None, limit: int) -> Found:
-    found = download(url, folder, watch, expected=expected, limit=limit)
+def _download(url: str, part: str, folder: Path, progress: Progress, expected: str | None, limit: int) -> Found:
+    found = download(url, folder, progress, expected=expected, limit=limit)
     return Found(_inside(found.path, part), found.sha256)
 
 
@@ -96,7 +96,7 @@ def _inside(path: Path, part: str) -> Path:
     return path / part.strip("/")
 
 
-def _local(path: Path, folder: Path, watch: Watch, expected: str | None, limit: int) -> Found:
+def _local(path: Path, folder: Path, progress: Progress, expected: str | None, limit: int) -> Found:
     file = next((parent for parent in (path, *path.parents) if parent.is_file()), None)
     if expected is not None:
         _check(path, expected)
@@ -104,7 +104,7 @@ def _local(path: Path, folder: Path, watch: Watch, expected: str | None, limit: 
         return Found(path, expected)
     status = file.stat()
     key = sha256(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
-    plain = uncompressed(file, folder / key.hexdigest()[:16], watch, limit=limit)
+    plain = uncompressed(file, folder / key.hexdigest()[:16], progress, limit=limit)
     return Found(plain / path.relative_to(file), expected)
 
 

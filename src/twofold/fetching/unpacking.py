@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
+from twofold.core.errors import DataError, UsageError
+from twofold.core.files import check_writable, reason, umask
+from twofold.core.limits import LIMIT, check_size
+from twofold.core.progress import Progress, no_progress
 from twofold.data import Skip, contents, read_bytes
-from twofold.embedding import Watch, unwatched
-from twofold.errors import DataError, UsageError
-from twofold.fetching.limits import LIMIT, check_size
-from twofold.writing import check_writable, reason, umask
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ def check_out(out: Path) -> None:
     check_writable(out)
 
 
-def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMIT) -> Unpacked:
+def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: int = LIMIT) -> Unpacked:
     """Write every file of `data` below the new folder `out`, except what is refused: links, bombs, damaged members.
 
     Each is made anew under a name that stays below `out`, so nothing in `data` can reach another place.
@@ -42,7 +42,7 @@ def unpack(data: Path, out: Path, watch: Watch = unwatched, *, limit: int = LIMI
     temporary = Path(mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         done = Unpacked()
-        for name, met in watch(found, len(found), f"{out.name}, files"):
+        for name, met in progress(found, len(found), f"{out.name}, files"):
             content = met if isinstance(met, Skip) else read_bytes(met)
             if isinstance(content, bytes):
                 _write(temporary / name, content, done)

@@ -13,9 +13,9 @@ from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from twofold.errors import DataError
-from twofold.privacy import public_address
-from twofold.writing import reason
+from twofold.core.errors import DataError
+from twofold.core.files import reason
+from twofold.core.privacy import public_address
 
 _PATIENCE: Final = 30  # seconds without a byte
 _SLOWEST: Final = 500  # bytes a second

@@ -10,8 +10,8 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.errors import DataError, UsageError
-from twofold.learning.pixels import Pixels
+from twofold.core.errors import DataError, UsageError
+from twofold.learning.decoded_images import DecodedImages
 
 Rows = NDArray[np.int64]
 Sampler = Literal["shuffled", "balanced"]
@@ -22,7 +22,7 @@ FEWEST: Final = 2  # pictures in a batch of one process: batch norm needs two
 class Batch(NamedTuple):
     """Pictures, on whichever device."""
 
-    squares: Tensor  # uint8 (b, size, size, 3)
+    model_inputs: Tensor  # uint8 (b, size, size, 3)
     labels: Tensor  # float32 (b,), 1 for the positive class
     rows: Tensor  # int64 (b,), among the usable pictures
     weight: float = 1.0
@@ -136,7 +136,7 @@ class Straight:
 class Loader:
     """Batches of an order. No DataLoader: there is nothing for its workers to do, a batch is copied out of mapped memory."""
 
-    def __init__(self, pixels: Pixels, labels: NDArray[np.int8], sampler: Order | Straight) -> None:
+    def __init__(self, pixels: DecodedImages, labels: NDArray[np.int8], sampler: Order | Straight) -> None:
         self.sampler = sampler  # where Lightning looks for `set_epoch`
         self.batch_sampler = None  # which Lightning asks for, too
         self._pixels, self._labels = pixels, labels
@@ -158,7 +158,7 @@ class Batches(LightningDataModule):
 
     def __init__(
         self,
-        pixels: Pixels,
+        pixels: DecodedImages,
         labels: NDArray[np.int8],
         train: Rows,
         validation: Rows,

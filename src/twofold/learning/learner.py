@@ -11,11 +11,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from twofold.errors import LearningError
+from twofold.core.errors import LearningError
 from twofold.learning.augmentation import DRAWS
 from twofold.learning.batches import Batch
-from twofold.learning.networks.network import Network
 from twofold.learning.recipes import Recipe
+from twofold.networks.modules.network import Network
 
 Row = dict[str, float]
 _LAYERS = 8  # steps in which the rate falls toward the input
@@ -35,7 +35,7 @@ class Learner(LightningModule):
         network: Network,
         recipe: Recipe,
         *,
-        pictures: int,
+        images: int,
         seed: int,
         weights: tuple[float, float] = (1.0, 1.0),
         shift: float = 0.0,
@@ -46,7 +46,7 @@ class Learner(LightningModule):
         body = list(network.body.parameters())
         for parameter in body[: round(recipe.frozen * len(body))]:
             parameter.requires_grad_(False)
-        self.pictures, self.seed = pictures, seed
+        self.images, self.seed = images, seed
         self.weights, self.shift = weights, shift
         self.history: list[Row] = []
         self._plateau: ReduceLROnPlateau | None = None
@@ -57,7 +57,7 @@ class Learner(LightningModule):
         # What happens to a picture comes from seed, epoch and picture, so that it is the same after a resumption and on any
         # number of processes; dropout, from seed and epoch.
         seed = self.seed * 100_003 + self.current_epoch
-        self._draws = torch.rand(self.pictures, DRAWS, generator=torch.Generator().manual_seed(seed))
+        self._draws = torch.rand(self.images, DRAWS, generator=torch.Generator().manual_seed(seed))
         torch.manual_seed(seed)
         if self.recipe.fixed_norm:
             for module in self.network.modules():
@@ -66,7 +66,9 @@ class Learner(LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         side = self.recipe.side(self.current_epoch)
-        pixels = self.recipe.augmentation(_floats(batch.squares), self._draws[batch.rows.cpu()].to(self.device), side)
+        pixels = self.recipe.augmentation(
+            _floats(batch.model_inputs), self._draws[batch.rows.cpu()].to(self.device), side
+        )
         logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
         targets = batch.labels * (1 - self.recipe.smoothing) + self.recipe.smoothing / 2
         weights = torch.where(batch.labels > 0.5, self.weights[1], self.weights[0])
@@ -77,14 +79,14 @@ class Learner(LightningModule):
         return (loss if penalty is None else loss + penalty()) * batch.weight
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        logits = self.network(_floats(batch.squares)).float() - self.shift
+        logits = self.network(_floats(batch.model_inputs)).float() - self.shift
         self._note("val", logits, batch.labels, binary_cross_entropy_with_logits(logits, batch.labels))
 
     def _check(self, loss: Tensor, what: str) -> None:
         if not torch.isfinite(loss):
             raise LearningError(
                 f"The {what} became {loss.item()} in epoch {self.current_epoch + 1}; try a lower --learning-rate than "
-                f"{self.recipe.rate:g}, and --precision f32."
+                f"{self.recipe.rate:g}, and --dtype f32."
             )
 
     def _note(self, part: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
@@ -128,27 +130,27 @@ class Learner(LightningModule):
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         warm_up = max(1, round(self.recipe.warm_up * steps))
 
-        def share(step: int) -> float:
+        def fraction(step: int) -> float:
             if step < warm_up:
                 return (step + 1) / warm_up
             return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
 
-        return LambdaLR(optimizer, share)
+        return LambdaLR(optimizer, fraction)
 
     def _groups(self) -> Iterator[dict[str, Any]]:
         """Parameters with their rate and weight decay; what has one dimension (biases, norms) does not decay."""
         recipe, body, head = self.recipe, list(self.network.body.parameters()), list(self.network.head.parameters())
         depths = [_LAYERS * index // len(body) / (_LAYERS - 1) for index in range(len(body))]
-        shares = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [recipe.rate_at_head] * len(head)
+        fractions = [recipe.rate_at_input ** (1 - depth) for depth in depths] + [recipe.rate_at_head] * len(head)
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for parameter, share in zip([*body, *head], shares, strict=True):
+        for parameter, fraction in zip([*body, *head], fractions, strict=True):
             if parameter.requires_grad:
                 decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
-                groups.setdefault((recipe.rate * share, decay), []).append(parameter)
+                groups.setdefault((recipe.rate * fraction, decay), []).append(parameter)
         for (rate, decay), members in groups.items():
             yield {"params": members, "lr": rate, "weight_decay": decay}
 
 
-def _floats(squares: Tensor) -> Tensor:
+def _floats(model_inputs: Tensor) -> Tensor:
     """uint8 (n, size, size, 3) -> float (n, 3, size, size), 0 to 255, channels last in memory."""
-    return squares.permute(0, 3, 1, 2).float()
+    return model_inputs.permute(0, 3, 1, 2).float()

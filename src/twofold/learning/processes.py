@@ -4,8 +4,8 @@ import os
 
 import torch
 
-from twofold.errors import UsageError
-from twofold.options import LearningOptions
+from twofold.core.errors import UsageError
+from twofold.core.options import LearningOptions
 
 
 def launched() -> int:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from twofold.core.options import CropMode, LearningOptions
 from twofold.learning.augmentation import Augmentation
-from twofold.options import Framing, LearningOptions
 
 Descent = Literal["plateau", "cosine"]
 
@@ -28,7 +28,7 @@ class Recipe:
     rate: float
     descent: Descent
     augmentation: Augmentation
-    framing: Framing = "stretch"
+    crop_mode: CropMode = "squash"
     weight_decay: float = 0.0
     warm_up: float = 0.0
     rate_at_input: float = 1.0
@@ -43,8 +43,8 @@ class Recipe:
 
     def side(self, epoch: int) -> int:
         """The side, in pixels, that pictures are learned at in this epoch, from 0: a multiple of 16 where it grows."""
-        share = self.growth + (1 - self.growth) * min(1.0, epoch / (0.8 * self.epochs))
-        return min(self.size, round(self.size * share / 16) * 16) if share < 1 else self.size
+        fraction = self.growth + (1 - self.growth) * min(1.0, epoch / (0.8 * self.epochs))
+        return min(self.size, round(self.size * fraction / 16) * 16) if fraction < 1 else self.size
 
     def after(self, left: float) -> "Recipe":
         """The recipe for a network that is trained already and leaves the share `left` of the uncertainty, 0 to 1.
@@ -65,7 +65,7 @@ class Recipe:
         }
         changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         varied = self.augmentation.scaled(options.augment)
-        if not options.upright and options.augment:
+        if not options.fixed_orientation and options.augment:
             varied = replace(varied, upside_down=True, quarter_turns=True)
         return replace(self, augmentation=varied, **changed)
 

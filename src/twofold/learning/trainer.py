@@ -27,17 +27,17 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from twofold import errors
-from twofold.data import Note
-from twofold.errors import LearningError, LearningInterruptedError
+from twofold.core import errors
+from twofold.core.errors import LearningError, LearningInterruptedError
+from twofold.core.notes import Note
+from twofold.core.quiet import hushed
 from twofold.learning.batches import FEWEST, Batches
 from twofold.learning.learner import Learner, Row
 from twofold.learning.memory import give_back_freed, keep_freed
-from twofold.learning.networks.network import Network
 from twofold.learning.processes import launched, leave_to_the_first
-from twofold.learning.progress import Bar
+from twofold.learning.progress_bar import Bar
 from twofold.learning.recipes import Recipe
-from twofold.learning.silence import hushed
+from twofold.networks.modules.network import Network
 
 _LAST, _BEST = "last.ckpt", "best.ckpt"
 # What a step takes on a CPU grows with its pixels: 32 pictures of 200 x 200 take the classic network some 5 GB.
@@ -48,7 +48,7 @@ _PIXELS_AT_ONCE = 32 * 200 * 200
 class Devices:
     """What learns: `precision` is Lightning's word; `count` is that of each of the nodes; `what` stands at the bar."""
 
-    precision: str
+    dtype: str
     count: int = 1
     nodes: int = 1
     threads: int | None = None
@@ -61,7 +61,7 @@ class Devices:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class TrainingHistory:
     """How learning went; the network that was handed in has the weights of its best epoch."""
 
     history: list[Row] = field(repr=False)
@@ -72,7 +72,7 @@ class Learned:
 
 def learn_network(
     make: Callable[[], Learner], batches: Batches, place: Path, devices: Devices, *, extra: tuple[Callback, ...] = ()
-) -> tuple[Network, Learned]:
+) -> tuple[Network, TrainingHistory]:
     """The learner's network with the weights of its best epoch, and how that went.
 
     `place` holds the checkpoints; where one is there already, learning goes on from it. Raises LearningError where the loss is
@@ -88,9 +88,9 @@ def learn_network(
             if not _out_of_memory(error):
                 raise
             if accumulate * 2 > _most_parts(learner.recipe, devices):
-                pictures = -(-learner.recipe.batch_size // (accumulate * devices.processes))
+                images = -(-learner.recipe.batch_size // (accumulate * devices.processes))
                 raise LearningError(
-                    f"Memory does not suffice to learn from {pictures} pictures at once; use a smaller --size."
+                    f"Memory does not suffice to learn from {images} pictures at once; use a smaller --size."
                 ) from error
             accumulate *= 2
             notes.append(_halved(learner.recipe.batch_size // accumulate))
@@ -103,15 +103,15 @@ def learn_network(
     weights = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
     learner.network.load_state_dict(weights)
     history = max(last["history"], best["history"], key=len)  # the best is written first, and the last then may not be
-    return learner.network.cpu().eval(), Learned(history, int(best["epoch"]) + 1, interrupted, tuple(notes))
+    return learner.network.cpu().eval(), TrainingHistory(history, int(best["epoch"]) + 1, interrupted, tuple(notes))
 
 
 def _begin_with(recipe: Recipe, devices: Devices) -> int:
     """Steps that a batch is cut into at first, so that an ordinary machine's memory suffices."""
     if torch.cuda.is_available():
         return 1
-    pictures = max(FEWEST, _PIXELS_AT_ONCE // recipe.size**2) * devices.processes
-    return max(1, min(-(-recipe.batch_size // pictures), _most_parts(recipe, devices)))
+    images = max(FEWEST, _PIXELS_AT_ONCE // recipe.size**2) * devices.processes
+    return max(1, min(-(-recipe.batch_size // images), _most_parts(recipe, devices)))
 
 
 def _most_parts(recipe: Recipe, devices: Devices) -> int:
@@ -214,7 +214,7 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
         num_nodes=devices.nodes,
         strategy=("ddp" if by_others else "ddp_spawn") if several else "auto",
         plugins=[_Whole(), *([] if by_others else [LightningEnvironment()])],  # any job of SLURM's looks started by it
-        precision=devices.precision,  # type: ignore[arg-type]  # its words are a Literal of Lightning's own
+        precision=devices.dtype,  # type: ignore[arg-type]  # its words are a Literal of Lightning's own
         max_epochs=recipe.epochs,
         accumulate_grad_batches=accumulate,
         callbacks=callbacks,
@@ -231,8 +231,8 @@ def _trainer(recipe: Recipe, place: Path, devices: Devices, accumulate: int, ext
 
 def _running(kept: float, so_far: Tensor, now: Tensor, steps: Tensor) -> Tensor:
     """A running average that keeps this share of itself at each step, less at first: what it began with is soon forgotten."""
-    share = torch.clamp((1 + steps) / (10 + steps), max=kept)
-    return so_far + (now - so_far) * (1 - share)
+    fraction = torch.clamp((1 + steps) / (10 + steps), max=kept)
+    return so_far + (now - so_far) * (1 - fraction)
 
 
 def _loggers(place: Path) -> Iterator[Logger]:
@@ -258,8 +258,8 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
-def _halved(pictures: int) -> Note:
-    text = f"Memory ran out, so {pictures} pictures were learned from at once; the steps are as large as before."
+def _halved(images: int) -> Note:
+    text = f"Memory ran out, so {images} pictures were learned from at once; the steps are as large as before."
     return Note("out-of-memory", text)
 
 

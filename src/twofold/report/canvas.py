@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twofold.errors import UsageError
-from twofold.naming import install
-from twofold.writing import replacing_bytes
+from twofold.core.errors import UsageError
+from twofold.core.files import replacing_bytes
+from twofold.core.hints import install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,1 +1,1 @@
-"""Trying settings of a recipe with Optuna. `trials` is the way in."""
+"""Hyper-parameter search with Optuna. `search` is the entry point."""

@@ -1,0 +1,238 @@
+"""`bundle.json` -> what it says, checked: everything that an answer depends on has its type, is finite and in its range.
+
+Whatever the bytes, nothing but a ValueError is raised, with the reason; a checksum says that a record is undamaged, not that
+its writer meant well.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.core.options import CropMode, FeatureSet, Filter
+from twofold.data import Preprocessing
+from twofold.decision import Calibration, Head
+from twofold.embedding import PROBES
+from twofold.networks import Dtype
+
+FORMAT: Final = 3  # counts up when a bundle of before cannot be used any more
+MAX_BYTES: Final = 32_000_000  # a head of 4,096 weights takes 100,000
+_MAX_SIDE: Final = 4096
+_LONGEST: Final = 100_000  # letters of a name: whatever a table of labels holds
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ONE_NAME: Final = re.compile(r"[\w-][\w.-]*")
+_LARGEST: Final = float(np.finfo(np.float32).max)
+
+T = TypeVar("T")
+Block = Mapping[str, Any]
+
+
+class AnotherFormatError(ValueError):
+    """The record is of a format that is not read here; `version` is its number."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"its format is {version}")
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """`classes` are (negative, positive); `files` has the SHA-256 of each file; `plain` is the JSON as it stands."""
+
+    classes: tuple[str, str]
+    name: str
+    features: FeatureSet
+    dtype: Dtype
+    preprocessing: Preprocessing
+    head: Head
+    calibration: Calibration
+    threshold: float
+    probes: NDArray[np.float64] | None
+    files: Mapping[str, str]
+    plain: dict[str, Any]
+
+
+def read_record(data: bytes) -> Record:
+    """What the file says. ValueError where it says something else, AnotherFormatError where it is of another format."""
+    plain = _parsed(data)
+    version = _whole(_at(plain, "format"), 0, 1_000_000)
+    if version != FORMAT:
+        raise AnotherFormatError(version)
+    if _at(plain, "sha256") != _checksum_of(plain):
+        raise ValueError("it is damaged, or was altered after it was written")
+    network, threshold = _block(plain, "backbone"), _block(plain, "threshold")
+    return Record(
+        classes=_classes(_at(plain, "classes"), _at(plain, "positive")),
+        name=_text(_at(network, "name")),
+        features=_one_of(_at(network, "features"), get_args(FeatureSet)),
+        dtype=_one_of(_at(network, "precision"), get_args(Dtype)),
+        preprocessing=_square(_block(network, "preprocessing")),
+        head=_head(_block(plain, "head")),
+        calibration=_calibration(_block(plain, "calibration")),
+        threshold=_number(_at(threshold, "value"), 0, 1),
+        probes=_probes(_at(plain, "probes")),
+        files=_files(_block(plain, "files")),
+        plain=plain,
+    )
+
+
+def checksum(plain: Block) -> str:
+    """The SHA-256 of the record without the one in it. It shows damage, not who wrote it: anyone can compute it anew."""
+    rest = {key: value for key, value in plain.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _checksum_of(plain: Block) -> str:
+    try:
+        return checksum(plain)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        plain = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_parse_int
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError("it is damaged, or no JSON") from error
+    if not isinstance(plain, dict):
+        raise ValueError("it is damaged, or no record of a bundle")
+    return plain
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    block = dict(pairs)
+    if len(block) < len(pairs):
+        raise ValueError("a key stands twice in it")
+    return block
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"it holds {name}, which is no number")
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > 400:
+        raise ValueError("a number in it has too many digits")
+    return int(digits)
+
+
+def _at(block: Block, key: str) -> Any:
+    if key not in block:
+        raise ValueError(f"it lacks {key!r}")
+    return block[key]
+
+
+def _block(block: Block, key: str) -> Block:
+    value = _at(block, key)
+    if not isinstance(value, dict):
+        raise ValueError(f"{key!r} in it is no block of keys")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise ValueError("a name in it is no text, or too long")
+    return value
+
+
+def _one_of(value: Any, legal: tuple[T, ...]) -> T:
+    for each in legal:
+        if value == each:
+            return each
+    raise ValueError(f"it holds a word where {', '.join(map(str, legal))} is expected")
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"it lacks a whole number from {least} to {most} where one is expected")
+    return value
+
+
+def _number(value: Any, least: float = -_LARGEST, most: float = _LARGEST) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"it lacks a number from {least:g} to {most:g} where one is expected")
+    return float(value)
+
+
+def _classes(names: Any, positive: Any) -> tuple[str, str]:
+    """The negative and the positive one."""
+    if not isinstance(names, list) or len(names) != 2 or names[0] == names[1]:
+        raise ValueError("its classes are not two that differ")
+    first, second = _text(names[0]), _text(names[1])
+    if positive not in (first, second):
+        raise ValueError("its positive class is none of its classes")
+    return (second, first) if positive == first else (first, second)
+
+
+def _square(block: Block) -> Preprocessing:
+    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "deep", "floats"})
+    crop_pct = _number(_at(block, "crop_pct"), 0, 1)
+    if crop_pct == 0:
+        raise ValueError("it keeps nothing of a picture")
+    return Preprocessing(
+        _whole(_at(block, "size"), 1, _MAX_SIDE),
+        _one_of(_at(block, "crop_mode"), get_args(CropMode)),
+        _one_of(_at(block, "filter"), get_args(Filter)),
+        crop_pct,
+        _range(_at(block, "deep"), whole=True),
+        _range(_at(block, "floats"), whole=False),
+    )
+
+
+def _range(ends: Any, *, whole: bool) -> Any:
+    """Black and white of images of more than eight bits; None where there were none."""
+    if ends is None:
+        return None
+    if not isinstance(ends, list) or len(ends) != 2 or (whole and not all(type(end) is int for end in ends)):
+        raise ValueError("its range of deep images is not two numbers")
+    low, high = (_number(end) for end in ends)
+    if low >= high:
+        raise ValueError("its range of deep images does not rise")
+    return ends[0], ends[1]
+
+
+def _head(block: Block) -> Head:
+    weights = _at(block, "weights")
+    if not isinstance(weights, list) or not weights:
+        raise ValueError("its head has no weights")
+    return Head(np.array([_number(weight) for weight in weights], np.float32), _number(_at(block, "bias")))
+
+
+def _calibration(block: Block) -> Calibration:
+    _check_keys(block, {"slope", "intercept", "low", "high"})
+    slope, intercept = _number(_at(block, "slope")), _number(_at(block, "intercept"))
+    low, high = _number(_at(block, "low"), 0, 1), _number(_at(block, "high"), 0, 1)
+    if slope <= 0 or low >= high:
+        raise ValueError("its calibration does not rise: slope must be above 0, and low below high")
+    return Calibration(slope, intercept, low, high)
+
+
+def _probes(logits: Any) -> NDArray[np.float64] | None:
+    if logits is None:
+        return None
+    if not isinstance(logits, list) or len(logits) != PROBES:
+        raise ValueError(f"its probes are not {PROBES} logits")
+    return np.array([_number(logit) for logit in logits], np.float64)
+
+
+def _files(block: Block) -> dict[str, str]:
+    for name, digest in block.items():
+        if not _ONE_NAME.fullmatch(name) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ValueError("its list of files holds something else than names and SHA-256")
+    return {name: str(digest) for name, digest in block.items()}
+
+
+def _check_keys(block: Block, legal: set[str]) -> None:
+    """What is not known here might change an answer."""
+    if set(block) - legal:
+        raise ValueError(f"it holds a key that is not known here, beside {', '.join(sorted(legal))}")

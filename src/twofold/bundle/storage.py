@@ -1,0 +1,263 @@
+"""Bundles: a folder that holds all that is needed to answer, explain and tune again. The format stands in docs/bundle.md."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
+from twofold.bundle.model import Model, Prediction
+from twofold.core.errors import BackboneError, BundleError, UsageError
+from twofold.core.files import check_writable, read_whole
+from twofold.core.notes import Note
+from twofold.core.options import RuntimeOptions
+from twofold.core.privacy import public_address
+from twofold.core.replacement import OLD, clear_leftovers, exchange, held, temporary_folder
+from twofold.data import is_address
+from twofold.duplicates import FingerprintIndex, read_index
+from twofold.embedding import Engine, Runtime, Source
+from twofold.networks import Backbone, check_network, with_head, without_head
+
+FILES: Final = {
+    *("README.md", "bundle.json", "evaluation.json", "fingerprints.csv", "history.csv"),
+    *("files.csv", "model.onnx", "scores.csv", "tuning.csv"),
+}
+_MOST: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fingerprints.csv": 10**9}
+"""Bytes of what is read."""
+_ADVICE: Final = "take the bundle from a copy, or train it again"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle that was read: its model, and its record (`bundle.json`) as it stands."""
+
+    path: Path
+    model: Model = field(repr=False)
+    record: dict[str, Any] = field(repr=False)
+
+    def trained_on(self) -> FingerprintIndex:
+        """Hashes of the pictures that the model was trained on. BundleError where they are missing or altered."""
+        data = _read(self.path, "fingerprints.csv", self.record["files"])
+        try:
+            # Not splitlines, which cuts names at more than line ends.
+            return read_index(io.StringIO(data.decode("utf-8"), newline=""))
+        except ValueError as error:
+            raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); train it again.") from error
+
+    def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
+        """One answer for every path, bytes, PIL image or array, in the order given.
+
+        The network is compiled at the first call. Nothing else is kept between calls unless `machine` says where. BundleError
+        where the network cannot be run.
+        """
+        here, engine = (runtime, None) if runtime else (Runtime(self.path, RuntimeOptions(cache=False)), self._engine)
+        try:
+            return self.model.predict(sources, here, engine)
+        except BackboneError as error:
+            raise BundleError(f"{self.path} cannot answer: {error}") from error
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self.model.engine(Runtime(self.path, RuntimeOptions(cache=False)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the engine, which belongs to one process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """UsageError where `path` cannot become a bundle: to be called before long work, not after. An empty folder is free."""
+    if is_address(str(path)):
+        raise UsageError(f"{public_address(str(path))} is an address; name a folder on this machine.")
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link; name the folder that it leads to, or another.")
+    check_writable(path)
+    if os.path.ismount(path):
+        raise UsageError(
+            f"{path} is where a file system is mounted, which cannot be replaced; name a folder within it."
+        )
+    entries = _entries(path)
+    if not entries and not path.is_file():
+        return
+    if "bundle.json" not in entries:
+        raise UsageError(f"{path} exists already and is not a bundle, so it is not replaced; pass another --out.")
+    if not force:
+        raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
+    others = sorted(entries - FILES)
+    if others:
+        raise UsageError(
+            f"{path} holds what twofold did not write ({', '.join(others[:5])}); move it, or pass another --out."
+        )
+
+
+def _entries(path: Path) -> set[str]:
+    """What a folder holds; nothing where there is none."""
+    try:
+        return {entry.name for entry in path.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked into ({error.strerror}); pass another --out.") from error
+
+
+def prepare_output(path: Path, *, force: bool) -> list[Note]:
+    """Clears away what killed processes left beside `path` and tells of it. UsageError where `path` is not free then."""
+    told = clear_leftovers(path, FILES)
+    try:
+        check_free(path, force=force)
+    except UsageError as error:
+        raise UsageError(" ".join((str(error), *told))) from error
+    return [Note("leftovers", text) for text in told]
+
+
+@contextmanager
+def writing(path: Path, *, force: bool) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    Where the place cannot be taken, as when another was quicker and `force` is off, UsageError says where the result lies.
+    """
+    prepare_output(path, force=force)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path) as folder:
+        yield folder
+        folder.chmod(0o755)  # such folders are for their owner only
+        try:
+            _take_place(folder, path, force=force)
+        except OSError as error:
+            raise UsageError(_rescued(folder, path, error)) from error
+
+
+def _take_place(folder: Path, path: Path, *, force: bool) -> None:
+    """A folder can be renamed onto nothing or an empty folder, and not onto one that holds something."""
+    try:
+        if os.name == "nt" and path.is_dir():
+            path.rmdir()  # there, not even onto an empty one
+        folder.rename(path)
+    except OSError:
+        if not force or not path.is_dir():
+            raise
+        _replace(folder, path)
+
+
+def _replace(folder: Path, path: Path) -> None:
+    """Both change places at once where the system can do that. Elsewhere the old one steps aside, and back if anything goes
+    wrong; where the process is killed between, `clear_leftovers` puts it back."""
+    if exchange(folder, path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    old = folder.with_name(f"{folder.name}{OLD}")
+    with held(path):
+        try:
+            path.rename(old)
+            folder.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _rescued(folder: Path, path: Path, error: OSError) -> str:
+    """The result keeps a name of its own: it may have taken hours. The sentence says which."""
+    numbers = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    rescued = next(name for name in numbers if not os.path.lexists(name))
+    folder.rename(rescued)
+    why = "another has written there meanwhile" if os.path.lexists(path) else error.strerror
+    return f"{path} could not be taken ({why}); the result lies in {rescued} instead: rename it, or remove it."
+
+
+def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
+    """Writes `model.onnx`, then `bundle.json`: `record`, and the hash of every file in the folder. Call it last."""
+    (folder / "model.onnx").write_bytes(with_head(model.backbone.graph, model.head.weights, model.head.bias))
+    whole = {"format": FORMAT, **record, **_model_record(model)}
+    whole["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
+    whole["sha256"] = checksum(whole)
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    (folder / "bundle.json").write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads back
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """The bundle at `path`. Raises BundleError where it is missing, damaged, altered, of another format, or none that could have
+    been written by twofold. No code of the bundle is run."""
+    folder = Path(path)
+    record = _record(folder)
+    backbone = Backbone(record.name, _graph(folder, record), record.preprocessing, record.dtype, record.features)
+    model = Model(record.classes, backbone, record.head, record.calibration, record.threshold, record.probes)
+    return Bundle(folder, model, record.plain)
+
+
+def _model_record(model: Model) -> dict[str, Any]:
+    backbone, probes = model.backbone, model.probe_logits
+    return {
+        "classes": sorted(model.classes),
+        "positive": model.classes[1],
+        "backbone": {
+            "name": backbone.name,
+            "features": backbone.features,
+            "precision": backbone.dtype,
+            "preprocessing": asdict(backbone.preprocessing),
+        },
+        "calibration": asdict(model.calibration),
+        "head": {"bias": model.head.bias, "weights": [float(weight) for weight in model.head.weights]},
+        "probes": None if probes is None else [round(float(logit), 6) for logit in probes],
+    }
+
+
+def _record(folder: Path) -> Record:
+    data = _read(folder, "bundle.json", {})
+    try:
+        return read_record(data)
+    except AnotherFormatError as error:
+        advice = (
+            "train it again"
+            if error.version < FORMAT
+            else "update twofold: in your clone, type git pull && pip install ."
+        )
+        raise BundleError(
+            f"{folder} has format {error.version}, this twofold reads format {FORMAT}; {advice}."
+        ) from error
+    except ValueError as error:
+        raise BundleError(f"{folder / 'bundle.json'} cannot be used: {error}; {_ADVICE}.") from error
+
+
+def _graph(folder: Path, record: Record) -> bytes:
+    """The network without its head, which has to be that of the record."""
+    data = _read(folder, "model.onnx", record.files)
+    head = record.head
+    try:
+        graph = without_head(data, head.weights, head.bias)
+        width = check_network(graph, record.preprocessing.size)
+        if width not in (None, head.weights.size):
+            raise ValueError(f"its vector has {width} numbers, the head in bundle.json {head.weights.size}")
+    except ValueError as error:
+        raise BundleError(f"{folder / 'model.onnx'} cannot be used: {error}; {_ADVICE}.") from error
+    return graph
+
+
+def _read(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+    """The file's bytes, which have to be those whose SHA-256 stands in `files`; of bundle.json none does."""
+    path = folder / name
+    try:
+        data = read_whole(path, _MOST[name])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = f"is not a bundle: it holds no {name}" if os.path.exists(folder) else "is not there"
+        raise BundleError(f"{folder} {what}; a bundle is the folder that 'twofold train … --out' writes.") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror or error}); {_ADVICE}.") from error
+    except ValueError as error:
+        raise BundleError(f"{path} cannot be read: {error}; {_ADVICE}.") from error
+    if name != "bundle.json" and _sha256(data) != files.get(name):
+        raise BundleError(f"{path} is damaged or was altered; {_ADVICE}.")
+    return data
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

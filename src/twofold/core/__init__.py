@@ -1,0 +1,1 @@
+"""What every other package stands on: options, errors, notes, progress, files, timing."""

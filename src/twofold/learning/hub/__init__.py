@@ -1,1 +1,0 @@
-"""Networks from elsewhere: of the Hugging Face hub, of a folder, or made by a function. `backbones` is the way in."""

@@ -1,1 +1,0 @@
-"""The networks that learn, and how one becomes ONNX."""

@@ -1,0 +1,22 @@
+"""Backbones: built in, from an ONNX file, from a hub or from the user's own module."""
+
+from twofold.networks.backbone import LOOK, Backbone, ranged
+from twofold.networks.dtypes import Dtype, choose_dtype, fast_dtypes, processor_name
+from twofold.networks.loading import load_backbone, offered_dtypes
+from twofold.networks.onnx_check import check_network
+from twofold.networks.onnx_head import with_head, without_head
+
+__all__ = [
+    "LOOK",
+    "Backbone",
+    "Dtype",
+    "check_network",
+    "choose_dtype",
+    "fast_dtypes",
+    "load_backbone",
+    "offered_dtypes",
+    "processor_name",
+    "ranged",
+    "with_head",
+    "without_head",
+]

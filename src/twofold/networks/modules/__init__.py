@@ -1,0 +1,1 @@
+"""Networks as PyTorch modules, and their export to ONNX."""

@@ -1,0 +1,1 @@
+"""Workflows: train, evaluate, audit, predict. Each returns a result record."""

@@ -1,0 +1,147 @@
+"""What strangers hand over: each bundle that `hostile.py` draws is refused with one sentence, or answers as the honest one."""
+
+import hashlib
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from drawings import draw
+from hostile import SECRET, WIDTH, change, draw_hostile, honest, record_of, reseal
+
+from twofold.bundle.storage import Bundle, load_bundle
+from twofold.core.errors import BundleError
+from twofold.core.options import BackboneOptions, RuntimeOptions
+from twofold.embedding import Runtime
+from twofold.networks import load_backbone
+
+IMAGES = [draw("bars", 70, 40), draw("rings", 71, 40)]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The honest bundle, for reading only."""
+    return honest(tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tests run: with a file that holds numbers, beside and below."""
+    (tmp_path / "folder").mkdir()
+    for secret in (tmp_path / SECRET, tmp_path / "folder" / SECRET):
+        secret.write_bytes(b"\x00\x00\x80\x3f" * 10_000)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", range(120))
+def test_a_hostile_bundle_is_refused_or_answers_as_the_honest_one(good: Path, place: Path, number: int) -> None:
+    path, what = draw_hostile(good, place, number)
+    told, found = "", []
+    try:
+        found = load_bundle(path).predict(IMAGES)
+    except BundleError as error:
+        told = str(error)
+    assert "\n" not in told, what
+    assert told or found == load_bundle(good).predict(IMAGES), what
+
+
+@pytest.mark.parametrize("number", [4, 8, 20, 80, 98, 110])
+def test_hashes_that_are_no_file_or_not_the_ones_written_are_refused(good: Path, place: Path, number: int) -> None:
+    path, what = draw_hostile(good, place, number)
+    assert what.startswith("fingerprints.csv")
+    with pytest.raises(BundleError):
+        load_bundle(path).trained_on()
+
+
+@pytest.mark.parametrize(
+    "text", ["a.jpg,1,2,3", '"' + "a" * 200_000 + '",1,2,3', "a.jpg\x00,1,2,3", "caf\udce9,1,2,3", "a.jpg," + "-1," * 3]
+)
+def test_hashes_of_something_else_are_refused_though_the_record_has_their_checksum(
+    good: Path, tmp_path: Path, text: str
+) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+    data = f"path,sha256,pixels,perceptual\r\n{text}\r\n".encode("utf-8", "surrogateescape")
+    (path / "fingerprints.csv").write_bytes(data)
+    record = record_of(path)
+    record["files"]["fingerprints.csv"] = hashlib.sha256(data).hexdigest()
+    reseal(path, record)
+    with pytest.raises(BundleError, match="is damaged"):
+        load_bundle(path).trained_on()
+
+
+def inverted(model: onnx.ModelProto) -> None:
+    """The network gives the opposite of each vector."""
+    last = next(node for node in model.graph.node if "features" in node.output)
+    last.output[0] = "honest"
+    model.graph.node.append(onnx.helper.make_node("Neg", ["honest"], ["features"]))
+
+
+@pytest.mark.parametrize("claim", ["identity", "sha256", "name"])
+def test_a_bundle_that_claims_to_be_another_network_changes_no_answer_of_that_one(
+    good: Path, tmp_path: Path, claim: str
+) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+    change(path, inverted)
+    record = record_of(path)
+    record["backbone"][claim] = load_bundle(good).model.backbone.identity
+    reseal(path, record)
+    files = [tmp_path / f"{number}.png" for number in range(2)]
+    for file, image in zip(files, IMAGES, strict=True):
+        image.save(file)
+    runtime = Runtime(tmp_path / "cache")
+    stranger, own = load_bundle(path), load_bundle(good)
+    lies = stranger.predict(files, runtime)
+    answers = own.predict(files, runtime)
+    assert stranger.model.backbone.identity != own.model.backbone.identity
+    assert answers == own.predict(files)
+    assert [answer.logit for answer in lies] != [answer.logit for answer in answers]
+
+
+def test_a_training_and_its_bundle_are_one_network_to_the_cache(good: Path) -> None:
+    options = BackboneOptions(backbone=str(good.parent / "small.onnx"))
+    trained = load_backbone(options, "f32", cache=good.parent)
+    loaded = load_bundle(good).model.backbone
+    assert loaded.graph == trained.graph
+    assert loaded.identity == trained.identity
+
+
+def test_a_bundle_that_answered_can_be_shown_in_a_line_and_given_to_other_processes(good: Path) -> None:
+    bundle = load_bundle(good)
+    answers = bundle.predict(IMAGES)
+    assert len(repr(bundle)) < 300
+    again: Bundle = pickle.loads(pickle.dumps(bundle))
+    assert again.predict(IMAGES) == answers
+
+
+def test_a_bundle_compiles_its_network_once(good: Path) -> None:
+    bundle = load_bundle(good)
+    bundle.predict(IMAGES)
+    requests = bundle._engine.requests
+    bundle.predict(IMAGES)
+    assert bundle._engine.requests is requests
+
+
+def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+
+    def wide(model: onnx.ModelProto) -> None:
+        last = next(node for node in model.graph.node if "features" in node.output)
+        last.output[0] = "plain"
+        wide = onnx.numpy_helper.from_array(np.zeros((WIDTH, 4096), np.float32), "wide")
+        narrow = onnx.numpy_helper.from_array(np.zeros((4096, WIDTH), np.float32), "narrow")
+        model.graph.initializer.extend([wide, narrow])
+        nodes = [
+            ("MatMul", ["plain", "wide"], "w"),
+            ("MatMul", ["w", "narrow"], "n"),
+            ("Add", ["plain", "n"], "features"),
+        ]
+        model.graph.node.extend(onnx.helper.make_node(kind, inputs, [output]) for kind, inputs, output in nodes)
+
+    change(path, wide)
+    found, expected = (
+        load_bundle(each).predict(IMAGES, Runtime(tmp_path, RuntimeOptions(cache=False))) for each in (path, good)
+    )
+    assert np.allclose([answer.logit for answer in found], [answer.logit for answer in expected], atol=1e-4)

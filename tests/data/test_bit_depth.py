@@ -1,0 +1,252 @@
+"""Images of more than eight bits: one range for a data set."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from deepfiles import Numbers, chunk, png, pnm, tiff, tiff_in_colour
+from drawings import draw
+from numpy.typing import NDArray
+from PIL import Image
+
+from twofold.data import NO_RANGES, PreprocessedImage, Preprocessing, Ranges, ReadError, numbers_of, preprocess
+from twofold.embedding import Source
+from twofold.embedding.intensity_scan import find_ranges
+
+SQUARE = Preprocessing(48, "center", "bilinear")
+DRAWN = [np.asarray(draw(pattern, number, 90)) for pattern in ("bars", "rings") for number in range(4)]
+Kind = Callable[[Numbers], Source]
+GREY: dict[str, Kind] = {
+    "png": lambda numbers: png(grey(numbers)),
+    "tiff": lambda numbers: tiff(Image.fromarray(grey(numbers))),
+    "lzw tiff": lambda numbers: tiff(Image.fromarray(grey(numbers)), compression="tiff_lzw"),
+    "big tiff": lambda numbers: tiff(Image.fromarray(grey(numbers)), big_tiff=True),
+    "pgm": lambda numbers: pnm(grey(numbers)),
+    "plain pgm": lambda numbers: b"P2 90 90 65535\n" + " ".join(map(str, grey(numbers).ravel())).encode(),
+    "array": lambda numbers: grey(numbers),
+    "I;16": lambda numbers: Image.fromarray(grey(numbers)),
+    "I": lambda numbers: Image.fromarray(grey(numbers).astype(np.int32)),
+}
+COLOUR: dict[str, Kind] = {
+    "png": png,
+    "png with alpha": lambda numbers: png(np.dstack([numbers, np.full((90, 90), 65_535, np.uint16)])),
+    "tiff": tiff_in_colour,
+    "deflated tiff": lambda numbers: tiff_in_colour(numbers, packed=True),
+    "big-endian tiff": lambda numbers: tiff_in_colour(numbers, ">"),
+    "deflated big-endian tiff": lambda numbers: tiff_in_colour(numbers, ">", packed=True),
+    "ppm": pnm,
+    "array": lambda numbers: numbers,
+}
+
+
+def grey(numbers: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(numbers[..., 0])
+
+
+def deep(pixels: NDArray[np.uint8], bits: int) -> Numbers:
+    return np.rint(pixels * ((2.0**bits - 1) / 255)).astype(np.uint16)
+
+
+def ranges_of(sources: Sequence[Source]) -> Ranges:
+    return find_ranges(sources, max_pixels=10**7)[0]
+
+
+def square_of(source: Any, ranges: Ranges = NO_RANGES) -> NDArray[np.int64]:
+    seen = preprocess(source, SQUARE.ranged(ranges))
+    assert isinstance(seen, PreprocessedImage), seen
+    return seen.model_input.astype(np.int64)
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize(("kinds", "plain"), [(GREY, grey), (COLOUR, np.asarray)], ids=["grey", "colour"])
+def test_files_of_any_depth_look_as_those_of_eight_bits_do(kinds: dict[str, Kind], plain: Any, bits: int) -> None:
+    for name, kind in kinds.items():
+        sources = [kind(deep(pixels, bits)) for pixels in DRAWN]
+        ranges = ranges_of(sources)
+        assert ranges == Ranges((0, 2**bits - 1)), name
+        for source, pixels in zip(sources, DRAWN, strict=True):
+            assert np.abs(square_of(source, ranges) - square_of(plain(pixels))).max() <= 1, name
+
+
+def test_grey_with_alpha_keeps_its_low_byte() -> None:
+    sources = [png(np.dstack([deep(grey(pixels), 12), np.full((90, 90), 65_535, np.uint16)])) for pixels in DRAWN]
+    assert ranges_of(sources) == Ranges((0, 4095))
+    assert np.abs(square_of(sources[0], Ranges((0, 4095))) - square_of(grey(DRAWN[0]))).max() <= 1
+
+
+def test_what_is_transparent_becomes_white_whatever_the_range() -> None:
+    half = np.dstack([deep(DRAWN[0], 12), np.zeros((90, 90), np.uint16)])
+    assert (square_of(png(half), Ranges((0, 4095))) == 255).all()
+    assert (square_of(half, Ranges((0, 4095))) == 255).all()
+
+
+def test_a_range_is_that_of_the_set_and_never_of_one_image() -> None:
+    dark, bright = deep(DRAWN[0] // 4, 12), deep(DRAWN[1], 12)
+    ranges = ranges_of([png(grey(dark)), png(grey(bright))])
+    assert np.abs(square_of(png(grey(dark)), ranges) - square_of(grey(DRAWN[0] // 4))).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_hot_pixels_and_dead_lines_do_not_decide(bits: int) -> None:
+    images = [grey(deep(pixels, bits)) for pixels in DRAWN]
+    for number, image in enumerate(images):
+        image[number + 5, 40] = 65_535
+        image[3 * number + 9] = 65_535
+        image[:, 3 * number + 9] = 50_000
+    assert ranges_of([png(image) for image in images]) == Ranges((0, 2**bits - 1))
+
+
+def test_one_odd_image_among_hundreds_does_not_decide() -> None:
+    images = [np.full((8, 8), 900 + number, np.uint16) for number in range(120)]
+    for image in images:
+        image[:4] = 3
+    assert ranges_of([*images[:-1], np.full((8, 8), 65_535, np.uint16)]) == Ranges((0, 1023))
+
+
+def test_a_narrow_band_far_from_black_is_taken_for_what_it_is() -> None:
+    """As thermal cameras have it."""
+    images = [(7000 + grey(pixels).astype(np.float64) * 2000 / 255).astype(np.uint16) for pixels in DRAWN]
+    black, white = ranges_of([tiff(Image.fromarray(image)) for image in images]).deep or (0, 0)
+    assert 7000 <= black < 7500
+    assert 8500 < white <= 9000
+    seen = square_of(images[0], Ranges((black, white)))
+    assert seen.max() - seen.min() > 150
+
+
+def test_eight_bits_in_a_file_of_sixteen_are_eight_bits() -> None:
+    assert ranges_of([png(grey(pixels).astype(np.uint16)) for pixels in DRAWN]) == Ranges((0, 255))
+    assert ranges_of([np.zeros((9, 9), np.uint16)]) == Ranges((0, 255))
+
+
+def test_signed_numbers_have_a_range_of_their_own() -> None:
+    """As computed tomography has them."""
+    images = [tiff(Image.fromarray(grey(pixels).astype(np.int32) * 10 - 1000)) for pixels in DRAWN]
+    black, white = ranges_of(images).deep or (0, 0)
+    assert black < -500
+    assert white > 1000
+    assert square_of(images[0], Ranges((black, white))).std() > 20
+
+
+def test_floating_point_images_share_a_range() -> None:
+    images = [tiff(Image.fromarray(grey(pixels).astype(np.float32) / 10 - 3)) for pixels in DRAWN]
+    images.append(tiff(Image.fromarray(np.full((90, 90), 5, np.float32))))
+    ranges = ranges_of(images)
+    assert ranges.deep is None
+    black, white = ranges.floats or (0.0, 0.0)
+    assert -3 <= black < 5 < white <= 22.5
+    assert np.ptp(square_of(images[-1], ranges)) == 0
+    assert 0 < square_of(images[-1], ranges).max() < 255  # not stretched, though it has nothing else
+
+
+# What the files declare
+
+
+def test_the_significant_bits_of_a_png_are_believed_where_its_numbers_stay_below() -> None:
+    for bits in (10, 12, 14):
+        images = [deep(grey(pixels) // 3, bits) for pixels in DRAWN]
+        assert ranges_of([png(image, bits) for image in images]) == Ranges((0, 2**bits - 1))
+        scaled = [image << (16 - bits) for image in images]  # as the standard asks for
+        assert (ranges_of([png(image, bits) for image in scaled]).deep or (0, 0))[1] > 2**bits
+
+
+def test_the_greatest_number_that_tiff_files_declare_is_white() -> None:
+    images = [Image.fromarray(grey(deep(pixels, 12)) // 3) for pixels in DRAWN]
+    assert ranges_of([tiff(image, tiffinfo={281: 3000}) for image in images]) == Ranges((0, 3000))
+    assert ranges_of([tiff(image, tiffinfo={281: 3000 + n}) for n, image in enumerate(images)]) == Ranges((0, 2047))
+    assert ranges_of([tiff(image, tiffinfo={281: 9}) for image in images]) == Ranges((0, 2047))
+
+
+def test_the_greatest_number_of_a_pgm_file_is_white() -> None:
+    for greatest in (511, 4095, 60_000):
+        dim = [grey(pixels).astype(np.uint16) for pixels in DRAWN]
+        ranges = ranges_of([pnm(numbers, greatest) for numbers in dim])
+        expected = square_of(np.rint(dim[0] * (255 / greatest)).astype(np.uint8))
+        assert np.abs(square_of(pnm(dim[0], greatest), ranges) - expected).max() <= 1
+    colours = deep(DRAWN[0], 12)
+    assert np.abs(square_of(pnm(colours, 4095)) - square_of(DRAWN[0])).max() <= 1
+
+
+def test_odd_declarations_are_passed_over() -> None:
+    image = grey(deep(DRAWN[0], 12))
+    for bits in (0, 1, 17, 255):
+        assert ranges_of([png(image, bits)]) == Ranges((0, 4095))
+    early = png(image)[:33] + chunk(b"sBIT") + png(image)[33:]
+    assert ranges_of([early]) == Ranges((0, 4095))
+
+
+# Where it is used
+
+
+def test_a_set_of_eight_bits_has_no_range_and_no_note(files: dict[str, bytes], tmp_path: Path) -> None:
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    paths: list[Source] = [tmp_path / name for name in files if "16-bit" not in name]
+    missing: list[Source] = [tmp_path / "none", tmp_path, np.zeros((4, 4, 3), np.uint8), Image.new("RGB", (4, 4))]
+    assert find_ranges([*paths, *missing, b"", b"P5"], max_pixels=10**7) == (Ranges(), [])
+
+
+def test_a_note_says_which_range_was_taken_and_why() -> None:
+    mixed = [png(grey(deep(pixels, 12))) for pixels in DRAWN] + [np.zeros((4, 4), np.uint8)]
+    (note,) = find_ranges(mixed, max_pixels=10**7)[1]
+    assert note.code == "range-deep"
+    assert note.text.startswith("8 images have more than eight bits: for all of them 0 is black and 4,095 is white")
+    assert "12 bits" in note.text
+
+
+def test_damaged_files_and_those_too_large_have_no_say() -> None:
+    sound, bright = png(grey(deep(DRAWN[0], 12))), png(grey(deep(DRAWN[0], 16)))
+    assert ranges_of([sound, bright[:-4000]]) == Ranges((0, 4095))
+    assert find_ranges([sound, bright], max_pixels=100)[0] == Ranges()
+
+
+def test_the_range_leaves_images_of_eight_bits_alone(files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        if "16-bit" not in name:
+            assert np.array_equal(square_of(data), square_of(data, Ranges((0, 1023), (0.0, 9.0)))), name
+
+
+def test_numbers_beyond_the_range_are_clipped() -> None:
+    ramp = np.array([[0, 100, 160, 200, 65_535]], np.uint16)
+    seen = preprocess(ramp, Preprocessing(5, "squash", "bilinear", deep=(100, 200)))
+    assert isinstance(seen, PreprocessedImage)
+    assert seen.model_input[0, :, 0].tolist() == [0, 0, 153, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(np.array([[0, 70_000]], np.int32)),
+        Image.fromarray(np.array([[-1, 5]], np.int32)),
+        Image.fromarray(np.array([[0.0, 1.5]], np.float32)),
+        Image.fromarray(np.array([[-0.5, 1.0]], np.float32)),
+    ],
+)
+def test_numbers_of_no_known_range_are_refused_rather_than_stretched(image: Image.Image) -> None:
+    seen = preprocess(tiff(image), SQUARE)
+    assert isinstance(seen, ReadError)
+    assert seen.code == "unsupported-format"
+    assert "black and white are unknown" in seen.sentence
+
+
+def test_a_square_goes_through_json_and_refuses_what_is_no_range() -> None:
+    preprocessing = Preprocessing(48, deep=(0, 4095), floats=(-1.5, 2.0))
+    assert Preprocessing(**json.loads(json.dumps(asdict(preprocessing)))) == preprocessing
+    for wrong in ((5, 5), (9, 1), (1,), (1, 2, 3), ("a", 2), (0, float("nan")), (0, float("inf")), (True, 9), 7, "07"):
+        for name in ("deep", "floats"):
+            with pytest.raises(ValueError, match=f"{name} must be black and white"):
+                Preprocessing(48, **{name: wrong})
+    with pytest.raises(ValueError, match="deep must be black and white, two whole numbers"):
+        Preprocessing(48, deep=(0, 1.5))  # type: ignore[arg-type]
+
+
+def test_images_in_memory_are_told_apart_by_all_of_their_bits() -> None:
+    one, other = (np.full((4, 4), value, np.uint16) for value in (300, 301))
+    for kind in (np.asarray, Image.fromarray, lambda n: Image.fromarray(n.astype(np.int32))):
+        first, second = (numbers_of(kind(numbers)) for numbers in (one, other))
+        assert not isinstance(first, ReadError)
+        assert not isinstance(second, ReadError)
+        assert first.tobytes() != second.tobytes()

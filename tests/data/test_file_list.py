@@ -1,0 +1,137 @@
+"""DATA to paths and labels."""
+
+from pathlib import Path
+
+import pytest
+
+from twofold.core.errors import DataError, UsageError
+from twofold.core.options import DataOptions
+from twofold.data import list_labelled_files
+
+NONE = DataOptions()
+
+
+def make(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def labelled(data: Path, options: DataOptions = NONE) -> dict[str, str]:
+    return {str(item.path.relative_to(data)): item.label for item in list_labelled_files(data, options).items}
+
+
+def test_a_folder_has_a_sub_folder_for_each_class(tmp_path: Path) -> None:
+    make(tmp_path, "dogs/1.jpg", "cats/deep/2.jpg", "cats/1.jpg", "cats/notes.txt")
+    file_list = list_labelled_files(tmp_path, NONE)
+    assert [item.label for item in file_list.items] == ["cats", "cats", "cats", "dogs"]
+    assert labelled(tmp_path) == {
+        "cats/1.jpg": "cats",
+        "cats/deep/2.jpg": "cats",
+        "cats/notes.txt": "cats",
+        "dogs/1.jpg": "dogs",
+    }
+    assert (file_list.classes, file_list.positive, file_list.notes) == (("cats", "dogs"), "dogs", ())
+    assert list_labelled_files(tmp_path, NONE, positive="cats").ordered == ("dogs", "cats")
+
+
+def test_nested_single_folders_are_stepped_into(tmp_path: Path) -> None:
+    make(tmp_path, "archive/PetImages/Cat/1.jpg", "archive/PetImages/Dog/1.jpg", "archive/readme.txt", "__MACOSX/._x")
+    file_list = list_labelled_files(tmp_path, NONE)
+    assert file_list.classes == ("Cat", "Dog")
+    assert [skip.code for skip in file_list.skips] == ["junk", "outside-classes"]
+    assert "beside the class folders: 1, such as" in next(
+        note.text for note in file_list.notes if note.code == "skipped-outside-classes"
+    )
+
+
+def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "a/._1.jpg", "a/Thumbs.db", "b/1.jpg", "c/1.jpg", "c/2.jpg", "stray.jpg")
+    file_list = list_labelled_files(tmp_path, DataOptions(classes=("a", "b")))
+    codes = [skip.code for skip in file_list.skips]
+    assert sorted(codes) == ["junk", "junk", "other-class", "other-class", "outside-classes"]
+    assert len(file_list.items) + len(file_list.skips) == 7
+    texts = {note.code: note.text for note in file_list.notes}
+    assert texts["skipped-junk"].startswith("Skipped as hidden or left behind by a program: 2,")
+    assert texts["skipped-other-class"].startswith("Left out as files of other classes: 2,")
+
+
+@pytest.mark.parametrize(
+    ("train", "other"),
+    [
+        ("train", "test"),
+        ("train", "validation"),
+        ("TrainingResult", "EvaluationResult"),
+        ("train", "val"),
+        ("training_set", "test_set"),
+        ("train", "test1"),
+    ],
+)
+def test_a_folder_of_splits_gets_the_two_commands(tmp_path: Path, train: str, other: str) -> None:
+    make(tmp_path, f"all of it/{train}/cats/1.jpg", f"all of it/{other}/cats/1.jpg", "all of it/vectorize.py")
+    with pytest.raises(DataError) as caught:
+        list_labelled_files(tmp_path, NONE)
+    place = tmp_path / "all of it"
+    assert f"twofold train '{place / train}' --out NAME.twofold" in str(caught.value)
+    assert f"twofold evaluate NAME.twofold '{place / other}'" in str(caught.value)
+
+
+def test_classes_may_be_called_train_and_test_when_asked_for(tmp_path: Path) -> None:
+    make(tmp_path, "train/1.jpg", "test/1.jpg")
+    assert list_labelled_files(tmp_path, DataOptions(classes=("train", "test"))).classes == ("test", "train")
+
+
+def test_what_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+    make(tmp_path, "one/cats/1.jpg", "hollow/cats/1.jpg", "hollow/dogs/.DS_Store", "pictures.zip")
+    (tmp_path / "empty").mkdir()
+    cases = {
+        "nowhere": "There is no .*nowhere",
+        "one": r"found only cats \(1 files\)",
+        "hollow": "class 'dogs' of .* has no files",
+        "empty": "found none, and 0 files",
+        "one/cats": r"found none, and 1 files without a class: make one sub-folder",
+        "pictures.zip": "neither a folder, an archive",
+    }
+    for name, text in cases.items():
+        with pytest.raises(DataError, match=text):
+            list_labelled_files(tmp_path / name, NONE)
+
+
+def test_a_flat_folder_is_read_by_pattern(tmp_path: Path) -> None:
+    make(tmp_path, "cat.0.jpg", "dog.0.jpg", "more/dog.1.jpg", "horse.jpg", ".DS_Store")
+    options = DataOptions(label_pattern="^(cat|dog)")
+    assert labelled(tmp_path, options) == {"cat.0.jpg": "cat", "dog.0.jpg": "dog", "more/dog.1.jpg": "dog"}
+    assert sorted(skip.code for skip in list_labelled_files(tmp_path, options).skips) == ["junk", "no-label"]
+
+
+def test_a_pattern_that_cannot_be_used_is_wrong_usage(tmp_path: Path) -> None:
+    make(tmp_path, "list.csv")
+    cases = [
+        (tmp_path, "cat|dog", "has no group"),
+        (tmp_path, "(cat", "no regular expression"),
+        (tmp_path / "list.csv", "(a)", "leave it out"),
+    ]
+    for data, pattern, text in cases:
+        with pytest.raises(UsageError, match=text):
+            list_labelled_files(data, DataOptions(label_pattern=pattern))
+
+
+def test_a_table_keeps_its_order_and_groups(tmp_path: Path) -> None:
+    make(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "list.CSV").write_text("path,label,group\n2.jpg,dog,litter\n1.jpg,cat,\n")
+    items = list_labelled_files(tmp_path / "list.CSV", NONE).items
+    assert [(item.path.name, item.label, item.group) for item in items] == [
+        ("2.jpg", "dog", "litter"),
+        ("1.jpg", "cat", None),
+    ]
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    make(tmp_path, "data/a/1.jpg", "data/b/1.jpg")
+    (tmp_path / "data/a/up").symlink_to(tmp_path / "data")
+    (tmp_path / "round").mkdir()
+    (tmp_path / "round/again").symlink_to(tmp_path / "round")
+    assert len(list_labelled_files(tmp_path / "data", NONE).items) == 2
+    with pytest.raises(DataError, match="two classes"):
+        list_labelled_files(tmp_path / "round", NONE)
