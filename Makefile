@@ -33,7 +33,7 @@ format: .venv/all  ## let ruff put the code into shape
 	$(BIN)/ruff format
 
 test: lint  ## lint, then every test, doctest and README example; those that embed once more as on an older processor
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest tests/embedding tests/networks/test_int8.py tests/bundle/test_storage.py tests/workflows/test_dtype_check.py tests/workflows/test_train.py
 
 demo: .venv/demo  ## train and evaluate on solar cells, from nothing

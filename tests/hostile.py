@@ -29,7 +29,7 @@ SECRET = "secret.bin"
 SIZE, WIDTH = 16, 8
 
 Random = np.random.Generator
-WeightInterpolation = Callable[[Path, Random], str]
+Way = Callable[[Path, Random], str]
 """Spoils the bundle at a path, and says how."""
 node = helper.make_node
 
@@ -58,7 +58,7 @@ def honest(folder: Path) -> Path:
 
 def draw_hostile(bundle: Path, folder: Path, number: int) -> tuple[Path, str]:
     """Number `number` of all that can be drawn, in `folder`, and what is wrong with it: each way in turn, drawn by itself."""
-    ways: Sequence[WeightInterpolation] = (of_record, of_network, of_file, of_operators, of_bytes, of_room)
+    ways: Sequence[Way] = (of_record, of_network, of_file, of_operators, of_bytes, of_room)
     path = folder / f"hostile-{number}.twofold"
     shutil.copytree(bundle, path)
     return path, ways[number % len(ways)](path, np.random.default_rng([7, number]))
@@ -85,7 +85,8 @@ NUMBERS = {
     "calibration.intercept": (),
     "calibration.low": (-3, 1.5, 1.0),
     "calibration.high": (5, -0.1, 0.0),
-    "threshold.value": (7, -1, 1.0001),
+    "rule.low": (7, -1, 1.0001, 0.0),
+    "rule.high": (7, -1, 1.0001, 1.0),
     "head.bias": (1e39, -1e300, 12.5),
     "backbone.preprocessing.size": (0, -1, 2**40, 17, 16.5, 4097),
     "backbone.preprocessing.crop_pct": (0, -1, 2),
@@ -93,6 +94,8 @@ NUMBERS = {
 OTHERS = {
     "head.weights": ([], [0.0], [[1.0] * WIDTH], {"0": 1.0}, [float("nan")] * WIDTH, [1e39] * WIDTH, [0.5] * WIDTH),
     "classes": (["a", "b", "c"], ["a"], ["a", "a"], [], "ab", {"a": 1, "b": 2}, [1, 2], [["a"], ["b"]]),
+    "rule.gate": ({}, 0.5, "closed"),
+    "rule.policy": ({}, "fixed", {"name": 5, "parameters": {}, "evidence": {}}),
     "positive": ("nobody", "", ["rings"]),
     "backbone.preprocessing.crop_mode": ("zoom", "", "CENTER", ["center"]),
     "backbone.preprocessing.filter": ("nearest", "lanczos", ["bilinear"]),
@@ -105,7 +108,7 @@ OTHERS = {
     "backbone.preprocessing.deep": ([1], [5, 5], [9, 3], [0.5, 700.5], ["0", "1"], {"0": 1}, [0, True]),
     "backbone.preprocessing.floats": ([1.0], [0.0, 0.0], [1.0, 0.0], [0.0, float("inf")], "01"),
     "probes": ([], [0.0] * 31, [0.0] * 33, [float("nan")] * 32, ["0"] * 32, [1e39] * 32, {"0": 1}),
-    "format": (1, 2, 4, -1, 3.5, "3", 10**300, [3]),
+    "format": (1, 2, 3, 5, -1, 3.5, "3", 10**300, [3]),
     "files": ([], "x", {}, {"model.onnx": 5}, {"../model.onnx": "0" * 64}, {"/etc/passwd": "0" * 64}),
 }
 NONSENSE = (None, True, "x", [], {}, float("nan"), float("inf"), -float("inf"), 10**400, [1.0], "NaN")

@@ -215,7 +215,7 @@ def test_parameters_may_be_numbers_of_numpy_as_searches_give_them(tmp_path: Path
     given = {"folds": np.int64(3), "seed": np.uint32(1), "threshold": np.float32(0.25), "cache": np.False_}
     classifier = BinaryImageClassifier(dtype=np.str_("f32"), **given).fit(IMAGES, LABELS)  # type: ignore[arg-type]
     classifier.save(tmp_path / "drawn.twofold")
-    assert load_bundle(tmp_path / "drawn.twofold").model.threshold == 0.25
+    assert load_bundle(tmp_path / "drawn.twofold").model.rule.threshold == 0.25
 
 
 def test_the_positive_class_is_found_by_its_value() -> None:

@@ -143,7 +143,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             self.training_ = train_listing(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.sample.table)
         fit = self.training_.fit
-        self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.threshold.value
+        self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
         self.out_of_fold_ = np.full(len(sources), np.nan)
         self.out_of_fold_[fit.scores.rows] = fit.evaluation.probabilities
         if self.training_.interrupted:
@@ -164,7 +164,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def predict(self, X: Pictures) -> NDArray[Any]:
         """The label for each picture, (n,): the positive one where its probability reaches `threshold_`."""
-        called = self._positive_probabilities(X) >= self.threshold_
+        probabilities = self._positive_probabilities(X)
+        called = self.model_.rule.decide(probabilities) == 1
         column = self._positive_column()
         return np.asarray(self.classes_[np.where(called, column, 1 - column)])
 

@@ -97,9 +97,9 @@ def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:
     record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    assert record["format"] == 3
+    assert record["format"] == 4
     assert record["positive"] == "rings"
-    assert record["threshold"]["policy"] == "accuracy"
+    assert record["rule"]["policy"]["name"] == "accuracy"
     assert record["command"] == ["twofold", "train"]
     assert set(record["files"]) == FROZEN - {"bundle.json"}
 
@@ -122,13 +122,15 @@ def test_a_changed_file_is_refused(bundle: Path, tmp_path: Path, name: str) -> N
 def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
     record = json.loads((copy / "bundle.json").read_text(encoding="utf-8"))
-    record["threshold"]["value"] = 0.1
+    record["rule"]["low"] = record["rule"]["high"] = 0.1
     (copy / "bundle.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(BundleError, match="altered"):
         load_bundle(copy)
 
 
-@pytest.mark.parametrize(("version", "advice"), [(4, "update"), (2, "train it again"), (1, "train it again")])
+@pytest.mark.parametrize(
+    ("version", "advice"), [(5, "update"), (3, "train it again"), (2, "train it again"), (1, "train it again")]
+)
 def test_another_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path, version: int, advice: str) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
     (copy / "bundle.json").write_text(json.dumps({"format": version}), encoding="utf-8")

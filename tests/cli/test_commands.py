@@ -481,7 +481,7 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
 
 
 def test_audit_finds_pictures_that_are_elsewhere_too(found: tuple[dict[str, Any], Path], elsewhere: Path) -> None:
-    against = {(Path(leak["path"]).name, leak["other"], leak["kind"]) for leak in found[0]["against"]}
+    against = {(Path(leak["path"]).name, leak["duplicate_of"], leak["kind"]) for leak in found[0]["against"]}
     assert against == {
         ("bars-005.png", f"{elsewhere}/the same.png", "bytes"),
         ("rings-006.png", f"{elsewhere}/smaller.png", "near"),
@@ -565,7 +565,7 @@ def leaking(drawn: Path, tmp_path: Path) -> Path:
 
 def check_leaks(result: dict[str, Any]) -> None:
     """The block of the test says which pictures were trained on, and what the others give."""
-    kinds = {Path(leak["path"]).name: (leak["other"], leak["kind"]) for leak in result["leakage"]["images"]}
+    kinds = {Path(leak["path"]).name: (leak["duplicate_of"], leak["kind"]) for leak in result["leakage"]["images"]}
     assert kinds["as it is.png"] == ("bars/bars-000.png", "bytes")
     assert kinds["saved anew.png"] == ("bars/bars-001.png", "pixels")
     assert kinds["larger.jpg"][1] == "near"

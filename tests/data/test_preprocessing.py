@@ -252,9 +252,11 @@ def test_each_framing_is_what_pillow_makes_of_it_whatever_the_margins(photo: Ima
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (7, 9), (4001, 3)])
 def test_no_shape_is_too_odd(size: tuple[int, int], encode: Encode) -> None:
     for format, crop_mode in itertools.product(("JPEG", "PNG"), ("squash", "center", "pad")):
-        assert seen(
-            encode(Image.new("RGB", size, "red"), format), Preprocessing(16, crop_mode)
-        ).model_input.shape == (16, 16, 3)
+        assert seen(encode(Image.new("RGB", size, "red"), format), Preprocessing(16, crop_mode)).model_input.shape == (
+            16,
+            16,
+            3,
+        )
 
 
 def test_a_large_jpeg_is_decoded_small_and_still_covers_the_square(encode: Encode) -> None:

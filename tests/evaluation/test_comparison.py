@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from twofold.decision import Rule
 from twofold.evaluation import compare
 from twofold.evaluation.comparison import difference_of_areas, difference_of_shares, mcnemar
 from twofold.evaluation.metrics import roc_auc
@@ -23,7 +24,7 @@ def draw(n: int, rng: np.random.Generator, *, better: float = 0.0) -> tuple[NDAr
 
 def test_a_model_compared_with_itself_differs_in_nothing() -> None:
     labels, scores, _ = draw(100, np.random.default_rng(0))
-    told = compare(labels, (scores, 0.5), (scores, 0.5))
+    told = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.5)))
     assert (told.repaired, told.spoiled, told.p_value) == (0, 0, 1.0)
     assert all(difference.value == 0 for difference in told.differences.values())
     assert told.differences["accuracy"].low < 0 < told.differences["accuracy"].high
@@ -31,13 +32,13 @@ def test_a_model_compared_with_itself_differs_in_nothing() -> None:
 
 def test_the_difference_is_second_minus_first() -> None:
     labels, first, second = draw(2000, np.random.default_rng(1), better=2)
-    told = compare(labels, (first, 0.5), (second, 0.5))
+    told = compare(labels, (first, Rule.at(0.5)), (second, Rule.at(0.5)))
     assert told.images == 2000
     assert told.differences["accuracy"].low > 0
     assert told.differences["roc_auc"].low > 0
     assert told.differences["log_loss"].high < 0
     assert told.p_value < 0.01
-    turned = compare(labels, (second, 0.5), (first, 0.5))
+    turned = compare(labels, (second, Rule.at(0.5)), (first, Rule.at(0.5)))
     for name, difference in told.differences.items():
         there, back = difference, turned.differences[name]
         assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low))
@@ -45,7 +46,7 @@ def test_the_difference_is_second_minus_first() -> None:
 
 def test_each_model_answers_at_its_own_threshold() -> None:
     labels, scores = np.array([0, 1], np.int8), np.array([0.2, 0.4])
-    told = compare(labels, (scores, 0.5), (scores, 0.3))
+    told = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.3)))
     assert (told.repaired, told.spoiled) == (1, 0)
     assert told.differences["accuracy"].value == 0.5
 
@@ -85,7 +86,7 @@ def test_paired_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
 def as_models(
     labels: NDArray[np.int8], first: Scores, second: Scores
 ) -> tuple[NDArray[np.int8], tuple[Scores, float], tuple[Scores, float]]:
-    return labels, (first, 0.5), (second, 0.5)
+    return labels, (first, Rule.at(0.5)), (second, Rule.at(0.5))
 
 
 def test_shares_that_never_differ_leave_room_for_difference() -> None:
@@ -96,6 +97,6 @@ def test_shares_that_never_differ_leave_room_for_difference() -> None:
 
 def test_with_one_class_the_areas_are_null() -> None:
     scores = np.array([0.2, 0.8])
-    plain = compare(np.ones(2, np.int8), (scores, 0.5), (scores, 0.5)).as_json()
+    plain = compare(np.ones(2, np.int8), (scores, Rule.at(0.5)), (scores, Rule.at(0.5))).as_json()
     assert plain["differences"]["roc_auc"] == {"value": None, "low": None, "high": None}
     json.dumps(plain, allow_nan=False)

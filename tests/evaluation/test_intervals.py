@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from twofold.decision import counts
+from twofold.decision import Rule, counts
 from twofold.decision.counts import balanced_accuracy, count, f1, mcc
 from twofold.evaluation import METRICS, evaluate, metrics
 from twofold.evaluation.intervals import (
@@ -143,7 +143,7 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     assert truth["roc_auc"] == pytest.approx(stats.norm.cdf(apart / math.sqrt(2)), abs=2e-3)
     held: Counter[str] = Counter()
     for seed in range(250):
-        told = evaluate(*draw(200, rng, apart=apart), 0.5, classes=("a", "b"), seed=seed).metrics
+        told = evaluate(*draw(200, rng, apart=apart), Rule.at(0.5), classes=("a", "b"), seed=seed).metrics
         held.update(name for name in METRICS if told[name].low <= truth[name] <= told[name].high)
     assert set(held) == set(METRICS)
     assert {name: n for name, n in held.items() if not 0.91 * 250 <= n <= 0.995 * 250} == {}

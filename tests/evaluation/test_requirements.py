@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from twofold.core.errors import UsageError
+from twofold.decision import Rule
 from twofold.evaluation import METRICS, Evaluation, Requirement, evaluate, parse_requirement
 
 
@@ -10,7 +11,7 @@ def evaluation() -> Evaluation:
     """8 of 10 positives found, 9 of 10 negatives left alone."""
     labels = np.repeat(np.array([1, 0], np.int8), 10)
     probabilities = np.concatenate([np.full(8, 0.9), np.full(2, 0.2), [0.6], np.full(9, 0.1)])
-    return evaluate(labels, probabilities, 0.5, classes=("cats", "dogs"))
+    return evaluate(labels, probabilities, Rule.at(0.5), classes=("cats", "dogs"))
 
 
 def test_a_requirement_is_read_with_and_without_spaces() -> None:
@@ -44,7 +45,7 @@ def test_it_is_met_or_not(evaluation: Evaluation, text: str, met: bool) -> None:
 
 
 def test_what_is_undefined_meets_nothing() -> None:
-    one_class = evaluate(np.zeros(2, np.int8), np.array([0.1, 0.2]), 0.5, classes=("cats", "dogs"))
+    one_class = evaluate(np.zeros(2, np.int8), np.array([0.1, 0.2]), Rule.at(0.5), classes=("cats", "dogs"))
     assert not parse_requirement("recall>=0").met(one_class)
     assert not parse_requirement("recall<=1").met(one_class)
 
@@ -146,7 +147,7 @@ def test_a_class_that_cannot_be_read_is_told_with_what_can(text: str, told: str)
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_what_is_undefined_is_said_to_be(label: int) -> None:
-    one = evaluate(np.full(4, label, np.int8), np.array([0.1, 0.2, 0.7, 0.9]), 0.5, classes=CLASSES)
+    one = evaluate(np.full(4, label, np.int8), np.array([0.1, 0.2, 0.7, 0.9]), Rule.at(0.5), classes=CLASSES)
     other = CLASSES[1 - label]
     for text in (f"recall:{other}>=0", "roc_auc>=0", f"precision:{CLASSES[label]}<=1", f"average_precision:{other}>=0"):
         requirement = parse_requirement(text, CLASSES)
@@ -157,7 +158,7 @@ def test_what_is_undefined_is_said_to_be(label: int) -> None:
 
 
 def test_a_precision_of_no_answers_is_undefined() -> None:
-    none = evaluate(np.array([0, 1], np.int8), np.array([0.1, 0.2]), 0.5, classes=CLASSES)
+    none = evaluate(np.array([0, 1], np.int8), np.array([0.1, 0.2]), Rule.at(0.5), classes=CLASSES)
     requirement = parse_requirement("precision:defect>=0", CLASSES)
     assert not requirement.met(none)
     assert "no image got the answer" in requirement.shortfall(none)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from twofold.decision import Rule
 from twofold.evaluation import (
     METRICS,
     PER_CLASS_METRICS,
@@ -26,7 +27,7 @@ def draw(n: int = 300, seed: int = 0) -> tuple[NDArray[np.int8], NDArray[np.floa
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    return evaluate(*draw(), 0.5, classes=CLASSES)
+    return evaluate(*draw(), Rule.at(0.5), classes=CLASSES)
 
 
 def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
@@ -62,7 +63,7 @@ def test_each_class_is_reported_as_the_positive_one(evaluation: Evaluation) -> N
 
 def test_swapped_classes_mirror_the_evaluation(evaluation: Evaluation) -> None:
     labels, probabilities = draw()
-    mirrored = evaluate(1 - labels, 1 - probabilities, 0.5, classes=("dogs", "cats"))
+    mirrored = evaluate(1 - labels, 1 - probabilities, Rule.at(0.5), classes=("dogs", "cats"))
     c = evaluation.confusion
     assert mirrored.confusion == Confusion(tn=c.tp, fp=c.fn, fn=c.fp, tp=c.tn)
     assert mirrored.metrics["recall"] == evaluation.metrics["specificity"]
@@ -74,7 +75,7 @@ def test_swapped_classes_mirror_the_evaluation(evaluation: Evaluation) -> None:
 def test_the_order_of_the_pictures_changes_nothing(evaluation: Evaluation) -> None:
     labels, probabilities = draw()
     order = np.random.default_rng(1).permutation(300)
-    again = evaluate(labels[order], probabilities[order], 0.5, classes=CLASSES).as_json()
+    again = evaluate(labels[order], probabilities[order], Rule.at(0.5), classes=CLASSES).as_json()
     assert json.dumps(again) == json.dumps(again)
     for name, told in evaluation.as_json()["metrics"].items():
         assert again["metrics"][name] == pytest.approx(told)
@@ -83,7 +84,7 @@ def test_the_order_of_the_pictures_changes_nothing(evaluation: Evaluation) -> No
 
 def test_the_data_twice_has_the_same_values_and_narrower_intervals(evaluation: Evaluation) -> None:
     labels, probabilities = draw()
-    twice = evaluate(np.tile(labels, 2), np.tile(probabilities, 2), 0.5, classes=CLASSES)
+    twice = evaluate(np.tile(labels, 2), np.tile(probabilities, 2), Rule.at(0.5), classes=CLASSES)
     for name, told in evaluation.metrics.items():
         again = twice.metrics[name]
         assert again.value == pytest.approx(told.value)
@@ -92,19 +93,21 @@ def test_the_data_twice_has_the_same_values_and_narrower_intervals(evaluation: E
 
 
 def test_the_same_seed_gives_the_same_numbers(evaluation: Evaluation) -> None:
-    assert evaluate(*draw(), 0.5, classes=CLASSES).as_json() == evaluation.as_json()
+    assert evaluate(*draw(), Rule.at(0.5), classes=CLASSES).as_json() == evaluation.as_json()
 
 
 def test_hesitant_answers_are_those_near_the_threshold() -> None:
     labels = np.array([1, 0, 0, 1, 1], np.int8)
     probabilities = np.array([0.485, 0.515, 0.4, 0.6, 0.5])
-    assert evaluate(labels, probabilities, 0.5, classes=CLASSES).borderline == Borderline(0.02, images=3, errors=2)
+    assert evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES).borderline == Borderline(
+        0.02, images=3, errors=2
+    )
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_of_one_class_accuracy_and_its_recall_are_defined_and_nothing_else(label: int) -> None:
     chances = np.array([0.1, 0.2, 0.7, 0.6, 0.9])
-    found = evaluate(np.full(5, label, np.int8), chances, 0.5, classes=CLASSES)
+    found = evaluate(np.full(5, label, np.int8), chances, Rule.at(0.5), classes=CLASSES)
     fraction, plain = (3 / 5 if label else 2 / 5), found.as_json()
     defined = {name for name, told in plain["metrics"].items() if told["value"] is not None}
     assert defined == {"accuracy", "recall" if label else "specificity"}
@@ -119,7 +122,7 @@ def test_of_one_class_accuracy_and_its_recall_are_defined_and_nothing_else(label
 
 def test_two_models_on_one_class_differ_in_accuracy_alone() -> None:
     labels, chances = np.ones(4, np.int8), np.array([0.1, 0.6, 0.7, 0.9])
-    told = compare(labels, (chances, 0.5), (1 - chances, 0.5)).as_json()["differences"]
+    told = compare(labels, (chances, Rule.at(0.5)), (1 - chances, Rule.at(0.5))).as_json()["differences"]
     assert told["accuracy"]["value"] == -0.5
     assert told["log_loss"]["value"] is told["roc_auc"]["value"] is None
 
@@ -142,9 +145,9 @@ def test_answers_stay_as_they_are_whichever_class_is_positive(threshold: float) 
     near = [np.nextafter(threshold, -1), threshold, np.nextafter(threshold, 2), 1e-300, 1e-17, 0.1, 0.3, 0.5, 0.7, 0.9]
     chances = np.clip(np.array(near), 0, 1)
     labels = np.tile(np.array([1, 0], np.int8), 5)
-    found = evaluate(labels, chances, threshold, classes=CLASSES)
+    found = evaluate(labels, chances, Rule.at(threshold), classes=CLASSES)
     turned = with_positive("cats", found)
-    assert ((turned.probabilities >= turned.threshold) == (chances < threshold)).all()
+    assert ((turned.rule.decide(turned.probabilities) == 1) == (chances < threshold)).all()
     assert turned.confusion == Confusion(
         tn=found.confusion.tp, fp=found.confusion.fn, fn=found.confusion.fp, tp=found.confusion.tn
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from twofold.core.errors import UsageError
+from twofold.decision import Rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.report import FIGURES, check_drawing, write_figures
 from twofold.report.evaluation_figures import write_figure
@@ -16,7 +17,7 @@ def evaluation(n: int = 200, *, apart: float = 2.0, classes: tuple[str, str] = (
     rng = np.random.default_rng(0)
     labels = (np.arange(n) % 2).astype(np.int8)
     scores = rng.standard_normal(n) + apart * (labels - 0.5)
-    return evaluate(labels, 1 / (1 + np.exp(-apart * scores)), 0.5, classes=classes)
+    return evaluate(labels, 1 / (1 + np.exp(-apart * scores)), Rule.at(0.5), classes=classes)
 
 
 def text(file: Path) -> str:
@@ -58,7 +59,7 @@ def test_useless_and_perfect_models_are_drawn(tmp_path: Path, apart: float) -> N
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_a_single_class_is_drawn_without_what_is_undefined(tmp_path: Path, threshold: float) -> None:
-    alone = evaluate(np.ones(3, np.int8), np.array([0.2, 0.6, 1.0]), threshold, classes=("cats", "dogs"))
+    alone = evaluate(np.ones(3, np.int8), np.array([0.2, 0.6, 1.0]), Rule.at(threshold), classes=("cats", "dogs"))
     write_figures(alone, tmp_path)
     assert "area undefined" in text(tmp_path / "roc.svg")
 
@@ -98,10 +99,11 @@ def test_a_bundle_takes_no_figures(tmp_path: Path) -> None:
 def test_the_state_of_pyplot_is_left_alone() -> None:
     program = """
 import sys, tempfile, pathlib, numpy as np
+from twofold.decision import Rule
 from twofold.evaluation import evaluate
 from twofold.report import write_figures
 assert "matplotlib" not in sys.modules
-write_figures(evaluate(np.array([0, 1], np.int8), np.array([.2, .8]), .5, classes=("a", "b")), pathlib.Path(sys.argv[1]))
+write_figures(evaluate(np.array([0, 1], np.int8), np.array([.2, .8]), Rule.at(.5), classes=("a", "b")), pathlib.Path(sys.argv[1]))
 assert "matplotlib.pyplot" not in sys.modules
 """
     import tempfile

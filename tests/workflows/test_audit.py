@@ -86,10 +86,10 @@ def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Pa
     scene(4, (96, 72)).resize((48, 36)).save(flat / "x.png")
     scene(999, (96, 72)).save(flat / "y.png")
     (leak,) = audited(data, runtime, against=flat, quick=True).as_json()["against"]
-    assert (Path(leak["path"]).name, Path(leak["other"]).name, leak["kind"]) == ("4.jpg", "x.png", "near")
+    assert (Path(leak["path"]).name, Path(leak["duplicate_of"]).name, leak["kind"]) == ("4.jpg", "x.png", "near")
     (tmp_path / "list.csv").write_text("path,label\nflat/y.png,any\nflat/x.png,any\n")
     (leak,) = audited(data, runtime, against=tmp_path / "list.csv", quick=True).as_json()["against"]
-    assert Path(leak["other"]).name == "x.png"
+    assert Path(leak["duplicate_of"]).name == "x.png"
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         audited(data, runtime, against=tmp_path / "empty", quick=True)

@@ -121,9 +121,9 @@ def test_a_network_that_is_not_to_be_had_is_a_usage_error(
 
 def test_a_given_threshold_is_used_and_policies_stand_beside_it(drawn: Path, runtime: Runtime) -> None:
     fit = train(drawn, replace(F32, decision=DecisionOptions(threshold=0.9)), runtime).fit
-    assert fit.model.threshold == 0.9
-    assert fit.threshold.policy == "fixed"
-    assert set(fit.threshold.alternatives) == {"accuracy", "balanced", "f1", "fixed"}
+    assert fit.model.rule.threshold == 0.9
+    assert fit.model.rule.policy.name == "fixed"
+    assert set(fit.model.rule.policy.evidence["candidates"]) == {"accuracy", "balanced", "f1", "fixed"}
 
 
 @pytest.mark.parametrize("mode", ["scratch", "finetune"])

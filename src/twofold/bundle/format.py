@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from twofold.core.options import CropMode, FeatureSet, Filter
 from twofold.data import Preprocessing
-from twofold.decision import Calibration, Head
+from twofold.decision import Calibration, Head, PolicyRecord, Rule
 from twofold.embedding import PROBES
 from twofold.networks import Dtype
 
-FORMAT: Final = 3  # counts up when a bundle of before cannot be used any more
+FORMAT: Final = 4  # counts up when a bundle of before cannot be used any more
 MAX_BYTES: Final = 32_000_000  # a head of 4,096 weights takes 100,000
 _MAX_SIDE: Final = 4096
 _LONGEST: Final = 100_000  # letters of a name: whatever a table of labels holds
@@ -51,7 +51,7 @@ class Record:
     preprocessing: Preprocessing
     head: Head
     calibration: Calibration
-    threshold: float
+    rule: Rule
     probes: NDArray[np.float64] | None
     files: Mapping[str, str]
     plain: dict[str, Any]
@@ -65,7 +65,7 @@ def read_record(data: bytes) -> Record:
         raise AnotherFormatError(version)
     if _at(plain, "sha256") != _checksum_of(plain):
         raise ValueError("it is damaged, or was altered after it was written")
-    network, threshold = _block(plain, "backbone"), _block(plain, "threshold")
+    network = _block(plain, "backbone")
     return Record(
         classes=_classes(_at(plain, "classes"), _at(plain, "positive")),
         name=_text(_at(network, "name")),
@@ -74,7 +74,7 @@ def read_record(data: bytes) -> Record:
         preprocessing=_square(_block(network, "preprocessing")),
         head=_head(_block(plain, "head")),
         calibration=_calibration(_block(plain, "calibration")),
-        threshold=_number(_at(threshold, "value"), 0, 1),
+        rule=_rule(_block(plain, "rule")),
         probes=_probes(_at(plain, "probes")),
         files=_files(_block(plain, "files")),
         plain=plain,
@@ -215,6 +215,18 @@ def _calibration(block: Block) -> Calibration:
     if slope <= 0 or low >= high:
         raise ValueError("its calibration does not rise: slope must be above 0, and low below high")
     return Calibration(slope, intercept, low, high)
+
+
+def _rule(block: Block) -> Rule:
+    _check_keys(block, {"low", "high", "gate", "prevalence", "policy"})
+    low, high = _number(_at(block, "low"), 0, 1), _number(_at(block, "high"), 0, 1)
+    if low != high or _at(block, "gate") is not None or _at(block, "prevalence") is not None:
+        raise ValueError("its rule is more than one threshold, which is not read here")
+    policy = _block(block, "policy")
+    _check_keys(policy, {"name", "parameters", "evidence"})
+    return Rule.at(
+        high, PolicyRecord(_text(_at(policy, "name")), _block(policy, "parameters"), _block(policy, "evidence"))
+    )
 
 
 def _probes(logits: Any) -> NDArray[np.float64] | None:

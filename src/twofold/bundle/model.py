@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twofold.core.errors import BackboneError
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import Calibration, Head
+from twofold.decision import Calibration, Head, Rule
 from twofold.embedding import Engine, FeatureTable, Probes, Runtime, Source, image_sources, probe_images
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
@@ -38,7 +38,7 @@ class Model:
     backbone: Backbone
     head: Head
     calibration: Calibration
-    threshold: float
+    rule: Rule
     probe_logits: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def engine(self, runtime: Runtime) -> Engine:
@@ -81,11 +81,13 @@ class Model:
     def answers(self, names: Sequence[str], table: FeatureTable) -> list[Prediction]:
         """The answers for a table of observations, a row for every name."""
         logits = self.logits(table.features)
-        scored = zip(logits, self.calibration.probabilities(logits), strict=True)
+        probabilities = self.calibration.probabilities(logits)
+        labels = (self.classes[decision] for decision in self.rule.decide(probabilities))
+        scored = zip(labels, probabilities.tolist(), logits.tolist(), strict=True)
         return [
-            Prediction(name, None, None, None, read_error.code)
-            if read_error is not None
-            else self._answer(name, *next(scored))
+            Prediction(name, *next(scored), None)
+            if read_error is None
+            else Prediction(name, None, None, None, read_error.code)
             for name, read_error in zip(names, table.read_errors, strict=True)
         ]
 
@@ -93,9 +95,4 @@ class Model:
         """How the model does on the labelled pictures that count, or on those `rows` of the usable ones."""
         rows = np.flatnonzero(sample.agreed) if rows is None else rows
         probabilities = self.probabilities(sample.table.features[rows])
-        return evaluate(sample.labels[rows], probabilities, self.threshold, classes=self.classes)
-
-    def _answer(self, name: str, logit: float, probability: float) -> Prediction:
-        return Prediction(
-            name, self.classes[int(probability >= self.threshold)], float(probability), float(logit), None
-        )
+        return evaluate(sample.labels[rows], probabilities, self.rule, classes=self.classes)

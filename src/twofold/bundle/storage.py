@@ -190,7 +190,7 @@ def load_bundle(path: str | Path) -> Bundle:
     folder = Path(path)
     record = _record(folder)
     backbone = Backbone(record.name, _graph(folder, record), record.preprocessing, record.dtype, record.features)
-    model = Model(record.classes, backbone, record.head, record.calibration, record.threshold, record.probes)
+    model = Model(record.classes, backbone, record.head, record.calibration, record.rule, record.probes)
     return Bundle(folder, model, record.plain)
 
 
@@ -206,6 +206,7 @@ def _model_record(model: Model) -> dict[str, Any]:
             "preprocessing": asdict(backbone.preprocessing),
         },
         "calibration": asdict(model.calibration),
+        "rule": model.rule.as_json(),
         "head": {"bias": model.head.bias, "weights": [float(weight) for weight in model.head.weights]},
         "probes": None if probes is None else [round(float(logit), 6) for logit in probes],
     }

@@ -63,7 +63,7 @@ def evaluate(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         name, judged = testing.leakage.headline(testing.evaluation)
-        write_figures(judged, out, of=name if testing.leakage.found else "")
+        write_figures(judged, out, of=name if testing.leakage.images else "")
         with replacing(out / "evaluation.json") as file:
             file.write(as_text(testing.as_json()))
     if json:

@@ -20,7 +20,7 @@ from twofold.data.preprocessing import (
     preprocess,
 )
 from twofold.data.read_errors import ReadError
-from twofold.data.split_names import commands
+from twofold.data.split_folders import commands
 from twofold.data.tables import find_table, read_split, read_table
 
 __all__ = [

@@ -14,7 +14,8 @@ from twofold.core.options import DataOptions
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
 from twofold.data.folders import LEFTOVER, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
-from twofold.data.split_names import commands, refuse_nested, shared_folders, split_kind, splits_below, splits_of, typed
+from twofold.data.split_folders import commands, refuse_nested, shared_folders, splits_below, splits_of, typed
+from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
 
 _PASSED_OVER: Final = {

@@ -13,7 +13,8 @@ from twofold.core.hints import nearest
 from twofold.core.privacy import public_address
 from twofold.data.addresses import is_address
 from twofold.data.archives import archived_entries, is_archived_folder
-from twofold.data.split_names import commands, split_column, split_kind, typed
+from twofold.data.split_folders import commands, typed
+from twofold.data.split_names import split_column, split_kind
 
 Row = tuple[Path, str, str | None]  # path, label, group
 

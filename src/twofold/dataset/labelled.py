@@ -46,7 +46,7 @@ class LabelledDataset:
         return fingerprints_of(self.table)
 
     @property
-    def learned(self) -> tuple[list[str], Fingerprints]:
+    def fingerprinted(self) -> tuple[list[str], Fingerprints]:
         """Paths and sights of the pictures that count, to train or to test on: those of conflicts are kept out."""
         rows, paths, seen = np.flatnonzero(self.agreed), self.paths, self.fingerprints
         features = None if seen.features is None else seen.features[rows]

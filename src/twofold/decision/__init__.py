@@ -3,15 +3,17 @@
 from twofold.decision.calibration import Calibration, fit_calibration
 from twofold.decision.head import Head, HeadFit, fit_head
 from twofold.decision.logistic_regression import with_floor
-from twofold.decision.policies import POLICIES, Threshold, choose_threshold
+from twofold.decision.policies import POLICIES, choose_rule
+from twofold.decision.rule import PolicyRecord, Rule
 
 __all__ = [
     "POLICIES",
     "Calibration",
     "Head",
     "HeadFit",
-    "Threshold",
-    "choose_threshold",
+    "PolicyRecord",
+    "Rule",
+    "choose_rule",
     "fit_calibration",
     "fit_head",
     "with_floor",

@@ -21,7 +21,12 @@ class Counts:
 
 def count(labels: NDArray[np.int8], probabilities: NDArray[np.float64], threshold: float) -> Counts:
     """The cells at one threshold; a picture is called positive when its probability is at or above it."""
-    called, positive = probabilities >= threshold, labels == 1
+    return count_decisions(labels, probabilities >= threshold)
+
+
+def count_decisions(labels: NDArray[np.int8], decisions: NDArray[np.integer | np.bool_]) -> Counts:
+    """The cells of decisions (n,), 1 for positive and 0 for negative."""
+    called, positive = decisions == 1, labels == 1
     cells = [(~called & ~positive), (called & ~positive), (~called & positive), (called & positive)]
     return Counts(*(np.asarray(cell.sum()) for cell in cells))
 

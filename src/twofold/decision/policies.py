@@ -1,7 +1,7 @@
 """Thresholds: from which probability on the answer is the positive class, and what each choice would give."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 from twofold.decision.counts import Counts, accuracy, balanced_accuracy, count, f1, precision, recall
+from twofold.decision.rule import PolicyRecord, Rule
 from twofold.decision.sweep import Labels, Probabilities, Score, best_threshold, chance_of_gain, sweep
 
 Basis = Literal["given", "theory", "scores"]
@@ -43,88 +44,71 @@ POLICIES: dict[str, Policy] = {
 }
 """Every policy by its name; a new one is a line here and its name in `options.Optimize`."""
 
-GIVES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
+RATES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "f1": f1,
     "precision": precision,
     "recall": recall,
 }
-"""What is told of each threshold."""
+"""The rates of each candidate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A threshold, what it rests on, and what it gives on the out-of-fold scores (NaN: nobody to count among)."""
+class Candidate:
+    """A threshold, its basis, and its rates on the out-of-fold scores; NaN where a rate is undefined."""
 
     value: float
     basis: Basis
-    gives: dict[str, float]
+    rates: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        gives = {name: None if np.isnan(rate) else rate for name, rate in self.gives.items()}
-        return asdict(self) | {"gives": gives}
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> "Choice":
-        gives = {name: float("nan") if rate is None else float(rate) for name, rate in plain["gives"].items()}
-        return cls(float(plain["value"]), plain["basis"], gives)
+        """{"value", "basis", "rates"}, null where undefined."""
+        rates = {name: None if np.isnan(rate) else rate for name, rate in self.rates.items()}
+        return asdict(self) | {"rates": rates}
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """The threshold in use, the policy that chose it ("fixed": it was given), and what each policy would choose."""
-
-    value: float
-    policy: str
-    alternatives: dict[str, Choice] = field(repr=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """{"value", "policy", "alternatives": {POLICY: {"value", "basis", "gives": {...}}}}, null where undefined."""
-        choices = {name: choice.as_json() for name, choice in self.alternatives.items()}
-        return {"value": self.value, "policy": self.policy, "alternatives": choices}
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> "Threshold":
-        """The record that `as_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
-        choices = {name: Choice.from_json(choice) for name, choice in plain["alternatives"].items()}
-        return cls(float(plain["value"]), str(plain["policy"]), choices)
-
-
-def choose_threshold(
+def choose_rule(
     labels: Labels,
     probabilities: Probabilities,
     *,
     policy: str = "accuracy",
     fixed: float | None = None,
     seed: int = 0,
-) -> Threshold:
-    """The threshold that a policy chooses on out-of-fold probabilities, or the fixed one, beside all alternatives.
+) -> Rule:
+    """The rule that a policy chooses on out-of-fold probabilities, or the one with the `fixed` threshold.
 
-    For true probabilities theory knows the best threshold: 0.5 for accuracy, the share of positives for balanced
-    accuracy, half of the best F1 for F1. A policy starts there, and leaves it for the best threshold on these scores
-    only when fewer than 1 in 20 sets of pictures with these very probabilities would gain as much by chance: on few
-    pictures the best threshold is mostly luck. Raises UsageError for an unknown policy.
+    For true probabilities theory gives the best threshold: 0.5 for accuracy, the prevalence for balanced accuracy, half of the
+    best F1 for F1. A policy starts there. It takes the best threshold on these scores only where fewer than 1 in 20 data sets
+    with these probabilities would gain as much by chance: on few images the best threshold is mostly luck.
+
+    The candidates of all policies are part of the evidence. Raises UsageError for an unknown policy.
     """
     if policy not in POLICIES:
         raise UsageError(
             f"There is no policy {policy!r}{nearest(policy, POLICIES)}: choose from {', '.join(POLICIES)}."
         )
-    choices = {name: _choose(labels, probabilities, POLICIES[name], seed) for name in POLICIES}
-    if fixed is None:
-        return Threshold(choices[policy].value, policy, choices)
-    choices["fixed"] = _choice(labels, probabilities, fixed, "given")
-    return Threshold(fixed, "fixed", choices)
+    candidates = {name: _choose(labels, probabilities, POLICIES[name], seed) for name in POLICIES}
+    name, parameters = policy, dict[str, Any](optimize=policy)
+    if fixed is not None:
+        name, parameters = "fixed", {"threshold": fixed}
+        candidates[name] = _candidate(labels, probabilities, fixed, "given")
+    evidence = {
+        "images": len(labels),
+        "basis": candidates[name].basis,
+        "candidates": {name: candidate.as_json() for name, candidate in candidates.items()},
+    }
+    return Rule.at(candidates[name].value, PolicyRecord(name, parameters, evidence))
 
 
-def _choose(labels: Labels, probabilities: Probabilities, policy: Policy, seed: int) -> Choice:
+def _choose(labels: Labels, probabilities: Probabilities, policy: Policy, seed: int) -> Candidate:
     theory = policy.theory(labels, probabilities)
     best = best_threshold(labels, probabilities, policy.score, theory)
     if best != theory and chance_of_gain(labels, probabilities, probabilities, policy.score, theory, seed) < 0.05:
-        return _choice(labels, probabilities, best, "scores")
-    return _choice(labels, probabilities, theory, "theory")
+        return _candidate(labels, probabilities, best, "scores")
+    return _candidate(labels, probabilities, theory, "theory")
 
 
-def _choice(labels: Labels, probabilities: Probabilities, value: float, basis: Basis) -> Choice:
+def _candidate(labels: Labels, probabilities: Probabilities, value: float, basis: Basis) -> Candidate:
     cells = count(labels, probabilities, value)
-    return Choice(value, basis, {name: float(rate(cells)) for name, rate in GIVES.items()})
+    return Candidate(value, basis, {name: float(rate(cells)) for name, rate in RATES.items()})

@@ -6,6 +6,7 @@ import numpy as np
 
 from twofold.decision.calibration import fit_through
 from twofold.decision.counts import accuracy
+from twofold.decision.rule import Rule
 from twofold.decision.sweep import best_threshold, chance_of_gain
 from twofold.evaluation.metrics import Labels, Probabilities
 
@@ -23,17 +24,16 @@ class BestThreshold:
     more_than_noise: bool  # p_value < 0.05
 
 
-def find_best_threshold(
-    labels: Labels, probabilities: Probabilities, threshold: float, *, seed: int = 0
-) -> BestThreshold:
+def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule, *, seed: int = 0) -> BestThreshold:
     """What the best other threshold would have gained here, tested with the search for it counted in.
 
     Were the threshold in use the best in truth, the chance of the positive class would cross one half there. So it is
     modelled as a sigmoid of the logit through that point, fitted to this data; labels are drawn from it, the best
     threshold is searched anew in each draw, and the p-value is the share of draws that gain as much as this data does.
     """
+    threshold = rule.threshold
     best = best_threshold(labels, probabilities, accuracy, threshold)
-    before = (probabilities >= threshold) == (labels == 1)
+    before = rule.decide(probabilities) == labels
     after = (probabilities >= best) == (labels == 1)
     gain = float(after.mean() - before.mean())
     p_value = 1.0

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from twofold.decision.rule import Rule
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z, delong_error, standard_error
 from twofold.evaluation.metrics import Labels, Probabilities, log_losses, placements, roc_auc
 
@@ -29,10 +30,10 @@ class Comparison:
         }
 
 
-def compare(labels: Labels, first: tuple[Probabilities, float], second: tuple[Probabilities, float]) -> Comparison:
-    """Two models, each as (probabilities, threshold), on the pictures of these labels: second minus first."""
-    (p, s), (q, t) = first, second
-    before, after = (p >= s) == (labels == 1), (q >= t) == (labels == 1)
+def compare(labels: Labels, first: tuple[Probabilities, Rule], second: tuple[Probabilities, Rule]) -> Comparison:
+    """Two models, each as (probabilities, rule), on the pictures of these labels: second minus first."""
+    (p, rule_1), (q, rule_2) = first, second
+    before, after = rule_1.decide(p) == labels, rule_2.decide(q) == labels
     repaired, spoiled = int((after & ~before).sum()), int((before & ~after).sum())
     both = 0 < int(labels.sum()) < len(labels)
     return Comparison(

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from twofold.decision.counts import Counts, balanced_accuracy, count, f1, mcc
+from twofold.decision.counts import Counts, balanced_accuracy, count_decisions, f1, mcc
+from twofold.decision.rule import Rule
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.intervals import (
     UNDEFINED,
@@ -85,7 +86,7 @@ class Evaluation:
 
     labels: Labels = field(repr=False)
     probabilities: Probabilities = field(repr=False)
-    threshold: float
+    rule: Rule = field(repr=False)
     classes: tuple[str, str]  # (negative, positive)
     confusion: Confusion
     metrics: dict[str, Interval] = field(repr=False)
@@ -113,7 +114,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """The blocks "threshold", "confusion", "metrics", "per_class", "borderline", "best_threshold"; null: undefined."""
         return {
-            "threshold": self.threshold,
+            "threshold": self.rule.threshold,
             "confusion": asdict(self.confusion),
             "metrics": {name: interval.as_json() for name, interval in self.metrics.items()},
             "per_class": {name: report.as_json() for name, report in self.per_class.items()},
@@ -123,7 +124,7 @@ class Evaluation:
 
 
 def evaluate(
-    labels: Labels, probabilities: Probabilities, threshold: float, *, classes: tuple[str, str], seed: int = 0
+    labels: Labels, probabilities: Probabilities, rule: Rule, *, classes: tuple[str, str], seed: int = 0
 ) -> Evaluation:
     """Every metric with its 95% interval, for one or more pictures.
 
@@ -133,7 +134,8 @@ def evaluate(
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
-    cells = count(labels, probabilities, threshold)
+    decisions = rule.decide(probabilities)
+    cells = count_decisions(labels, decisions)
     confusion = Confusion(*(int(cell) for cell in (cells.tn, cells.fp, cells.fn, cells.tp)))
     both = 0 < int(labels.sum()) < len(labels)
     metrics = _rates(confusion, cells, seed)
@@ -142,13 +144,13 @@ def evaluate(
     return Evaluation(
         labels=labels,
         probabilities=probabilities,
-        threshold=threshold,
+        rule=rule,
         classes=classes,
         confusion=confusion,
         metrics=metrics if both else _of_one_class(metrics),
         per_class=_per_class(confusion, cells, classes, seed, both=both),
-        borderline=_hesitant(labels, probabilities, threshold),
-        best_threshold=find_best_threshold(labels, probabilities, threshold, seed=seed) if both else None,
+        borderline=_borderline(labels, probabilities, rule),
+        best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if both else None,
     )
 
 
@@ -158,15 +160,8 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
     if positive == other:
         return evaluation
     assert positive == negative
-    probabilities, threshold = _turned(evaluation.probabilities, evaluation.threshold)
-    return evaluate(1 - evaluation.labels, probabilities, threshold, classes=(other, negative))
-
-
-def _turned(probabilities: Probabilities, threshold: float) -> tuple[Probabilities, float]:
-    """The chances of the other class, and the threshold that gives the same answers: a tie goes on to the class it went to."""
-    turned, least = 1 - probabilities, float(np.nextafter(1 - threshold, np.inf))
-    below = probabilities < threshold  # and so of the other class, also where 1 - p is rounded
-    return np.where(below, np.maximum(turned, least), np.minimum(turned, np.nextafter(least, -np.inf))), least
+    rule, probabilities = evaluation.rule.mirrored(evaluation.probabilities)
+    return evaluate(1 - evaluation.labels, probabilities, rule, classes=(other, negative))
 
 
 def _rates(c: Confusion, cells: Counts, seed: int) -> dict[str, Interval]:
@@ -214,7 +209,6 @@ def _per_class(
     }
 
 
-def _hesitant(labels: Labels, probabilities: Probabilities, threshold: float) -> Borderline:
-    near = np.abs(probabilities - threshold) <= WITHIN
-    wrong = (probabilities >= threshold) != (labels == 1)
-    return Borderline(WITHIN, int(near.sum()), int((near & wrong).sum()))
+def _borderline(labels: Labels, probabilities: Probabilities, rule: Rule) -> Borderline:
+    near = np.abs(probabilities - rule.threshold) <= WITHIN
+    return Borderline(WITHIN, int(near.sum()), int((near & (rule.decide(probabilities) != labels)).sum()))

@@ -13,7 +13,7 @@ from twofold.core.options import BackboneOptions, DecisionOptions, FeatureSet, L
 from twofold.data import Preprocessing, Ranges
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import HeadFit, fit_head
+from twofold.decision import HeadFit, fit_head, with_floor
 from twofold.embedding import Runtime
 from twofold.learning.recipes import CLASSIC, FINETUNE, RECIPES, Recipe
 from twofold.networks import Backbone, load_backbone
@@ -123,7 +123,9 @@ def from_trained(
 
     def make(rows: Rows) -> Network:
         learned = start()
-        learned.begin_with(_head(frozen, rows, decision).head, frozen.table.features[rows])
+        head, features = _head(frozen, rows, decision).head, frozen.table.features[rows]
+        std = with_floor(features.std(axis=0)).astype(np.float32)
+        learned.start_with(head.weights, head.bias, features.mean(axis=0), std)
         return learned
 
     name = f"{backbone.name}, fine-tuned"

@@ -119,7 +119,7 @@ def learn(
             *([interpolation.note()] if interpolation else []),
             *learned.notes,
         ]
-        backbone, head = begun.backbone(network), network.affine()
+        backbone, head = begun.backbone(network), Head(*network.affine())
         metadata, duplicates = pixels.metadata, sample.duplicates
         return TrainingRun(
             backbone,

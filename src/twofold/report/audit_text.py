@@ -25,7 +25,7 @@ def print_audit(auditing: AuditResult, out: Path | None) -> None:
         lines.append("reasons: " + ", ".join(f"{count} {code}" for code, count in found["reasons"].items()))
     lines += _listed(f"copies: {len(found['duplicates'])}", [_copy(copy) for copy in found["duplicates"]])
     if "against" in found:
-        pairs = [f"{_KINDS[leak['kind']]:12}  {leak['path']} = {leak['other']}" for leak in found["against"]]
+        pairs = [f"{_KINDS[leak['kind']]:12}  {leak['path']} = {leak['duplicate_of']}" for leak in found["against"]]
         lines += _listed(_counted(len(pairs), len(found["against_other"])), pairs)
     lines += _suspects(found)
     lines += ["", "enough? " + found["learning_curve"]["text"]] if "learning_curve" in found else []

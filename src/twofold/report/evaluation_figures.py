@@ -63,7 +63,7 @@ def confusion(figure: "Figure", evaluation: Evaluation) -> None:
         axes.text(column, row + 0.06, f"{fractions[row, column]:.1%}", ha="center", va="top", color=INK)
     axes.set_xticks([0, 1], [negative, positive])
     axes.set_yticks([0, 1], [negative, positive], rotation=90, va="center")
-    axes.set(xlabel=f"answer, at threshold {evaluation.threshold:.3g}", ylabel="truth")
+    axes.set(xlabel=f"answer, at threshold {evaluation.rule.threshold:.3g}", ylabel="truth")
     axes.axhline(0.5, color="white", linewidth=3)
     axes.axvline(0.5, color="white", linewidth=3)
     axes.tick_params(length=0)
@@ -120,15 +120,15 @@ def scores(figure: "Figure", evaluation: Evaluation) -> None:
     names = _names(evaluation)
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
     _entitle(panels[0], evaluation, "Scores", "log_loss")
-    answers = evaluation.probabilities >= evaluation.threshold
+    answers = evaluation.rule.decide(evaluation.probabilities)
     for axes, label in zip(panels, (1, 0), strict=True):
         own = evaluation.labels == label
         _bars(axes, evaluation.probabilities[own], PALE, label="right")
         _bars(axes, evaluation.probabilities[own & (answers != label)], ACCENT, label="wrong")
-        axes.axvline(evaluation.threshold, color=INK, linewidth=1, linestyle=DASHED)
+        axes.axvline(evaluation.rule.threshold, color=INK, linewidth=1, linestyle=DASHED)
         axes.set_ylabel(f"{names[label]}, pictures")
     panels[0].legend(loc="upper left")
-    panels[1].set(xlabel=f"probability of {names[1]}, threshold {evaluation.threshold:.3g}", xlim=(-0.02, 1.02))
+    panels[1].set(xlabel=f"probability of {names[1]}, threshold {evaluation.rule.threshold:.3g}", xlim=(-0.02, 1.02))
 
 
 FIGURES: dict[str, Callable[["Figure", Evaluation], None]] = {
@@ -182,7 +182,7 @@ def _curve(
         return
     axes.plot(*here, "o", color=INK, markersize=6, markerfacecolor="white", clip_on=False, zorder=5)
     side, offset = ("right", -6) if steps else ("left", 6)
-    axes.annotate(f"{evaluation.threshold:.3g}", here, (offset, -12), textcoords="offset points", ha=side)
+    axes.annotate(f"{evaluation.rule.threshold:.3g}", here, (offset, -12), textcoords="offset points", ha=side)
 
 
 def _bars(axes: "Axes", probabilities: "np.typing.NDArray[np.float64]", color: str, label: str | None = None) -> None:

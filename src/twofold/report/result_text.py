@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twofold.audit.leakage import TRAINED_ON, Leakage
+from twofold.audit.leakage import LEAKAGE, Leakage
 from twofold.bundle.model import Prediction
 from twofold.core.files import printable, replacing
 from twofold.core.notes import Note
@@ -169,13 +169,13 @@ def print_testing(testing: EvaluationResult, out: Path | None) -> None:
     shown = dict(list(columns.items())[:1])
     if testing.second is not None:
         shown = columns = {"first": testing.evaluation, "second": testing.second}
-    if testing.leakage.without is not None and testing.second_without is not None:
-        shown = {"first (unseen)": testing.leakage.without, "second (unseen)": testing.second_without}
+    if testing.leakage.unseen is not None and testing.second_unseen is not None:
+        shown = {"first (unseen)": testing.leakage.unseen, "second (unseen)": testing.second_unseen}
         _print_metrics(shown)
         columns = {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
     _print_metrics(columns)
     if testing.comparison is not None:
-        which = "the same pictures" if testing.second_without is None else "test (unseen)"
+        which = "the same pictures" if testing.second_unseen is None else "test (unseen)"
         _print_comparison(testing.comparison, which)
     for name, evaluation in shown.items():
         _print_report(name, evaluation)
@@ -252,7 +252,7 @@ def _rate(value: float) -> str:
 def _hesitant(evaluation: Evaluation) -> str:
     near, best = evaluation.borderline, evaluation.best_threshold
     said = (
-        f"threshold {evaluation.threshold:.4f}: {near.images} answers lie within {near.within} of it, "
+        f"threshold {evaluation.rule.threshold:.4f}: {near.images} answers lie within {near.within} of it, "
         f"{near.errors} of them wrong.\n"
     )
     if best is None:
@@ -289,10 +289,10 @@ def _tested(evaluation: Evaluation, leakage: Leakage) -> dict[str, Evaluation]:
 
 
 def _print_notes(notes: Sequence[Note]) -> None:
-    if any(note.code != TRAINED_ON for note in notes):
+    if any(note.code != LEAKAGE for note in notes):
         _print("")
     for note in notes:
-        if note.code == TRAINED_ON:  # said above
+        if note.code == LEAKAGE:  # said above
             continue
         _print(f"note: {printable(note.text)}")
 

@@ -123,8 +123,8 @@ def _pictures(against: Path) -> list[Path]:
 
 def _common(sample: LabelledDataset, others: FileList, theirs: FeatureTable) -> Against:
     other = LabelledDataset(others, theirs, others.ordered, ())
-    own = find_leakage(sample, index_fingerprints(*other.learned))
-    return Against(tuple(own.values()), tuple(find_leakage(other, index_fingerprints(*sample.learned)).values()))
+    own = find_leakage(sample, index_fingerprints(*other.fingerprinted))
+    return Against(tuple(own.values()), tuple(find_leakage(other, index_fingerprints(*sample.fingerprinted)).values()))
 
 
 def _refused(others: FileList | None, theirs: FeatureTable | None) -> list[Note]:

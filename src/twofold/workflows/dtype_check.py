@@ -63,7 +63,7 @@ def check_dtype(
     chosen = [sources[row] for row in drawn]
     table = runtime.embed(chosen, runtime.engine(exact), what="precision check")
     ours, theirs = features[drawn][table.used], table.features  # a file may have vanished meanwhile
-    changed = (model.probabilities(ours) >= model.threshold) != (model.probabilities(theirs) >= model.threshold)
+    changed = model.rule.decide(model.probabilities(ours)) != model.rule.decide(model.probabilities(theirs))
     cosines = standardised_cosines(ours, theirs, features) if len(ours) else np.zeros(1)
     return DtypeCheck(
         model.backbone.dtype, len(ours), float(np.median(cosines)), float(cosines.min()), int(changed.sum())

@@ -1,6 +1,6 @@
 """Bundles on labelled pictures: one evaluation each and, of two, the comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.audit.leakage import Leakage, LeakedImage, find_leakage, measure_leakage
+from twofold.audit.leakage import Leakage, LeakedImage, find_leakage, unseen_rows
+from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
@@ -25,7 +26,7 @@ from twofold.evaluation import Comparison, Evaluation, compare, with_positive
 class EvaluationResult:
     """`evaluation` is that of the first model; `comparison` and `second` are there where two were tested, on the pictures that
     count for both. Of test pictures that were trained on, `leaks` has the first model's numbers without them, and
-    `second_without` the second's; then `comparison` is without them, too.
+    `second_unseen` the second's; then `comparison` is without them, too.
     """
 
     sample: LabelledDataset
@@ -33,7 +34,7 @@ class EvaluationResult:
     second: Evaluation | None
     comparison: Comparison | None
     leakage: Leakage
-    second_without: Evaluation | None
+    second_unseen: Evaluation | None
     seconds: dict[str, float]
     notes: tuple[Note, ...] = field(repr=False)
 
@@ -45,15 +46,15 @@ class EvaluationResult:
     @property
     def unseen(self) -> Evaluation | None:
         """The first model's, without the pictures that were trained on; None where there are no others."""
-        return self.leakage.without if self.leakage.found else self.evaluation
+        return self.leakage.unseen if self.leakage.images else self.evaluation
 
     def as_json(self) -> dict[str, Any]:
         """The blocks that `evaluate --json` prints."""
         other = {}
         if self.second is not None and self.comparison is not None:
             other = {"second": self.second.as_json(), "comparison": self.comparison.as_json()}
-        if self.second_without is not None:
-            other["second"]["leakage"] = {"test_unseen": self.second_without.as_json()}
+        if self.second_unseen is not None:
+            other["second"]["leakage"] = {"test_unseen": self.second_unseen.as_json()}
         return {
             "data": self.data,
             **self.evaluation.as_json(),
@@ -91,7 +92,7 @@ def test(
     evaluations = [with_positive(positive, evaluation) for evaluation in scored]
     with clock("audit"):
         leakage = [leakage.with_positive(positive) for leakage in _leaks(bundles, samples, rows)]
-    unseen = [each.without for each in leakage if each.without is not None]
+    unseen = [each.unseen for each in leakage if each.unseen is not None]
     if len(unseen) < len(models):
         unseen = []
     told = [alphabetical(first.classes)] if chosen is None and is_alphabetical(bundles[0]) else []
@@ -131,14 +132,23 @@ def _leaks(
     bundles: Sequence[Bundle], samples: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]
 ) -> list[Leakage]:
     """Test pictures that any of the models was trained on, with the numbers of each."""
-    found: dict[int, LeakedImage] = {}
+    leaked: dict[int, LeakedImage] = {}
     for bundle, sample in zip(bundles, samples, strict=True):
-        found = find_leakage(sample, bundle.trained_on()) | found
+        leaked = find_leakage(sample, bundle.trained_on()) | leaked
     return [
-        measure_leakage(bundle.model, sample, found, own)
-        for bundle, sample, own in zip(bundles, samples, rows, strict=True)
+        measure_leakage(bundle.model, sample, leaked, counted)
+        for bundle, sample, counted in zip(bundles, samples, rows, strict=True)
     ]
 
 
+def measure_leakage(
+    model: Model, test: LabelledDataset, leaked: Mapping[int, LeakedImage], rows: NDArray[np.intp]
+) -> Leakage:
+    """The leaked images among these usable rows of a test set, and the evaluation on the rest."""
+    unseen = unseen_rows(test, leaked, rows)
+    images = tuple(leaked[place] for place in test.table.used[rows].tolist() if place in leaked)
+    return Leakage(images, model.evaluate(test, unseen) if images and len(unseen) else None)
+
+
 def _comparison(a: Evaluation, b: Evaluation) -> Comparison:
-    return compare(a.labels, (a.probabilities, a.threshold), (b.probabilities, b.threshold))
+    return compare(a.labels, (a.probabilities, a.rule), (b.probabilities, b.rule))

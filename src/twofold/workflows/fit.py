@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twofold.bundle.model import Model
 from twofold.core.options import DecisionOptions
 from twofold.dataset import folds
-from twofold.decision import Head, Threshold, choose_threshold, fit_calibration, fit_head
+from twofold.decision import Head, choose_rule, fit_calibration, fit_head
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
 
@@ -30,7 +30,6 @@ class Fit:
     model: Model
     scores: Scores
     C: float | None
-    threshold: Threshold
     evaluation: Evaluation
 
 
@@ -66,9 +65,7 @@ def decide(
     truth = labels[scores.rows]
     calibration = fit_calibration(scores.logits, truth)
     probabilities = calibration.probabilities(scores.logits)
-    threshold = choose_threshold(
-        truth, probabilities, policy=options.optimize, fixed=options.threshold, seed=options.seed
-    )
-    model = Model(classes, backbone, head, calibration, threshold.value)
-    evaluation = evaluate(truth, probabilities, threshold.value, classes=classes, seed=options.seed)
-    return Fit(model, scores, C, threshold, evaluation)
+    rule = choose_rule(truth, probabilities, policy=options.optimize, fixed=options.threshold, seed=options.seed)
+    model = Model(classes, backbone, head, calibration, rule)
+    evaluation = evaluate(truth, probabilities, rule, classes=classes, seed=options.seed)
+    return Fit(model, scores, C, evaluation)

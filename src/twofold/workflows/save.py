@@ -32,7 +32,7 @@ def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), f
         met = training.audit.file_report()
         rows = (replace(row, path=shown(row.path), nearest=row.nearest and shown(row.nearest)) for row in met)
         write_file_report(rows, folder / "files.csv")
-        learned, fingerprints = training.sample.learned
+        learned, fingerprints = training.sample.fingerprinted
         with replacing(folder / "fingerprints.csv") as file:
             write_index(index_fingerprints(list(map(shown, learned)), fingerprints), file)
         _write_scores(training, shown, folder / "scores.csv")
@@ -57,7 +57,6 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "seed": training.options.decision.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.sample.as_json(),
-        "threshold": training.fit.threshold.as_json(),
         "scored": training.scored,
         "C": training.fit.C,
         "dtype_check": None if training.dtype is None else asdict(training.dtype),

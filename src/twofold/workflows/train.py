@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from twofold.audit import LEAST, Audit, audit_sample
-from twofold.audit.leakage import Leakage, find_leakage, measure_leakage
+from twofold.audit.leakage import Leakage, find_leakage
 from twofold.bundle.model import Model
 from twofold.core.errors import DataError
 from twofold.core.notes import Note
@@ -23,6 +23,7 @@ from twofold.evaluation import Evaluation, evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, load_backbone, offered_dtypes, ranged
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
+from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import Fit, Scores, decide, fit_model
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ def train_listing(
             held_out = labelled_dataset(test, table)
         held_out.check_any()
         with clock("audit"):
-            leakage = measure_leakage(fit.model, held_out, find_leakage(held_out, index_fingerprints(*sample.learned)))
+            leaked = find_leakage(held_out, index_fingerprints(*sample.fingerprinted))
+            leakage = measure_leakage(fit.model, held_out, leaked, np.flatnonzero(held_out.agreed))
         tested = TestResult(held_out, fit.model.evaluate(held_out), leakage)
         notes += held_out.test_notes()
     learning = None if training_run is None else _learning(training_run, fit.model, sample)
@@ -297,6 +299,4 @@ def _learned_road(training_run: "TrainingRun", options: DecisionOptions) -> _Roa
 def _learning(training_run: "TrainingRun", model: Model, sample: LabelledDataset) -> LearningResult:
     rows = ~training_run.validation & sample.agreed
     probabilities = model.probabilities(sample.table.features[rows])
-    return LearningResult(
-        training_run, evaluate(sample.labels[rows], probabilities, model.threshold, classes=model.classes)
-    )
+    return LearningResult(training_run, evaluate(sample.labels[rows], probabilities, model.rule, classes=model.classes))

@@ -12,13 +12,14 @@ def test_a_fitted_head_begins_with_the_logits_that_it_gave_and_comes_back_as_it_
     features = (random.normal(0, 1, (50, 16)) * 10.0 ** random.integers(-3, 3, 16) + 5).astype(np.float32)
     head = Head(random.normal(0, 1, 16).astype(np.float32) / features.std(axis=0), -0.7)
     learned = network()
-    learned.begin_with(head, features)
+    learned.start_with(head.weights, head.bias, features.mean(axis=0), features.std(axis=0))
     standardised = (torch.from_numpy(features) - learned.feature_mean) / learned.feature_std
     with torch.no_grad():
         logits = learned.head(standardised)[:, 0].numpy()
     assert np.allclose(logits, head.logits(features), atol=1e-3)
-    assert np.allclose(learned.affine().weights, head.weights, rtol=1e-5)
-    assert abs(learned.affine().bias - head.bias) < 1e-2
+    weights, bias = learned.affine()
+    assert np.allclose(weights, head.weights, rtol=1e-5)
+    assert abs(bias - head.bias) < 1e-2
 
 
 def test_pixels_are_normalised_within() -> None:

@@ -5,9 +5,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from twofold.decision import Head, with_floor
+from twofold.networks.architectures import Triple
 
-Triple = tuple[float, float, float]
+Floats = NDArray[np.float32]
 Seen = tuple[Tensor, Tensor | None]
 """vector (n, d), and the map before its pooling, (n, c, h, w), where there is one."""
 
@@ -44,17 +44,16 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.dropout(features))
         return logits[:, 0]
 
-    def begin_with(self, head: Head, features: NDArray[np.float32]) -> None:
-        """The head, as fitted on raw vectors (n, d), takes the place of the random one."""
-        feature_mean, feature_std = features.mean(axis=0), with_floor(features.std(axis=0)).astype(np.float32)
-        self.feature_mean.copy_(torch.from_numpy(feature_mean))
-        self.feature_std.copy_(torch.from_numpy(feature_std))
+    def start_with(self, weights: Floats, bias: float, mean: Floats, std: Floats) -> None:
+        """Replaces the random head by logit = features @ weights + bias, on features standardised by mean and std, all (d,)."""
+        self.feature_mean.copy_(torch.from_numpy(mean))
+        self.feature_std.copy_(torch.from_numpy(std))
         with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(head.weights * feature_std))
-            self.head.bias.fill_(head.bias + float(head.weights @ feature_mean))
+            self.head.weight.copy_(torch.from_numpy(weights * std))
+            self.head.bias.fill_(bias + float(weights @ mean))
 
-    def affine(self) -> Head:
-        """The head with standardisation multiplied in: from the raw vector to the logit."""
+    def affine(self) -> tuple[Floats, float]:
+        """Weights (d,) and bias of the head, with the standardisation multiplied in: from raw features to the logit."""
         weights = (self.head.weight[0] / self.feature_std).detach()
         bias = self.head.bias.detach() - weights @ self.feature_mean
-        return Head(weights.cpu().numpy().astype(np.float32), float(bias))
+        return weights.cpu().numpy().astype(np.float32), float(bias)

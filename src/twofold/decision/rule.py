@@ -1,0 +1,79 @@
+"""The rule: from calibrated probabilities to decisions, and the record of how it was chosen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEGATIVE, POSITIVE, UNSURE = 0, 1, -1
+"""Decisions. The first two are indices of `classes`, (negative, positive)."""
+
+NEVER: Final = float(np.nextafter(1.0, 2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """How a rule was chosen: the name of the policy, its parameters, and the evidence, all as JSON has them."""
+
+    name: str = "fixed"
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    evidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """{"name", "parameters", "evidence"}."""
+        return {"name": self.name, "parameters": dict(self.parameters), "evidence": dict(self.evidence)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Negative below `low`, positive from `high` on, unsure between. With low = high the rule is one threshold.
+
+    `gate` will hold the familiarity gate, `prevalence` the prevalence that the rule assumes; both are None where there is none.
+    Raises ValueError unless 0 <= low <= high <= 1. `NEVER` is a threshold that no probability reaches.
+    """
+
+    low: float
+    high: float
+    gate: Mapping[str, Any] | None = None
+    prevalence: float | None = None
+    policy: PolicyRecord = field(default=PolicyRecord(), repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= NEVER:
+            raise ValueError(f"A rule needs 0 <= low <= high <= 1, got low {self.low} and high {self.high}.")
+
+    @classmethod
+    def at(cls, threshold: float, policy: PolicyRecord = PolicyRecord()) -> Self:  # it is frozen
+        """The rule with a single threshold."""
+        return cls(threshold, threshold, policy=policy)
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which on the decision is the positive class."""
+        return self.high
+
+    def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.int8]:
+        """The decision for each probability, int8 in the same shape: NEGATIVE, POSITIVE or UNSURE."""
+        decisions = np.full(np.shape(probabilities), UNSURE, np.int8)
+        decisions[np.asarray(probabilities) < self.low] = NEGATIVE
+        decisions[np.asarray(probabilities) >= self.high] = POSITIVE
+        return decisions
+
+    def mirrored(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
+        """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.
+
+        Ties included: 1 - p is rounded, so probabilities on either side of a threshold are kept there.
+        """
+        low, high = (float(np.nextafter(1 - end, np.inf)) for end in (self.high, self.low))
+        swapped = 1 - probabilities
+        for threshold, end in ((self.high, low), (self.low, high)):
+            below = probabilities < threshold
+            swapped = np.where(below, np.maximum(swapped, end), np.minimum(swapped, np.nextafter(end, -np.inf)))
+        return replace(self, low=low, high=high), swapped
+
+    def as_json(self) -> dict[str, Any]:
+        """The block "rule" of a bundle."""
+        ends = {"low": self.low, "high": self.high, "gate": self.gate, "prevalence": self.prevalence}
+        return {**ends, "policy": self.policy.as_json()}

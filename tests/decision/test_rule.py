@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from twofold.decision import Rule
+from twofold.decision.rule import NEGATIVE, NEVER, POSITIVE, UNSURE
+
+
+def test_a_single_threshold_decides_positive_from_it_on() -> None:
+    assert Rule.at(0.5).decide(np.array([0.0, 0.49, 0.5, 1.0])).tolist() == [NEGATIVE, NEGATIVE, POSITIVE, POSITIVE]
+
+
+def test_between_two_thresholds_the_decision_is_unsure() -> None:
+    decisions = Rule(0.2, 0.7).decide(np.array([0.1, 0.2, 0.5, 0.69, 0.7]))
+    assert decisions.tolist() == [NEGATIVE, UNSURE, UNSURE, UNSURE, POSITIVE]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.6, 0.5), (-0.1, 0.5), (0.5, 1.1), (float("nan"), 0.5)])
+def test_thresholds_that_are_none_are_refused(low: float, high: float) -> None:
+    with pytest.raises(ValueError, match="0 <= low <= high <= 1"):
+        Rule(low, high)
+
+
+def test_no_probability_reaches_never() -> None:
+    assert Rule.at(NEVER).decide(np.array([0.0, 1.0])).tolist() == [NEGATIVE, NEGATIVE]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.3, 0.3), (0.2, 0.7), (0.0, 1.0), (1.0, 1.0), (1e-17, 0.5)])
+def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
+    rule, ends = Rule(low, high), np.array([low, high])
+    near = [np.nextafter(ends, -1), ends, np.nextafter(ends, 2), np.linspace(0, 1, 101)]
+    probabilities = np.clip(np.concatenate(near), 0, 1)
+    swapped, others = rule.mirrored(probabilities)
+    opposite = {NEGATIVE: POSITIVE, POSITIVE: NEGATIVE, UNSURE: UNSURE}
+    assert swapped.decide(others).tolist() == [opposite[decision] for decision in rule.decide(probabilities).tolist()]
+    assert np.abs(others - (1 - probabilities)).max() < 1e-15
