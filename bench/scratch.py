@@ -71,7 +71,7 @@ def _decoded(given: Given, images: Path, limit: int | None) -> LabelledDataset:
     """The pictures of a folder, or so many of them spread over it, without vectors."""
     file_list = list_labelled_files(images, DataOptions())
     file_list = replace(
-        file_list, items=file_list.items[:: max(1, len(file_list.items) // (limit or len(file_list.items)))]
+        file_list, files=file_list.files[:: max(1, len(file_list.files) // (limit or len(file_list.files)))]
     )
     runtime = Runtime(given.work, RuntimeOptions(cache=False))
     return labelled_dataset(file_list, runtime.scan([item.path for item in file_list.items], what="images"))

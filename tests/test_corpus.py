@@ -146,7 +146,7 @@ def test_what_is_used_is_seen_as_it_was_meant(folder: Path, corpus: tuple[Odd, .
 def test_files_that_vanish_or_shrink_after_they_were_listed_are_told(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "data", 13)
     file_list = list_labelled_files(folder, DataOptions())
-    paths = [item.path for item in file_list.items]
+    paths = [item.path for item in file_list.files]
     paths[0].unlink()
     paths[1].write_bytes(paths[1].read_bytes()[:200])
     paths[2].write_bytes(b"")

@@ -167,7 +167,7 @@ def test_images_without_a_group_are_grouped_as_if_there_were_no_groups(
 ) -> None:
     groups = [missing] * 44 + ["burst"] * 4
     classifier = BinaryImageClassifier(dtype="f32").fit(IMAGES, LABELS, groups=groups)
-    grouped, alone = classifier.training_.sample.groups, fitted.training_.sample.groups  # by copies alone
+    grouped, alone = classifier.training_.dataset.groups, fitted.training_.dataset.groups  # by copies alone
     assert np.array_equal(grouped[:44], alone[:44])
     assert len(set(grouped[44:])) == 1 < len(set(alone[44:]))
 

@@ -141,7 +141,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             if self.mode != "frozen":
                 _check_usable(sources, runtime.scan(sources))  # before hours of work
             self.training_ = train_listing(file_list, sources, options, runtime)
-        _check_usable(sources, self.training_.sample.table)
+        _check_usable(sources, self.training_.dataset.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
         self.out_of_fold_ = np.full(len(sources), np.nan)

@@ -80,19 +80,19 @@ def test_scores_are_the_out_of_fold_scores(bundle: Path, training: TrainingResul
     with (bundle / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     data = training.roots[0]
-    assert [data / row["path"] for row in rows] == list(map(Path, training.sample.paths))
+    assert [data / row["path"] for row in rows] == list(map(Path, training.dataset.paths))
     assert np.allclose([float(row["logit"]) for row in rows], training.fit.scores.logits, rtol=1e-4)
     assert {row["label"] for row in rows} == {"bars", "rings"}
 
 
 def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult, tmp_path: Path) -> None:
-    sample = training.sample
-    odd = replace(sample.file_list.items[0], path=Path("a,\n\x0c\u2028.jpg"))
-    file_list = replace(sample.file_list, items=(odd, *sample.file_list.items[1:]))
-    save(replace(training, sample=replace(sample, file_list=file_list)), tmp_path / "odd.twofold")
+    dataset = training.dataset
+    odd = replace(dataset.file_list.files[0], path=Path("a,\n\x0c\u2028.jpg"))
+    file_list = replace(dataset.file_list, files=(odd, *dataset.file_list.files[1:]))
+    save(replace(training, dataset=replace(dataset, file_list=file_list)), tmp_path / "odd.twofold")
     known = load_bundle(tmp_path / "odd.twofold").trained_on()
     assert known.paths[0] == str(odd.path)
-    assert [training.roots[0] / path for path in known.paths[1:]] == list(map(Path, sample.paths[1:]))
+    assert [training.roots[0] / path for path in known.paths[1:]] == list(map(Path, dataset.paths[1:]))
 
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:

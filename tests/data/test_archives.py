@@ -62,7 +62,7 @@ def read_error(path: Path) -> ReadError:
 def statuses(data: Path, options: DataOptions = NONE) -> dict[str, str]:
     """The label of each item and the reason of each skip, by the path below DATA."""
     file_list = list_labelled_files(data, options)
-    found = {str(item.path)[len(str(data)) + 1 :]: item.label for item in file_list.items}
+    found = {str(item.path)[len(str(data)) + 1 :]: item.label for item in file_list.files}
     return found | {str(skip.path)[len(str(data)) + 1 :]: skip.code for skip in file_list.skips}
 
 
@@ -76,7 +76,7 @@ def test_an_archive_is_listed_and_read_as_the_folder_that_it_holds(pack: Pack, t
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "folder" / name).write_bytes(data)
     assert statuses(file) == statuses(tmp_path / "folder")
-    assert [read(item.path) for item in list_labelled_files(file, NONE).items] == [
+    assert [read(item.path) for item in list_labelled_files(file, NONE).files] == [
         name.encode() for name in sorted(names[:3])
     ]
     assert read_error(file / "all/pets/cats").code == read_error(file / "all/none").code == "missing"
@@ -131,7 +131,7 @@ def test_names_that_lead_out_are_passed_over(pack: Pack, tmp_path: Path) -> None
     names = ["../up.jpg", "cats/../../up.jpg", "/etc/passwd", "C:/windows.jpg", "..\\up.jpg"]
     file = pack(tmp_path / "evil", dict.fromkeys(["cats/1.jpg", "./dogs//1.jpg", *names], b"x"))
     file_list = list_labelled_files(file, NONE)
-    assert [str(item.path) for item in file_list.items] == [f"{file}/cats/1.jpg", f"{file}/dogs/1.jpg"]
+    assert [str(item.path) for item in file_list.files] == [f"{file}/cats/1.jpg", f"{file}/dogs/1.jpg"]
     assert [skip.code for skip in file_list.skips] == ["unsafe-name"] * 5
     for name in names:
         assert read_error(Path(f"{file}/{name}")).code == "missing"
@@ -176,7 +176,7 @@ def test_of_members_with_one_name_the_last_is_read(pack: Pack, tmp_path: Path) -
     file_list = list_labelled_files(file, NONE)
     assert read(file / "cats/1.jpg") == b"last"
     assert [(skip.path, skip.code) for skip in file_list.skips] == [(file / "cats/1.jpg", "same-name")]
-    assert len(file_list.items) == 2
+    assert len(file_list.files) == 2
 
 
 def test_a_file_that_is_a_folder_as_well_is_passed_over(tmp_path: Path) -> None:
@@ -189,14 +189,14 @@ def test_a_file_that_is_a_folder_as_well_is_passed_over(tmp_path: Path) -> None:
 def test_names_of_every_language_are_found_again(pack: Pack, tmp_path: Path) -> None:
     names = ["кошки/Мурка 1.jpg", "кошки/猫.jpg", "собаки/naïve\n.jpg"]
     file = pack(tmp_path / "pets", {name: name.encode() for name in names})
-    assert [read(item.path).decode() for item in list_labelled_files(file, NONE).items] == names
+    assert [read(item.path).decode() for item in list_labelled_files(file, NONE).files] == names
 
 
 def test_names_that_are_not_utf8_are_found_again(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "old.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
         put(archive, "cats/caf\xe9.jpg", b"cat")
         put(archive, "dogs/1.jpg", b"dog")
-    (cat, _) = list_labelled_files(tmp_path / "old.tar", NONE).items
+    (cat, _) = list_labelled_files(tmp_path / "old.tar", NONE).files
     assert cat.path.name == "caf\udce9.jpg"
     assert read(cat.path) == b"cat"
 
@@ -211,7 +211,7 @@ def test_names_with_the_strokes_of_windows_lie_in_folders(tmp_path: Path) -> Non
 def test_thousands_of_members_are_read_by_several_threads(pack: Pack, tmp_path: Path) -> None:
     members = {f"{label}/{at}.jpg": f"{label}{at}".encode() * 50 for label in ("cats", "dogs") for at in range(1500)}
     file = pack(tmp_path / "pets", members)
-    items = list_labelled_files(file, NONE).items
+    items = list_labelled_files(file, NONE).files
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: read(item.path), items))
     assert {str(item.path.relative_to(file)): data for item, data in zip(items, found, strict=True)} == members
@@ -356,7 +356,7 @@ def test_whatever_the_bytes_an_archive_gives_bytes_refusals_or_a_data_error(pack
         file = tmp_path / f"{at}"
         file.write_bytes(data)
         try:
-            for item in list_labelled_files(file, NONE).items:
+            for item in list_labelled_files(file, NONE).files:
                 assert isinstance(read_bytes(item.path), bytes | ReadError)
             ends["read"] += 1
         except DataError:
@@ -372,7 +372,7 @@ def test_a_compressed_tar_is_refused_with_the_command_that_unpacks_it(tmp_path: 
 
 def test_an_archive_that_vanishes_is_a_missing_picture(tmp_path: Path) -> None:
     file = tarred(tmp_path / "pets.tar", {"cats/1.jpg": b"x", "dogs/1.jpg": b"x"})
-    items = list_labelled_files(file, NONE).items
+    items = list_labelled_files(file, NONE).files
     shutil.move(file, tmp_path / "elsewhere")
     assert {read_error(item.path).code for item in items} == {"missing"}
 
@@ -382,7 +382,7 @@ def test_an_archive_that_vanishes_is_a_missing_picture(tmp_path: Path) -> None:
 def test_members_more_than_a_hundred_folders_deep_are_passed_over(depth: int, pack: Pack, tmp_path: Path) -> None:
     deep = "cats/" + "a/" * (depth - 1) + "1.jpg"
     file = pack(tmp_path / "pets.tar", {deep: b"x", "cats/" + "b/" * 99 + "2.jpg": b"y", "dogs/1.jpg": b"z"})
-    cat, dog = (item.path for item in list_labelled_files(file, NONE).items)
+    cat, dog = (item.path for item in list_labelled_files(file, NONE).files)
     assert (read(cat), read(dog)) == (b"y", b"z")
     assert [(str(skip.path), skip.code) for skip in list_labelled_files(file, NONE).skips] == [
         (f"{file}/{deep}", "too-deep")
@@ -396,7 +396,7 @@ def test_two_thousand_members_with_folders_of_their_own_are_listed(tmp_path: Pat
     """Where each of their 200,000 folders were looked up on the disk by each of its parents, this would take half an hour."""
     names = [f"{'cats' if at % 2 else 'dogs'}/{at}/{'f/' * 97}1.jpg" for at in range(2_000)]
     file = zipped(tmp_path / "pets.zip", dict.fromkeys(names, b""))
-    assert len(list_labelled_files(file, NONE).items) == 2_000
+    assert len(list_labelled_files(file, NONE).files) == 2_000
 
 
 def test_a_path_of_thousands_of_folders_is_only_missing(tmp_path: Path) -> None:

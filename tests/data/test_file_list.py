@@ -19,13 +19,13 @@ def make(folder: Path, *names: str) -> Path:
 
 
 def labelled(data: Path, options: DataOptions = NONE) -> dict[str, str]:
-    return {str(item.path.relative_to(data)): item.label for item in list_labelled_files(data, options).items}
+    return {str(item.path.relative_to(data)): item.label for item in list_labelled_files(data, options).files}
 
 
 def test_a_folder_has_a_sub_folder_for_each_class(tmp_path: Path) -> None:
     make(tmp_path, "dogs/1.jpg", "cats/deep/2.jpg", "cats/1.jpg", "cats/notes.txt")
     file_list = list_labelled_files(tmp_path, NONE)
-    assert [item.label for item in file_list.items] == ["cats", "cats", "cats", "dogs"]
+    assert [item.label for item in file_list.files] == ["cats", "cats", "cats", "dogs"]
     assert labelled(tmp_path) == {
         "cats/1.jpg": "cats",
         "cats/deep/2.jpg": "cats",
@@ -51,7 +51,7 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     file_list = list_labelled_files(tmp_path, DataOptions(classes=("a", "b")))
     codes = [skip.code for skip in file_list.skips]
     assert sorted(codes) == ["junk", "junk", "other-class", "other-class", "outside-classes"]
-    assert len(file_list.items) + len(file_list.skips) == 7
+    assert len(file_list.files) + len(file_list.skips) == 7
     texts = {note.code: note.text for note in file_list.notes}
     assert texts["skipped-junk"].startswith("Skipped as hidden or left behind by a program: 2,")
     assert texts["skipped-other-class"].startswith("Left out as files of other classes: 2,")
@@ -120,7 +120,7 @@ def test_a_pattern_that_cannot_be_used_is_wrong_usage(tmp_path: Path) -> None:
 def test_a_table_keeps_its_order_and_groups(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", "2.jpg")
     (tmp_path / "list.CSV").write_text("path,label,group\n2.jpg,dog,litter\n1.jpg,cat,\n")
-    items = list_labelled_files(tmp_path / "list.CSV", NONE).items
+    items = list_labelled_files(tmp_path / "list.CSV", NONE).files
     assert [(item.path.name, item.label, item.group) for item in items] == [
         ("2.jpg", "dog", "litter"),
         ("1.jpg", "cat", None),
@@ -132,6 +132,6 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "data/a/up").symlink_to(tmp_path / "data")
     (tmp_path / "round").mkdir()
     (tmp_path / "round/again").symlink_to(tmp_path / "round")
-    assert len(list_labelled_files(tmp_path / "data", NONE).items) == 2
+    assert len(list_labelled_files(tmp_path / "data", NONE).files) == 2
     with pytest.raises(DataError, match="two classes"):
         list_labelled_files(tmp_path / "round", NONE)

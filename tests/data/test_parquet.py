@@ -38,7 +38,7 @@ def write(
 
 
 def rows(file: Path) -> dict[str, tuple[str, bytes | ReadError]]:
-    items = list_labelled_files(file, NONE).items
+    items = list_labelled_files(file, NONE).files
     return {str(item.path.relative_to(file)): (item.label, read_bytes(item.path)) for item in items}
 
 
@@ -76,7 +76,7 @@ def test_rows_without_a_class_are_passed_over(tmp_path: Path) -> None:
 
 def test_many_row_groups_are_read_by_several_threads(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", [row % 2 for row in range(300)], column="label", row_group_size=7)
-    items = list_labelled_files(file, NONE).items
+    items = list_labelled_files(file, NONE).files
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: read_bytes(item.path), items))
     assert found == [b"row %d" % int(item.path.name) for item in items]
@@ -116,7 +116,7 @@ def test_one_value_that_stands_for_many_rows_does_not_fill_the_memory(encoding: 
     )
     assert file.stat().st_size < 200_000
     del table
-    items, held = list_labelled_files(file, NONE).items, pa.total_allocated_bytes()
+    items, held = list_labelled_files(file, NONE).files, pa.total_allocated_bytes()
     most = 1_000_000
     codes = {found.code for item in items if isinstance(found := read_member(item.path, most), ReadError)}
     assert codes == {"too-large"}
@@ -139,7 +139,7 @@ def test_more_rows_than_bytes_are_told(tmp_path: Path) -> None:
 def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
     for shard in range(2):
         write(tmp_path / f"train-0000{shard}-of-00002.parquet", [shard, 0], column="label")
-    items = list_labelled_files(tmp_path, NONE).items
+    items = list_labelled_files(tmp_path, NONE).files
     assert [(str(item.path.relative_to(tmp_path)), item.label) for item in items] == [
         ("train-00000-of-00002.parquet/0/000000", "0"),
         ("train-00000-of-00002.parquet/0/000001", "0"),
@@ -207,4 +207,4 @@ def test_rows_of_several_splits_are_refused(tmp_path: Path) -> None:
             with pytest.raises(DataError, match="rows of several splits"):
                 list_labelled_files(tmp_path / "a.parquet", NONE)
         else:
-            assert len(list_labelled_files(tmp_path / "a.parquet", NONE).items) == 2
+            assert len(list_labelled_files(tmp_path / "a.parquet", NONE).files) == 2

@@ -60,7 +60,7 @@ def test_splits_with_longer_names_get_the_two_commands(train: str, other: str, t
     assert f"holds splits ({train}, {other}), not classes" in said
     assert [f"twofold {word}" for word in ("train", "evaluate")] == re.findall("twofold (?:train|evaluate)", said)
     assert find_parts(tmp_path) == [tmp_path / train, tmp_path / other]
-    assert list_labelled_files(tmp_path, DataOptions(classes=(train, other))).items  # who means it can have it
+    assert list_labelled_files(tmp_path, DataOptions(classes=(train, other))).files  # who means it can have it
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
@@ -168,7 +168,7 @@ def test_splits_in_a_folder_that_is_read_by_pattern_are_refused(tmp_path: Path) 
     assert f"`twofold evaluate NAME.twofold {tmp_path}/test1 --label-pattern '^(cat|dog)'`" in said
     for path in (tmp_path / "test1").iterdir():
         path.rename(path.with_name(path.name[4:]))  # without a label they are no danger
-    assert len(list_labelled_files(tmp_path, DataOptions(label_pattern="^(cat|dog)")).items) == 2
+    assert len(list_labelled_files(tmp_path, DataOptions(label_pattern="^(cat|dog)")).files) == 2
 
 
 def test_classes_that_hold_the_same_folders_get_a_note(tmp_path: Path) -> None:

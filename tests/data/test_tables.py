@@ -160,7 +160,7 @@ def test_the_splits_of_a_table_are_used_one_by_one(
 )
 def test_columns_that_part_nothing_are_left_alone(column: str, values: tuple[str, ...], folder: Path) -> None:
     (folder / "e.jpg").write_bytes(b"x")
-    assert len(list_labelled_files(write(folder, listed(column, *values)), DataOptions()).items) == 4
+    assert len(list_labelled_files(write(folder, listed(column, *values)), DataOptions()).files) == 4
 
 
 def test_a_table_with_doubtful_splits_is_refused(folder: Path) -> None:
@@ -188,6 +188,6 @@ def test_a_split_that_is_not_there_is_told_with_those_that_are(folder: Path) -> 
 
 def test_rows_of_the_other_splits_need_no_files(folder: Path) -> None:
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\nnone.jpg,dog,test\n")
-    assert len(list_labelled_files(table / "train", DataOptions()).items) == 2
+    assert len(list_labelled_files(table / "train", DataOptions()).files) == 2
     with pytest.raises(DataError, match="name no file"):
         list_labelled_files(table / "test", DataOptions())

@@ -288,6 +288,6 @@ def test_a_folder_inside_what_comes_is_named_after_a_hash_sign(
     server: Server, members: dict[str, bytes], tmp_path: Path
 ) -> None:
     data = resolve(server.url("whole") + "#pets/train", tmp_path)
-    items = list_labelled_files(data, DataOptions()).items
+    items = list_labelled_files(data, DataOptions()).files
     assert [item.label for item in items] == ["cats"] * 3 + ["dogs"] * 3
     assert read_bytes(items[0].path) == members["pets/train/cats/0.jpg"]

@@ -60,7 +60,7 @@ def test_a_local_compressed_tar_is_unpacked_once_into_the_cache(tmp_path: Path, 
     data = resolve(str(file / "pets/train"), tmp_path / "cache")
     assert data.is_relative_to(tmp_path / "cache")
     assert data.parent.parent.name == "pets.tar"
-    assert [item.label for item in list_labelled_files(data, DataOptions()).items] == ["cats"] * 3 + ["dogs"] * 3
+    assert [item.label for item in list_labelled_files(data, DataOptions()).files] == ["cats"] * 3 + ["dogs"] * 3
     made = data.parent.parent.stat().st_mtime_ns
     assert resolve(str(file), tmp_path / "cache").stat().st_mtime_ns == made
     assert file.read_bytes() == packed

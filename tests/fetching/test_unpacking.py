@@ -145,7 +145,7 @@ def test_the_command_says_what_is_there_and_what_to_type_next(
         "  twofold train 'my pets/pets/train' --out NAME.twofold\n"
         "  twofold evaluate NAME.twofold 'my pets/pets/test'\n"
     )
-    assert len(list_labelled_files(Path("my pets/pets/train"), DataOptions()).items) == 6
+    assert len(list_labelled_files(Path("my pets/pets/train"), DataOptions()).files) == 6
     assert fetch("my pets/pets/train", Path("copy"), json=True) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["data"] == [{"path": "copy", "counts": {"cats": 3, "dogs": 3}}]

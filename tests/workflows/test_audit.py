@@ -146,4 +146,4 @@ def test_a_wrong_label_is_the_first_suspect(drawn: Path, tmp_path: Path, runtime
     (data / "bars" / "bars-007.png").rename(data / "rings" / "bars-007.png")
     found = audited(data, runtime)
     doubts = found.audit.p_label_error
-    assert Path(found.audit.sample.paths[int(np.argmax(doubts))]).name == "bars-007.png"
+    assert Path(found.audit.dataset.paths[int(np.argmax(doubts))]).name == "bars-007.png"

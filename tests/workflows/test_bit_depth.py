@@ -81,7 +81,7 @@ def test_an_audit_without_a_network_sees_them_as_well(tmp_path: Path, runtime: R
     (folder / "bars" / "brighter.png").write_bytes(png(brighter))
     found = audit(folder, DataOptions(), F32, DecisionOptions(), runtime, quick=True)
     assert "range-deep" in {note.code for note in found.notes}
-    near = {(Path(found.audit.sample.paths[copy.second]).name, copy.kind) for copy in found.audit.sample.duplicates}
+    near = {(Path(found.audit.dataset.paths[copy.second]).name, copy.kind) for copy in found.audit.dataset.duplicates}
     assert ("brighter.png", "near") in near
 
 
@@ -92,6 +92,6 @@ def test_a_network_that_learns_sees_the_same_range(tmp_path: Path, runtime: Runt
     assert training.fit.model.backbone.preprocessing.deep == (0, 4095)
     assert training.learning is not None
     rows = training.fit.scores.rows
-    again = training.fit.model.predict([training.sample.paths[row] for row in rows], runtime)
+    again = training.fit.model.predict([training.dataset.paths[row] for row in rows], runtime)
     logits = [answer.logit for answer in again if answer.logit is not None]
     assert np.allclose(logits, training.fit.scores.logits, atol=1e-4)

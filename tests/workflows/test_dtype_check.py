@@ -37,7 +37,7 @@ def checked(runtime: Runtime, tmp_path: Path) -> Checked:
         options = BackboneOptions(size=96, dtype="int8")
         trained = train(stripes(tmp_path / "stripes", height, noise), TrainingOptions(backbone=options), runtime)
         exact = load_backbone(replace(options, dtype="f32"), "f32", cache=tmp_path)
-        paths, features = [Path(path) for path in trained.sample.paths], trained.sample.table.features
+        paths, features = [Path(path) for path in trained.dataset.paths], trained.dataset.table.features
         return check_dtype(trained.fit.model, paths, features, exact, runtime, seed=0), trained
 
     return check
@@ -61,7 +61,7 @@ def test_where_int8_is_not_trusted_float32_is_used_with_a_note(runtime: Runtime,
     auto = train(data, TrainingOptions(backbone=BackboneOptions(size=96)), runtime)
     exact = train(data, TrainingOptions(backbone=BackboneOptions(size=96, dtype="f32")), runtime)
     assert auto.fit.model.backbone.dtype == "f32"
-    assert np.array_equal(auto.sample.table.features, exact.sample.table.features)
+    assert np.array_equal(auto.dataset.table.features, exact.dataset.table.features)
     assert np.array_equal(auto.fit.model.head.weights, exact.fit.model.head.weights)
     assert auto.fit.model.probe_logits is not None
     assert np.array_equal(auto.fit.model.probe_logits, exact.fit.model.probe_logits)

@@ -22,7 +22,7 @@ def test_bars_and_rings_are_told_apart_out_of_fold_and_on_other_pictures(trainin
     assert training.fit.evaluation.metrics["accuracy"].value == 1.0
     assert training.test is not None
     assert training.test.evaluation.metrics["accuracy"].value >= 0.95
-    assert training.test.sample.counts == {"bars": 10, "rings": 10}
+    assert training.test.dataset.counts == {"bars": 10, "rings": 10}
 
 
 def test_auto_precision_says_how_it_compares_with_float32(training: TrainingResult) -> None:
@@ -56,9 +56,9 @@ def test_copies_share_a_fold(drawn: Path, runtime: Runtime, tmp_path: Path) -> N
         draw(label, 3).save(folder / label / "same-pixels.bmp")
     training = train(folder, F32, runtime)
     for label in ("bars", "rings"):
-        rows = [row for row, path in enumerate(training.sample.paths) if path.endswith(f"{label}-003.png")]
-        twins = np.flatnonzero(training.sample.groups == training.sample.groups[rows[0]])
-        assert {Path(training.sample.paths[row]).name for row in twins} == {
+        rows = [row for row, path in enumerate(training.dataset.paths) if path.endswith(f"{label}-003.png")]
+        twins = np.flatnonzero(training.dataset.groups == training.dataset.groups[rows[0]])
+        assert {Path(training.dataset.paths[row]).name for row in twins} == {
             f"{label}-003.png",
             "same-bytes.png",
             "same-pixels.bmp",

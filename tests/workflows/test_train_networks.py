@@ -46,7 +46,7 @@ def test_calibration_threshold_and_evaluation_come_from_pictures_that_were_not_l
     assert scratch.scored == "validation"
     held = np.flatnonzero(scratch.learning.training_run.validation)
     assert np.array_equal(scratch.fit.scores.rows, held)
-    assert scratch.sample.labels[held].sum() == len(held) // 2 == 5
+    assert scratch.dataset.labels[held].sum() == len(held) // 2 == 5
     result = scratch.as_json()
     assert result["validation"]["confusion"].keys() == {"tn", "fp", "fn", "tp"}
     assert sum(result["validation"]["confusion"].values()) == 10
@@ -58,7 +58,7 @@ def test_calibration_threshold_and_evaluation_come_from_pictures_that_were_not_l
 def test_the_scores_are_those_of_the_graph_that_the_bundle_holds(scratch: TrainingResult, runtime: Runtime) -> None:
     """The network's own logits and those of ONNX differ by less than shows."""
     model, rows = scratch.fit.model, scratch.fit.scores.rows
-    again = model.predict([scratch.sample.paths[row] for row in rows], runtime)
+    again = model.predict([scratch.dataset.paths[row] for row in rows], runtime)
     assert np.allclose(
         [answer.logit for answer in again if answer.logit is not None], scratch.fit.scores.logits, atol=1e-4
     )
@@ -97,7 +97,7 @@ def test_with_cv_every_picture_is_scored_by_a_network_that_did_not_see_it(drawn:
     assert len(training.fit.scores.logits) == 40
     assert sorted(set(training.fit.scores.folds)) == [0, 1]
     assert sum(training.as_json()["cross_validation"]["confusion"].values()) == 40
-    its_own = training.fit.model.head.logits(training.sample.table.features)
+    its_own = training.fit.model.head.logits(training.dataset.table.features)
     assert not np.isclose(its_own, training.fit.scores.logits).any()
 
 
@@ -166,7 +166,7 @@ def test_copies_are_not_parted_by_the_validation_part(drawn: Path, runtime: Runt
             draw(label, number).save(folder / label / f"copy-{number}.bmp")
     training = train(folder, replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), runtime)
     assert training.learning is not None
-    held, groups = training.learning.training_run.validation, training.sample.groups
+    held, groups = training.learning.training_run.validation, training.dataset.groups
     assert len(set(groups)) == 20
     assert not set(groups[held]) & set(groups[~held])
 
@@ -185,7 +185,7 @@ def test_cropped_copies_are_not_parted_by_the_validation_part(runtime: Runtime, 
     assert training.learning is not None
     training_run, numbers = (
         training.learning.training_run,
-        [Path(path).name.split("-")[0] for path in training.sample.paths],
+        [Path(path).name.split("-")[0] for path in training.dataset.paths],
     )
     parts = set(zip(numbers, training_run.validation.tolist(), strict=True))
     assert len(parts) == 24
@@ -213,7 +213,7 @@ def test_a_network_that_is_fine_tuned_begins_with_the_frozen_head(drawn: Path, r
     training = train(drawn, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
     training_run = training.learning.training_run
-    assert training_run.learned.history[0]["val_accuracy"] == 1.0
+    assert training_run.history.epochs[0]["val_accuracy"] == 1.0
     assert training_run.backbone.name == "efficientnet-lite0, fine-tuned"
     assert training_run.head.weights.size == 2848
     assert training_run.backbone.features == "stages"
@@ -272,8 +272,8 @@ def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taug
     # What is saved is what was chosen: the network on the way, not the one at its end.
     assert training.learning is not None
     rows = np.flatnonzero(training.learning.training_run.validation)
-    probabilities = training.fit.model.probabilities(training.sample.table.features[rows])
-    assert np.mean((probabilities > 0.5) == training.sample.labels[rows]) > 0.8
+    probabilities = training.fit.model.probabilities(training.dataset.table.features[rows])
+    assert np.mean((probabilities > 0.5) == training.dataset.labels[rows]) > 0.8
 
 
 def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(runtime: Runtime, tmp_path: Path) -> None:

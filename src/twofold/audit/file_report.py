@@ -55,21 +55,21 @@ _CLOSEST: Final[tuple[Kind, ...]] = ("bytes", "pixels", "near")
 
 
 def file_report(
-    sample: LabelledDataset, p_label_error: NDArray[np.floating] | None = None, listed: NDArray[np.int64] | None = None
+    dataset: LabelledDataset, p_label_error: NDArray[np.floating] | None = None, listed: NDArray[np.int64] | None = None
 ) -> list[FileReportRow]:
     """One row for every path met, sorted by path; `suspicion` (used,) is NaN where unknown, `listed` has the rows of suspects."""
-    rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in sample.file_list.skips]
-    table, paths, groups, agreed = sample.table, sample.paths, sample.groups, sample.agreed
-    reasons, partners = flags(sample), closest(sample)
+    rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in dataset.file_list.skips]
+    table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid
+    reasons, partners = flags(dataset), closest(dataset)
     for row in listed if listed is not None else ():
         reasons[int(row)] = SUSPECT
     number = 0
-    for item, metadata, read_error in zip(sample.file_list.items, table.metadata, table.read_errors, strict=True):
+    for item, metadata, read_error in zip(dataset.file_list.files, table.metadata, table.read_errors, strict=True):
         if metadata is None:
             rows.append(FileReportRow(str(item.path), item.label, "skipped", read_error.code if read_error else ""))
             continue
         known = (metadata.width, metadata.height, metadata.format, metadata.bytes, metadata.sha256, int(groups[number]))
-        reason = reasons.get(number, "") if agreed[number] else CONFLICT
+        reason = reasons.get(number, "") if valid[number] else CONFLICT
         status = "skipped" if reason == CONFLICT else "flagged" if reason else "used"
         nearest = paths[partners[number][0]] if number in partners else ""
         doubt = "" if p_label_error is None or np.isnan(p_label_error[number]) else f"{p_label_error[number]:.4f}"
@@ -78,11 +78,11 @@ def file_report(
     return sorted(rows, key=lambda row: row.path)
 
 
-def flags(sample: LabelledDataset) -> dict[int, str]:
+def flags(dataset: LabelledDataset) -> dict[int, str]:
     """Why usable pictures are flagged as copies: of two alike the second, or both where their labels differ."""
-    labels, agreed, found = sample.labels, sample.agreed, {}
-    for copy in sorted(sample.duplicates, key=lambda copy: -_CLOSEST.index(copy.kind)):
-        if not (agreed[copy.first] and agreed[copy.second]):
+    labels, valid, found = dataset.labels, dataset.valid, {}
+    for copy in sorted(dataset.duplicates, key=lambda copy: -_CLOSEST.index(copy.kind)):
+        if not (valid[copy.first] and valid[copy.second]):
             continue  # what stands under both labels says nothing of others
         if labels[copy.first] != labels[copy.second]:
             found[copy.first] = found[copy.second] = OTHER_LABEL
@@ -91,18 +91,18 @@ def flags(sample: LabelledDataset) -> dict[int, str]:
     return found
 
 
-def closest(sample: LabelledDataset) -> dict[int, tuple[int, Kind]]:
+def closest(dataset: LabelledDataset) -> dict[int, tuple[int, Kind]]:
     """For each usable picture that has copies, the closest of them and its kind."""
     found: dict[int, tuple[int, Kind]] = {}
-    for copy in sorted(sample.duplicates, key=lambda copy: _CLOSEST.index(copy.kind)):
+    for copy in sorted(dataset.duplicates, key=lambda copy: _CLOSEST.index(copy.kind)):
         found.setdefault(copy.first, (copy.second, copy.kind))
         found.setdefault(copy.second, (copy.first, copy.kind))
     return found
 
 
-def told(sample: LabelledDataset, duplicates: tuple[Duplicate, ...]) -> list[dict[str, object]]:
+def told(dataset: LabelledDataset, duplicates: tuple[Duplicate, ...]) -> list[dict[str, object]]:
     """Copies for JSON: the later picture, the earlier one that it is a copy of, and whether their labels agree."""
-    paths, labels = sample.paths, sample.labels
+    paths, labels = dataset.paths, dataset.labels
     return [
         {
             "path": paths[copy.second],

@@ -39,7 +39,7 @@ class Against:
 class Audit:
     """`rows` are the usable pictures that were scored, of which `suspects` speaks; `against` has what OTHER has, too."""
 
-    sample: LabelledDataset = field(repr=False)
+    dataset: LabelledDataset = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
     label_issues: LabelIssues | None
     shortcuts: Shortcuts | None
@@ -49,7 +49,7 @@ class Audit:
     @property
     def p_label_error(self) -> NDArray[np.float64]:
         """The chance that each label is wrong, NaN where it was not judged, (used,)."""
-        known = np.full(len(self.sample.labels), np.nan)
+        known = np.full(len(self.dataset.labels), np.nan)
         if self.label_issues is not None:
             known[self.rows] = self.label_issues.p_label_error
         return known
@@ -61,12 +61,12 @@ class Audit:
 
     def file_report(self) -> list[FileReportRow]:
         """One row for every path met, sorted by path."""
-        return file_report(self.sample, self.p_label_error, self.listed)
+        return file_report(self.dataset, self.p_label_error, self.listed)
 
     def notes(self) -> list[Note]:
         shortcuts = () if self.shortcuts is None else self.shortcuts.texts
         return [
-            *self.sample.notes(),
+            *self.dataset.notes(),
             *self._unjudged(),
             *self._doubts(),
             *(Note("shortcut", text) for text in shortcuts),
@@ -76,12 +76,12 @@ class Audit:
         """The blocks that `audit --json` prints, but for data and notes."""
         rows = self.file_report()
         statuses = Counter(row.status for row in rows)
-        paths, items, used = self.sample.paths, self.sample.file_list.items, self.sample.table.used
+        paths, items, used = self.dataset.paths, self.dataset.file_list.files, self.dataset.table.used
         doubts = self.p_label_error
         return {
             "statuses": {status: statuses[status] for status in ("used", "flagged", "skipped")},
             "reasons": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
-            "duplicates": told(self.sample, self.sample.duplicates),
+            "duplicates": told(self.dataset, self.dataset.duplicates),
             **({} if self.against is None else self.against.as_json()),
             "label_issues": [
                 {"path": paths[row], "label": items[used[row]].label, "p_label_error": round(float(doubts[row]), 4)}
@@ -98,7 +98,7 @@ class Audit:
         }
 
     def _unjudged(self) -> list[Note]:
-        if self.label_issues is not None or not self.sample.table.features.size:
+        if self.label_issues is not None or not self.dataset.table.features.size:
             return []
         text = "Labels were not judged, because a class has too few pictures for it that are no copies of one another: add some."
         return [Note("labels-not-judged", text)]
@@ -106,7 +106,7 @@ class Audit:
     def _doubts(self) -> list[Note]:
         if self.label_issues is None or not len(self.listed):
             return []
-        expected, first = self.label_issues.expected, self.sample.paths[self.listed[0]]
+        expected, first = self.label_issues.expected, self.dataset.paths[self.listed[0]]
         text = (
             f"Labels that the rest of the data contradicts: {len(self.listed)} are worth a look, such as {first}; in all "
             f"about {expected.value:.0f} are wrong ({expected.low:.0f} to {expected.high:.0f}). The ledger names each."
@@ -115,7 +115,7 @@ class Audit:
 
 
 def audit_sample(
-    sample: LabelledDataset,
+    dataset: LabelledDataset,
     rows: NDArray[np.int64],
     logits: NDArray[np.floating],
     options: DecisionOptions,
@@ -127,25 +127,25 @@ def audit_sample(
 
     Labels are judged where at least `LEAST` of each class have logits.
     """
-    labels = sample.labels[rows]
+    labels = dataset.labels[rows]
     label_issues = find_label_issues(logits, labels) if min(np.bincount(labels, minlength=2)) >= LEAST else None
-    return Audit(sample, rows, label_issues, look_for_shortcuts(sample, options), learning_curve, against)
+    return Audit(dataset, rows, label_issues, look_for_shortcuts(dataset, options), learning_curve, against)
 
 
-def look_for_shortcuts(sample: LabelledDataset, options: DecisionOptions) -> Shortcuts | None:
+def look_for_shortcuts(dataset: LabelledDataset, options: DecisionOptions) -> Shortcuts | None:
     """What gives the label of the pictures that count away, beside what they show; None where these are too few for folds."""
-    rows = np.flatnonzero(sample.agreed)
-    parts = folds_of(sample, rows, options)
+    rows = np.flatnonzero(dataset.valid)
+    parts = folds_of(dataset, rows, options)
     return (
         None
         if parts is None
-        else find_shortcuts(metadata_features(sample, rows), sample.labels[rows], parts, sample.classes)
+        else find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], parts, dataset.classes)
     )
 
 
-def folds_of(sample: LabelledDataset, rows: NDArray[np.int64], options: DecisionOptions) -> NDArray[np.int64] | None:
+def folds_of(dataset: LabelledDataset, rows: NDArray[np.int64], options: DecisionOptions) -> NDArray[np.int64] | None:
     """The fold of each of these usable pictures; None where a class cannot be dealt out to that many."""
     try:
-        return folds(sample.names[rows], sample.groups[rows], options.folds, options.seed)
+        return folds(dataset.names[rows], dataset.groups[rows], options.folds, options.seed)
     except DataError:
         return None

@@ -66,7 +66,7 @@ def find_leakage(test: LabelledDataset, index: FingerprintIndex) -> dict[int, Le
 
     All commands use this function. It does not use features, so that all find the same images.
     """
-    places, (paths, fingerprints) = test.table.used[test.agreed].tolist(), test.fingerprinted
+    places, (paths, fingerprints) = test.table.used[test.valid].tolist(), test.valid_fingerprints
     matches = find_in_index(fingerprints, index)
     return {
         places[match.first]: LeakedImage(paths[match.first], index.paths[match.second], match.kind) for match in matches

@@ -9,10 +9,10 @@ from twofold.dataset.labelled import LabelledDataset
 _RIM = 2  # of 32 pixels of a thumbnail: what counts as its border
 
 
-def metadata_features(sample: LabelledDataset, rows: NDArray[np.int64]) -> EncodingMetadata:
+def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> EncodingMetadata:
     """The traits of these `rows` of the usable pictures."""
-    metadata = [seen for seen in sample.table.metadata if seen is not None]
-    chosen, paths = [metadata[row] for row in rows], sample.paths
+    metadata = [seen for seen in dataset.table.metadata if seen is not None]
+    chosen, paths = [metadata[row] for row in rows], dataset.paths
     width, height, size = (
         np.array([getattr(seen, name) for seen in chosen], float) for name in ("width", "height", "bytes")
     )
@@ -30,8 +30,8 @@ def metadata_features(sample: LabelledDataset, rows: NDArray[np.int64]) -> Encod
         "bytes per pixel": size / (width * height),
         "JPEG quality": quality,
         **{name: np.array(column, np.str_) for name, column in words.items()},
-        **_shown(sample.table.thumbnails[rows]),
-        **name_traits([paths[row] for row in rows], sample.classes),
+        **_shown(dataset.table.thumbnails[rows]),
+        **name_traits([paths[row] for row in rows], dataset.classes),
     }
 
 

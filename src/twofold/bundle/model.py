@@ -91,8 +91,8 @@ class Model:
             for name, read_error in zip(names, table.read_errors, strict=True)
         ]
 
-    def evaluate(self, sample: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
+    def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
         """How the model does on the labelled pictures that count, or on those `rows` of the usable ones."""
-        rows = np.flatnonzero(sample.agreed) if rows is None else rows
-        probabilities = self.probabilities(sample.table.features[rows])
-        return evaluate(sample.labels[rows], probabilities, self.rule, classes=self.classes)
+        rows = np.flatnonzero(dataset.valid) if rows is None else rows
+        probabilities = self.probabilities(dataset.table.features[rows])
+        return evaluate(dataset.labels[rows], probabilities, self.rule, classes=self.classes)

@@ -98,6 +98,6 @@ def _draw(training: "TrainingResult", folder: Path) -> None:
         write_figures(judged, folder, of=name, prefix="test_")
     if training.learning is not None:
         training_run = training.learning.training_run
-        write_curves(training_run.learned.history, training_run.learned.best, folder / "curves.svg")
+        write_curves(training_run.history.epochs, training_run.history.best, folder / "curves.svg")
         if training_run.tuning is not None:
             write_tuning(training_run.tuning, folder / "tuning.svg")

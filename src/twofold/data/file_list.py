@@ -46,7 +46,7 @@ class LabelledFile:
 class FileList:
     """What DATA holds, before any file is opened."""
 
-    items: tuple[LabelledFile, ...] = field(repr=False)
+    files: tuple[LabelledFile, ...] = field(repr=False)
     skips: tuple[Skip, ...] = field(repr=False)
     classes: tuple[str, str]  # in alphabetical order
     positive: str
@@ -61,7 +61,7 @@ class FileList:
 
 @dataclass(slots=True)
 class _Found:
-    items: list[LabelledFile] = field(default_factory=list)
+    files: list[LabelledFile] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)  # classes without a file
     notes: list[Note] = field(default_factory=list)
@@ -76,13 +76,13 @@ def list_labelled_files(
     Raises DataError where DATA does not have two classes with files, UsageError where an option does not fit it.
     """
     found = _find(data, options, wanted)
-    counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.items)
+    counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.files)
     loose = sum(skip.code in ("outside-classes", "no-label") for skip in found.skips)
     classes = choose_classes(counts, options, str(data), loose, wanted)
-    items = tuple(item for item in found.items if item.label in classes)
+    items = tuple(item for item in found.files if item.label in classes)
     others = [
         Skip(item.path, "other-class", f"Its class is {item.label!r}.")
-        for item in found.items
+        for item in found.files
         if item.label not in classes
     ]
     skips = (*found.skips, *others)
@@ -149,7 +149,7 @@ def _by_folder(data: Path, options: DataOptions, found: _Found, wanted: Sequence
         listed = list(_listed(folder, options))
         found.skips += [met for met in listed if isinstance(met, Skip)]
         files[folder] = [met for met in listed if isinstance(met, Path)]
-        found.items += [LabelledFile(path, folder.name) for path in files[folder]]
+        found.files += [LabelledFile(path, folder.name) for path in files[folder]]
         if not files[folder]:
             found.empty.append(folder.name)
     chosen = {folder: files[folder] for folder in folders if options.classes is None or folder.name in options.classes}
@@ -211,15 +211,15 @@ def _held(splits: list[Path]) -> str:
 
 
 def _by_name(data: Path, given: str, found: _Found) -> None:
-    pattern, first = _compile(given), len(found.items)
+    pattern, first = _compile(given), len(found.files)
     for path in walk(data):
         if isinstance(path, Skip):
             found.skips.append(path)
         elif (match := pattern.search(path.name)) and match[1]:
-            found.items.append(LabelledFile(path, match[1]))
+            found.files.append(LabelledFile(path, match[1]))
         else:
             found.skips.append(Skip(path, "no-label", "Its name does not match --label-pattern."))
-    if splits := splits_below(data, [item.path for item in found.items[first:]]):
+    if splits := splits_below(data, [item.path for item in found.files[first:]]):
         steps = commands(splits, f" --label-pattern {shlex.quote(given)}", labelled=True)
         raise DataError(f"{_held(splits)}, which would be taken for one: {typed(steps)}.")
 

@@ -28,12 +28,12 @@ class LabelledDataset:
 
     @property
     def paths(self) -> list[str]:
-        return [str(self.file_list.items[row].path) for row in self.table.used]
+        return [str(self.file_list.files[row].path) for row in self.table.used]
 
     @property
     def labels(self) -> NDArray[np.int8]:
         """1 for the positive class, (used,)."""
-        return np.array([self.file_list.items[row].label == self.classes[1] for row in self.table.used], np.int8)
+        return np.array([self.file_list.files[row].label == self.classes[1] for row in self.table.used], np.int8)
 
     @property
     def names(self) -> NDArray[np.str_]:
@@ -46,9 +46,9 @@ class LabelledDataset:
         return fingerprints_of(self.table)
 
     @property
-    def fingerprinted(self) -> tuple[list[str], Fingerprints]:
+    def valid_fingerprints(self) -> tuple[list[str], Fingerprints]:
         """Paths and sights of the pictures that count, to train or to test on: those of conflicts are kept out."""
-        rows, paths, seen = np.flatnonzero(self.agreed), self.paths, self.fingerprints
+        rows, paths, seen = np.flatnonzero(self.valid), self.paths, self.fingerprints
         features = None if seen.features is None else seen.features[rows]
         return [paths[row] for row in rows.tolist()], Fingerprints(
             [seen.keys[row] for row in rows.tolist()], seen.thumbnails[rows], features
@@ -78,11 +78,11 @@ class LabelledDataset:
         for number, copy in enumerate(self.duplicates if near else ()):  # equal ones have their keys in common
             linked[copy.first].append(f"copies {number}")
             linked[copy.second].append(f"copies {number}")
-        given = [self.file_list.items[row].group for row in self.table.used]
+        given = [self.file_list.files[row].group for row in self.table.used]
         return duplicate_groups([(*keys, *linked[row]) for row, keys in enumerate(self.fingerprints.keys)], given)
 
     @property
-    def agreed(self) -> NDArray[np.bool_]:
+    def valid(self) -> NDArray[np.bool_]:
         """False for pictures that DATA has under both labels, by their bytes or pixels: neither is believed, (used,)."""
         alike = duplicate_groups(self.fingerprints.keys, [None] * len(self.labels))
         least, most = np.ones(len(alike), np.int8), np.zeros(len(alike), np.int8)
@@ -93,28 +93,28 @@ class LabelledDataset:
     @property
     def counts(self) -> dict[str, int]:
         """Pictures of each class that count, in alphabetical order."""
-        labels = self.labels[self.agreed]
+        labels = self.labels[self.valid]
         positive = int(labels.sum())
         return dict(sorted(zip(self.classes, (len(labels) - positive, positive), strict=True)))
 
     def check_counts(self, minimum: int) -> None:
         """DataError where a class has fewer usable pictures, with the reasons of those that are not."""
-        rows = zip(self.file_list.items, self.table.read_errors, strict=True)
+        rows = zip(self.file_list.files, self.table.read_errors, strict=True)
         refused = [f"{item.path}: {why.sentence}" for item, why in rows if why]
         both: dict[str, list[str]] = {name: [] for name in self.counts}
-        for name, path, agreed in zip(self.names.tolist(), self.paths, self.agreed, strict=True):
-            if not agreed:
+        for name, path, valid in zip(self.names.tolist(), self.paths, self.valid, strict=True):
+            if not valid:
                 both[name].append(path)
         check_counts(self.counts, minimum, refused=refused, both=both)
 
     def check_any(self) -> None:
         """DataError where no picture is left to test on: those of one class will do."""
-        if not self.agreed.any():
+        if not self.valid.any():
             self.check_counts(1)
 
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
-        images, used = len(self.file_list.items) + len(self.file_list.skips), int(self.agreed.sum())
+        images, used = len(self.file_list.files) + len(self.file_list.skips), int(self.valid.sum())
         named = {"classes": sorted(self.classes), "positive": self.classes[1], "counts": self.counts}
         return {"images": images, "used": used, "skipped": images - used, **named}
 
@@ -153,7 +153,7 @@ class LabelledDataset:
         return [equal, Note("all-alike", text)]
 
     def _conflicts(self) -> list[Note]:
-        apart = np.flatnonzero(~self.agreed)
+        apart = np.flatnonzero(~self.valid)
         if not len(apart):
             return []
         text = f"Under both labels, so left out: {len(apart)} files, such as {self.paths[apart[0]]}. Decide which label is right."

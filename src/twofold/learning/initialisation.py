@@ -92,7 +92,7 @@ def frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone:
 def left_to_learn(frozen: LabelledDataset, decision: DecisionOptions) -> float:
     """Share of the uncertainty about the class, 0 to 1, that a head on the frozen network leaves of pictures it did not see:
     its log-loss, out-of-fold, over the entropy of the classes."""
-    rows = np.flatnonzero(frozen.agreed)
+    rows = np.flatnonzero(frozen.valid)
     fit = _head(frozen, rows, decision)
     fraction = float(frozen.labels[rows].mean())
     entropy = -fraction * np.log(fraction) - (1 - fraction) * np.log(1 - fraction)

@@ -64,7 +64,7 @@ class Devices:
 class TrainingHistory:
     """How learning went; the network that was handed in has the weights of its best epoch."""
 
-    history: list[Row] = field(repr=False)
+    epochs: list[Row] = field(repr=False)
     best: int  # the epoch, from 1
     interrupted: bool
     notes: tuple[Note, ...] = field(repr=False)

@@ -61,7 +61,7 @@ class TrainingRun:
     folds: NDArray[np.int64] | None = field(repr=False)
     logits: NDArray[np.float64] | None = field(repr=False)
     duplicates: tuple[Duplicate, ...] = field(repr=False)
-    learned: TrainingHistory
+    history: TrainingHistory
     tuning: Tuning | None
     interpolation: WeightInterpolation | None  # from the frozen network; None from scratch
     notes: tuple[Note, ...] = field(repr=False)
@@ -91,17 +91,17 @@ def learn(
     check_launched(options.learning)
     if options.learning.tune and find_spec("optuna") is None:
         raise LearningError(f"--tune needs optuna; {install('tune')}.")
-    start, sample = _start(file_list, sources, options, runtime, ranges)
-    sample.check_counts(least)
+    start, dataset = _start(file_list, sources, options, runtime, ranges)
+    dataset.check_counts(least)
     begun = start(options.learning)
     with decoded(sources, begun.preprocessing, runtime, limit=int(options.learning.pixels_gb * 1e9)) as pixels:
-        _check_same(pixels, sample)
-        run = _Run(start, begun, pixels, sample, options, place.folder, _devices(options, runtime, begun))
-        every, tuning, name = np.flatnonzero(sample.agreed), None, "network"
+        _check_same(pixels, dataset)
+        run = _Run(start, begun, pixels, dataset, options, place.folder, _devices(options, runtime, begun))
+        every, tuning, name = np.flatnonzero(dataset.valid), None, "network"
         run.check_parts(every)
         if options.learning.tune and not place.begun:
             run.forget()
-        place.begin(_key(options, sample))
+        place.begin(_key(options, dataset))
         if options.learning.tune:
             tuning, name = run.tuned(every, options.learning.tune)
             run = run.having(tuning.chosen)
@@ -120,7 +120,7 @@ def learn(
             *learned.notes,
         ]
         backbone, head = begun.backbone(network), Head(*network.affine())
-        metadata, duplicates = pixels.metadata, sample.duplicates
+        metadata, duplicates = pixels.metadata, dataset.duplicates
         return TrainingRun(
             backbone,
             head,
@@ -162,14 +162,14 @@ def _default_backbone(runtime: Runtime) -> Backbone:
     return load_backbone(default, dtype, cache=runtime.folder, progress=runtime.progress)
 
 
-def _without_vectors(sample: LabelledDataset) -> LabelledDataset:
-    nothing = np.empty((len(sample.table.features), 0), np.float32)
-    return replace(sample, table=replace(sample.table, features=nothing))
+def _without_vectors(dataset: LabelledDataset) -> LabelledDataset:
+    nothing = np.empty((len(dataset.table.features), 0), np.float32)
+    return replace(dataset, table=replace(dataset.table, features=nothing))
 
 
-def _check_same(pixels: DecodedImages, sample: LabelledDataset) -> None:
+def _check_same(pixels: DecodedImages, dataset: LabelledDataset) -> None:
     now, before = (
-        [metadata and metadata.sha256 for metadata in each] for each in (pixels.metadata, sample.table.metadata)
+        [metadata and metadata.sha256 for metadata in each] for each in (pixels.metadata, dataset.table.metadata)
     )
     if now != before:
         raise DataError("Pictures were changed while they were looked at; leave them as they are, and train again.")
@@ -180,7 +180,7 @@ class _Run:
     start: Start
     begun: Initialisation
     pixels: DecodedImages
-    sample: LabelledDataset
+    dataset: LabelledDataset
     options: TrainingOptions
     place: Path
     devices: Devices
@@ -205,12 +205,12 @@ class _Run:
                 self._folds(train, decision.folds)  # for the head that it begins with
 
     def _folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
-        return folds(self.sample.names[rows], self.sample.groups[rows], count, self.options.decision.seed)
+        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.decision.seed)
 
     def _split(self, rows: Rows) -> tuple[Rows, Rows]:
         """Those to learn from, and those to stop by."""
         validation, seed = self.options.learning.validation, self.options.decision.seed
-        held = split(self.sample.names[rows], self.sample.groups[rows], validation, seed)
+        held = split(self.dataset.names[rows], self.dataset.groups[rows], validation, seed)
         return rows[~held], rows[held]
 
     def forget(self) -> None:
@@ -223,7 +223,7 @@ class _Run:
         """Settings tried on these rows, and the folder that has what was learned with the best of them."""
         from twofold.learning.tuning.search import folder, hyper_parameters, tune  # brings Optuna
 
-        learning, recipe, labels = self.options.learning, self.begun.recipe, self.sample.labels[rows]
+        learning, recipe, labels = self.options.learning, self.begun.recipe, self.dataset.labels[rows]
         positive = int(labels.sum())
         space = hyper_parameters(learning, recipe, (len(labels) - positive, positive))
 
@@ -239,7 +239,7 @@ class _Run:
         self, rows: Rows, name: str, *, extra: tuple[Callback, ...] = ()
     ) -> tuple[Network, TrainingHistory, NDArray[np.bool_]]:
         """A network learned from these rows; True in the array, (used,), for the validation part of them."""
-        labels, seed = self.sample.labels, self.options.decision.seed
+        labels, seed = self.dataset.labels, self.options.decision.seed
         learning, recipe = self.options.learning, self.begun.recipe
         train, validation = self._split(rows)
         fractions = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)
@@ -273,7 +273,7 @@ class _Run:
         train, validation = self._split(rows)
         start = self.begun.network(train).state_dict()
         return choose_interpolation(
-            network, start, self.sample.labels[validation], partial(self._logits, rows=validation)
+            network, start, self.dataset.labels[validation], partial(self._logits, rows=validation)
         )
 
     def _logits(self, network: Network, rows: Rows) -> NDArray[np.float64]:
@@ -289,7 +289,7 @@ class _Run:
 
         Pictures that are none of the rows have the fold -1.
         """
-        size = len(self.sample.labels)
+        size = len(self.dataset.labels)
         parts, logits = np.full(size, -1, np.int64), np.zeros(size)
         parts[rows] = self._folds(rows, count)
         try:
@@ -337,10 +337,10 @@ def _devices(options: TrainingOptions, runtime: Runtime, begun: Initialisation) 
     )
 
 
-def _key(options: TrainingOptions, sample: LabelledDataset) -> str:
+def _key(options: TrainingOptions, dataset: LabelledDataset) -> str:
     """Equal for the same options, pictures and groups."""
-    hashes = [metadata.sha256 for metadata in sample.table.metadata if metadata is not None]
-    dealt = [sample.labels.tolist(), sample.groups.tolist()]  # by which pictures are held out
+    hashes = [metadata.sha256 for metadata in dataset.table.metadata if metadata is not None]
+    dealt = [dataset.labels.tolist(), dataset.groups.tolist()]  # by which pictures are held out
     told = json.dumps([asdict(options), hashes, dealt], default=str, sort_keys=True)
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -19,7 +19,7 @@ def gathered(source: str, out: Path, sha256: str | None, unpacked: Unpacked) -> 
     data, notes = [], []
     for part in parts:
         try:
-            items = list_labelled_files(part, DataOptions()).items
+            items = list_labelled_files(part, DataOptions()).files
             data.append({"path": str(part), "counts": dict(sorted(Counter(item.label for item in items).items()))})
         except DataError as error:
             notes.append({"code": "not-two-classes", "text": str(error)})

@@ -57,9 +57,9 @@ def print_training(training: TrainingResult, out: Path, figures: Path | None = N
     backbone, seconds = training.fit.model.backbone, training.seconds
     if training.test is not None:
         _print_leaks(training.test.leakage)
-    _print(_counted("train", training.sample.as_json()))
+    _print(_counted("train", training.dataset.as_json()))
     if training.test is not None:
-        _print(_counted("test", training.test.sample.as_json()))
+        _print(_counted("test", training.test.dataset.as_json()))
     learned = f"learned in {seconds['learn']:.1f} s, " if training.learning is not None else ""
     _print(
         f"{backbone.name} at {backbone.preprocessing.size} px in {backbone.dtype}: "
@@ -70,7 +70,7 @@ def print_training(training: TrainingResult, out: Path, figures: Path | None = N
         training_run = training.learning.training_run
         if training_run.tuning is not None:
             _print_tuning(training_run.tuning)
-        _print_epochs(training_run.learned)
+        _print_epochs(training_run.history)
         if training_run.better:
             scored = "validation" if training_run.folds is None else "out-of-fold"
             columns = {"train": training.learning.train, scored: training.fit.evaluation}
@@ -114,7 +114,7 @@ def _print_tuning(tuning: "Tuning") -> None:
 
 def _print_epochs(learned: "TrainingHistory") -> None:
     """The course of learning: as a curve, then a line for every epoch, or where these are many, for some of them."""
-    history = learned.history
+    history = learned.epochs
     _print("")
     for measure in ("loss", "accuracy"):
         series = {part: [row[f"{part}_{measure}"] for row in history] for part in ("train", "val")}

@@ -46,7 +46,7 @@ class AuditResult:
     def as_json(self) -> dict[str, Any]:
         """The blocks that `audit --json` prints."""
         return {
-            "data": self.audit.sample.as_json(),
+            "data": self.audit.dataset.as_json(),
             **self.audit.as_json(),
             "seconds": self.seconds,
             "notes": [asdict(note) for note in self.notes],
@@ -72,16 +72,16 @@ def audit(
     file_list = list_labelled_files(data, image)
     others = None if against is None else _others(against, file_list, image)
     with clock("embed"):
-        ranges, range_notes = runtime.ranges([item.path for item in file_list.items])
+        ranges, range_notes = runtime.ranges([item.path for item in file_list.files])
     embed = _without_network(runtime, ranges) if quick else _with_network(network, runtime, ranges)
     with clock("embed"):
-        table = embed([item.path for item in file_list.items], "images")
-        theirs = None if others is None else embed([item.path for item in others.items], "others")
+        table = embed([item.path for item in file_list.files], "images")
+        theirs = None if others is None else embed([item.path for item in others.files], "others")
     with clock("duplicates"):
-        sample = labelled_dataset(file_list, table)
-        common = None if others is None or theirs is None else _common(sample, others, theirs)
+        dataset = labelled_dataset(file_list, table)
+        common = None if others is None or theirs is None else _common(dataset, others, theirs)
     with clock("labels"):
-        found = _judged(sample, decision, common)
+        found = _judged(dataset, decision, common)
     notes = (*range_notes, *found.notes(), *_refused(others, theirs), *runtime.notes)
     return AuditResult(found, clock.seconds(), notes)
 
@@ -121,10 +121,12 @@ def _pictures(against: Path) -> list[Path]:
     return files
 
 
-def _common(sample: LabelledDataset, others: FileList, theirs: FeatureTable) -> Against:
+def _common(dataset: LabelledDataset, others: FileList, theirs: FeatureTable) -> Against:
     other = LabelledDataset(others, theirs, others.ordered, ())
-    own = find_leakage(sample, index_fingerprints(*other.fingerprinted))
-    return Against(tuple(own.values()), tuple(find_leakage(other, index_fingerprints(*sample.fingerprinted)).values()))
+    own = find_leakage(dataset, index_fingerprints(*other.valid_fingerprints))
+    return Against(
+        tuple(own.values()), tuple(find_leakage(other, index_fingerprints(*dataset.valid_fingerprints)).values())
+    )
 
 
 def _refused(others: FileList | None, theirs: FeatureTable | None) -> list[Note]:
@@ -135,17 +137,17 @@ def _refused(others: FileList | None, theirs: FeatureTable | None) -> list[Note]
     return [*skipped, *([Note("against-refused", text)] if told else [])]
 
 
-def _judged(sample: LabelledDataset, options: DecisionOptions, against: Against | None) -> Audit:
+def _judged(dataset: LabelledDataset, options: DecisionOptions, against: Against | None) -> Audit:
     """With suspects and what more pictures would bring, where there are vectors and enough pictures to fit a head on."""
-    rows = np.flatnonzero(sample.agreed)
-    if min(sample.counts.values()) < LEAST:
-        return Audit(sample, rows, None, None, against=against)
-    if not sample.table.features.size:
-        return Audit(sample, rows, None, look_for_shortcuts(sample, options), against=against)
-    parts = folds_of(sample, rows, options)
+    rows = np.flatnonzero(dataset.valid)
+    if min(dataset.counts.values()) < LEAST:
+        return Audit(dataset, rows, None, None, against=against)
+    if not dataset.table.features.size:
+        return Audit(dataset, rows, None, look_for_shortcuts(dataset, options), against=against)
+    parts = folds_of(dataset, rows, options)
     if parts is None:
-        return Audit(sample, rows, None, None, against=against)
-    features, labels = sample.table.features[rows], sample.labels[rows]
+        return Audit(dataset, rows, None, None, against=against)
+    features, labels = dataset.table.features[rows], dataset.labels[rows]
     head = fit_head(features, labels, parts)
-    learning_curve = fit_learning_curve(features, labels, parts, head.logits, head.C, sample.classes)
-    return audit_sample(sample, rows, head.logits, options, learning_curve=learning_curve, against=against)
+    learning_curve = fit_learning_curve(features, labels, parts, head.logits, head.C, dataset.classes)
+    return audit_sample(dataset, rows, head.logits, options, learning_curve=learning_curve, against=against)

@@ -29,7 +29,7 @@ class EvaluationResult:
     `second_unseen` the second's; then `comparison` is without them, too.
     """
 
-    sample: LabelledDataset
+    dataset: LabelledDataset
     evaluation: Evaluation
     second: Evaluation | None
     comparison: Comparison | None
@@ -41,7 +41,7 @@ class EvaluationResult:
     @property
     def data(self) -> dict[str, Any]:
         """The block "data"."""
-        return {**self.sample.as_json(), "positive": self.evaluation.classes[1]}
+        return {**self.dataset.as_json(), "positive": self.evaluation.classes[1]}
 
     @property
     def unseen(self) -> Evaluation | None:
@@ -80,32 +80,32 @@ def test(
             f"The bundles answer different questions: {' and '.join(' / '.join(m.classes) for m in models)}."
         )
     file_list = list_for(first.classes, data, options)
-    sources = [item.path for item in file_list.items]
-    samples = []
+    sources = [item.path for item in file_list.files]
+    datasets = []
     for model in models:
         with clock("embed"):
             engine = model.engine(runtime)
-            samples.append(embed_files(file_list, sources, engine, runtime, what="test"))
-        samples[-1].check_any()
-    rows = _rows_of_all(samples)
-    scored = [model.evaluate(sample, own) for model, sample, own in zip(models, samples, rows, strict=True)]
+            datasets.append(embed_files(file_list, sources, engine, runtime, what="test"))
+        datasets[-1].check_any()
+    rows = _rows_of_all(datasets)
+    scored = [model.evaluate(dataset, own) for model, dataset, own in zip(models, datasets, rows, strict=True)]
     evaluations = [with_positive(positive, evaluation) for evaluation in scored]
     with clock("audit"):
-        leakage = [leakage.with_positive(positive) for leakage in _leaks(bundles, samples, rows)]
+        leakage = [leakage.with_positive(positive) for leakage in _leaks(bundles, datasets, rows)]
     unseen = [each.unseen for each in leakage if each.unseen is not None]
     if len(unseen) < len(models):
         unseen = []
     told = [alphabetical(first.classes)] if chosen is None and is_alphabetical(bundles[0]) else []
     two = len(models) > 1
     return EvaluationResult(
-        samples[0],
+        datasets[0],
         evaluations[0],
         evaluations[1] if two else None,
         _comparison(*(unseen or evaluations)) if two else None,
         leakage[0],
         unseen[1] if two and unseen else None,
         clock.seconds(),
-        (*leakage[0].notes(), *told, *samples[0].test_notes(), *_left_out(samples, rows), *runtime.notes),
+        (*leakage[0].notes(), *told, *datasets[0].test_notes(), *_left_out(datasets, rows), *runtime.notes),
     )
 
 
@@ -116,28 +116,28 @@ def is_alphabetical(bundle: Bundle) -> bool:
     return not (isinstance(decision, dict) and decision.get("positive") is not None)
 
 
-def _rows_of_all(samples: Sequence[LabelledDataset]) -> list[NDArray[np.intp]]:
+def _rows_of_all(datasets: Sequence[LabelledDataset]) -> list[NDArray[np.intp]]:
     """Of each sample the usable rows that count in all: conflicts are told by what a network sees, and files may vanish."""
-    items = reduce(np.intersect1d, [sample.table.used[sample.agreed] for sample in samples])
-    return [np.searchsorted(sample.table.used, items) for sample in samples]
+    items = reduce(np.intersect1d, [dataset.table.used[dataset.valid] for dataset in datasets])
+    return [np.searchsorted(dataset.table.used, items) for dataset in datasets]
 
 
-def _left_out(samples: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
-    count = len(reduce(np.union1d, [sample.table.used[sample.agreed] for sample in samples])) - len(rows[0])
+def _left_out(datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
+    count = len(reduce(np.union1d, [dataset.table.used[dataset.valid] for dataset in datasets])) - len(rows[0])
     text = f"Left out, because they count for one of the bundles alone: {count} pictures."
     return [Note("not-for-both", text)] if count else []
 
 
 def _leaks(
-    bundles: Sequence[Bundle], samples: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]
+    bundles: Sequence[Bundle], datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]
 ) -> list[Leakage]:
     """Test pictures that any of the models was trained on, with the numbers of each."""
     leaked: dict[int, LeakedImage] = {}
-    for bundle, sample in zip(bundles, samples, strict=True):
-        leaked = find_leakage(sample, bundle.trained_on()) | leaked
+    for bundle, dataset in zip(bundles, datasets, strict=True):
+        leaked = find_leakage(dataset, bundle.trained_on()) | leaked
     return [
-        measure_leakage(bundle.model, sample, leaked, counted)
-        for bundle, sample, counted in zip(bundles, samples, rows, strict=True)
+        measure_leakage(bundle.model, dataset, leaked, counted)
+        for bundle, dataset, counted in zip(bundles, datasets, rows, strict=True)
     ]
 
 

@@ -32,12 +32,12 @@ def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), f
         met = training.audit.file_report()
         rows = (replace(row, path=shown(row.path), nearest=row.nearest and shown(row.nearest)) for row in met)
         write_file_report(rows, folder / "files.csv")
-        learned, fingerprints = training.sample.fingerprinted
+        learned, fingerprints = training.dataset.valid_fingerprints
         with replacing(folder / "fingerprints.csv") as file:
             write_index(index_fingerprints(list(map(shown, learned)), fingerprints), file)
         _write_scores(training, shown, folder / "scores.csv")
         if training.learning is not None:
-            _write_history(training.learning.training_run.learned.history, folder / "history.csv")
+            _write_history(training.learning.training_run.history.epochs, folder / "history.csv")
             if training.learning.training_run.tuning is not None:
                 _write_tuning(training.learning.training_run.tuning, folder / "tuning.csv")
         result = change_texts(training.as_json(), shown)
@@ -56,7 +56,7 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "options": change_texts(_plain(asdict(training.options)), _public),
         "seed": training.options.decision.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
-        "data": training.sample.as_json(),
+        "data": training.dataset.as_json(),
         "scored": training.scored,
         "C": training.fit.C,
         "dtype_check": None if training.dtype is None else asdict(training.dtype),
@@ -69,8 +69,8 @@ def _public(word: str) -> str:
 
 def _shown_paths(training: TrainingResult) -> Callable[[str], str]:
     """What makes paths relative to DATA, whose own place is nobody's business: bundles are handed on."""
-    listings = [training.sample.file_list, *([] if training.test is None else [training.test.sample.file_list])]
-    items = [str(item.path) for file_list in listings for item in file_list.items]
+    listings = [training.dataset.file_list, *([] if training.test is None else [training.test.dataset.file_list])]
+    items = [str(item.path) for file_list in listings for item in file_list.files]
     skips = [str(skip.path) for file_list in listings for skip in file_list.skips]
     return relative_to(
         [root.parent if root.suffix.lower() == ".csv" else root for root in training.roots], items + skips
@@ -85,9 +85,9 @@ def _plain(value: Any) -> Any:
 
 
 def _write_scores(training: TrainingResult, shown: Callable[[str], str], path: Path) -> None:
-    sample, fit = training.sample, training.fit
-    paths, used = sample.paths, sample.table.used
-    named = ((shown(paths[row]), sample.file_list.items[used[row]].label) for row in fit.scores.rows)
+    dataset, fit = training.dataset, training.fit
+    paths, used = dataset.paths, dataset.table.used
+    named = ((shown(paths[row]), dataset.file_list.files[used[row]].label) for row in fit.scores.rows)
     scores = zip(named, fit.scores.folds, fit.scores.logits, fit.evaluation.probabilities, strict=True)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         rows = csv.writer(file)

@@ -36,12 +36,12 @@ _LEARNED: Final[tuple[Dtype, ...]] = ("bf16", "f32")  # what networks that learn
 class TestResult:
     """Pictures that had no part in the fit, and how the model did on them; `leaks` are those that had, after all."""
 
-    sample: LabelledDataset
+    dataset: LabelledDataset
     evaluation: Evaluation
     leakage: Leakage
 
     def as_json(self) -> dict[str, Any]:
-        return {"data": self.sample.as_json(), **self.evaluation.as_json(), **self.leakage.as_json()}
+        return {"data": self.dataset.as_json(), **self.evaluation.as_json(), **self.leakage.as_json()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,16 +52,16 @@ class LearningResult:
     train: Evaluation
 
     def as_json(self) -> dict[str, Any]:
-        training_run, learned = self.training_run, self.training_run.learned
+        training_run, learned = self.training_run, self.training_run.history
         return {
-            "epochs": len(learned.history),
+            "epochs": len(learned.epochs),
             "best_epoch": learned.best,
             "interrupted": learned.interrupted,
             "images": {
                 "train": len(self.train.labels),
                 "validation": int(training_run.validation.sum()),
             },
-            "history": learned.history,
+            "history": learned.epochs,
             "tuning": None if training_run.tuning is None else training_run.tuning.as_json(),
             "weights": None if training_run.interpolation is None else training_run.interpolation.as_json(),
         }
@@ -72,7 +72,7 @@ class TrainingResult:
     """What `train` gives; `twofold.workflows.save.save` makes a bundle of it."""
 
     options: TrainingOptions = field(repr=False)
-    sample: LabelledDataset
+    dataset: LabelledDataset
     fit: Fit
     audit: Audit
     learning: LearningResult | None
@@ -96,7 +96,7 @@ class TrainingResult:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the learning of the network."""
-        return self.learning is not None and self.learning.training_run.learned.interrupted
+        return self.learning is not None and self.learning.training_run.history.interrupted
 
     def as_json(self) -> dict[str, Any]:
         """The blocks that `train --json` prints."""
@@ -108,7 +108,7 @@ class TrainingResult:
             else {"train": self.learning.train.as_json(), "learning": self.learning.as_json()}
         )
         return {
-            "data": self.sample.as_json(),
+            "data": self.dataset.as_json(),
             "backbone": {"name": backbone.name, "size": backbone.preprocessing.size, "precision": backbone.dtype},
             "mode": self.options.learning.mode,
             self.scored: self.fit.evaluation.as_json(),
@@ -134,7 +134,7 @@ def train(
     if options.decision.positive is None:
         file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.ordered)))
     training = train_listing(
-        file_list, [item.path for item in file_list.items], options, runtime, test=other, place=place
+        file_list, [item.path for item in file_list.files], options, runtime, test=other, place=place
     )
     return replace(training, roots=(data,) if test is None else (data, test))
 
@@ -157,7 +157,7 @@ def train_listing(
     dtype = choose_dtype(options.backbone, offered)
     if learns:
         if test is not None:  # before hours of work
-            seen = runtime.scan([item.path for item in test.items], ranges, what="test")
+            seen = runtime.scan([item.path for item in test.files], ranges, what="test")
             LabelledDataset(test, seen, test.ordered, ()).check_any()
         with clock("learn"):
             training_run = _learn(file_list, sources, options, runtime, ranges, place)
@@ -165,39 +165,39 @@ def train_listing(
     if training_run is not None and training_run.better:
         road = _learned_road(training_run, options.decision)
     run = _Run(file_list, sources, options, runtime, clock, road)
-    sample, fit, engine = run.fitted(dtype)
-    check, notes = run.checked(sample, fit), []
+    dataset, fit, engine = run.fitted(dtype)
+    check, notes = run.checked(dataset, fit), []
     if check is not None and not check.trusted:
         notes = [check.note()]
-        sample, fit, engine = run.fitted("f32")
+        dataset, fit, engine = run.fitted("f32")
     with clock("embed"):
         fit = replace(fit, model=fit.model.probed(runtime, engine))
     tested = None
     if test is not None:
         with clock("embed"):
-            table = runtime.embed([item.path for item in test.items], engine, what="test")
+            table = runtime.embed([item.path for item in test.files], engine, what="test")
         with clock("audit"):
             held_out = labelled_dataset(test, table)
         held_out.check_any()
         with clock("audit"):
-            leaked = find_leakage(held_out, index_fingerprints(*sample.fingerprinted))
-            leakage = measure_leakage(fit.model, held_out, leaked, np.flatnonzero(held_out.agreed))
+            leaked = find_leakage(held_out, index_fingerprints(*dataset.valid_fingerprints))
+            leakage = measure_leakage(fit.model, held_out, leaked, np.flatnonzero(held_out.valid))
         tested = TestResult(held_out, fit.model.evaluate(held_out), leakage)
         notes += held_out.test_notes()
-    learning = None if training_run is None else _learning(training_run, fit.model, sample)
+    learning = None if training_run is None else _learning(training_run, fit.model, dataset)
     learned_notes = () if training_run is None else training_run.notes
     with clock("audit"):
-        audit = audit_sample(sample, fit.scores.rows, fit.scores.logits, options.decision)
+        audit = audit_sample(dataset, fit.scores.rows, fit.scores.logits, options.decision)
     loudest = [] if tested is None else tested.leakage.notes()
     notes = [*loudest, *range_notes, *fit.model.backbone.notes, *audit.notes(), *learned_notes, *notes, *runtime.notes]
-    return TrainingResult(options, sample, fit, audit, learning, check, tested, clock.seconds(), tuple(notes))
+    return TrainingResult(options, dataset, fit, audit, learning, check, tested, clock.seconds(), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Road:
     """How copies among pictures are found, a backbone is got in an arithmetic, and a model is fitted on the vectors it gives."""
 
-    sample: Callable[[FileList, FeatureTable], LabelledDataset]
+    dataset: Callable[[FileList, FeatureTable], LabelledDataset]
     backbone: Callable[[Dtype], Backbone]
     fit: Callable[[LabelledDataset, Backbone], Fit]
 
@@ -219,27 +219,27 @@ class _Run:
             engine = self.runtime.engine(backbone)
             table = self.runtime.embed(self.sources, engine, what="train")
         with self.clock("audit"):
-            sample = self.road.sample(self.file_list, table)
-        sample.check_counts(LEAST)
+            dataset = self.road.dataset(self.file_list, table)
+        dataset.check_counts(LEAST)
         with self.clock("fit"):
-            return sample, self.road.fit(sample, backbone), engine
+            return dataset, self.road.fit(dataset, backbone), engine
 
-    def checked(self, sample: LabelledDataset, fit: Fit) -> DtypeCheck | None:
+    def checked(self, dataset: LabelledDataset, fit: Fit) -> DtypeCheck | None:
         if self.options.backbone.dtype != "auto" or fit.model.backbone.dtype == "f32":
             return None
         with self.clock("embed"):
-            sources = [self.sources[row] for row in sample.table.used]
+            sources = [self.sources[row] for row in dataset.table.used]
             exact, seed = self.road.backbone("f32"), self.options.decision.seed
-            return check_dtype(fit.model, sources, sample.table.features, exact, self.runtime, seed=seed)
+            return check_dtype(fit.model, sources, dataset.table.features, exact, self.runtime, seed=seed)
 
 
 def _frozen_road(options: TrainingOptions, runtime: Runtime, ranges: Ranges) -> _Road:
     network = options.backbone
 
-    def fit(sample: LabelledDataset, backbone: Backbone) -> Fit:
-        rows = np.flatnonzero(sample.agreed)
-        labels, groups = sample.labels, sample.groups
-        return fit_model(sample.table.features, labels, groups, rows, sample.classes, backbone, options.decision)
+    def fit(dataset: LabelledDataset, backbone: Backbone) -> Fit:
+        rows = np.flatnonzero(dataset.valid)
+        labels, groups = dataset.labels, dataset.groups
+        return fit_model(dataset.table.features, labels, groups, rows, dataset.classes, backbone, options.decision)
 
     def backbone(dtype: Dtype) -> Backbone:
         return ranged(load_backbone(network, dtype, cache=runtime.folder, progress=runtime.progress), ranges)
@@ -269,7 +269,7 @@ def _learn(
 def _learned_road(training_run: "TrainingRun", options: DecisionOptions) -> _Road:
     """The network is there, with its head; what is left is to score honestly, to calibrate and to choose the threshold."""
 
-    def sample(file_list: FileList, table: FeatureTable) -> LabelledDataset:
+    def dataset(file_list: FileList, table: FeatureTable) -> LabelledDataset:
         return LabelledDataset(
             file_list, table, file_list.ordered, training_run.duplicates
         )  # by which its folds were dealt
@@ -277,8 +277,8 @@ def _learned_road(training_run: "TrainingRun", options: DecisionOptions) -> _Roa
     def backbone(dtype: Dtype) -> Backbone:
         return replace(training_run.backbone, dtype=dtype)
 
-    def fit(sample: LabelledDataset, backbone: Backbone) -> Fit:
-        if [metadata and metadata.sha256 for metadata in sample.table.metadata] != [
+    def fit(dataset: LabelledDataset, backbone: Backbone) -> Fit:
+        if [metadata and metadata.sha256 for metadata in dataset.table.metadata] != [
             metadata and metadata.sha256 for metadata in training_run.metadata
         ]:
             raise DataError(
@@ -290,13 +290,15 @@ def _learned_road(training_run: "TrainingRun", options: DecisionOptions) -> _Roa
             scores = Scores(rows, training_run.folds[rows], training_run.logits[rows])
         else:
             rows = np.flatnonzero(training_run.validation)
-            scores = Scores(rows, np.zeros(len(rows), np.int64), training_run.head.logits(sample.table.features[rows]))
-        return decide(scores, sample.labels, sample.classes, backbone, training_run.head, None, options)
+            scores = Scores(rows, np.zeros(len(rows), np.int64), training_run.head.logits(dataset.table.features[rows]))
+        return decide(scores, dataset.labels, dataset.classes, backbone, training_run.head, None, options)
 
-    return _Road(sample, backbone, fit)
+    return _Road(dataset, backbone, fit)
 
 
-def _learning(training_run: "TrainingRun", model: Model, sample: LabelledDataset) -> LearningResult:
-    rows = ~training_run.validation & sample.agreed
-    probabilities = model.probabilities(sample.table.features[rows])
-    return LearningResult(training_run, evaluate(sample.labels[rows], probabilities, model.rule, classes=model.classes))
+def _learning(training_run: "TrainingRun", model: Model, dataset: LabelledDataset) -> LearningResult:
+    rows = ~training_run.validation & dataset.valid
+    probabilities = model.probabilities(dataset.table.features[rows])
+    return LearningResult(
+        training_run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes)
+    )

@@ -156,13 +156,13 @@ def _try(trial: OptunaTrial, space: Mapping[str, HyperParameter], attempt: Attem
         return
     if learned.interrupted:
         raise KeyboardInterrupt
-    best = learned.history[learned.best - 1]
+    best = learned.epochs[learned.best - 1]
     if not math.isfinite(best["val_loss"]):
         _fail(trial, f"The validation loss became {best['val_loss']}; try a lower --learning-rate.")
         return
     trial.set_user_attr("accuracy", best["val_accuracy"])
     again = OptunaTrial(trial.study, trial._trial_id)  # with what other processes reported
-    if len(learned.history) < epochs and again.should_prune():
+    if len(learned.epochs) < epochs and again.should_prune():
         trial.study.tell(trial, state=TrialState.PRUNED)
     else:
         trial.study.tell(trial, best["val_loss"])
