@@ -52,7 +52,7 @@ def test_near_copies_do_not_make_folds_impossible_that_equal_ones_allow(each: in
 
 
 def test_a_picture_under_both_labels_is_not_among_those_that_are_learned() -> None:
-    paths, fingerprints = dataset(same={EACH: 0}).learned
+    paths, fingerprints = dataset(same={EACH: 0}).valid_fingerprints
     assert len(paths) == len(fingerprints) == 2 * EACH - 2
     assert not {"0.png", f"{EACH}.png"} & set(paths)
 
