@@ -1,4 +1,4 @@
-"""A small network and small pictures, which learn in a second."""
+"""A small network and small images, which train in a second."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,29 +10,30 @@ from drawings import draw
 from torch import Tensor, nn
 
 from twofold.learning.batches import Batches
-from twofold.learning.decoded_images import DecodedImages, hold
+from twofold.learning.decoded_images import DecodedImages
+from twofold.learning.decoder import hold_in_memory
 from twofold.learning.learner import Learner
 from twofold.learning.recipes import MODERN, Recipe
 from twofold.networks.modules.network import Network, Seen
 
-SIDE = 32
+SIZE = 32
 LABELS = np.arange(60, dtype=np.int8) % 2
-SMALL = replace(MODERN, size=SIDE, batch_size=16, epochs=4, dropout=0.0, growth=1.0)
+SMALL = replace(MODERN, size=SIZE, batch_size=16, epochs=4, dropout=0.0, initial_size_fraction=1.0)
 
 
-def pixels() -> DecodedImages:
-    """Bars and rings in turns."""
-    images = [draw(("bars", "rings")[label], number, SIDE) for number, label in enumerate(LABELS)]
-    return hold(np.stack([np.asarray(image) for image in images]))
+def images() -> DecodedImages:
+    """Alternating bars and rings."""
+    drawings = [draw(("bars", "rings")[label], number, SIZE) for number, label in enumerate(LABELS)]
+    return hold_in_memory(np.stack([np.asarray(drawing) for drawing in drawings]))
 
 
 class SmallBody(nn.Module):
-    """Two convolutions; its batch norm can be left out, so that a batch may be cut into parts."""
+    """Two convolutions; without batch norm a batch may be cut into micro-batches."""
 
     def __init__(self, *, norm: bool = False) -> None:
         super().__init__()
-        middle: list[nn.Module] = [nn.BatchNorm2d(8)] if norm else []
-        self.maps = nn.Sequential(nn.Conv2d(3, 8, 5, 2), *middle, nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU())
+        norms: list[nn.Module] = [nn.BatchNorm2d(8)] if norm else []
+        self.maps = nn.Sequential(nn.Conv2d(3, 8, 5, 2), *norms, nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU())
 
     def forward(self, x: Tensor) -> Seen:
         feature_map = self.maps(x)
@@ -44,12 +45,12 @@ def network(*, norm: bool = False, seed: int = 0) -> Network:
     return Network(SmallBody(norm=norm), 16, (128.0,) * 3, (64.0,) * 3)
 
 
-def learner(recipe: Recipe = SMALL, *, norm: bool = False, **other: Any) -> Callable[[], Learner]:
-    """What makes the learner of a small network, the same each time."""
-    return lambda: Learner(network(norm=norm), recipe, images=len(LABELS), seed=3, **other)
+def learner(recipe: Recipe = SMALL, *, norm: bool = False, **arguments: Any) -> Callable[[], Learner]:
+    """A function that makes a learner of the small network, the same at each call."""
+    return lambda: Learner(network(norm=norm), recipe, image_count=len(LABELS), seed=3, **arguments)
 
 
 def batches(recipe: Recipe = SMALL) -> Batches:
     rows = np.arange(len(LABELS))
-    held = rows % 5 < 2
-    return Batches(pixels(), LABELS, rows[~held], rows[held], batch_size=recipe.batch_size, seed=3)
+    validation = rows % 5 < 2
+    return Batches(images(), LABELS, rows[~validation], rows[validation], batch_size=recipe.batch_size, seed=3)

@@ -112,7 +112,7 @@ def test_learning_a_network_sends_nothing_either(drawn: Path, tmp_path: Path) ->
 
 def test_training_on_a_frozen_network_loads_no_framework(drawn: Path, tmp_path: Path) -> None:
     arguments = ["train", str(drawn), "--out", str(tmp_path / "a.twofold"), "--quiet", "--no-cache"]
-    learning = {"torch", "lightning", "kornia", "transformers", "optuna"}
+    learning = {"torch", "lightning", "transformers", "optuna"}
     assert not packages(CLI.format(arguments=arguments)) & (learning | HUBS)
 
 

@@ -701,11 +701,11 @@ def pets(tmp_path: Path) -> Path:
 
 
 def test_training_on_a_frozen_network_leaves_learning_that_was_begun(drawn: Path, tmp_path: Path) -> None:
-    RunFolder(tmp_path / "b.learning").begin("key")
+    RunFolder(tmp_path / "b.learning").start("key")
     (tmp_path / "b.learning" / "last.ckpt").touch()
     assert main(["train", str(drawn), "--out", str(tmp_path / "b.twofold"), "--quiet"]) == 0
     assert (tmp_path / "b.learning" / "last.ckpt").exists()
-    assert RunFolder(tmp_path / "b.learning").begun
+    assert RunFolder(tmp_path / "b.learning").resumable
 
 
 def test_pictures_in_an_archive_are_trained_on_and_answered_for_in_place(

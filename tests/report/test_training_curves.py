@@ -17,7 +17,7 @@ def history(epochs: int, *, wild: float = 0.0) -> list[dict[str, float]]:
             "epoch": epoch + 1,
             "train_loss": loss,
             "val_loss": 1.2 * loss + wild * (epoch == 1),
-            "rate": 1e-3,
+            "learning_rate": 1e-3,
             "train_accuracy": 1 - loss / 2,
             "val_accuracy": 0.98 - loss / 2,
         }

@@ -17,7 +17,7 @@ from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
 from twofold.cli.predict_command import predict
 from twofold.cli.train_command import train
-from twofold.core.errors import TwofoldError
+from twofold.core.errors import NotRankZeroError, TwofoldError
 from twofold.core.files import printable, reason
 
 _CLOSED: Final = 141  # whoever read the output has ended, as head does: what a shell gives for other programs then
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()  # here, where what goes wrong can be told
+    except NotRankZeroError as error:  # the first process prints the result
+        code = error.exit_code
     except TwofoldError as error:
         code = _tell(str(error), error.exit_code)
     except OSError as error:

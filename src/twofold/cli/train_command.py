@@ -61,7 +61,7 @@ def train(
     if not out.name:
         raise UsageError(f"--out {out} names no folder of its own; pass NAME.twofold.")
     place = RunFolder(out.with_name(out.name.removesuffix(".twofold") + ".learning"))
-    told = prepare_output(out, force=force or (resume and place.begun))
+    told = prepare_output(out, force=force or (resume and place.resumable))
     if figures is not None:
         check_drawing("--figures", figures)
     options = TrainingOptions(image, network, learning, decision)

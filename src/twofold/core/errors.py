@@ -6,6 +6,7 @@ TwofoldError             exit code 1: it could not be done
 ├── BackboneError        the network, its weights or its preprocessing cannot be used
 ├── LearningError        the network could not be learned
 │   └── LearningInterruptedError  exit code 130: Ctrl-C came before there was a network
+├── NotRankZeroError     exit code 0, no message: of several processes that trained together, the first writes the result
 └── BundleError          the bundle is missing, damaged, altered or too new
 
 Each message is one sentence that says what is wrong and where, then what to do.
@@ -34,6 +35,10 @@ class LearningError(TwofoldError):
 
 class LearningInterruptedError(LearningError):
     exit_code = 130
+
+
+class NotRankZeroError(TwofoldError):
+    exit_code = 0
 
 
 class BundleError(TwofoldError):

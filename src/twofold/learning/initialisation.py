@@ -1,4 +1,4 @@
-"""What learning begins with: a random network, or one that is trained already with the head that fits it."""
+"""The network before training: random, or pretrained with a fitted head."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,142 +30,145 @@ from twofold.networks.torch_file import read_weights
 from twofold.networks.weights import find_weights
 
 Rows = NDArray[np.int64]
-_LEAST, _MOST = (
-    {"classic": 46, "modern": 24},
-    1024,
-)  # sides, in pixels: below, nothing is left of a picture after the last pooling
+_MIN_SIZE = {"classic": 46, "modern": 24}  # pixels: below, the last pooling leaves nothing
+_MAX_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Initialisation:
-    """`network` makes the network that is to learn from these rows of used pictures; `graph` writes it as ONNX.
+    """`build_network` makes the network that is trained on these rows of the used images; `export_graph` writes it as ONNX.
 
-    Not `dense` are networks whose convolutions filter each channel by itself: on a CPU they learn 1.5 times as fast in float32 as
-    in bfloat16, where all others learn twice as fast in bfloat16 if the processor multiplies it.
+    `dense` is False for networks with depthwise convolutions: on a CPU they train 1.5 times as fast in float32 as in bfloat16,
+    where all others train twice as fast in bfloat16 if the processor multiplies it.
     """
 
     name: str
     recipe: Recipe
     preprocessing: Preprocessing
-    network: Callable[[Rows], Network]
-    graph: Callable[[Network], bytes]
+    build_network: Callable[[Rows], Network]
+    export_graph: Callable[[Network], bytes]
     dense: bool = True
     notes: tuple[Note, ...] = ()
     features: FeatureSet = "last"
 
-    def ranged(self, ranges: Ranges) -> "Initialisation":
-        """The same, for images of whose numbers these are black and white."""
+    def with_ranges(self, ranges: Ranges) -> "Initialisation":
+        """A copy whose preprocessing maps these intensity ranges to black and white."""
         return replace(self, preprocessing=self.preprocessing.ranged(ranges))
 
     def backbone(self, network: Network) -> Backbone:
-        """The network as it has become, in float32."""
-        return Backbone(self.name, self.graph(network), self.preprocessing, "f32", self.features, notes=self.notes)
+        """The trained network as a float32 backbone."""
+        graph = self.export_graph(network)
+        return Backbone(self.name, graph, self.preprocessing, "f32", self.features, notes=self.notes)
 
 
 def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Initialisation:
-    """A random network, the same for the same seed."""
-    recipe = RECIPES[learning.recipe or CLASSIC.name].adapted(learning, network.size)
-    least = _LEAST[recipe.name]
-    if not least <= recipe.size <= _MOST:
-        raise UsageError(f"--size for the {recipe.name} recipe lies between {least} and {_MOST}, got {recipe.size}.")
+    """A random network, which follows from the seed. UsageError where the size does not suit the recipe."""
+    recipe = RECIPES[learning.recipe or CLASSIC.name].with_options(learning, network.size)
+    minimum = _MIN_SIZE[recipe.name]
+    if not minimum <= recipe.size <= _MAX_SIZE:
+        raise UsageError(
+            f"`size` must lie between {minimum} and {_MAX_SIZE} for the {recipe.name} recipe, got {recipe.size}."
+        )
     preprocessing = Preprocessing(recipe.size, network.crop_mode or recipe.crop_mode, network.filter or "bilinear")
 
-    def make(_: Rows) -> Network:
+    def build_network(_: Rows) -> Network:
         torch.manual_seed(seed)
-        return _classic(recipe) if recipe.name == CLASSIC.name else _modern(recipe)
+        return _classic_network(recipe) if recipe.name == CLASSIC.name else _modern_network(recipe)
 
-    return Initialisation(
-        f"{recipe.name} CNN", recipe, preprocessing, make, lambda learned: export(learned, recipe.size)
-    )
+    def export_graph(network: Network) -> bytes:
+        return export(network, recipe.size)
+
+    return Initialisation(f"{recipe.name} CNN", recipe, preprocessing, build_network, export_graph)
 
 
-def frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone:
-    """The network as it is before fine-tuning, in float32."""
+def load_frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone:
+    """The pretrained network before fine-tuning, in float32. UsageError for an ONNX file."""
     if network.backbone.endswith(".onnx"):
         raise UsageError(
-            "FILE.onnx cannot be fine-tuned, because it says nothing of how to learn; "
-            "name a built-in network, hf:ID, a folder or MODULE:FUNCTION."
+            "An ONNX file cannot be fine-tuned, because it has no training graph; use a built-in network, hf:ID, a folder or "
+            "MODULE:FUNCTION."
         )
     return load_backbone(network, "f32", cache=runtime.folder, progress=runtime.progress)
 
 
-def left_to_learn(frozen: LabelledDataset, decision: DecisionOptions) -> float:
-    """Share of the uncertainty about the class, 0 to 1, that a head on the frozen network leaves of pictures it did not see:
-    its log-loss, out-of-fold, over the entropy of the classes."""
+def remaining_uncertainty(frozen: LabelledDataset, decision: DecisionOptions) -> float:
+    """Fraction of the uncertainty about the class, 0 to 1, that a head on the frozen network leaves on unseen images: its
+    out-of-fold log-loss over the entropy of the class prevalence."""
     rows = np.flatnonzero(frozen.valid)
-    fit = _head(frozen, rows, decision)
-    fraction = float(frozen.labels[rows].mean())
-    entropy = -fraction * np.log(fraction) - (1 - fraction) * np.log(1 - fraction)
+    fit = _fit_head(frozen, rows, decision)
+    prevalence = float(frozen.labels[rows].mean())
+    entropy = -prevalence * np.log(prevalence) - (1 - prevalence) * np.log(1 - prevalence)
     return min(1.0, fit.losses[fit.C] / float(entropy))
 
 
-def _head(frozen: LabelledDataset, rows: Rows, decision: DecisionOptions) -> HeadFit:
-    parts = folds(frozen.names[rows], frozen.groups[rows], decision.folds, decision.seed)
-    return fit_head(frozen.table.features[rows], frozen.labels[rows], parts)
+def _fit_head(frozen: LabelledDataset, rows: Rows, decision: DecisionOptions) -> HeadFit:
+    fold = folds(frozen.names[rows], frozen.groups[rows], decision.folds, decision.seed)
+    return fit_head(frozen.table.features[rows], frozen.labels[rows], fold)
 
 
-def from_trained(
+def from_pretrained(
     network: BackboneOptions,
     learning: LearningOptions,
     decision: DecisionOptions,
     runtime: Runtime,
     frozen: LabelledDataset,
     backbone: Backbone,
-    left: float,
+    uncertainty: float,
 ) -> Initialisation:
-    """A network that is trained already, with the head fitted on the vectors that it gives of the pictures it is to learn from.
+    """A pretrained network with a head that is fitted on its features of the images it is trained on.
 
-    `frozen` holds those vectors; `backbone` is the network that gave them; `left` is what they leave to learn.
+    `frozen` holds the features that `backbone`, the pretrained network, gives; `uncertainty` is what they leave: see
+    `remaining_uncertainty`.
     """
-    recipe = FINETUNE.after(left).adapted(learning, backbone.preprocessing.size)
-    from_hub = is_hub(network.backbone)
-    start, graph = (_hub if from_hub else _builtin)(network, runtime, recipe)
+    recipe = FINETUNE.for_uncertainty(uncertainty).with_options(learning, backbone.preprocessing.size)
+    hub = is_hub(network.backbone)
+    load_network, export_graph = (_hub_network if hub else _builtin_network)(network, runtime, recipe)
 
-    def make(rows: Rows) -> Network:
-        learned = start()
-        head, features = _head(frozen, rows, decision).head, frozen.table.features[rows]
+    def build_network(rows: Rows) -> Network:
+        pretrained = load_network()
+        head, features = _fit_head(frozen, rows, decision).head, frozen.table.features[rows]
         std = with_floor(features.std(axis=0)).astype(np.float32)
-        learned.start_with(head.weights, head.bias, features.mean(axis=0), std)
-        return learned
+        pretrained.start_with(head.weights, head.bias, features.mean(axis=0), std)
+        return pretrained
 
     name = f"{backbone.name}, fine-tuned"
     return Initialisation(
-        name, recipe, backbone.preprocessing, make, graph, from_hub, backbone.notes, backbone.features
+        name, recipe, backbone.preprocessing, build_network, export_graph, hub, backbone.notes, backbone.features
     )
 
 
-def _builtin(
-    network: BackboneOptions, runtime: Runtime, recipe: Recipe
+def _builtin_network(
+    options: BackboneOptions, runtime: Runtime, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
-    table = architecture(network.backbone)
-    file = find_weights(table.source, given=network.weights, cache=runtime.folder, progress=runtime.progress)
+    table = architecture(options.backbone)
+    file = find_weights(table.source, given=options.weights, cache=runtime.folder, progress=runtime.progress)
 
-    def start() -> Network:
-        body = builtin_body(table, read_weights(file), network.features)
+    def load_network() -> Network:
+        body = builtin_body(table, read_weights(file), options.features)
         return Network(body, body.width, table.mean, table.std, dropout=recipe.dropout or 0.0)
 
-    def graph(learned: Network) -> bytes:
-        assert isinstance(learned.body, Body)
-        model = build_graph(table, trained_weights(learned.body), size=recipe.size, features=network.features)
+    def export_graph(network: Network) -> bytes:
+        assert isinstance(network.body, Body)
+        model = build_graph(table, trained_weights(network.body), size=recipe.size, features=options.features)
         return bytes(model.SerializeToString(deterministic=True))
 
-    return start, graph
+    return load_network, export_graph
 
 
-def _hub(
-    network: BackboneOptions, runtime: Runtime, recipe: Recipe
+def _hub_network(
+    options: BackboneOptions, runtime: Runtime, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
-    def start() -> Network:
-        found = load_hub(network, progress=runtime.progress)
-        return Network(found.body, found.width, found.mean, found.std, dropout=recipe.dropout or 0.0)
+    def load_network() -> Network:
+        module = load_hub(options, progress=runtime.progress)
+        return Network(module.body, module.width, module.mean, module.std, dropout=recipe.dropout or 0.0)
 
-    return start, lambda learned: export(learned, recipe.size)
+    return load_network, lambda network: export(network, recipe.size)
 
 
-def _classic(recipe: Recipe) -> Network:
+def _classic_network(recipe: Recipe) -> Network:
     dropout = (0.1, 0.2) if recipe.dropout is None else (recipe.dropout, recipe.dropout)
     return Network(ClassicBody(recipe.size, dropout), WIDTH, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 
 
-def _modern(recipe: Recipe) -> Network:
+def _modern_network(recipe: Recipe) -> Network:
     return Network(ModernBody(), WIDTHS[-1], IMAGENET_MEAN, IMAGENET_STD, dropout=recipe.dropout or 0.0)

@@ -1,4 +1,4 @@
-"""Decoded pictures in a file: raw squares one after the other, beside it the facts, as JSON. Free to be deleted at any time."""
+"""Decoded images in a file: model inputs one after the other; beside it their metadata as JSON. It may be deleted at any time."""
 
 import errno
 import json
@@ -18,30 +18,31 @@ from twofold.core.errors import DataError
 from twofold.data import ReadError
 from twofold.embedding import Metadata, pixel_hash
 
-Outcome = Metadata | ReadError
+ImageResult = Metadata | ReadError
 
-PART: Final = ".part"  # how the name of a file that is being written ends
+PARTIAL: Final = ".part"  # suffix of a file that is still being written
 
 
 class PixelFile:
-    """`count` squares in a file, (count, size, size, 3), mapped into memory by each process that takes some."""
+    """`count` model inputs in a file, (count, size, size, 3); each process that reads it maps it into memory."""
 
     def __init__(self, path: Path, count: int, size: int) -> None:
         self._path, self._shape = path, (count, size, size, 3)
-        self._mapped: mmap.mmap | None = None
+        self._mapping: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return self._shape[0]
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        if len(self) == 0:  # nothing cannot be mapped
+        if len(self) == 0:  # an empty file cannot be mapped
             return np.empty(self._shape, np.uint8)[rows]
-        if self._mapped is None:
-            self._mapped = self._map()
-        model_inputs: NDArray[np.uint8] = np.frombuffer(self._mapped, np.uint8).reshape(self._shape)[rows]
-        if hasattr(self._mapped, "madvise"):
-            # What was read stays in the system's cache, but does not count as memory of this process: all pictures soon would.
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+        if self._mapping is None:
+            self._mapping = self._map()
+        model_inputs: NDArray[np.uint8] = np.frombuffer(self._mapping, np.uint8).reshape(self._shape)[rows]
+        if hasattr(self._mapping, "madvise"):
+            # Pages that were read stay in the system's cache but no longer count as memory of this process; without this, all
+            # images would after one epoch.
+            self._mapping.madvise(mmap.MADV_DONTNEED)
         return model_inputs
 
     def __reduce__(self) -> tuple[type["PixelFile"], tuple[Path, int, int]]:
@@ -52,57 +53,57 @@ class PixelFile:
             with self._path.open("rb") as file:
                 return mmap.mmap(file.fileno(), math.prod(self._shape), access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise DataError(f"The decoded pictures in {self._path} are gone ({error}); start again.") from error
+            raise DataError(f"The decoded images in {self._path} are gone ({error}); start again.") from error
 
 
-def read_outcomes(path: Path, sources: int, size: int, room: int) -> tuple[list[Outcome], PixelFile] | None:
-    """What was kept at `path`, or None where there is nothing, or something else than was written.
+def read_pixel_file(path: Path, sources: int, size: int, capacity: int) -> tuple[list[ImageResult], PixelFile] | None:
+    """The result for each source and the model inputs at `path`; None where they are missing or damaged.
 
-    Every square is compared with its hash: a machine that lost its power leaves files of the right length with zeros in them.
+    Every model input is compared with its hash: a power cut leaves files of the right length that hold zeros.
     """
     try:
         rows: list[dict[str, Any]] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        statuses: list[Outcome] = [ReadError(**row) if "code" in row else Metadata(**row) for row in rows]
-        used = [metadata for metadata in statuses if isinstance(metadata, Metadata)][:room]
-        model_inputs = PixelFile(path, len(used), size)
-        if len(statuses) != sources or path.stat().st_size != len(used) * size * size * 3:
+        results: list[ImageResult] = [ReadError(**row) if "code" in row else Metadata(**row) for row in rows]
+        stored = [result for result in results if isinstance(result, Metadata)][:capacity]
+        model_inputs = PixelFile(path, len(stored), size)
+        if len(results) != sources or path.stat().st_size != len(stored) * size * size * 3:
             return None
-        for row, metadata in enumerate(used):
+        for row, metadata in enumerate(stored):
             if not metadata.pixels.startswith(pixel_hash(metadata.width, metadata.height, model_inputs[np.array(row)])):
                 return None
     except (OSError, ValueError, TypeError, DataError):
         return None
     with suppress(OSError):
-        os.utime(path)  # it is the newest now, so that it goes last
-    return statuses, model_inputs
+        os.utime(path)  # `make_room` deletes the least recently used first
+    return results, model_inputs
 
 
-def write_outcomes(path: Path, statuses: list[Outcome]) -> None:
-    """The facts and refusals, beside the squares at `path`; to be called last, as squares without them count for nothing."""
-    part = path.with_suffix(f".json{PART}")
-    part.write_text(json.dumps([asdict(status) for status in statuses]), encoding="utf-8")
-    part.replace(path.with_suffix(".json"))
+def write_metadata(path: Path, results: list[ImageResult]) -> None:
+    """Writes the result for each source beside the model inputs at `path`, as the last step: without them nothing is read."""
+    partial = path.with_suffix(f".json{PARTIAL}")
+    partial.write_text(json.dumps([asdict(result) for result in results]), encoding="utf-8")
+    partial.replace(path.with_suffix(".json"))
 
 
-def make_room(folder: Path, needed: int, limit: int) -> None:
-    """Removes what was not used for longest until `needed` bytes more stay within `limit`; OSError where the disk is too full.
+def make_room(folder: Path, size: int, limit: int) -> None:
+    """Deletes the least recently used files until `size` more bytes stay within `limit`; OSError where the disk is too full.
 
-    To be called by whoever is `alone` there: what others were writing is then left over from a process that was killed.
+    The caller holds the lock of the folder: partial files are then left over from a process that was killed.
     """
-    for path in folder.glob(f"*{PART}"):
+    for path in folder.glob(f"*{PARTIAL}"):
         path.unlink(missing_ok=True)
-    kept = sorted((status.st_mtime, status.st_size, path) for path in folder.glob("*.u8") for status in [path.stat()])
-    total = needed + sum(size for _, size, _ in kept)
-    for _, size, path in kept:
+    files = sorted((status.st_mtime, status.st_size, path) for path in folder.glob("*.u8") for status in [path.stat()])
+    total = size + sum(file_size for _, file_size, _ in files)
+    for _, file_size, path in files:
         if total <= limit:
             break
         path.with_suffix(".json").unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-        total -= size
-    check_space(folder, needed)
+        total -= file_size
+    check_space(folder, size)
 
 
-def check_space(folder: Path, needed: int) -> None:
-    """OSError where the disk has less room: better now than when it is full, with others' files cut short."""
-    if shutil.disk_usage(folder).free < needed:
+def check_space(folder: Path, size: int) -> None:
+    """OSError where the disk has less than `size` bytes free: filling it would cut short the files of other programs."""
+    if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

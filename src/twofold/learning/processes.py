@@ -1,44 +1,62 @@
-"""Processes that learn together: twofold starts them itself, or torchrun or SLURM did."""
+"""Processes that train together: twofold starts them itself, or torchrun or SLURM did."""
 
-import os
+import warnings
 
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-from twofold.core.errors import UsageError
+from twofold.core.errors import NotRankZeroError, UsageError
 from twofold.core.options import LearningOptions
 
 
-def launched() -> int:
-    """How many torchrun or SLURM started; 1 where neither did, also in a shell that SLURM gave."""
-    by_hand = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")  # as Lightning tells
-    return int(os.environ.get("WORLD_SIZE", 1 if by_hand else os.environ.get("SLURM_NTASKS", 1)))
+def cluster_environment() -> ClusterEnvironment | None:
+    """The environment of torchrun or SLURM where it started several processes, otherwise None; so in SLURM's interactive shell.
+
+    Raises UsageError where SLURM started them in a way that Lightning does not support.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's, where srun is installed but not used
+        try:
+            if TorchElasticEnvironment.detect():
+                environment: ClusterEnvironment = TorchElasticEnvironment()
+            elif SLURMEnvironment.detect():
+                environment = SLURMEnvironment()
+            else:
+                return None
+        except RuntimeError as error:
+            raise UsageError("SLURM must start the processes with ntasks-per-node instead of ntasks.") from error
+    return environment if environment.world_size() > 1 else None
 
 
-def leave_to_the_first() -> None:
-    """Ends the other processes that torchrun or SLURM started: the first one writes the bundle."""
-    if launched() > 1 and int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) != 0:
-        raise SystemExit(0)
+def check_rank_zero() -> None:
+    """NotRankZeroError in every process but the first that torchrun or SLURM started: the first one writes the bundle."""
+    environment = cluster_environment()
+    if environment is not None and environment.global_rank() != 0:
+        raise NotRankZeroError
 
 
 def count_devices(learning: LearningOptions) -> int:
-    """Devices of each computer: as many as the options say, or all GPUs, or one."""
+    """Devices per node: as the options say, or all GPUs, or one."""
     return learning.devices or max(1, torch.cuda.device_count())
 
 
-def check_launched(learning: LearningOptions) -> None:
-    """UsageError where the processes that were started are not those that the options ask for."""
-    started, devices, nodes = launched(), count_devices(learning), learning.num_nodes
-    if started == 1 and nodes > 1:
+def check_processes(learning: LearningOptions) -> None:
+    """UsageError where the number of processes that torchrun or SLURM started contradicts the options."""
+    environment = cluster_environment()
+    devices, nodes = count_devices(learning), learning.num_nodes
+    if environment is None:
+        if nodes > 1:
+            raise UsageError("`num_nodes` above 1 needs torchrun or SLURM, which start the processes on every node.")
+        return
+    if environment.world_size() != devices * nodes:
         raise UsageError(
-            "--num-nodes is for processes that torchrun or SLURM starts on every computer; start it by them."
-        )
-    if started > 1 and started != devices * nodes:
-        raise UsageError(
-            f"torchrun or SLURM started {started} processes, where {devices} a computer on {nodes} computers are to learn; "
-            "pass --devices and --num-nodes as they were started."
+            f"torchrun or SLURM started {environment.world_size()} processes, expected {devices * nodes} ({devices} per node on "
+            f"{nodes} nodes); set `devices` and `num_nodes` to what was started."
         )
     for name in ("tune", "cv"):
-        if started > 1 and getattr(learning, name):
+        if getattr(learning, name):
             raise UsageError(
-                f"--{name} learns several networks, and starts its own processes: pass --devices, without torchrun or SLURM."
+                f"`{name}` trains several networks and starts its own processes: use `devices`, without torchrun or SLURM."
             )

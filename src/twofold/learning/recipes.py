@@ -1,4 +1,4 @@
-"""How a network is learned: every number, by name."""
+"""Training recipes: every number that training a network needs, by name."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -6,68 +6,77 @@ from typing import Any, Literal
 from twofold.core.options import CropMode, LearningOptions
 from twofold.learning.augmentation import Augmentation
 
-Descent = Literal["plateau", "cosine"]
+LearningRateSchedule = Literal["plateau", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`rate` is that of Adam; by `plateau` it is halved when validation accuracy stands still, by `cosine` it rises for the
-    share `warm_up` of all steps and then falls to nothing. The first layer learns at the share `rate_at_input` of it, the last
-    at all of it, those between at shares between, the head at the share `rate_at_head`, and the share `frozen` of the layers,
-    from the input on, not at all. `fixed_norm` leaves the means of batch norms as they are.
+    """Size, optimiser, schedule, regularisation and augmentation of one training run.
 
-    `smoothing` moves targets from 0 and 1 toward the middle; `average` is the share of itself that the running average of the
-    weights keeps at each step; `patience` the epochs without a better validation loss after which learning stops; `growth` the
-    side at the start, as a share of the full one.
+    `lr_schedule`: "plateau" halves the learning rate when validation accuracy stops improving; "cosine" raises it during the
+    first `warmup_fraction` of all steps, then lowers it to 0. `patience` is the number of epochs without a better validation
+    loss after which training stops.
+
+    Layers: `frozen_fraction` of them, counted from the input, do not learn. The first layer learns at `input_lr_factor` times
+    the learning rate, the last at all of it, the layers between at factors between; the head at `head_lr_factor` times.
+    `frozen_norm` keeps the running statistics of batch norm.
+
+    `label_smoothing` moves targets from 0 and 1 towards 0.5. `ema_decay` is that of the exponential moving average of the
+    weights. `initial_size_fraction` below 1 is progressive resizing: the size in the first epoch, relative to `size`.
     """
 
     name: str
     size: int
     batch_size: int
     epochs: int
-    rate: float
-    descent: Descent
+    learning_rate: float
+    lr_schedule: LearningRateSchedule
     augmentation: Augmentation
     crop_mode: CropMode = "squash"
     weight_decay: float = 0.0
-    warm_up: float = 0.0
-    rate_at_input: float = 1.0
-    rate_at_head: float = 1.0
-    frozen: float = 0.0
-    fixed_norm: bool = False
-    smoothing: float = 0.0
-    average: float | None = None
+    warmup_fraction: float = 0.0
+    input_lr_factor: float = 1.0
+    head_lr_factor: float = 1.0
+    frozen_fraction: float = 0.0
+    frozen_norm: bool = False
+    label_smoothing: float = 0.0
+    ema_decay: float | None = None
     patience: int | None = None
-    growth: float = 1.0
+    initial_size_fraction: float = 1.0
     dropout: float | None = None
 
-    def side(self, epoch: int) -> int:
-        """The side, in pixels, that pictures are learned at in this epoch, from 0: a multiple of 16 where it grows."""
-        fraction = self.growth + (1 - self.growth) * min(1.0, epoch / (0.8 * self.epochs))
+    def image_size(self, epoch: int) -> int:
+        """Side of the training images in this epoch, counted from 0, in pixels: a multiple of 16 while it grows."""
+        fraction = self.initial_size_fraction + (1 - self.initial_size_fraction) * min(1.0, epoch / (0.8 * self.epochs))
         return min(self.size, round(self.size * fraction / 16) * 16) if fraction < 1 else self.size
 
-    def after(self, left: float) -> "Recipe":
-        """The recipe for a network that is trained already and leaves the share `left` of the uncertainty, 0 to 1.
+    def for_uncertainty(self, uncertainty: float) -> "Recipe":
+        """A copy for a pretrained network that leaves this fraction of the uncertainty about the class, 0 to 1.
 
-        Where little is left to learn, long steps only take it away from what it knows, and smoothed targets from its certainty.
+        Learning rate and label smoothing are multiplied by it. Where little uncertainty remains, large steps only damage the
+        pretrained features, and smoothed targets contradict correct, confident predictions.
         """
-        return replace(self, rate=self.rate * left, smoothing=self.smoothing * left)
+        return replace(
+            self,
+            learning_rate=self.learning_rate * uncertainty,
+            label_smoothing=self.label_smoothing * uncertainty,
+        )
 
-    def adapted(self, options: LearningOptions, size: int | None) -> "Recipe":
-        """The recipe with what the options say otherwise."""
-        given = {
+    def with_options(self, options: LearningOptions, size: int | None) -> "Recipe":
+        """A copy in which the options that are set replace the recipe's values."""
+        values = {
             "size": size,
             "batch_size": options.batch_size,
             "epochs": options.epochs,
-            "rate": options.learning_rate,
+            "learning_rate": options.learning_rate,
             "weight_decay": options.weight_decay,
             "dropout": options.dropout,
         }
-        changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        varied = self.augmentation.scaled(options.augment)
+        changes: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+        augmentation = self.augmentation.with_strength(options.augment)
         if not options.fixed_orientation and options.augment:
-            varied = replace(varied, upside_down=True, quarter_turns=True)
-        return replace(self, augmentation=varied, **changed)
+            augmentation = replace(augmentation, vertical_flip=True, quarter_turns=True)
+        return replace(self, augmentation=augmentation, **changes)
 
 
 CLASSIC = Recipe(
@@ -75,10 +84,10 @@ CLASSIC = Recipe(
     size=200,
     batch_size=128,
     epochs=50,
-    rate=1e-3,
-    descent="plateau",
+    learning_rate=1e-3,
+    lr_schedule="plateau",
     patience=3,
-    augmentation=Augmentation(flip=True, turn=0.1, zoom=(0.9, 1.1)),
+    augmentation=Augmentation(horizontal_flip=True, rotation=0.1, zoom=(0.9, 1.1)),
 )
 
 MODERN = Recipe(
@@ -86,16 +95,23 @@ MODERN = Recipe(
     size=96,
     batch_size=128,
     epochs=40,
-    rate=3e-3,
-    descent="cosine",
+    learning_rate=3e-3,
+    lr_schedule="cosine",
     weight_decay=0.05,
-    warm_up=0.1,
-    smoothing=0.05,
-    average=0.998,
-    growth=0.67,
+    warmup_fraction=0.1,
+    label_smoothing=0.05,
+    ema_decay=0.998,
+    initial_size_fraction=0.67,
     dropout=0.1,
     augmentation=Augmentation(
-        flip=True, turn=0.04, zoom=(0.8, 1.05), stretch=0.25, shift=1.0, light=0.2, contrast=0.3, saturation=0.3
+        horizontal_flip=True,
+        rotation=0.04,
+        zoom=(0.8, 1.05),
+        aspect_ratio=0.25,
+        shift=1.0,
+        brightness=0.2,
+        contrast=0.3,
+        saturation=0.3,
     ),
 )
 
@@ -104,20 +120,20 @@ FINETUNE = Recipe(
     size=224,
     batch_size=32,
     epochs=12,
-    # This and the smoothing are for a network that leaves everything to learn: `after` has less for all others.
-    rate=2e-3,
-    descent="cosine",
+    # Learning rate and label smoothing are for an uncertainty of 1: `for_uncertainty` lowers both.
+    learning_rate=2e-3,
+    lr_schedule="cosine",
     weight_decay=0.02,
-    warm_up=0.1,
-    rate_at_input=0.1,
-    # The head is fitted already, and reads some thousand standardised numbers: a step of Adam moves all its weights alike.
-    rate_at_head=0.1,
-    frozen=0.25,
-    fixed_norm=True,
-    smoothing=0.1,
-    average=0.99,
-    # Nothing that samples pixels anew: docs/decisions/011 has what that does.
-    augmentation=Augmentation(flip=True, light=0.1, contrast=0.1),
+    warmup_fraction=0.1,
+    input_lr_factor=0.1,
+    # The head is already fitted, on some thousand standardised features: a step of Adam moves all its weights by as much.
+    head_lr_factor=0.1,
+    frozen_fraction=0.25,
+    frozen_norm=True,
+    label_smoothing=0.1,
+    ema_decay=0.99,
+    # No change that resamples pixels: docs/decisions/011 has what that does.
+    augmentation=Augmentation(horizontal_flip=True, brightness=0.1, contrast=0.1),
 )
 
 RECIPES = {recipe.name: recipe for recipe in (CLASSIC, MODERN, FINETUNE)}

@@ -1,55 +1,75 @@
-"""Where learning keeps its checkpoints, so that it can go on after it was broken off."""
+"""The run folder: checkpoints, so that an interrupted training run can be resumed, and logs."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from twofold.core.errors import UsageError
 from twofold.core.files import replacing
+from twofold.core.options import TrainingOptions
+from twofold.dataset.labelled import LabelledDataset
 
-_BEGUN = "begun.txt"
+_KEY_FILE = "run.txt"
+_WITHOUT_EFFECT: Final = {"learning": ("devices", "num_nodes", "pixels_gb"), "decision": ("threshold", "optimize")}
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A folder beside the bundle: checkpoints until that is written, and logs, which stay."""
+    """A folder beside the bundle. Checkpoints are deleted when the bundle is written; logs stay."""
 
-    folder: Path
+    path: Path
 
     @property
-    def begun(self) -> bool:
-        """Whether there is learning that can be gone on with."""
-        return (self.folder / _BEGUN).exists()
+    def resumable(self) -> bool:
+        """Whether it holds an unfinished training run."""
+        return (self.path / _KEY_FILE).exists()
 
     def prepare(self, *, resume: bool, force: bool) -> None:
-        """UsageError where learning was begun and it is not said whether to go on or to start anew, or the other way round."""
-        if resume and not self.begun:
-            raise UsageError(f"There is nothing to resume in {self.folder}; leave --resume out.")
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(
-                f"{self.folder} is a file, where checkpoints are to be kept; move it, or pass another --out."
-            )
-        if self.begun and not resume:
+        """UsageError where there is nothing to resume, or an unfinished run and neither `resume` nor `force` is set."""
+        if resume and not self.resumable:
+            raise UsageError(f"{self.path} holds no training run to resume; leave `resume=True` out.")
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file, not a folder for checkpoints; move it, or use another `out`.")
+        if self.resumable and not resume:
             if not force:
                 raise UsageError(
-                    f"Learning was begun in {self.folder}; go on with --resume, or start anew with --force."
+                    f"{self.path} holds an unfinished training run; continue it with `resume=True`, or start again with "
+                    "`force=True`."
                 )
             self.clear()
 
-    def begin(self, key: str) -> None:
-        """Notes what is learned; UsageError where `key` is not that of what was begun here."""
-        file = self.folder / _BEGUN
+    def start(self, key: str) -> None:
+        """Records the key of the run; UsageError where the folder holds a run with another key."""
+        file = self.path / _KEY_FILE
         if not file.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(file) as begun:  # several processes may begin at once
-                begun.write(key)
+            self.path.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as text:  # several processes may start at once
+                text.write(key)
         if file.read_text(encoding="utf-8") != key:
             raise UsageError(
-                f"What was begun in {self.folder} had other options or pictures: give the same again with --resume, "
-                "or start anew with --force."
+                f"The training run in {self.path} had other options or images: use the same ones with `resume=True`, or start "
+                "again with `force=True`."
             )
 
     def clear(self) -> None:
-        """Takes the checkpoints away; logs stay."""
-        for path in sorted(self.folder.glob("**/*.ckpt*")):  # also one that was being written
+        """Deletes the checkpoints; logs stay."""
+        for path in sorted(self.path.glob("**/*.ckpt*")):  # partly written ones, too
             path.unlink()
-        (self.folder / _BEGUN).unlink(missing_ok=True)
+        (self.path / _KEY_FILE).unlink(missing_ok=True)
+
+
+def run_key(options: TrainingOptions, dataset: LabelledDataset) -> str:
+    """Equal for runs that train the same weights: the same images, labels and groups, and the same options.
+
+    Options that change no weight are left out, so that a run can be resumed with other devices or less disk space.
+    """
+    record = asdict(options)
+    for section, names in _WITHOUT_EFFECT.items():
+        for name in names:
+            del record[section][name]
+    hashes = [metadata.sha256 for metadata in dataset.table.metadata if metadata is not None]
+    split = [dataset.labels.tolist(), dataset.groups.tolist()]  # these decide which images are held out
+    text = json.dumps([record, hashes, split], default=str, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -132,7 +132,7 @@ def _print_epochs(learned: "TrainingHistory") -> None:
         best = "  best" if row["epoch"] == learned.best else ""
         _print(
             f"{row['epoch']:5d}  {row['train_loss']:10.4f}  {row['train_accuracy']:8.4f}  {row['val_loss']:15.4f}  "
-            f"{row['val_accuracy']:8.4f}  {row['rate']:8.2g}{best}"
+            f"{row['val_accuracy']:8.4f}  {row['learning_rate']:8.2g}{best}"
         )
     if len(shown) < len(history):
         _print(f"{'…':>5}  {len(shown)} of {len(history)} epochs; history.csv has all")

@@ -257,7 +257,7 @@ def _learn(
 ) -> "TrainingRun":
     from twofold.core.hints import require
 
-    require(f"--mode {options.learning.mode}", "torch", "lightning", "kornia", "onnxscript")
+    require(f"--mode {options.learning.mode}", "torch", "lightning", "onnxscript")
     from twofold.learning.training_run import learn  # brings PyTorch
 
     if place is not None:

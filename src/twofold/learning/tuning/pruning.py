@@ -1,4 +1,4 @@
-"""The end of a trial that others have left behind."""
+"""Stops a trial that is worse than the others."""
 
 from typing import TYPE_CHECKING
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 
 class Pruning(Callback):
-    """Reports the validation loss of each epoch to the trial, and stops learning where that says so.
+    """Reports the validation loss of each epoch to the trial, and stops training when the trial should be pruned.
 
-    `reported` counts the epochs that are reported already, where the trial goes on after it was killed.
+    `reported` is the number of epochs that were reported before, where a killed trial continues.
     """
 
     def __init__(self, trial: "Trial", reported: int) -> None:
         self.trial, self.reported = trial, reported
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.reported == trainer.current_epoch:  # none is to be learned anew, for want of its checkpoint
-            self._stop(trainer)
+        if self.reported == trainer.current_epoch:  # otherwise an epoch is repeated, whose checkpoint is missing
+            self._stop_if_worse(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loss = float(trainer.callback_metrics["val_loss"])  # by every process: each waits for the others' part of it
+        loss = float(trainer.callback_metrics["val_loss"])  # in every process: the value is reduced over all of them
         if trainer.is_global_zero:
             self.trial.report(loss, trainer.current_epoch)
-        self._stop(trainer)
+        self._stop_if_worse(trainer)
 
-    def _stop(self, trainer: Trainer) -> None:
-        """The first process alone asks, so that all do the same."""
-        left_behind = trainer.is_global_zero and self.trial.should_prune()
-        if trainer.strategy.broadcast(left_behind):
+    def _stop_if_worse(self, trainer: Trainer) -> None:
+        """Rank zero decides for all processes."""
+        prune = trainer.is_global_zero and self.trial.should_prune()
+        if trainer.strategy.broadcast(prune):
             trainer.should_stop = True

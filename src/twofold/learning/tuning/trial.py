@@ -1,10 +1,9 @@
-"""Settings of a recipe that were tried, and what came of each."""
+"""The trials of a hyper-parameter search and their results."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from twofold.core.notes import Note
-from twofold.core.options import flag
 
 Setting = float | int | str
 State = Literal["complete", "pruned", "failed"]
@@ -12,32 +11,32 @@ State = Literal["complete", "pruned", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial. `settings` are by the name of the option; None where the recipe has no single number for it.
+    """One trial. `settings` maps options to values; None where the recipe has no single value.
 
-    pruned: stopped because others were better by that epoch. failed: its loss became no number.
+    pruned: stopped early, because other trials had a lower loss at that epoch. failed: the loss was not finite.
     """
 
-    number: int  # from 1, in the order of trying
+    number: int  # from 1, in the order of the search
     state: State
-    loss: float | None  # the lowest validation loss of an epoch
-    accuracy: float | None  # that of the validation part in the same epoch
+    loss: float | None  # lowest validation loss of an epoch
+    accuracy: float | None  # validation accuracy of the same epoch
     epochs: int
     settings: dict[str, Setting | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """All trials. The first is the recipe as it is.
+    """All trials; the first one has the settings of the recipe.
 
-    `importances` are shares of 1, the greatest first: how far the settings of the better third differ from all. None of them
-    where there were too few trials to tell.
+    `importances` are fractions that sum to 1, in descending order: how much the settings of the best third of the trials differ
+    from those of all. Empty where there are too few trials.
     """
 
     trials: tuple[Trial, ...] = field(repr=False)
-    best: int
-    chosen: dict[str, Setting]  # what to change in the options; nothing where the recipe as it is was best
+    best: int  # number of the trial with the lowest validation loss
+    best_settings: dict[str, Setting]  # options to change; empty where the recipe itself was best
     importances: dict[str, float]
-    interrupted: bool = False  # before all that were to be tried were
+    interrupted: bool = False
 
     @property
     def winner(self) -> Trial:
@@ -47,19 +46,22 @@ class Tuning:
         return {
             "trials": [asdict(trial) for trial in self.trials],
             "best": self.best,
-            "chosen": self.chosen,
+            "best_settings": self.best_settings,
             "importances": self.importances,
         }
 
     def note(self) -> Note:
-        """What was chosen, as it would be typed, and what that does to the numbers."""
-        count, best, own = len(self.trials), self.winner, self.trials[0]
-        if not self.chosen:
-            text = f"None of {count} settings was better than the recipe as it is, with a validation loss of {best.loss:.4f}."
+        """The best settings, and the bias of the validation scores."""
+        count, best, recipe = len(self.trials), self.winner, self.trials[0]
+        if not self.best_settings:
+            text = f"The recipe had the lowest validation loss of {count} trials, {best.loss:.4f}."
         else:
-            typed = " ".join(f"{flag(name)} {value}" for name, value in self.chosen.items())
-            before = "" if own.loss is None else f", against {own.loss:.4f} of the recipe as it is"
-            text = f"Of {count} settings number {best.number} had the lowest validation loss, {best.loss:.4f}{before}: {typed}."
-        return Note(
-            "tuned", f"{text} The validation part chose, so its own numbers flatter a little; --test is free of that."
+            settings = ", ".join(f"`{name}={value!r}`" for name, value in self.best_settings.items())
+            baseline = "" if recipe.loss is None else f" (recipe: {recipe.loss:.4f})"
+            text = (
+                f"Trial {best.number} of {count} had the lowest validation loss, {best.loss:.4f}{baseline}: {settings}."
+            )
+        bias = (
+            "The validation images chose the trial, so scores on them are optimistic; scores on `test` images are not."
         )
+        return Note("tuned", f"{text} {bias}")

@@ -1,0 +1,143 @@
+"""One network trained on some rows of a dataset: the training run, its trials and its folds all use this."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
+
+from twofold.core.options import LearningOptions, TrainingOptions
+from twofold.dataset import folds, split
+from twofold.dataset.labelled import LabelledDataset
+from twofold.learning.batches import Batches
+from twofold.learning.decoded_images import DecodedImages
+from twofold.learning.initialisation import Initialisation
+from twofold.learning.learner import Learner
+from twofold.learning.samplers import Rows
+from twofold.learning.trainer import Devices, TrainingHistory, train_network
+from twofold.learning.tuning.trial import Setting
+from twofold.learning.weight_interpolation import WeightInterpolation, choose_interpolation
+from twofold.networks.modules.network import Network
+
+_BATCH = 64  # images for which logits are computed at once
+
+Initialise = Callable[[LearningOptions], Initialisation]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkTraining:
+    """Everything that the training of a network needs, except the rows. `initialise` gives `initialisation` for other options."""
+
+    initialise: Initialise
+    initialisation: Initialisation
+    images: DecodedImages
+    dataset: LabelledDataset
+    options: TrainingOptions
+    folder: Path
+    devices: Devices
+
+    def with_settings(self, settings: Mapping[str, Setting]) -> "NetworkTraining":
+        """A copy with other values of these options."""
+        if not settings:
+            return self
+        learning = replace(self.options.learning, **settings)  # type: ignore[arg-type]  # each of its own type
+        options = replace(self.options, learning=learning)
+        return replace(self, initialisation=self.initialise(learning), options=options)
+
+    def with_description(self, description: str) -> "NetworkTraining":
+        """A copy whose progress bar says this."""
+        return replace(self, devices=replace(self.devices, description=description))
+
+    def folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
+        """The fold of each row, 0 to count - 1."""
+        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.decision.seed)
+
+    def split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Training and validation rows."""
+        fraction, seed = self.options.learning.validation, self.options.decision.seed
+        validation = split(self.dataset.names[rows], self.dataset.groups[rows], fraction, seed)
+        return rows[~validation], rows[validation]
+
+    def check_split(self, rows: Rows) -> None:
+        """DataError where these rows cannot be split, or the head of a pretrained network cannot be cross-validated on them."""
+        train, _ = self.split(rows)
+        if self.options.learning.mode == "finetune":
+            self.folds(train, self.options.decision.folds)
+
+    def train(
+        self, rows: Rows, name: str, *, callbacks: tuple[Callback, ...] = ()
+    ) -> tuple[Network, TrainingHistory, NDArray[np.bool_]]:
+        """The network trained on these rows, its history, and the mask of its validation images, (used,).
+
+        Checkpoints are in the folder of this name.
+        """
+        labels, seed = self.dataset.labels, self.options.decision.seed
+        learning, recipe = self.options.learning, self.initialisation.recipe
+        train, validation = self.split(rows)
+        balanced_weights = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)
+        class_weights = balanced_weights if learning.balance == "loss" else (1.0, 1.0)
+        logit_shift = float(np.log(balanced_weights[1] / balanced_weights[0]))
+
+        def make_learner() -> Learner:
+            network = self.initialisation.build_network(train)
+            if learning.mode == "finetune":  # its head was fitted at the true prevalence
+                _shift_bias(network, logit_shift)
+            return Learner(
+                network,
+                recipe,
+                image_count=len(labels),
+                class_weights=class_weights,
+                logit_shift=logit_shift,
+                seed=seed,
+            )
+
+        batches = Batches(
+            self.images,
+            labels,
+            train,
+            validation,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            sampling="balanced" if learning.balance == "sampler" else "shuffled",
+        )
+        network, history = train_network(make_learner, batches, self.folder / name, self.devices, callbacks=callbacks)
+        _shift_bias(network, -logit_shift)  # from balanced classes to the true prevalence
+        mask = np.zeros(len(labels), np.bool_)
+        mask[validation] = True
+        return network, history, mask
+
+    def interpolate(self, network: Network, rows: Rows) -> WeightInterpolation | None:
+        """The weight interpolation of a network that was fine-tuned on these rows; None from scratch.
+
+        Afterwards the network has the interpolated weights.
+        """
+        if self.options.learning.mode != "finetune":
+            return None
+        train, validation = self.split(rows)
+        start = self.initialisation.build_network(train).state_dict()
+        labels = self.dataset.labels[validation]
+        return choose_interpolation(network, start, labels, partial(self.logits, rows=validation))
+
+    def logits(self, network: Network, rows: Rows) -> NDArray[np.float64]:
+        """The logit of each row, (n,)."""
+        batches = []
+        with torch.inference_mode():
+            for start in range(0, len(rows), _BATCH):
+                model_inputs = torch.from_numpy(self.images.take(rows[start : start + _BATCH]))
+                batches.append(network(model_inputs.permute(0, 3, 1, 2).float()).double().numpy())
+        return np.concatenate(batches)
+
+
+def _shift_bias(network: Network, logits: float) -> None:
+    with torch.no_grad():
+        network.head.bias.add_(logits)
+
+
+def _class_weights(labels: NDArray[np.int8]) -> tuple[float, float]:
+    """Weights (negative, positive) that balance the classes; their mean over the images is 1."""
+    positive = int(labels.sum())
+    return len(labels) / (2 * (len(labels) - positive)), len(labels) / (2 * positive)
