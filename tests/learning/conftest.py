@@ -1,7 +1,6 @@
-"""What the tests of learning share."""
+"""One thread for all tests of learning."""
 
 import torch
 
-torch.set_num_threads(
-    1
-)  # their networks are too small for two threads, which wait for each other where others compute, too
+# The networks are too small for two threads, which would wait for each other while other tests run.
+torch.set_num_threads(1)
