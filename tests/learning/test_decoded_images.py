@@ -1,4 +1,4 @@
-"""Decoded once, kept within bounds, and never in the way: whatever happens to the files, the right squares come out."""
+"""Images are decoded once and stored within a limit; whatever happens to the files, the model inputs are right."""
 
 import multiprocessing
 import pickle
@@ -21,23 +21,24 @@ from twofold.core.options import BackboneOptions, RuntimeOptions
 from twofold.data import PreprocessedImage, Preprocessing, preprocess
 from twofold.embedding import Runtime
 from twofold.embedding.embed import embed
-from twofold.learning.decoded_images import DecodedImages, decoded, hold
+from twofold.learning.decoded_images import DecodedImages
+from twofold.learning.decoder import decode_images, hold_in_memory
 from twofold.networks import load_backbone
 
-SQUARE = Preprocessing(24, "squash")
-BYTES = 24 * 24 * 3  # of one square
-ALL = 1_000_000  # more than all of them
+PREPROCESSING = Preprocessing(24, "squash")
+BYTES = 24 * 24 * 3  # of one model input
+UNLIMITED = 1_000_000  # bytes, more than all of them
 
 
-class Watched:
-    """A machine that remembers in `folder`, and what was seen to be done on it."""
+class RecordedRuntime:
+    """A runtime with its cache in `folder`, which records the names of its progress bars."""
 
     def __init__(self, folder: Path, *, cache: bool = True) -> None:
-        self.done: list[str] = []
-        self.runtime = Runtime(folder, RuntimeOptions(cache=cache), self._watch)
+        self.steps: list[str] = []
+        self.runtime = Runtime(folder, RuntimeOptions(cache=cache), self._record)
 
-    def _watch(self, stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
-        self.done.append(what)
+    def _record(self, stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
+        self.steps.append(what)
         for count, item in enumerate(stream):
             assert count < length
             yield item
@@ -45,7 +46,7 @@ class Watched:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """Twelve pictures of sizes of their own, one file between them that is none, and one that is not there."""
+    """Twelve images of different sizes, one file among them that is no image, and one that is missing."""
     paths = [tmp_path / "files" / f"{number}.png" for number in range(12)]
     paths[0].parent.mkdir()
     for number, path in enumerate(paths):
@@ -63,143 +64,148 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def expected(files: list[Path]) -> NDArray[np.uint8]:
-    """The squares of those that are pictures, each by a look of its own."""
-    seen = [preprocess(path.read_bytes(), SQUARE) for path in files if path.exists()]
-    return np.stack([one.model_input for one in seen if isinstance(one, PreprocessedImage)])
+    """The model inputs of the images, preprocessed one by one."""
+    results = [preprocess(path.read_bytes(), PREPROCESSING) for path in files if path.exists()]
+    return np.stack([result.model_input for result in results if isinstance(result, PreprocessedImage)])
 
 
-def run(files: list[Path], progress_bar: Watched, limit: int = ALL) -> NDArray[np.uint8]:
-    with decoded(files, SQUARE, progress_bar.runtime, limit=limit) as pixels:
-        return pixels.take(np.arange(len(pixels.used)))
+def run(files: list[Path], recorded: RecordedRuntime, limit: int = UNLIMITED) -> NDArray[np.uint8]:
+    with decode_images(files, PREPROCESSING, recorded.runtime, limit=limit) as images:
+        return images.take(np.arange(len(images.used)))
 
 
-def held(folder: Path) -> int:
-    """Bytes of squares in a machine's folder."""
+def stored_bytes(folder: Path) -> int:
+    """Bytes of model inputs in a cache folder."""
     return sum(path.stat().st_size for path in (folder / "pixels").iterdir() if path.suffix != ".json")
 
 
-def codes(progress_bar: Watched) -> list[str]:
-    return [note.code for note in progress_bar.runtime.notes]
+def codes(images: DecodedImages) -> list[str]:
+    return [note.code for note in images.notes]
 
 
 @pytest.mark.parametrize("cache", [True, False])
-@pytest.mark.parametrize("limit", [ALL, 5 * BYTES + 1, 0])
-def test_squares_are_those_of_a_look_wherever_they_are_kept(
+@pytest.mark.parametrize("limit", [UNLIMITED, 5 * BYTES + 1, 0])
+def test_model_inputs_are_the_same_wherever_they_are_stored(
     files: list[Path], cache: bool, limit: int, tmp_path: Path
 ) -> None:
     rows, model_inputs = np.array([7, 0, 11, 0, 4]), expected(files)
     for _ in range(2):
-        progress_bar = Watched(tmp_path / "cache", cache=cache)
-        with decoded(files, SQUARE, progress_bar.runtime, limit=limit) as pixels:
-            assert np.array_equal(pixels.take(rows), model_inputs[rows])
-            assert np.array_equal(pickle.loads(pickle.dumps(pixels)).take(rows), model_inputs[rows])
-            assert pixels.take(rows[:0]).shape == (0, 24, 24, 3)
-            assert pixels.take(rows).flags.writeable
-        assert codes(progress_bar) == ([] if limit == ALL else ["pixels-beyond-limit"])
+        recorded = RecordedRuntime(tmp_path / "cache", cache=cache)
+        with decode_images(files, PREPROCESSING, recorded.runtime, limit=limit) as images:
+            assert np.array_equal(images.take(rows), model_inputs[rows])
+            assert np.array_equal(pickle.loads(pickle.dumps(images)).take(rows), model_inputs[rows])
+            assert images.take(rows[:0]).shape == (0, 24, 24, 3)
+            assert images.take(rows).flags.writeable
+        assert codes(images) == ([] if limit == UNLIMITED else ["pixels-beyond-limit"])
+        assert recorded.runtime.notes == []
 
 
-def test_facts_and_refusals_are_those_of_the_frozen_network(files: list[Path], tmp_path: Path) -> None:
+def test_metadata_and_read_errors_equal_those_of_embedding(files: list[Path], tmp_path: Path) -> None:
     runtime = Runtime(tmp_path / "cache")
     backbone = load_backbone(BackboneOptions(), "f32", cache=tmp_path)
-    seen = list(embed(files, runtime.engine(backbone)))
+    rows = list(embed(files, runtime.engine(backbone)))
     for _ in range(2):
-        with decoded(files, backbone.preprocessing, runtime, limit=10 * ALL) as pixels:
-            assert pixels.metadata == tuple(one.metadata for one in seen)
-            assert pixels.read_errors == tuple(one.read_error for one in seen)
-            assert pixels.used.tolist() == [*range(5), *range(6, 13)]
-    assert [read_error.code for read_error in pixels.read_errors if read_error] == ["not-a-picture", "missing"]
+        with decode_images(files, backbone.preprocessing, runtime, limit=10 * UNLIMITED) as images:
+            assert images.metadata == tuple(row.metadata for row in rows)
+            assert images.read_errors == tuple(row.read_error for row in rows)
+            assert images.used.tolist() == [*range(5), *range(6, 13)]
+    assert [read_error.code for read_error in images.read_errors if read_error] == ["not-a-picture", "missing"]
 
 
 def test_the_second_run_decodes_nothing(files: list[Path], tmp_path: Path) -> None:
-    first, second = Watched(tmp_path), Watched(tmp_path)
+    first, second = RecordedRuntime(tmp_path), RecordedRuntime(tmp_path)
     assert np.array_equal(run(files, first), run(files, second))
-    assert (first.done, second.done) == (["decoding"], ["reading"])
+    assert (first.steps, second.steps) == (["decoding"], ["reading"])
 
 
-@pytest.mark.parametrize("change", ["bytes", "order", "size", "refusal"])
-def test_what_was_kept_for_others_is_not_used(files: list[Path], change: str, tmp_path: Path) -> None:
-    run(files, Watched(tmp_path))
-    preprocessing = SQUARE
+@pytest.mark.parametrize("change", ["bytes", "order", "crop mode", "read error"])
+def test_a_stored_file_is_not_used_for_other_images(files: list[Path], change: str, tmp_path: Path) -> None:
+    run(files, RecordedRuntime(tmp_path))
+    preprocessing = PREPROCESSING
     if change == "bytes":
         draw("rings", 3, 23).save(files[3])
     elif change == "order":
         files = files[::-1]
-    elif change == "size":
+    elif change == "crop mode":
         preprocessing = Preprocessing(24, "center")
     else:
         draw("rings", 1).save(files[-1])
-    progress_bar = Watched(tmp_path)
-    with decoded(files, preprocessing, progress_bar.runtime, limit=ALL) as pixels:
-        seen = pixels.take(np.arange(12))
-    assert progress_bar.done == ["reading", "decoding"]
-    assert np.array_equal(seen, expected(files)[:12]) == (change != "size")
+    recorded = RecordedRuntime(tmp_path)
+    with decode_images(files, preprocessing, recorded.runtime, limit=UNLIMITED) as images:
+        model_inputs = images.take(np.arange(12))
+    assert recorded.steps == ["reading", "decoding"]
+    assert np.array_equal(model_inputs, expected(files)[:12]) == (change != "crop mode")
 
 
-@pytest.mark.parametrize("damage", ["zeros", "short", "long", "no facts", "torn facts", "facts of another version"])
+@pytest.mark.parametrize(
+    "damage", ["zeros", "short", "long", "no metadata", "torn metadata", "metadata of another version"]
+)
 def test_damaged_files_are_replaced(files: list[Path], damage: str, tmp_path: Path) -> None:
-    model_inputs = run(files, Watched(tmp_path))
-    (kept,), (metadata,) = ((tmp_path / "pixels").glob(f"*.{kind}") for kind in ("u8", "json"))
+    model_inputs = run(files, RecordedRuntime(tmp_path))
+    (pixels,), (metadata,) = ((tmp_path / "pixels").glob(f"*.{kind}") for kind in ("u8", "json"))
     if damage == "zeros":
-        kept.write_bytes(kept.read_bytes()[:-BYTES] + bytes(BYTES))
+        pixels.write_bytes(pixels.read_bytes()[:-BYTES] + bytes(BYTES))
     elif damage in ("short", "long"):
-        kept.write_bytes(kept.read_bytes()[:-1] if damage == "short" else kept.read_bytes() * 2)
-    elif damage == "no facts":
+        pixels.write_bytes(pixels.read_bytes()[:-1] if damage == "short" else pixels.read_bytes() * 2)
+    elif damage == "no metadata":
         metadata.unlink()
     else:
         metadata.write_text('[{"other": 1}]' if "version" in damage else metadata.read_text()[:-9], encoding="utf-8")
-    for done in (["decoding"], ["reading"]):
-        progress_bar = Watched(tmp_path)
-        assert np.array_equal(run(files, progress_bar), model_inputs)
-        assert progress_bar.done[-1:] == done
+    for steps in (["decoding"], ["reading"]):
+        recorded = RecordedRuntime(tmp_path)
+        assert np.array_equal(run(files, recorded), model_inputs)
+        assert recorded.steps[-1:] == steps
 
 
-def test_the_folder_stays_within_its_limit_and_loses_the_oldest_first(files: list[Path], tmp_path: Path) -> None:
+def test_the_cache_stays_within_its_limit_and_drops_the_least_recently_used(files: list[Path], tmp_path: Path) -> None:
     limit = 15 * BYTES
-    for picked in (files[:5], files[2:9], files[:5], files[6:11]):  # 5, 6, none new, 5 squares
-        run(picked, Watched(tmp_path), limit)
-        assert held(tmp_path) <= limit
-    for picked, done in ((files[2:9], ["reading", "decoding"]), (files[6:11], ["reading"])):
-        progress_bar = Watched(tmp_path)
-        run(picked, progress_bar, limit)
-        assert progress_bar.done == done
+    for subset in (files[:5], files[2:9], files[:5], files[6:11]):  # 5, 6, no new, 5 images
+        run(subset, RecordedRuntime(tmp_path), limit)
+        assert stored_bytes(tmp_path) <= limit
+    for subset, steps in ((files[2:9], ["reading", "decoding"]), (files[6:11], ["reading"])):
+        recorded = RecordedRuntime(tmp_path)
+        run(subset, recorded, limit)
+        assert recorded.steps == steps
 
 
-@pytest.mark.parametrize("happens", ["is gone", "is another"])
-def test_a_picture_beyond_the_limit_that_changes_is_named(files: list[Path], happens: str, tmp_path: Path) -> None:
-    with decoded(files, SQUARE, Watched(tmp_path).runtime, limit=4 * BYTES) as pixels:
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+def test_an_unstored_image_that_changes_is_named(files: list[Path], change: str, tmp_path: Path) -> None:
+    with decode_images(files, PREPROCESSING, RecordedRuntime(tmp_path).runtime, limit=4 * BYTES) as images:
         files[9].unlink()
-        if happens == "is another":
+        if change == "replaced":
             draw("rings", 0).save(files[9])
-        pixels.take(np.arange(8))
-        with pytest.raises(DataError, match=rf"{files[9]} changed while it was learned from, so start again: "):
-            pixels.take(np.arange(12))
+        images.take(np.arange(8))
+        with pytest.raises(DataError, match=rf"{files[9]} changed during training, so start again: "):
+            images.take(np.arange(12))
 
 
-def test_kept_squares_do_not_need_their_files(files: list[Path], tmp_path: Path) -> None:
+def test_stored_images_do_not_need_their_files(files: list[Path], tmp_path: Path) -> None:
     model_inputs = expected(files)
-    with decoded(files, SQUARE, Watched(tmp_path / "cache").runtime, limit=ALL) as pixels:
+    with decode_images(files, PREPROCESSING, RecordedRuntime(tmp_path / "cache").runtime, limit=UNLIMITED) as images:
         shutil.rmtree(files[0].parent)
-        assert np.array_equal(pixels.take(np.arange(12)), model_inputs)
+        assert np.array_equal(images.take(np.arange(12)), model_inputs)
 
 
-def test_squares_that_somebody_deleted_are_said_to_be_gone(files: list[Path], tmp_path: Path) -> None:
-    with decoded(files, SQUARE, Watched(tmp_path).runtime, limit=ALL) as pixels:
+def test_a_deleted_pixel_file_is_an_error(files: list[Path], tmp_path: Path) -> None:
+    with decode_images(files, PREPROCESSING, RecordedRuntime(tmp_path).runtime, limit=UNLIMITED) as images:
         shutil.rmtree(tmp_path / "pixels")
         with pytest.raises(DataError, match="are gone .*; start again"):
-            pixels.take(np.arange(12))
+            images.take(np.arange(12))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_without_a_cache_nothing_is_left(
     files: list[Path], error: type[BaseException], tmp_path: Path, temporary: Path
 ) -> None:
-    def stopped() -> None:
-        with decoded(files, SQUARE, Watched(tmp_path / "cache", cache=False).runtime, limit=ALL):
+    def raise_in_block() -> None:
+        with decode_images(
+            files, PREPROCESSING, RecordedRuntime(tmp_path / "cache", cache=False).runtime, limit=UNLIMITED
+        ):
             assert any(temporary.iterdir())
             raise error
 
     with pytest.raises(error):
-        stopped()
+        raise_in_block()
     assert not any(temporary.iterdir())
     assert not (tmp_path / "cache").exists()
 
@@ -208,14 +214,14 @@ def test_without_a_cache_nothing_is_left(
 def test_an_interruption_while_decoding_leaves_nothing(
     files: list[Path], cache: bool, tmp_path: Path, temporary: Path
 ) -> None:
-    def interrupted(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
+    def interrupt(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
         for count, item in enumerate(stream):
             if count == 9:
                 raise KeyboardInterrupt
             yield item
 
-    runtime = Runtime(tmp_path / "cache", RuntimeOptions(cache=cache), interrupted)
-    with pytest.raises(KeyboardInterrupt), decoded(files, SQUARE, runtime, limit=ALL):
+    runtime = Runtime(tmp_path / "cache", RuntimeOptions(cache=cache), interrupt)
+    with pytest.raises(KeyboardInterrupt), decode_images(files, PREPROCESSING, runtime, limit=UNLIMITED):
         pass
     assert not any(temporary.iterdir())
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.stat().st_size]
@@ -232,57 +238,57 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_fills_up_costs_time_alone(files: list[Path], tmp_path: Path, temporary: Path) -> None:
-    progress_bar = Watched(tmp_path)
-    with largest_file(6 * BYTES):
-        assert np.array_equal(run(files, progress_bar), expected(files))
-    assert codes(progress_bar) == ["cache-unusable", "cache-unusable"]
-    assert "make room there, or pass --no-cache" in progress_bar.runtime.notes[0].text
-    assert held(tmp_path) == 0
+def test_a_full_disk_costs_time_only(files: list[Path], tmp_path: Path, temporary: Path) -> None:
+    runtime, rows = Runtime(tmp_path), np.arange(12)
+    with largest_file(6 * BYTES), decode_images(files, PREPROCESSING, runtime, limit=UNLIMITED) as images:
+        assert np.array_equal(images.take(rows), expected(files))
+    assert codes(images) == ["cache-unusable", "cache-unusable"]
+    assert "make room there, or use `cache=False`" in images.notes[0].text
+    assert stored_bytes(tmp_path) == 0
     assert not any(temporary.iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_done_without(files: list[Path], tmp_path: Path, temporary: Path) -> None:
+def test_without_a_cache_folder_a_temporary_file_is_used(files: list[Path], tmp_path: Path, temporary: Path) -> None:
     (tmp_path / "taken").touch()
-    progress_bar = Watched(tmp_path / "taken")
-    with decoded(files, SQUARE, progress_bar.runtime, limit=ALL) as pixels:
+    runtime = Runtime(tmp_path / "taken")
+    with decode_images(files, PREPROCESSING, runtime, limit=UNLIMITED) as images:
         assert any(temporary.iterdir())
-        assert np.array_equal(pixels.take(np.arange(12)), expected(files))
-    assert codes(progress_bar) == ["cache-unusable"]
+        assert np.array_equal(images.take(np.arange(12)), expected(files))
+    assert codes(images) == ["cache-unusable"]
     assert not any(temporary.iterdir())
 
 
-def test_of_two_that_start_together_one_decodes(files: list[Path], tmp_path: Path) -> None:
-    both = [Watched(tmp_path), Watched(tmp_path)]
+def test_of_two_runs_that_start_together_only_one_decodes(files: list[Path], tmp_path: Path) -> None:
+    runtimes = [RecordedRuntime(tmp_path), RecordedRuntime(tmp_path)]
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda progress_bar: run(files, progress_bar), both)
-    assert np.array_equal(one, other)
-    assert sorted(progress_bar.done for progress_bar in both) == [["decoding"], ["reading"]]
+        first, second = pool.map(lambda recorded: run(files, recorded), runtimes)
+    assert np.array_equal(first, second)
+    assert sorted(recorded.steps for recorded in runtimes) == [["decoding"], ["reading"]]
 
 
-def test_what_a_killed_process_left_is_cleared_away(files: list[Path], tmp_path: Path) -> None:
+def test_partial_files_of_a_killed_process_are_deleted(files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "pixels").mkdir()
     (tmp_path / "pixels" / "pixels.part").write_bytes(bytes(100 * BYTES))
-    run(files, Watched(tmp_path))
-    assert held(tmp_path) == 12 * BYTES
+    run(files, RecordedRuntime(tmp_path))
+    assert stored_bytes(tmp_path) == 12 * BYTES
 
 
 def test_another_process_reads_the_same_file(files: list[Path], tmp_path: Path) -> None:
-    with decoded(files, SQUARE, Watched(tmp_path).runtime, limit=ALL) as pixels:
-        assert len(pickle.dumps(pixels.kept)) < BYTES
+    with decode_images(files, PREPROCESSING, RecordedRuntime(tmp_path).runtime, limit=UNLIMITED) as images:
+        assert len(pickle.dumps(images.stored)) < BYTES
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            assert pool.apply(DecodedImages.take, (pixels, np.arange(12))).tobytes() == expected(files).tobytes()
+            assert pool.apply(DecodedImages.take, (images, np.arange(12))).tobytes() == expected(files).tobytes()
 
 
-def test_nothing_to_decode_is_no_error(tmp_path: Path) -> None:
+def test_an_empty_list_is_no_error(tmp_path: Path) -> None:
     for _ in range(2):
-        with decoded([], SQUARE, Watched(tmp_path).runtime, limit=ALL) as pixels:
-            assert pixels.take(np.arange(0)).shape == (0, 24, 24, 3)
+        with decode_images([], PREPROCESSING, RecordedRuntime(tmp_path).runtime, limit=UNLIMITED) as images:
+            assert images.take(np.arange(0)).shape == (0, 24, 24, 3)
 
 
-def test_an_array_in_memory_is_held_as_it_is() -> None:
+def test_an_array_in_memory_is_not_copied_to_a_file() -> None:
     model_inputs = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
-    pixels = hold(model_inputs)
-    assert np.array_equal(pixels.take(np.array([4, 1])), model_inputs[[4, 1]])
-    assert [metadata.width for metadata in pixels.metadata if metadata] == [8] * 6
-    assert len({metadata.pixels for metadata in pixels.metadata if metadata}) == 6
+    images = hold_in_memory(model_inputs)
+    assert np.array_equal(images.take(np.array([4, 1])), model_inputs[[4, 1]])
+    assert [metadata.width for metadata in images.metadata if metadata] == [8] * 6
+    assert len({metadata.pixels for metadata in images.metadata if metadata}) == 6

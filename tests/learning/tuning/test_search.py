@@ -1,4 +1,4 @@
-"""Settings tried one after another. What learns is a stand-in, whose loss is known; the whole road is in test_learning.py."""
+"""Hyper-parameter search with a simulated training whose loss is known; test_train_networks.py has the real one."""
 
 import logging
 import math
@@ -16,7 +16,7 @@ from twofold.core.errors import LearningError, LearningInterruptedError, UsageEr
 from twofold.core.options import LearningOptions
 from twofold.learning.recipes import CLASSIC, FINETUNE, MODERN
 from twofold.learning.trainer import TrainingHistory
-from twofold.learning.tuning.search import folder, forget, hyper_parameters, tune
+from twofold.learning.tuning.search import delete_trials, hyper_parameters, trial_folder, tune
 from twofold.learning.tuning.trial import Setting, Tuning
 
 EPOCHS = 6
@@ -27,35 +27,35 @@ Settings = Mapping[str, Setting]
 
 
 class Killed(BaseException):
-    """The process is gone: nothing tidies up."""
+    """The process is gone: nothing is cleaned up."""
 
 
 def bowl(settings: Settings) -> float:
-    """A loss that is lowest, 0.2, a factor of 3 below the recipe's rate."""
-    rate = float(settings.get("learning_rate", MODERN.rate))
-    return 0.2 + 0.3 * math.log10(rate / (MODERN.rate / 3)) ** 2
+    """A loss whose minimum, 0.2, is at a third of the recipe's learning rate."""
+    learning_rate = float(settings.get("learning_rate", MODERN.learning_rate))
+    return 0.2 + 0.3 * math.log10(learning_rate / (MODERN.learning_rate / 3)) ** 2
 
 
 @dataclass
-class LearningResult:
-    """Learns as Lightning would: an epoch, then the callback, then the checkpoint.
+class SimulatedTraining:
+    """The order of events is Lightning's: an epoch, then the callback, then the checkpoint.
 
-    `stop` is told the trial and the epoch before each checkpoint, and half an epoch more after it.
+    `interrupt` is called with the trial and the epoch before each checkpoint, and with half an epoch more after it.
     """
 
-    place: Path
+    folder: Path
     loss: Callable[[Settings], float] = bowl
-    stop: Callable[[str, float], None] = lambda name, epoch: None
-    tried: list[tuple[str, Settings]] = field(default_factory=list)
+    interrupt: Callable[[str, float], None] = lambda name, epoch: None
+    trials: list[tuple[str, Settings]] = field(default_factory=list)
 
     def __call__(self, settings: Settings, name: str, callback: Callback) -> TrainingHistory:
-        self.tried.append((name, settings))
-        callback = pickle.loads(pickle.dumps(callback))  # as where several processes learn
-        checkpoint = self.place / name / "last.ckpt"
+        self.trials.append((name, settings))
+        callback = pickle.loads(pickle.dumps(callback))  # as for several processes
+        checkpoint = self.folder / name / "last.ckpt"
         checkpoint.parent.mkdir(exist_ok=True)
         history = pickle.loads(checkpoint.read_bytes()) if checkpoint.exists() else []
-        alone = SimpleNamespace(broadcast=lambda value: value)
-        trainer = SimpleNamespace(is_global_zero=True, should_stop=False, strategy=alone, current_epoch=len(history))
+        strategy = SimpleNamespace(broadcast=lambda value: value)
+        trainer = SimpleNamespace(is_global_zero=True, should_stop=False, strategy=strategy, current_epoch=len(history))
         call: Any = callback
         call.on_train_start(trainer, None)
         while len(history) < EPOCHS and not trainer.should_stop:
@@ -63,47 +63,51 @@ class LearningResult:
             loss = self.loss(settings) * (1 + 1 / (1 + len(history)))
             trainer.callback_metrics = {"val_loss": loss}
             call.on_train_epoch_end(trainer, None)
-            self.stop(name, len(history))
+            self.interrupt(name, len(history))
             history.append({"epoch": len(history) + 1, "val_loss": loss, "val_accuracy": 1 - loss / 2})
             checkpoint.write_bytes(pickle.dumps(history))
-            self.stop(name, len(history) - 0.5)
+            self.interrupt(name, len(history) - 0.5)
         return TrainingHistory(history, len(history), False, ())
 
 
-def tuned(learning: LearningResult, *, count: int, seed: int = 0) -> Tuning:
-    return tune(learning, SPACE, learning.place, count=count, epochs=EPOCHS, seed=seed)
+def search(training: SimulatedTraining, *, count: int, seed: int = 0) -> Tuning:
+    return tune(training, SPACE, training.folder, count=count, epochs=EPOCHS, seed=seed)
 
 
 @pytest.fixture(scope="module")
-def learning(tmp_path_factory: pytest.TempPathFactory) -> LearningResult:
-    return LearningResult(tmp_path_factory.mktemp("tuned"))
+def training(tmp_path_factory: pytest.TempPathFactory) -> SimulatedTraining:
+    return SimulatedTraining(tmp_path_factory.mktemp("tuning"))
 
 
 @pytest.fixture(scope="module")
-def tuning(learning: LearningResult) -> Tuning:
-    return tuned(learning, count=24)
+def tuning(training: SimulatedTraining) -> Tuning:
+    return search(training, count=24)
 
 
-def test_the_recipe_as_it_is_comes_first_and_the_best_is_chosen(learning: LearningResult, tuning: Tuning) -> None:
+def test_the_recipe_is_the_first_trial_and_the_best_trial_is_chosen(
+    training: SimulatedTraining, tuning: Tuning
+) -> None:
     assert [trial.number for trial in tuning.trials] == list(range(1, 25))
-    assert learning.tried[0] == ("trial-1", {})
-    assert tuning.trials[0].settings["learning_rate"] == MODERN.rate
+    assert training.trials[0] == ("trial-1", {})
+    assert tuning.trials[0].settings["learning_rate"] == MODERN.learning_rate
     complete = [trial.loss for trial in tuning.trials if trial.loss is not None and trial.state == "complete"]
     assert tuning.winner.loss == min(complete)
-    assert tuning.chosen == dict(learning.tried[tuning.best - 1][1]) == tuning.winner.settings
-    replace(SCRATCH, **tuning.chosen)  # type: ignore[arg-type]  # they are options
-    assert f"--learning-rate {tuning.chosen['learning_rate']}" in tuning.note().text
+    assert tuning.best_settings == dict(training.trials[tuning.best - 1][1]) == tuning.winner.settings
+    replace(SCRATCH, **tuning.best_settings)  # type: ignore[arg-type]  # they are options
+    assert f"`learning_rate={tuning.best_settings['learning_rate']}`" in tuning.note().text
 
 
-def test_the_best_settings_come_near_to_what_is_best(tuning: Tuning) -> None:
-    assert MODERN.rate / 3 / 1.6 < float(tuning.chosen["learning_rate"]) < MODERN.rate / 3 * 1.6
+def test_the_best_settings_are_near_the_optimum(tuning: Tuning) -> None:
+    assert (
+        MODERN.learning_rate / 3 / 1.6 < float(tuning.best_settings["learning_rate"]) < MODERN.learning_rate / 3 * 1.6
+    )
 
 
-def test_only_the_checkpoints_of_the_best_are_left(learning: LearningResult, tuning: Tuning) -> None:
-    assert {path.name for path in learning.place.iterdir()} == {"tuning.sqlite", folder(tuning.best)}
+def test_only_the_checkpoints_of_the_best_trial_are_kept(training: SimulatedTraining, tuning: Tuning) -> None:
+    assert {path.name for path in training.folder.iterdir()} == {"tuning.sqlite", trial_folder(tuning.best)}
 
 
-def test_those_that_others_leave_behind_are_stopped(tuning: Tuning) -> None:
+def test_worse_trials_are_pruned(tuning: Tuning) -> None:
     pruned = [trial for trial in tuning.trials if trial.state == "pruned"]
     assert pruned
     assert all(trial.epochs < EPOCHS for trial in pruned)
@@ -111,122 +115,126 @@ def test_those_that_others_leave_behind_are_stopped(tuning: Tuning) -> None:
     assert tuning.winner.epochs == EPOCHS
 
 
-def test_what_mattered_is_found(tuning: Tuning) -> None:
+def test_the_dominant_hyper_parameter_has_the_greatest_importance(tuning: Tuning) -> None:
     assert next(iter(tuning.importances)) == "learning_rate"
     assert sum(tuning.importances.values()) == pytest.approx(1)
 
 
-def test_few_trials_do_not_tell_what_mattered(tmp_path: Path) -> None:
-    assert tuned(LearningResult(tmp_path), count=3).importances == {}
+def test_few_trials_have_no_importances(tmp_path: Path) -> None:
+    assert search(SimulatedTraining(tmp_path), count=3).importances == {}
 
 
-def test_what_is_no_better_than_the_recipe_is_not_chosen(tmp_path: Path) -> None:
-    tuning = tuned(LearningResult(tmp_path, loss=lambda settings: 0.5 if settings else 0.4), count=3)
-    assert (tuning.best, tuning.chosen) == (1, {})
-    assert "None of 3 settings was better" in tuning.note().text
+def test_the_recipe_is_chosen_where_no_trial_is_better(tmp_path: Path) -> None:
+    tuning = search(SimulatedTraining(tmp_path, loss=lambda settings: 0.5 if settings else 0.4), count=3)
+    assert (tuning.best, tuning.best_settings) == (1, {})
+    assert "The recipe had the lowest validation loss of 3 trials" in tuning.note().text
 
 
-def test_the_same_seed_tries_the_same(tmp_path: Path) -> None:
-    first, same, other = (LearningResult(tmp_path / name) for name in "abc")
-    assert tuned(first, count=3) == tuned(same, count=3)
-    tuned(other, count=2, seed=1)
-    assert first.tried == same.tried
-    assert first.tried[1] != other.tried[1]
+def test_the_same_seed_gives_the_same_trials(tmp_path: Path) -> None:
+    first, repeated, other_seed = (SimulatedTraining(tmp_path / name) for name in "abc")
+    assert search(first, count=3) == search(repeated, count=3)
+    search(other_seed, count=2, seed=1)
+    assert first.trials == repeated.trials
+    assert first.trials[1] != other_seed.trials[1]
 
 
-def test_what_was_tried_can_be_forgotten(tmp_path: Path) -> None:
-    tuned(LearningResult(tmp_path), count=1)
-    forget(tmp_path)
+def test_trials_can_be_deleted(tmp_path: Path) -> None:
+    search(SimulatedTraining(tmp_path), count=1)
+    delete_trials(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("stopped", [LearningInterruptedError("Ctrl-C in the first epoch."), KeyboardInterrupt()])
-def test_ctrl_c_keeps_the_best_so_far_and_nothing_is_tried_twice(tmp_path: Path, stopped: BaseException) -> None:
-    whole = LearningResult(tmp_path / "whole")
-    expected = tuned(whole, count=3)
+@pytest.mark.parametrize("error", [LearningInterruptedError("Ctrl-C in the first epoch."), KeyboardInterrupt()])
+def test_ctrl_c_keeps_the_best_trial_and_no_trial_is_repeated(tmp_path: Path, error: BaseException) -> None:
+    uninterrupted = SimulatedTraining(tmp_path / "uninterrupted")
+    expected = search(uninterrupted, count=3)
 
     def press(name: str, epoch: float) -> None:
         if (name, epoch) == ("trial-2", 2):
-            raise stopped
+            raise error
 
-    place = tmp_path / "stopped"
-    so_far = tuned(LearningResult(place, stop=press), count=3)
-    assert so_far.interrupted
-    assert (so_far.trials, so_far.best) == (expected.trials[:1], 1)
-    after = LearningResult(place)
-    assert tuned(after, count=3) == expected
-    assert after.tried == whole.tried[1:]
-
-
-def test_after_ctrl_c_that_lightning_took_a_trial_is_not_over(tmp_path: Path) -> None:
-    def learn(settings: Settings, name: str, callback: Callback) -> TrainingHistory:
-        return replace(LearningResult(tmp_path)(settings, name, callback), interrupted=True)
-
-    with pytest.raises(LearningInterruptedError, match="before one of 3 settings was tried to its end"):
-        tune(learn, SPACE, tmp_path, count=3, epochs=EPOCHS, seed=0)
+    folder = tmp_path / "interrupted"
+    partial_result = search(SimulatedTraining(folder, interrupt=press), count=3)
+    assert partial_result.interrupted
+    assert (partial_result.trials, partial_result.best) == (expected.trials[:1], 1)
+    resumed = SimulatedTraining(folder)
+    assert search(resumed, count=3) == expected
+    assert resumed.trials == uninterrupted.trials[1:]
 
 
-def test_a_killed_trial_goes_on_in_its_folder_to_the_same_result(tmp_path: Path) -> None:
-    """Killed before and after each checkpoint of each trial in turn, one that others leave behind among them."""
-    expected = tuned(LearningResult(tmp_path / "whole"), count=5, seed=1)
+def test_an_interrupted_trial_is_not_finished(tmp_path: Path) -> None:
+    def train_trial(settings: Settings, name: str, callback: Callback) -> TrainingHistory:
+        return replace(SimulatedTraining(tmp_path)(settings, name, callback), interrupted=True)
+
+    with pytest.raises(
+        LearningInterruptedError, match="before the first of 3 trials was over; continue with `resume=True`"
+    ):
+        tune(train_trial, SPACE, tmp_path, count=3, epochs=EPOCHS, seed=0)
+
+
+def test_a_killed_trial_continues_in_its_folder_to_the_same_result(tmp_path: Path) -> None:
+    """Killed before and after each checkpoint of each trial in turn; one of the trials is pruned."""
+    expected = search(SimulatedTraining(tmp_path / "uninterrupted"), count=5, seed=1)
     assert {trial.state for trial in expected.trials} == {"complete", "pruned"}
-    killed: set[tuple[str, float]] = set()
+    kills: set[tuple[str, float]] = set()
 
     def kill(name: str, epoch: float) -> None:
-        if (name, epoch) not in killed:
-            killed.add((name, epoch))
+        if (name, epoch) not in kills:
+            kills.add((name, epoch))
             raise Killed
 
-    learning = LearningResult(tmp_path / "killed", stop=kill)
+    training = SimulatedTraining(tmp_path / "killed", interrupt=kill)
     for _ in range(2 * sum(trial.epochs for trial in expected.trials)):
         with pytest.raises(Killed):
-            tuned(learning, count=5, seed=1)
-    assert tuned(learning, count=5, seed=1) == expected
+            search(training, count=5, seed=1)
+    assert search(training, count=5, seed=1) == expected
 
 
-def test_a_loss_that_is_no_number_is_one_failure_and_not_the_end(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_fails_one_trial_only(tmp_path: Path) -> None:
     def loss(settings: Settings) -> float:
-        if float(settings.get("learning_rate", 0)) > MODERN.rate:
+        if float(settings.get("learning_rate", 0)) > MODERN.learning_rate:
             raise LearningError("The loss became nan.")
         return bowl(settings)
 
-    tuning = tuned(LearningResult(tmp_path, loss=loss), count=6)
-    states = {trial.state for trial in tuning.trials if float(trial.settings["learning_rate"] or 0) > MODERN.rate}
+    tuning = search(SimulatedTraining(tmp_path, loss=loss), count=6)
+    states = {
+        trial.state for trial in tuning.trials if float(trial.settings["learning_rate"] or 0) > MODERN.learning_rate
+    }
     assert states == {"failed"}
     assert tuning.winner.state == "complete"
 
 
-def test_a_validation_loss_that_is_no_number_is_a_failure_too(tmp_path: Path) -> None:
-    tuning = tuned(LearningResult(tmp_path, loss=lambda settings: math.nan if settings else 0.5), count=2)
+def test_a_validation_loss_that_is_not_finite_fails_the_trial_too(tmp_path: Path) -> None:
+    tuning = search(SimulatedTraining(tmp_path, loss=lambda settings: math.nan if settings else 0.5), count=2)
     assert [trial.state for trial in tuning.trials] == ["complete", "failed"]
     assert tuning.trials[1].loss is None
 
 
-def test_where_every_setting_fails_the_first_reason_is_given(tmp_path: Path) -> None:
+def test_the_first_reason_is_raised_where_all_trials_fail(tmp_path: Path) -> None:
     def loss(settings: Settings) -> float:
-        raise LearningError("Memory does not suffice.")
+        raise LearningError("The memory does not suffice.")
 
-    with pytest.raises(LearningError, match="Memory does not suffice"):
-        tuned(LearningResult(tmp_path, loss=loss), count=2)
-
-
-def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
-    place = tmp_path / "what? 100%25 #1 ä"
-    tuned(LearningResult(place), count=2)
-    assert (place / "tuning.sqlite").exists()
+    with pytest.raises(LearningError, match="The memory does not suffice"):
+        search(SimulatedTraining(tmp_path, loss=loss), count=2)
 
 
-def test_optuna_says_nothing(
+def test_a_folder_name_may_have_any_character(tmp_path: Path) -> None:
+    folder = tmp_path / "what? 100%25 #1 ä"
+    search(SimulatedTraining(folder), count=2)
+    assert (folder / "tuning.sqlite").exists()
+
+
+def test_optuna_logs_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        tuned(LearningResult(tmp_path), count=9)
+        search(SimulatedTraining(tmp_path), count=9)
     assert capfd.readouterr() == ("", "")
     assert [record for record in caplog.records if record.name.startswith("optuna")] == []
 
 
 @pytest.mark.parametrize(
-    ("options", "recipe", "counts", "tried"),
+    ("options", "recipe", "counts", "names"),
     [
         (SCRATCH, MODERN, (500, 500), {"learning_rate", "batch_size", "weight_decay", "augment", "dropout"}),
         (SCRATCH, MODERN, (500, 300), {"learning_rate", "batch_size", "weight_decay", "augment", "dropout", "balance"}),
@@ -244,21 +252,23 @@ def test_optuna_says_nothing(
         ),
     ],
 )
-def test_what_is_given_stays_and_what_does_not_matter_is_not_tried(
-    options: LearningOptions, recipe: Any, counts: tuple[int, int], tried: set[str]
+def test_options_that_are_set_are_not_searched_and_balance_only_for_uneven_classes(
+    options: LearningOptions, recipe: Any, counts: tuple[int, int], names: set[str]
 ) -> None:
-    assert hyper_parameters(options, recipe, counts).keys() == tried
+    assert hyper_parameters(options, recipe, counts).keys() == names
 
 
 @pytest.mark.parametrize("recipe", [CLASSIC, MODERN, FINETUNE])
 @pytest.mark.parametrize("images", [20, 20_000])
-def test_the_recipe_as_it_is_can_be_tried(recipe: Any, images: int) -> None:
+def test_the_start_lies_in_the_distribution(recipe: Any, images: int) -> None:
     space = hyper_parameters(SCRATCH, recipe, (images // 2, images // 2))
     for hyper_parameter in space.values():
-        assert hyper_parameter.tried._contains(hyper_parameter.tried.to_internal_repr(hyper_parameter.nearest))
+        assert hyper_parameter.distribution._contains(
+            hyper_parameter.distribution.to_internal_repr(hyper_parameter.start)
+        )
 
 
-def test_with_everything_given_there_is_nothing_to_tune() -> None:
-    given = replace(SCRATCH, learning_rate=1e-3, batch_size=16, weight_decay=0.0, dropout=0.0, augment=0.5)
-    with pytest.raises(UsageError, match="nothing left to try"):
-        hyper_parameters(given, MODERN, (50, 50))
+def test_tuning_with_all_options_set_is_an_error() -> None:
+    options = replace(SCRATCH, learning_rate=1e-3, batch_size=16, weight_decay=0.0, dropout=0.0, augment=0.5)
+    with pytest.raises(UsageError, match="`tune` has no hyper-parameter to search"):
+        hyper_parameters(options, MODERN, (50, 50))
