@@ -4,51 +4,51 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from courses import Given
+from courses import Setup
 from figures import HERE, TWOFOLD
 from measure import Figures, run
 
 SEEDS = range(3)
 
 
-def finetune(given: Given) -> None:
-    """All of it, one training after another; what was done before is not done again."""
-    by_mode = {"frozen": replace(given, more=()), "finetune": given}
+def finetune(setup: Setup) -> None:
+    """All runs, one after another; recorded ones are not repeated."""
+    by_mode = {"frozen": replace(setup, more=()), "finetune": setup}
     for seed in SEEDS:
-        for mode, own in by_mode.items():
-            name = own.name("solar", mode, str(seed))
-            given.journal.complete(name, 1, partial(solar, own, name, mode, seed))
-    bundles = {mode: own.name("photographs", mode) for mode, own in by_mode.items()}
+        for mode, mode_setup in by_mode.items():
+            name = mode_setup.name("solar", mode, str(seed))
+            setup.journal.complete(name, 1, partial(solar, mode_setup, name, mode, seed))
+    bundles = {mode: mode_setup.name("photographs", mode) for mode, mode_setup in by_mode.items()}
     for mode, name in bundles.items():
-        given.journal.complete(name, 1, partial(photographs, by_mode[mode], name, mode))
-    given.journal.complete(given.name("photographs", "compared"), 1, partial(compared, given, list(bundles.values())))
+        setup.journal.complete(name, 1, partial(photographs, by_mode[mode], name, mode))
+    setup.journal.complete(setup.name("photographs", "compared"), 1, partial(compare, setup, list(bundles.values())))
 
 
-def solar(given: Given, name: str, mode: str, seed: int) -> Figures:
-    """A stratified quarter of the cells held out, drawn by this seed. Cells have no up: they may be turned and mirrored.
+def solar(setup: Setup, name: str, mode: str, seed: int) -> Figures:
+    """A stratified quarter of the cells for testing, drawn by this seed. Cells have no fixed orientation.
 
-    They are seen whole; frozen at their own size, fine-tuned at the network's, as held-out scores have it (decision 011).
+    The crop mode is squash; frozen at 300 px, fine-tuned at the size of the network, by validation scores (decision 011).
     """
     sys.path.insert(0, str(HERE.parent / "examples"))
     from solar_cells import lay_out
 
-    folder = given.work / f"solar-{seed}"
+    folder = setup.work / f"solar-{seed}"
     lay_out(folder, seed=seed)
     options = ["--test", str(folder / "test.csv"), "--positive", "defective", "--crop-mode", "squash"]
-    own = ["--size", "300"] if mode == "frozen" else _mode(given, mode, "--no-fixed-orientation")
-    return given.train(name, folder / "train.csv", *options, *own)
+    mode_options = ["--size", "300"] if mode == "frozen" else _mode_options(setup, mode, "--no-fixed-orientation")
+    return setup.train(name, folder / "train.csv", *options, *mode_options)
 
 
-def photographs(given: Given, name: str, mode: str) -> Figures:
-    return given.train(name, given.data / "train", "--test", str(given.data / "test"), *_mode(given, mode))
+def photographs(setup: Setup, name: str, mode: str) -> Figures:
+    return setup.train(name, setup.data / "train", "--test", str(setup.data / "test"), *_mode_options(setup, mode))
 
 
-def compared(given: Given, names: list[str]) -> Figures:
-    """The second minus the first, on the same photographs."""
-    bundles = [str(given.bundle(name)) for name in names]
-    command = [TWOFOLD, "evaluate", *bundles, str(given.data / "test"), "--json"]
-    return {"comparison": run(command, cache=given.work / "cache")["json"]["comparison"]}
+def compare(setup: Setup, names: list[str]) -> Figures:
+    """Differences, second minus first, on the same photographs."""
+    bundles = [str(setup.bundle(name)) for name in names]
+    command = [TWOFOLD, "evaluate", *bundles, str(setup.data / "test"), "--json"]
+    return {"comparison": run(command, cache=setup.work / "cache")["json"]["comparison"]}
 
 
-def _mode(given: Given, mode: str, *learning: str) -> list[str]:
-    return ["--mode", mode, *learning, *given.more] if mode == "finetune" else []
+def _mode_options(setup: Setup, mode: str, *learning: str) -> list[str]:
+    return ["--mode", mode, *learning, *setup.more] if mode == "finetune" else []

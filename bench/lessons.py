@@ -1,4 +1,4 @@
-"""The page that bench/learning.py writes, out of the journal alone."""
+"""The page that bench/learning.py writes from the journal."""
 
 import statistics
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ STEPS = {
     "steps-keras": "Keras on TensorFlow",
     "steps-keras-bf16": "the same, `mixed_bfloat16`",
     "steps-lightning": "twofold, float32",
-    "steps-lightning-bf16": "twofold, bfloat16 mixed: as it comes, where the processor multiplies it",
-    "steps-bare": "the same network in a bare loop of PyTorch, float32",
+    "steps-lightning-bf16": "twofold, bfloat16 mixed: the default where the processor supports it",
+    "steps-bare": "the same network in a bare PyTorch loop, float32",
     "steps-bare-bf16": "the same, bfloat16 mixed",
 }
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
 def page(journal: Journal) -> str:
@@ -35,7 +35,7 @@ def page(journal: Journal) -> str:
 
 
 def from_scratch(journal: Journal) -> Iterator[str]:
-    """A table and two curves for every run on a collection, and the small run."""
+    """A table and two curves for every long run, and the small run."""
     yield from ("", "## From scratch")
     names = journal.names("scratch-")
     for name in names:
@@ -43,57 +43,54 @@ def from_scratch(journal: Journal) -> Iterator[str]:
         yield from ("", f"![loss and accuracy by epoch](curves/{name}.svg) ([as numbers](curves/{name}.csv))")
     for name in journal.names("small"):
         yield from _run(name, journal.of(name)[-1])
-        yield from ("", "The least that is asked of this one is a test accuracy of 0.70.")
+        yield from ("", "Required: a test accuracy of at least 0.70.")
 
 
 def fine_tuned(journal: Journal) -> Iterator[str]:
     yield from ("", "## Fine-tuned", "")
     yield (
-        f"`python bench/learning.py finetune`. Solar cells: a stratified quarter held out, mean of {len(SEEDS)} seeds (each); at "
-        "least 0.90 is asked for. Cats and dogs: better log-loss than frozen, and no worse accuracy. How much of the way the "
-        "weights went from the frozen network to the fine-tuned one, the validation part chose: 0% is the frozen model, "
-        "in the arithmetic of learned ones."
+        f"`python bench/learning.py finetune`. Solar cells: a stratified quarter for testing, mean of {len(SEEDS)} seeds (each); "
+        "required: 0.90. Cats and dogs: better log-loss than frozen, and no worse accuracy. The interpolation between frozen "
+        "and fine-tuned weights is chosen by validation: 0% is the frozen model, in the dtype of trained networks."
     )
     yield from (
         "",
         *table(
-            ("solar cells", "accuracy", "log-loss", "of the way", "arithmetic", "seconds each"), list(_solar(journal))
+            ("solar cells", "accuracy", "log-loss", "interpolation", "dtype", "seconds each"), list(_solar(journal))
         ),
     )
     yield from (
         "",
         *table(
-            ("cats and dogs", "accuracy", "log-loss", "of the way", "arithmetic", "seconds"),
+            ("cats and dogs", "accuracy", "log-loss", "interpolation", "dtype", "seconds"),
             list(_photographs(journal)),
         ),
     )
     for name in journal.names("photographs-compared"):
-        found, other = (
-            journal.of(name)[-1]["comparison"],
-            name.removeprefix("photographs-").replace("compared", "finetune"),
-        )
-        told = ", ".join(
+        comparison = journal.of(name)[-1]["comparison"]
+        run_name = name.removeprefix("photographs-").replace("compared", "finetune")
+        differences = ", ".join(
             f"{key.replace('_', '-')} {value['value']:+.4f} ({value['low']:+.4f} to {value['high']:+.4f})"
-            for key, value in found["differences"].items()
+            for key, value in comparison["differences"].items()
             if key in ("accuracy", "log_loss")
         )
-        yield from ("", f"`twofold evaluate`, {other} minus frozen: {told}; p = {found['p_value']:.2g}.")
+        yield from ("", f"`twofold evaluate`, {run_name} minus frozen: {differences}; p = {comparison['p_value']:.2g}.")
 
 
 def steps(journal: Journal) -> Iterator[str]:
     keras = journal.median("steps-keras", "json", "pictures_per_second")
     rows = []
-    for name, what in STEPS.items():
-        rate, each = journal.median(name, "json", "pictures_per_second"), journal.of(name)
-        runs = ", ".join(f"{run['json']['pictures_per_second']:.1f}" for run in each)
+    for name, label in STEPS.items():
+        rate, repeats = journal.median(name, "json", "pictures_per_second"), journal.of(name)
+        runs = ", ".join(f"{run['json']['pictures_per_second']:.1f}" for run in repeats)
         peak = number(journal.median(name, "peak_mb"), "{:.0f}")
-        rows.append((what, f"{number(rate, '{:.1f}')} ({runs})", number(rate / keras, "{:.2f}"), peak))
+        rows.append((label, f"{number(rate, '{:.1f}')} ({runs})", number(rate / keras, "{:.2f}"), peak))
     yield from ("", "## A training step", "")
     yield (
         "The classic network at 200 px in batches of 32: forward, backward, update, on random pixels, no augmentation on "
-        "either side. Medians of interleaved whole processes, each the median of its steps. At least 1.1 times is asked for."
+        "either side. Medians of interleaved processes, each the median of its steps. Required: at least 1.1 times."
     )
-    yield from ("", *table(("what", "pictures/s (all runs)", "times Keras", "peak MB"), rows))
+    yield from ("", *table(("loop", "images/s (all runs)", "times Keras", "peak MB"), rows))
 
 
 def memory(journal: Journal) -> Iterator[str]:
@@ -102,27 +99,27 @@ def memory(journal: Journal) -> Iterator[str]:
         for name in journal.names("memory-")
     ]
     yield from ("", "## Memory", "")
-    yield "`twofold train --mode scratch --image-size 200 --batch-size 128`, one epoch on 300 photographs: the whole process."
-    yield from ("", *table(("arithmetic", "peak GB, at most 6"), rows))
+    yield "`twofold train --mode scratch --image-size 200 --batch-size 128`, one epoch on 300 photographs: peak of the process."
+    yield from ("", *table(("dtype", "peak GB, at most 6"), rows))
 
 
 def _run(name: str, run: Figures) -> Iterator[str]:
-    """The classic table, and what it took."""
-    learned, cells = run["learning"], run["confusion"]
+    """The table of loss and accuracy, time and memory."""
+    learning, cells = run["learning"], run["confusion"]
     low, high = run["test_interval"]
-    images = {**learned["images"], "test": sum(cells.values())}
+    images = {**learning["images"], "test": sum(cells.values())}
     rows = [
-        (part, f"{images[part]:,}", *(f"{run['parts'][part][key]:.4f}" for key in ("accuracy", "log_loss")))
-        for part in PARTS
+        (name, f"{images[name]:,}", *(f"{run['evaluations'][name][key]:.4f}" for key in ("accuracy", "log_loss")))
+        for name in SPLITS
     ]
     yield from ("", f"### {name}", "", "```console", f"$ {run['command']}", "```", "")
     yield from table(("", "images", "accuracy", "loss"), rows)
     yield ""
     yield (
-        f"Test accuracy {low:.4f} to {high:.4f} with 95% confidence; right and wrong: {cells['tn']} and {cells['fp']} of the "
-        f"first class, {cells['tp']} and {cells['fn']} of the second. Best epoch: {learned['best_epoch']} of "
-        f"{learned['epochs']}; {learned['pictures_per_second']:.0f} pictures/s while learning "
-        f"({learned['seconds']:,.0f} s, decoding and validation included), {run['seconds']:,.0f} s in all, "
+        f"Test accuracy {low:.4f} to {high:.4f} with 95% confidence; correct and wrong: {cells['tn']} and {cells['fp']} of the "
+        f"first class, {cells['tp']} and {cells['fn']} of the second. Best epoch: {learning['best_epoch']} of "
+        f"{learning['epochs']}; {learning['pictures_per_second']:.0f} images/s during training "
+        f"({learning['seconds']:,.0f} s, decoding and validation included), {run['seconds']:,.0f} s in all, "
         f"{run['peak_mb'] / 1000:.1f} GB."
     )
 
@@ -140,13 +137,13 @@ def _photographs(journal: Journal) -> Iterator[tuple[str, ...]]:
         yield _row(name.removeprefix("photographs-"), journal.of(name))
 
 
-def _row(what: str, runs: list[Figures]) -> tuple[str, ...]:
-    def shown(key: str) -> str:
-        values = [run["parts"]["test"][key] for run in runs]
-        each = f" ({', '.join(f'{value:.4f}' for value in values)})" if len(values) > 1 else ""
-        return f"{statistics.mean(values):.4f}{each}"
+def _row(label: str, runs: list[Figures]) -> tuple[str, ...]:
+    def mean(key: str) -> str:
+        values = [run["evaluations"]["test"][key] for run in runs]
+        details = f" ({', '.join(f'{value:.4f}' for value in values)})" if len(values) > 1 else ""
+        return f"{statistics.mean(values):.4f}{details}"
 
     seconds = statistics.median(run["seconds"] for run in runs)
-    ways = ", ".join(f"{run['learning']['weights']['share']:.0%}" for run in runs if "learning" in run)
-    arithmetic = " and ".join(sorted({run["dtype"] for run in runs}))
-    return (what, shown("accuracy"), shown("log_loss"), ways, arithmetic, f"{seconds:.0f}")
+    fractions = ", ".join(f"{run['learning']['weights']['fraction']:.0%}" for run in runs if "learning" in run)
+    dtypes = " and ".join(sorted({run["dtype"] for run in runs}))
+    return (label, mean("accuracy"), mean("log_loss"), fractions, dtypes, f"{seconds:.0f}")

@@ -1,4 +1,4 @@
-"""Pictures per second of one network: decoding alone, computing alone, and both as `observe` does them.
+"""Pictures per second of one network: decoding alone, computing alone, and both as `embed` does them.
 
     python bench/rates.py ../shared/data/cats-dogs/test --backbone mobilenetv2 --dtype int8 [--weights FILE]
 
@@ -21,21 +21,21 @@ from twofold.networks import load_backbone
 
 
 def decode(engine: Engine, paths: list[Path]) -> int:
-    def one(path: Path) -> None:
+    def decode_one(path: Path) -> None:
         data = read_bytes(path)
         assert isinstance(data, bytes)
         preprocess(data, engine.backbone.preprocessing)
 
     with ThreadPoolExecutor(engine.threads) as pool:
-        return len(list(pool.map(one, paths)))
+        return len(list(pool.map(decode_one, paths)))
 
 
 def compute(engine: Engine, paths: list[Path]) -> int:
-    """About as many full batches as the pictures make, on whatever the lanes hold."""
+    """About as many full batches as the images make, on whatever the requests hold."""
     rounds = -(-len(paths) // (BATCH * engine.threads))
     with ThreadPoolExecutor(engine.threads) as pool:
-        done = pool.map(lambda request: [len(request.run(BATCH)) for _ in range(rounds)], engine.requests)
-        return sum(map(sum, done))
+        counts = pool.map(lambda request: [len(request.run(BATCH)) for _ in range(rounds)], engine.requests)
+        return sum(map(sum, counts))
 
 
 def both(engine: Engine, paths: list[Path]) -> int:
@@ -50,21 +50,21 @@ def main() -> None:
     parser.add_argument("--features", default="stages")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
 
-    paths = sorted(given.images.rglob("*.jpg"))
-    options = BackboneOptions(given.backbone, given.weights, features=given.features)
-    engine = Engine(load_backbone(options, given.dtype, cache=Path()))
-    both(engine, paths[:64])  # compiled, and the files' pages in memory
+    paths = sorted(arguments.images.rglob("*.jpg"))
+    options = BackboneOptions(arguments.backbone, arguments.weights, features=arguments.features)
+    engine = Engine(load_backbone(options, arguments.dtype, cache=Path()))
+    both(engine, paths[:64])  # compiles the network and loads the files into the page cache
     decode(engine, paths)
     work: dict[str, Callable[[Engine, list[Path]], int]] = {"decode": decode, "compute": compute, "both": both}
-    found: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(given.repeats):  # interleaved: what disturbs the machine disturbs all three
+    samples: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(arguments.repeats):  # interleaved, so that disturbances of the machine affect all three
         for name, function in work.items():
             started = time.perf_counter()
             count = function(engine, paths)
-            found[name].append(count / (time.perf_counter() - started))
-    rates = {name: statistics.median(each) for name, each in found.items()}
+            samples[name].append(count / (time.perf_counter() - started))
+    rates = {name: statistics.median(values) for name, values in samples.items()}
     limit = 1 / (1 / rates["decode"] + 1 / rates["compute"])
     print(json.dumps({**rates, "limit": limit, "share_of_limit": rates["both"] / limit}))
 

@@ -1,8 +1,8 @@
-"""Pictures a second of training steps of the classic network: forward, backward, update; random pixels, no augmentation.
+"""Images per second of training steps of the classic network: forward, backward, update; random pixels, no augmentation.
 
     python bench/steps.py [--loop bare] [--dtype bf16-mixed] [--image-size 200] [--batch-size 32] [--steps 10]
 
-lightning: as `twofold train --mode scratch` learns, with its loop, batches, logs and checkpoints; bare: the same network in
+lightning: the training of `twofold train --mode scratch`, with its loop, batches, logs and checkpoints; bare: the same network in
 the shortest loop of PyTorch. bench/keras_cnn.py does the same with Keras.
 """
 
@@ -20,45 +20,44 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from twofold.core.options import BackboneOptions, LearningOptions
 from twofold.learning.batches import Batches
-from twofold.learning.decoded_images import hold
+from twofold.learning.decoder import hold_in_memory
 from twofold.learning.initialisation import from_scratch
 from twofold.learning.learner import Learner
-from twofold.learning.trainer import Devices, learn_network
+from twofold.learning.trainer import Devices, train_network
 
-WARM = 3  # steps that are not timed
+WARMUP = 3  # steps that are not timed
 
 
-def ends_by_lightning(given: argparse.Namespace, model_inputs: np.ndarray, labels: np.ndarray) -> list[float]:
-    """When each step was over."""
-    options = LearningOptions("scratch", batch_size=given.batch_size, epochs=1, augment=0)
-    begun = from_scratch(BackboneOptions(size=given.image_size), options, seed=0)
+def lightning_end_times(arguments: argparse.Namespace, model_inputs: np.ndarray, labels: np.ndarray) -> list[float]:
+    """The time at which each step ended."""
+    options = LearningOptions("scratch", batch_size=arguments.batch_size, epochs=1, augment=0)
+    initialisation = from_scratch(BackboneOptions(size=arguments.image_size), options, seed=0)
     rows, ends = np.arange(len(model_inputs)), []
-    batches = Batches(hold(model_inputs), labels, rows, rows[:2], batch_size=given.batch_size)
-    progress = LambdaCallback(
-        on_before_zero_grad=lambda *_: ends.append(time.perf_counter())
-    )  # once a step, whatever its parts
-    with tempfile.TemporaryDirectory() as place:
-        learn_network(
-            lambda: Learner(begun.network(rows), begun.recipe, images=len(rows), seed=0),
+    batches = Batches(hold_in_memory(model_inputs), labels, rows, rows[:2], batch_size=arguments.batch_size)
+    # Once per step, for any number of micro-batches.
+    callback = LambdaCallback(on_before_zero_grad=lambda *_: ends.append(time.perf_counter()))
+    with tempfile.TemporaryDirectory() as folder:
+        train_network(
+            lambda: Learner(initialisation.build_network(rows), initialisation.recipe, image_count=len(rows), seed=0),
             batches,
-            Path(place),
-            Devices(given.dtype, quiet=True),
-            extra=(progress,),
+            Path(folder),
+            Devices(arguments.dtype, quiet=True),
+            callbacks=(callback,),
         )
     return ends
 
 
-def ends_of_bare_loop(given: argparse.Namespace, model_inputs: np.ndarray, labels: np.ndarray) -> list[float]:
-    """The same, where nothing else is done."""
-    begun = from_scratch(BackboneOptions(size=given.image_size), LearningOptions("scratch"), seed=0)
-    network = begun.network(np.arange(0)).to(memory_format=torch.channels_last).train()
+def bare_end_times(arguments: argparse.Namespace, model_inputs: np.ndarray, labels: np.ndarray) -> list[float]:
+    """The same of a loop that does nothing else."""
+    initialisation = from_scratch(BackboneOptions(size=arguments.image_size), LearningOptions("scratch"), seed=0)
+    network = initialisation.build_network(np.arange(0)).to(memory_format=torch.channels_last).train()
     optimizer, ends = torch.optim.Adam(network.parameters()), []
-    for start in range(0, len(model_inputs), given.batch_size):
-        batch = slice(start, start + given.batch_size)
-        with torch.autocast("cpu", torch.bfloat16, enabled=given.dtype == "bf16-mixed"):
+    for start in range(0, len(model_inputs), arguments.batch_size):
+        batch = slice(start, start + arguments.batch_size)
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.dtype == "bf16-mixed"):
             logits = network(torch.from_numpy(model_inputs[batch]).permute(0, 3, 1, 2).float())
-        truth = torch.from_numpy(labels[batch].astype(np.float32))
-        loss = binary_cross_entropy_with_logits(logits.float(), truth) + network.body.penalty()
+        targets = torch.from_numpy(labels[batch].astype(np.float32))
+        loss = binary_cross_entropy_with_logits(logits.float(), targets) + network.body.penalty()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -66,7 +65,7 @@ def ends_of_bare_loop(given: argparse.Namespace, model_inputs: np.ndarray, label
     return ends
 
 
-LOOPS = {"lightning": ends_by_lightning, "bare": ends_of_bare_loop}
+LOOPS = {"lightning": lightning_end_times, "bare": bare_end_times}
 
 
 def main() -> None:
@@ -76,11 +75,11 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=10)
-    given = parser.parse_args()
-    count, random = given.batch_size * (WARM + given.steps), np.random.default_rng(0)
-    model_inputs = random.integers(0, 256, (count, given.image_size, given.image_size, 3), np.uint8)
-    ends = LOOPS[given.loop](given, model_inputs, np.arange(count, dtype=np.int8) % 2)
-    print(json.dumps({"pictures_per_second": given.batch_size / statistics.median(np.diff(ends[WARM - 1 :]))}))
+    arguments = parser.parse_args()
+    count, random = arguments.batch_size * (WARMUP + arguments.steps), np.random.default_rng(0)
+    model_inputs = random.integers(0, 256, (count, arguments.image_size, arguments.image_size, 3), np.uint8)
+    ends = LOOPS[arguments.loop](arguments, model_inputs, np.arange(count, dtype=np.int8) % 2)
+    print(json.dumps({"pictures_per_second": arguments.batch_size / statistics.median(np.diff(ends[WARMUP - 1 :]))}))
 
 
 if __name__ == "__main__":
