@@ -34,7 +34,7 @@ from twofold.data import FileList, LabelledFile, choose_positive
 from twofold.dataset import group_column, label_column
 from twofold.embedding import FeatureTable, Runtime, Source, image_sources, user_runtime
 from twofold.workflows.save import save
-from twofold.workflows.train import train_listing
+from twofold.workflows.train import train_files
 
 Pictures = Iterable[Any]  # see twofold.embedding.image_sources for what there is in practice
 
@@ -140,7 +140,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             file_list = self._listing(sources, codes, groups)
             if self.mode != "frozen":
                 _check_usable(sources, runtime.scan(sources))  # before hours of work
-            self.training_ = train_listing(file_list, sources, options, runtime)
+            self.training_ = train_files(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.dataset.table)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold

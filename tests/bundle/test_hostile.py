@@ -53,7 +53,7 @@ def test_hashes_that_are_no_file_or_not_the_ones_written_are_refused(good: Path,
     path, what = draw_hostile(good, place, number)
     assert what.startswith("fingerprints.csv")
     with pytest.raises(BundleError):
-        load_bundle(path).trained_on()
+        load_bundle(path).fingerprint_index()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_hashes_of_something_else_are_refused_though_the_record_has_their_checks
     record["files"]["fingerprints.csv"] = hashlib.sha256(data).hexdigest()
     reseal(path, record)
     with pytest.raises(BundleError, match="is damaged"):
-        load_bundle(path).trained_on()
+        load_bundle(path).fingerprint_index()
 
 
 def inverted(model: onnx.ModelProto) -> None:

@@ -18,7 +18,8 @@ from twofold.core.options import BackboneOptions, TrainingOptions
 from twofold.data import PreprocessedImage, preprocess
 from twofold.embedding import Runtime
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 FROZEN = FILES - {"history.csv", "tuning.csv"}  # what is written where no network is learned
 
@@ -90,7 +91,7 @@ def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult
     odd = replace(dataset.file_list.files[0], path=Path("a,\n\x0c\u2028.jpg"))
     file_list = replace(dataset.file_list, files=(odd, *dataset.file_list.files[1:]))
     save(replace(training, dataset=replace(dataset, file_list=file_list)), tmp_path / "odd.twofold")
-    known = load_bundle(tmp_path / "odd.twofold").trained_on()
+    known = load_bundle(tmp_path / "odd.twofold").fingerprint_index()
     assert known.paths[0] == str(odd.path)
     assert [training.roots[0] / path for path in known.paths[1:]] == list(map(Path, dataset.paths[1:]))
 

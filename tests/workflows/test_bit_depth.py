@@ -14,7 +14,8 @@ from twofold.embedding import Runtime
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.audit import audit
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 F32 = BackboneOptions(dtype="f32")
 COUNT = 14

@@ -13,7 +13,8 @@ from twofold.core.errors import DataError, UsageError
 from twofold.core.options import BackboneOptions, DecisionOptions, LearningOptions, TrainingOptions
 from twofold.embedding import Runtime
 from twofold.learning.run_folder import RunFolder
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 F32 = TrainingOptions(backbone=BackboneOptions(dtype="f32"))
 
@@ -26,7 +27,7 @@ def test_bars_and_rings_are_told_apart_out_of_fold_and_on_other_pictures(trainin
 
 
 def test_auto_precision_says_how_it_compares_with_float32(training: TrainingResult) -> None:
-    dtype, check = training.fit.model.backbone.dtype, training.dtype
+    dtype, check = training.fit.model.backbone.dtype, training.dtype_check
     assert (check is None) == (dtype == "f32")
     if check is not None:
         assert check.dtype == dtype
@@ -132,5 +133,5 @@ def test_an_arithmetic_that_no_learned_network_has_is_refused_before_it_learns(
 ) -> None:
     options = TrainingOptions(backbone=BackboneOptions(dtype="int8"), learning=LearningOptions(mode))
     with pytest.raises(UsageError, match="cannot be run in int8; use --dtype bf16 or f32"):
-        train(drawn, options, runtime, place=RunFolder(tmp_path / "learning"))
+        train(drawn, options, runtime, run_folder=RunFolder(tmp_path / "learning"))
     assert not (tmp_path / "learning").exists()

@@ -25,7 +25,8 @@ from twofold.data import Preprocessing, preprocess
 from twofold.embedding import Runtime
 from twofold.learning.run_folder import RunFolder
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 NETWORK = BackboneOptions(size=48, dtype="f32")
 SCRATCH = TrainingOptions(
@@ -93,7 +94,7 @@ def test_the_onnx_of_a_learned_network_runs_elsewhere(
 def test_with_cv_every_picture_is_scored_by_a_network_that_did_not_see_it(drawn: Path, runtime: Runtime) -> None:
     options = replace(SCRATCH, learning=replace(SCRATCH.learning, cv=2, epochs=2))
     training = train(drawn, options, runtime)
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
     assert len(training.fit.scores.logits) == 40
     assert sorted(set(training.fit.scores.folds)) == [0, 1]
     assert sum(training.as_json()["cross_validation"]["confusion"].values()) == 40
@@ -122,14 +123,14 @@ def test_ctrl_c_during_cv_keeps_the_network_and_can_be_resumed(drawn: Path, runt
     options, place = replace(SCRATCH, learning=replace(SCRATCH.learning, cv=2, epochs=2)), RunFolder(tmp_path)
     for moment in ("fold-1", "fold-1/last.ckpt"):
         with ctrl_c_once_there_is(tmp_path / moment):
-            training = train(drawn, options, runtime, place=place)
+            training = train(drawn, options, runtime, run_folder=place)
         assert training.interrupted
-        assert training.scored == "validation"
+        assert training.evidence == "validation"
         (note,) = [note for note in training.notes if note.code == "interrupted"]
         assert "the validation part alone scores it" in note.text
-    training = train(drawn, options, runtime, place=place)
+    training = train(drawn, options, runtime, run_folder=place)
     assert not training.as_json()["learning"]["interrupted"]
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
 
 
 def test_ctrl_c_during_tuning_keeps_the_best_so_far_and_can_be_resumed(
@@ -137,12 +138,12 @@ def test_ctrl_c_during_tuning_keeps_the_best_so_far_and_can_be_resumed(
 ) -> None:
     options, place = replace(SCRATCH, learning=replace(SCRATCH.learning, tune=3, epochs=2)), RunFolder(tmp_path)
     with ctrl_c_once_there_is(tmp_path / "trial-2"):
-        training = train(drawn, options, runtime, place=place)
+        training = train(drawn, options, runtime, run_folder=place)
     assert training.interrupted
     assert training.learning is not None
-    assert training.learning.training_run.tuning is not None
-    assert len(training.learning.training_run.tuning.trials) == 1
-    training = train(drawn, options, runtime, place=place)
+    assert training.learning.run.tuning is not None
+    assert len(training.learning.run.tuning.trials) == 1
+    training = train(drawn, options, runtime, run_folder=place)
     assert not training.interrupted
     assert len(training.as_json()["learning"]["tuning"]["trials"]) == 3
 
@@ -155,7 +156,7 @@ def test_test_pictures_that_cannot_be_read_are_told_before_anything_is_learned(
         (tmp_path / "test" / label / "1.jpg").write_bytes(b"no picture")
     place = RunFolder(tmp_path / "begun")
     with pytest.raises(DataError, match="not-a-picture|no picture|usable"):
-        train(drawn, SCRATCH, runtime, test=tmp_path / "test", place=place)
+        train(drawn, SCRATCH, runtime, test=tmp_path / "test", run_folder=place)
     assert not place.begun
 
 
@@ -166,7 +167,7 @@ def test_copies_are_not_parted_by_the_validation_part(drawn: Path, runtime: Runt
             draw(label, number).save(folder / label / f"copy-{number}.bmp")
     training = train(folder, replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), runtime)
     assert training.learning is not None
-    held, groups = training.learning.training_run.validation, training.dataset.groups
+    held, groups = training.learning.run.validation, training.dataset.groups
     assert len(set(groups)) == 20
     assert not set(groups[held]) & set(groups[~held])
 
@@ -184,7 +185,7 @@ def test_cropped_copies_are_not_parted_by_the_validation_part(runtime: Runtime, 
     training = train(tmp_path, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
     training_run, numbers = (
-        training.learning.training_run,
+        training.learning.run,
         [Path(path).name.split("-")[0] for path in training.dataset.paths],
     )
     parts = set(zip(numbers, training_run.validation.tolist(), strict=True))
@@ -212,7 +213,7 @@ def test_a_network_that_is_fine_tuned_begins_with_the_frozen_head(drawn: Path, r
     network = BackboneOptions(size=96, dtype="f32")
     training = train(drawn, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
-    training_run = training.learning.training_run
+    training_run = training.learning.run
     assert training_run.history.epochs[0]["val_accuracy"] == 1.0
     assert training_run.backbone.name == "efficientnet-lite0, fine-tuned"
     assert training_run.head.weights.size == 2848
@@ -228,7 +229,7 @@ def test_fine_tuning_that_makes_nothing_better_leaves_the_frozen_model(
     training = train(drawn, options, runtime)
     frozen = train(drawn, replace(options, learning=LearningOptions()), runtime)
     assert "not-better" in {note.code for note in training.notes}
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
     assert training.fit.model.backbone.name == "efficientnet-lite0"
     assert np.array_equal(training.fit.scores.logits, frozen.fit.scores.logits)
     assert training.as_json()["learning"]["weights"]["share"] == 0.0
@@ -266,12 +267,12 @@ def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taug
     losses = {tried["share"]: tried["log_loss"] for tried in weights["validation"]}
     assert weights["share"] > 0
     assert losses[weights["share"]] < losses[0.0] - weights["standard_error"]
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
     assert training.fit.evaluation.metrics["log_loss"].value < frozen.fit.evaluation.metrics["log_loss"].value - 0.1
     assert training.fit.model.backbone.name.endswith(", fine-tuned")
     # What is saved is what was chosen: the network on the way, not the one at its end.
     assert training.learning is not None
-    rows = np.flatnonzero(training.learning.training_run.validation)
+    rows = np.flatnonzero(training.learning.run.validation)
     probabilities = training.fit.model.probabilities(training.dataset.table.features[rows])
     assert np.mean((probabilities > 0.5) == training.dataset.labels[rows]) > 0.8
 
@@ -326,18 +327,18 @@ def test_flags_that_do_not_go_together_are_refused(
 def test_other_options_or_pictures_are_not_resumed(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     place = RunFolder(tmp_path / "begun")
     once = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))
-    train(drawn, once, runtime, place=place)
+    train(drawn, once, runtime, run_folder=place)
     with pytest.raises(UsageError, match="had other options or pictures"):
-        train(drawn, SCRATCH, runtime, place=place)
+        train(drawn, SCRATCH, runtime, run_folder=place)
 
 
 def test_other_groups_are_not_resumed(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     """By them the validation part is dealt out."""
     place = RunFolder(tmp_path / "begun")
     once = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))
-    train(grouped(drawn, tmp_path, 20), once, runtime, place=place)
+    train(grouped(drawn, tmp_path, 20), once, runtime, run_folder=place)
     with pytest.raises(UsageError, match="had other options or pictures"):
-        train(grouped(drawn, tmp_path, 10), once, runtime, place=place)
+        train(grouped(drawn, tmp_path, 10), once, runtime, run_folder=place)
 
 
 @pytest.mark.parametrize("learning", [LearningOptions(mode="finetune"), replace(SCRATCH.learning, cv=4)])
@@ -347,7 +348,7 @@ def test_groups_that_are_too_few_are_told_before_anything_is_learned(
     """Three, in both classes: fewer than there are folds of the head, or networks."""
     place, network = RunFolder(tmp_path / "begun"), BackboneOptions(size=96, dtype="f32")
     with pytest.raises(DataError, match="'bars' cannot be dealt out"):
-        train(grouped(drawn, tmp_path, 3), TrainingOptions(backbone=network, learning=learning), runtime, place=place)
+        train(grouped(drawn, tmp_path, 3), TrainingOptions(backbone=network, learning=learning), runtime, run_folder=place)
     assert not place.begun
 
 

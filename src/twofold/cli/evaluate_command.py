@@ -47,7 +47,7 @@ def evaluate(
     from twofold.fetching import resolve
     from twofold.report import check_drawing, write_figures
     from twofold.report.result_text import as_text, print_json, print_testing
-    from twofold.workflows.evaluate import is_alphabetical, test
+    from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
 
     if len(others) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
@@ -59,7 +59,7 @@ def evaluate(
     by_alphabet, classes = positive is None and is_alphabetical(bundles[0]), bundles[0].model.classes
     requirements = [parse_requirement(text, classes, alphabetical=by_alphabet) for text in require or []]
     here = runtime(engine, quiet=quiet)
-    testing = test(bundles, resolve(others[-1], here.folder, here.progress), image, here, positive=positive)
+    testing = evaluate_bundles(bundles, resolve(others[-1], here.folder, here.progress), image, here, positive=positive)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         name, judged = testing.leakage.headline(testing.evaluation)

@@ -17,7 +17,7 @@ from twofold.core.options import (
 )
 
 if TYPE_CHECKING:
-    from twofold.workflows.train import TrainingResult
+    from twofold.workflows.training_result import TrainingResult
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
     here.notes.extend(told)
     images = resolve(data, here.folder, here.progress)
     others = None if test is None else resolve(test, here.folder, here.progress)
-    training = run(images, options, here, test=others, place=place)
+    training = run(images, options, here, test=others, run_folder=place)
     save(training, out, command=context.obj, force=force or resume)
     if figures is not None:
         _draw(training, figures)
@@ -91,13 +91,13 @@ def train(
 def _draw(training: "TrainingResult", folder: Path) -> None:
     from twofold.report import write_curves, write_figures, write_tuning
 
-    of = "validation" if training.scored == "validation" else "out-of-fold"
+    of = "validation" if training.evidence == "validation" else "out-of-fold"
     write_figures(training.fit.evaluation, folder, of=of)
     if training.test is not None:
         name, judged = training.test.leakage.headline(training.test.evaluation)
         write_figures(judged, folder, of=name, prefix="test_")
     if training.learning is not None:
-        training_run = training.learning.training_run
+        training_run = training.learning.run
         write_curves(training_run.history.epochs, training_run.history.best, folder / "curves.svg")
         if training_run.tuning is not None:
             write_tuning(training_run.tuning, folder / "tuning.svg")

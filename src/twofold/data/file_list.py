@@ -53,6 +53,11 @@ class FileList:
     notes: tuple[Note, ...] = field(repr=False)
 
     @property
+    def paths(self) -> list[Path]:
+        """One for each file."""
+        return [file.path for file in self.files]
+
+    @property
     def ordered(self) -> tuple[str, str]:
         """(negative, positive)"""
         first, second = self.classes

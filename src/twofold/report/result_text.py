@@ -17,7 +17,7 @@ from twofold.core.notes import Note
 from twofold.evaluation import PER_CLASS_METRICS, Comparison, Evaluation, Interval
 from twofold.report.sparkline import sparklines
 from twofold.workflows.evaluate import EvaluationResult
-from twofold.workflows.train import TrainingResult
+from twofold.workflows.training_result import TrainingResult
 
 if TYPE_CHECKING:
     from twofold.learning.trainer import TrainingHistory
@@ -67,7 +67,7 @@ def print_training(training: TrainingResult, out: Path, figures: Path | None = N
     )
     columns = {"train (out-of-fold)": training.fit.evaluation}
     if training.learning is not None:
-        training_run = training.learning.training_run
+        training_run = training.learning.run
         if training_run.tuning is not None:
             _print_tuning(training_run.tuning)
         _print_epochs(training_run.history)

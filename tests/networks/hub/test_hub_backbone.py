@@ -329,7 +329,7 @@ def test_a_module_of_ones_own_is_a_backbone(program: str, tmp_path: Path) -> Non
         inputs = torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 127.5 - 1
         expected = conv(inputs).relu().mean((2, 3)).numpy()
     assert all(np.allclose(run(one, PIXELS), expected, **CLOSE) for one in made)
-    assert (made[0].name, made[0].model_input, made[0].notes) == (
+    assert (made[0].name, made[0].preprocessing, made[0].notes) == (
         f"{program}:mapped",
         Preprocessing(32, "center", "bilinear"),
         (),
