@@ -348,7 +348,9 @@ def test_groups_that_are_too_few_are_told_before_anything_is_learned(
     """Three, in both classes: fewer than there are folds of the head, or networks."""
     place, network = RunFolder(tmp_path / "begun"), BackboneOptions(size=96, dtype="f32")
     with pytest.raises(DataError, match="'bars' cannot be dealt out"):
-        train(grouped(drawn, tmp_path, 3), TrainingOptions(backbone=network, learning=learning), runtime, run_folder=place)
+        train(
+            grouped(drawn, tmp_path, 3), TrainingOptions(backbone=network, learning=learning), runtime, run_folder=place
+        )
     assert not place.begun
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.bundle.model import Model, Prediction
 from twofold.core.errors import BackboneError, BundleError, UsageError
-from twofold.core.files import check_writable, read_content
+from twofold.core.files import check_writable, read_whole
 from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.core.privacy import public_address
@@ -80,9 +80,7 @@ def check_free(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} is a link; give the folder that it points to, or another.")
     check_writable(path)
     if os.path.ismount(path):
-        raise UsageError(
-            f"{path} is a mount point and cannot be replaced; give a folder inside it."
-        )
+        raise UsageError(f"{path} is a mount point and cannot be replaced; give a folder inside it.")
     entries = _entries(path)
     if not entries and not path.is_file():
         return
@@ -248,7 +246,7 @@ def _read(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     """The file's bytes, checked against its SHA-256 in `files`; bundle.json has its own checksum."""
     path = folder / name
     try:
-        data = read_content(path, _MAX_FILE_BYTES[name])
+        data = read_whole(path, _MAX_FILE_BYTES[name])
     except (FileNotFoundError, NotADirectoryError) as error:
         what = f"is not a bundle: it holds no {name}" if os.path.exists(folder) else "does not exist"
         raise BundleError(f"{folder} {what}; give the folder that training wrote.") from error
