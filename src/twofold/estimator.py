@@ -17,6 +17,7 @@ from twofold.core.options import (
     BackboneOptions,
     Balance,
     CropMode,
+    CrossValidationOptions,
     DecisionOptions,
     DtypeOption,
     FeatureSet,
@@ -38,6 +39,7 @@ Images = Iterable[Any]
 """What `twofold.embedding.image_sources` takes."""
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
+_CROSS_VALIDATION = CrossValidationOptions()
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -76,7 +78,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         dropout: float | None = _LEARNING.dropout,
         augment: float = _LEARNING.augment,
         fixed_orientation: bool = _LEARNING.fixed_orientation,
-        validation: float = _LEARNING.validation,
+        validation_fraction: float = _LEARNING.validation_fraction,
         cv: int | None = _LEARNING.cv,
         balance: Balance = _LEARNING.balance,
         tune: int | None = _LEARNING.tune,
@@ -86,8 +88,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         positive: Any = _DECISION.positive,
         threshold: float | None = _DECISION.threshold,
         optimize: Optimize = _DECISION.optimize,
-        folds: int = _DECISION.folds,
-        seed: int = _DECISION.seed,
+        folds: int = _CROSS_VALIDATION.folds,
+        seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
         threads: int | None = RuntimeOptions().threads,
     ) -> None:
@@ -110,7 +112,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.dropout = dropout
         self.augment = augment
         self.fixed_orientation = fixed_orientation
-        self.validation = validation
+        self.validation_fraction = validation_fraction
         self.cv = cv
         self.balance = balance
         self.tune = tune
@@ -186,10 +188,14 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"
         }
         weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
-        decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
+        decision = DecisionOptions(None, self.threshold, self.optimize)
+        cross_validation = CrossValidationOptions(self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(
-            backbone=BackboneOptions(weights=weights, **network), learning=learning, decision=decision
+            backbone=BackboneOptions(weights=weights, **network),
+            learning=learning,
+            cross_validation=cross_validation,
+            decision=decision,
         )
 
     def _runtime(self) -> Runtime:

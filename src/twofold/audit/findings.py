@@ -15,7 +15,7 @@ from twofold.audit.metadata_features import metadata_features
 from twofold.audit.shortcuts import Shortcuts, find_shortcuts
 from twofold.core.errors import DataError
 from twofold.core.notes import Note
-from twofold.core.options import DecisionOptions
+from twofold.core.options import CrossValidationOptions
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 
@@ -118,7 +118,7 @@ def audit_sample(
     dataset: LabelledDataset,
     rows: NDArray[np.int64],
     logits: NDArray[np.floating],
-    options: DecisionOptions,
+    options: CrossValidationOptions,
     *,
     learning_curve: LearningCurve | None = None,
     against: Against | None = None,
@@ -132,7 +132,7 @@ def audit_sample(
     return Audit(dataset, rows, label_issues, look_for_shortcuts(dataset, options), learning_curve, against)
 
 
-def look_for_shortcuts(dataset: LabelledDataset, options: DecisionOptions) -> Shortcuts | None:
+def look_for_shortcuts(dataset: LabelledDataset, options: CrossValidationOptions) -> Shortcuts | None:
     """What gives the label of the pictures that count away, beside what they show; None where these are too few for folds."""
     rows = np.flatnonzero(dataset.valid)
     parts = folds_of(dataset, rows, options)
@@ -143,7 +143,9 @@ def look_for_shortcuts(dataset: LabelledDataset, options: DecisionOptions) -> Sh
     )
 
 
-def folds_of(dataset: LabelledDataset, rows: NDArray[np.int64], options: DecisionOptions) -> NDArray[np.int64] | None:
+def folds_of(
+    dataset: LabelledDataset, rows: NDArray[np.int64], options: CrossValidationOptions
+) -> NDArray[np.int64] | None:
     """The fold of each of these usable pictures; None where a class cannot be dealt out to that many."""
     try:
         return folds(dataset.names[rows], dataset.groups[rows], options.folds, options.seed)

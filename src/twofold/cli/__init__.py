@@ -14,7 +14,7 @@ import typer
 from twofold.cli.audit_command import audit
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.fetch_command import fetch
-from twofold.cli.flags import flags
+from twofold.cli.flags import flags, with_flags
 from twofold.cli.predict_command import predict
 from twofold.cli.train_command import train
 from twofold.core.errors import TwofoldError
@@ -75,7 +75,7 @@ def _run(words: Sequence[str]) -> int:
 
 def _tell(sentence: str, code: int) -> int:
     with suppress(OSError):  # nobody listens there, either
-        typer.echo(f"twofold: {printable(sentence)}", err=True)
+        typer.echo(f"twofold: {printable(with_flags(sentence))}", err=True)
     return code
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from twofold.cli.progress_bar import runtime
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions, RuntimeOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions, RuntimeOptions
 
 
 def audit(
@@ -43,7 +43,7 @@ def audit(
         resolve(data, here.folder, here.progress),
         image,
         network,
-        DecisionOptions(),
+        CrossValidationOptions(),
         here,
         against=others,
         quick=quick,

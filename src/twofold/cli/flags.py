@@ -1,6 +1,7 @@
 """Option records -> command-line flags: an option is described in `twofold.core.options` and nowhere else."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
@@ -46,3 +47,22 @@ def _fields(record: Any) -> list[inspect.Parameter]:
         )
         for field in fields(record)
     ]
+
+
+_PARAMETER = re.compile(r"`(\w+)(?:=([^`]*))?`")
+
+
+def with_flags(text: str) -> str:
+    """A message of the library as the command line says it: parameters in backticks become flags.
+
+    >>> with_flags("`batch_size` must be at least 2; continue with `resume=True` or `cache=False` or `dtype='f32'`.")
+    '--batch-size must be at least 2; continue with --resume or --no-cache or --dtype f32.'
+    """
+    return _PARAMETER.sub(lambda match: _flag(match[1], match[2]), text)
+
+
+def _flag(name: str, value: str | None) -> str:
+    flag = name.replace("_", "-")
+    if value in (None, "True", "False"):
+        return f"--no-{flag}" if value == "False" else f"--{flag}"
+    return f"--{flag} {value.strip(chr(39))}"

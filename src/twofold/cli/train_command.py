@@ -9,6 +9,7 @@ from twofold.cli.progress_bar import runtime
 from twofold.core.errors import UsageError
 from twofold.core.options import (
     BackboneOptions,
+    CrossValidationOptions,
     DataOptions,
     DecisionOptions,
     LearningOptions,
@@ -33,6 +34,7 @@ def train(
     image: DataOptions,
     network: BackboneOptions,
     learning: LearningOptions,
+    cross_validation: CrossValidationOptions,
     decision: DecisionOptions,
     engine: RuntimeOptions,
     test: Annotated[str | None, typer.Option(help="Other pictures of the same classes, to test on.")] = None,
@@ -64,7 +66,7 @@ def train(
     told = prepare_output(out, force=force or (resume and place.begun))
     if figures is not None:
         check_drawing("--figures", figures)
-    options = TrainingOptions(image, network, learning, decision)
+    options = TrainingOptions(image, network, learning, cross_validation, decision)
     if learning.mode != "frozen":
         place.prepare(resume=resume, force=force)
     elif resume:

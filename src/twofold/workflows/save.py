@@ -119,7 +119,7 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [_public(word) for word in command],
         "options": change_texts(_paths_as_text(asdict(training.options)), _public),
-        "seed": training.options.decision.seed,
+        "seed": training.options.cross_validation.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.dataset.as_json(),
         "evidence": training.evidence,
