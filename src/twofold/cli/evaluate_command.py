@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.progress_bar import runtime
+from twofold.cli.terminal import runtime
 from twofold.core.options import DataOptions, RuntimeOptions
 
 if TYPE_CHECKING:

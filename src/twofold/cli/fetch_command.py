@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from twofold.cli.progress_bar import runtime
+from twofold.cli.terminal import runtime
 from twofold.core.options import RuntimeOptions
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from twofold.cli.progress_bar import runtime
+from twofold.cli.terminal import runtime
 from twofold.core.options import RuntimeOptions
 
 _SHOWN: Final = 3  # addresses

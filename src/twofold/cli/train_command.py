@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.progress_bar import runtime
+from twofold.cli.terminal import runtime
 from twofold.core.errors import UsageError
 from twofold.core.options import (
     BackboneOptions,

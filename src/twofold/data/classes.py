@@ -40,7 +40,7 @@ def _some_of(counts: Mapping[str, int], options: DataOptions, wanted: Sequence[s
 def choose_positive(classes: tuple[str, str], positive: str | None) -> str:
     """The class that counts as positive: the one asked for, or the second."""
     if positive is not None and positive not in classes:
-        raise UsageError(f"--positive must be {classes[0]!r} or {classes[1]!r}, got {positive!r}.")
+        raise UsageError(f"`positive` must be {classes[0]!r} or {classes[1]!r}, got {positive!r}.")
     return positive or classes[1]
 
 
@@ -68,7 +68,7 @@ def check_same_classes(train: Sequence[str], test: Sequence[str]) -> None:
     if sorted(train) != sorted(test):
         raise DataError(
             f"The model knows the classes {' and '.join(map(repr, train))}, these pictures are of "
-            f"{' and '.join(map(repr, test))}: rename the folders or labels, or choose two with --classes."
+            f"{' and '.join(map(repr, test))}: rename the folders or labels, or choose two with `classes`."
         )
 
 
@@ -94,10 +94,10 @@ def _not_two(counts: Mapping[str, int], place: str, loose: int, wanted: Sequence
         found = f"only {listed(counts)}" if counts else f"none, and {loose} files without a class"
         return (
             f"{place} must have two classes, found {found}: make one sub-folder for each class, or give "
-            "--label-pattern if the class stands in the file name."
+            "`label_pattern` if the class stands in the file name."
         )
     found = f"{place} must have two classes, found {len(counts)}, {listed(counts)}"
     if not counts.keys() >= set(wanted):
         return f"{found}: the model knows {' and '.join(map(repr, wanted))}; rename the folders or labels."
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:2]
-    return f"{found}: choose two, as in --classes {shlex.join(sorted(wanted or largest))}."
+    return f"{found}: choose two, as in `classes` {shlex.join(sorted(wanted or largest))}."

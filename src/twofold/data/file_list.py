@@ -23,7 +23,7 @@ _PASSED_OVER: Final = {
     "loop": "Skipped as links that lead back to a folder they lie in: {count}, such as {example}.",
     "unreadable": "Skipped as folders that cannot be listed: {count}, such as {example}.",
     "outside-classes": "Skipped as files beside the class folders: {count}, such as {example}.",
-    "no-label": "Skipped as files whose names do not match --label-pattern: {count}, such as {example}.",
+    "no-label": "Skipped as files whose names do not match `label_pattern`: {count}, such as {example}.",
     "link": "Left out as links inside an archive, which are never followed: {count}, such as {example}.",
     "device": "Left out as devices, pipes or sparse files inside an archive: {count}, such as {example}.",
     "unsafe-name": "Left out as names that lead out of the archive: {count}, such as {example}.",
@@ -130,7 +130,7 @@ def _find(data: Path, options: DataOptions, wanted: Sequence[str]) -> _Found:
             f"There is no {data}: give a folder with one sub-folder for each class, an archive of such, or a CSV file."
         )
     if options.label_pattern:
-        raise UsageError(f"--label-pattern is for a folder, and {data} is a file: leave it out.")
+        raise UsageError(f"`label_pattern` is for a folder, and {data} is a file: leave it out.")
     if table is None:
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the pictures in a CSV file."
@@ -208,7 +208,7 @@ def _refuse_splits(folders: list[Path], options: DataOptions) -> None:
     splits = splits_of(folders)
     named = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}
     if splits and not named:
-        raise DataError(f"{_held(splits)}, not classes: {typed(commands(splits))}; or name two classes with --classes.")
+        raise DataError(f"{_held(splits)}, not classes: {typed(commands(splits))}; or name two classes with `classes`.")
 
 
 def _held(splits: list[Path]) -> str:
@@ -223,9 +223,9 @@ def _by_name(data: Path, given: str, found: _Found) -> None:
         elif (match := pattern.search(path.name)) and match[1]:
             found.files.append(LabelledFile(path, match[1]))
         else:
-            found.skips.append(Skip(path, "no-label", "Its name does not match --label-pattern."))
+            found.skips.append(Skip(path, "no-label", "Its name does not match `label_pattern`."))
     if splits := splits_below(data, [item.path for item in found.files[first:]]):
-        steps = commands(splits, f" --label-pattern {shlex.quote(given)}", labelled=True)
+        steps = commands(splits, f" `label_pattern` {shlex.quote(given)}", labelled=True)
         raise DataError(f"{_held(splits)}, which would be taken for one: {typed(steps)}.")
 
 
@@ -233,9 +233,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"--label-pattern {pattern!r} is no regular expression ({error}): try '(cat|dog)'.") from error
+        raise UsageError(f"`label_pattern` {pattern!r} is no regular expression ({error}): try '(cat|dog)'.") from error
     if not compiled.groups:
-        raise UsageError(f"--label-pattern {pattern!r} has no group: put the class in brackets, as in '(cat|dog)'.")
+        raise UsageError(f"`label_pattern` {pattern!r} has no group: put the class in brackets, as in '(cat|dog)'.")
     return compiled
 
 

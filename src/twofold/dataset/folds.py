@@ -79,8 +79,8 @@ def _check(dealt: NDArray[Any], names: NDArray[Any], held: NDArray[Any], parts: 
             found = int((held[:, column] > 0).sum())
             raise DataError(
                 f"The class {str(name)!r} cannot be dealt out to {parts}: it has {found} pictures that are no "
-                "copies of one another and of no common group: add pictures, or part them otherwise (--folds, --cv, "
-                "--validation)."
+                "copies of one another and of no common group: add pictures, or part them otherwise (`folds`, `cv`, "
+                "`validation`)."
             )
 
 

@@ -170,7 +170,7 @@ def alphabetical(classes: tuple[str, str]) -> Note:
     """That nobody chose which of the (negative, positive) classes is the positive one."""
     text = (
         f"{classes[1]!r} counts as the positive class, because it comes second in the alphabet: precision, recall, specificity, "
-        "F1 and average precision speak of it. Choose with --positive."
+        "F1 and average precision speak of it. Choose with `positive`."
     )
     return Note("positive-by-alphabet", text)
 
