@@ -17,10 +17,10 @@ def test_two_classes_come_in_alphabetical_order() -> None:
 
 def test_any_other_number_of_classes_lists_what_is_there_and_says_what_to_do() -> None:
     with pytest.raises(
-        DataError, match=r"three.*found 3, cats \(9 files\), dogs \(8 files\), ants \(2 files\).*--classes cats dogs"
+        DataError, match=r"three.*found 3, cats \(9 files\), dogs \(8 files\), ants \(2 files\).*`classes` cats dogs"
     ):
         choose_classes({"ants": 2, "dogs": 8, "cats": 9}, NONE, "three")
-    with pytest.raises(DataError, match=r"found only cats \(9 files\).*--label-pattern"):
+    with pytest.raises(DataError, match=r"found only cats \(9 files\).*`label_pattern`"):
         choose_classes({"cats": 9}, NONE, "D")
     with pytest.raises(DataError, match="found none"):
         choose_classes({}, NONE, "D")
@@ -59,9 +59,9 @@ def test_the_classes_of_training_and_test_must_be_the_same() -> None:
 
 def test_where_a_model_is_to_answer_its_classes_are_advised() -> None:
     counts = {"birds": 90, "cats": 1, "dogs": 2, "fish": 80}
-    with pytest.raises(DataError, match=r"choose two, as in --classes cats dogs\."):
+    with pytest.raises(DataError, match=r"choose two, as in `classes` cats dogs\."):
         choose_classes(counts, NONE, "D", wanted=("dogs", "cats"))
-    with pytest.raises(DataError, match=r"choose two, as in --classes dogs 'my cats'\."):
+    with pytest.raises(DataError, match=r"choose two, as in `classes` dogs 'my cats'\."):
         choose_classes({"my cats": 1, **counts}, NONE, "D", wanted=("my cats", "dogs"))
     with pytest.raises(DataError, match="the model knows 'cats' and 'cows'; rename"):
         choose_classes(counts, NONE, "D", wanted=("cats", "cows"))

@@ -31,7 +31,7 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
 
         return hub_backbone(options, dtype, cache=cache, progress=progress)
     table = architecture(options.backbone)
-    given = [f"--{name}" for name in ("output", "mean", "std") if getattr(options, name) is not None]
+    given = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
     if given:
         raise UsageError(f"{' and '.join(given)} is for FILE.onnx; {table.name} brings its own.")
     size = options.size or table.size
