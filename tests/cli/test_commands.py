@@ -611,7 +611,7 @@ def test_notes_say_which_pictures_they_are_about(
     for words in ([], ["evaluate", str(out), str(other)]):
         assert not words or main(words) == 0
         notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: Test pictures: ")]
-        assert notes == ["note: Test pictures: Copies of other pictures: 1 by their bytes. Each counts."]
+        assert notes == ["note: Test set: Duplicates of other images: 1 exact. Each counts."]
 
 
 def test_two_bundles_are_compared_without_what_either_was_trained_on(
@@ -682,7 +682,7 @@ def test_a_picture_with_both_labels_is_kept_out_of_the_fit(
     assert main(["train", str(folder), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "train: 42 files, 40 used, 2 skipped: 20 bars, 20 rings" in said
-    assert f"note: Under both labels, so left out: 2 files, such as {folder}/bars/both.png." in said
+    assert f"note: Skipped 2 files with conflicting labels, such as {folder}/bars/both.png." in said
     reasons = {row["path"]: (row["status"], row["reason"]) for row in table(out / "files.csv")}
     both = [f"{label}/both.png" for label in ("bars", "rings")]
     assert [reasons[path] for path in both] == [("skipped", "conflict")] * 2
@@ -900,7 +900,7 @@ def said_by(run: Any, words: list[str], capsys: pytest.CaptureFixture[str]) -> s
 def test_that_the_alphabet_chose_the_positive_class_is_noted(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = "'rings' counts as the positive class, because it comes second in the alphabet"
+    told = "'rings' is the positive class, because it is second in alphabetical order"
     words = ["train", str(drawn), "--quiet", "--force", "--out", str(tmp_path / "b.twofold")]
     assert told in said_by(main, words, capsys)
     assert "counts as the positive class" not in said_by(main, [*words, "--positive", "rings"], capsys)

@@ -66,7 +66,7 @@ def test_copies_share_a_fold(drawn: Path, runtime: Runtime, tmp_path: Path) -> N
         }
         assert len({int(training.fit.scores.folds[row]) for row in twins}) == 1
     told = next(note.text for note in training.notes if note.code == "duplicates")
-    assert told.startswith("Copies of other pictures: 2 by their bytes, 2 by their pixels")
+    assert told.startswith("Duplicates of other images: 2 exact, 2 with equal pixels")
 
 
 def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:

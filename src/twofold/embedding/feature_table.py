@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class FeatureRow:
     read_error: ReadError | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FeatureTable:
     """`facts` and `refusals` have a row for every source, and one of the two is set; `vectors` (used, d) and `thumbnails`
     (used, SMALL, SMALL, 3) have the usable rows."""
@@ -44,7 +45,7 @@ class FeatureTable:
     features: NDArray[np.float32] = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
 
-    @property
+    @cached_property
     def used(self) -> NDArray[np.intp]:
         """Rows that have a vector, (used,)."""
         return np.array([row for row, metadata in enumerate(self.metadata) if metadata is not None], dtype=np.intp)
