@@ -304,7 +304,7 @@ def test_a_split_of_a_table_is_data_everywhere(drawn: Path, tmp_path: Path, caps
     file, out = tmp_path / "list.csv", tmp_path / "b.twofold"
     file.write_text("path,label,split\n" + "".join(f"{path},{label},{split}\n" for path, label, split in rows))
     assert main(["train", str(file), "--out", str(out)]) == 1
-    assert f"'twofold train {file}/train --out NAME.twofold'" in capsys.readouterr().err
+    assert f"train on {file}/train and evaluate on {file}/test" in capsys.readouterr().err
     assert main(["train", f"{file}/train", "--test", f"{file}/test", "--out", str(out), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["data"]["used"], result["test"]["data"]["used"]) == (32, 8)

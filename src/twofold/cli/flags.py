@@ -1,7 +1,9 @@
 """Option records -> command-line flags: an option is described in `twofold.core.options` and nowhere else."""
 
+import ast
 import inspect
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
@@ -57,6 +59,8 @@ def with_flags(text: str) -> str:
 
     >>> with_flags("`batch_size` must be at least 2; continue with `resume=True` or `cache=False` or `dtype='f32'`.")
     '--batch-size must be at least 2; continue with --resume or --no-cache or --dtype f32.'
+    >>> with_flags("Choose two, as in `classes=('cats', 'my dogs')`.")
+    "Choose two, as in --classes cats 'my dogs'."
     """
     return _PARAMETER.sub(lambda match: _flag(match[1], match[2]), text)
 
@@ -65,4 +69,5 @@ def _flag(name: str, value: str | None) -> str:
     flag = name.replace("_", "-")
     if value in (None, "True", "False"):
         return f"--no-{flag}" if value == "False" else f"--{flag}"
-    return f"--{flag} {value.strip(chr(39))}"
+    plain = ast.literal_eval(value)
+    return f"--{flag} {shlex.join(map(str, plain if isinstance(plain, tuple) else (plain,)))}"

@@ -1,5 +1,6 @@
 """What fetch made, as people read it and as JSON."""
 
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,13 +10,13 @@ from twofold.core.errors import DataError
 from twofold.core.files import printable
 from twofold.core.options import DataOptions
 from twofold.core.privacy import public_address
-from twofold.data import commands, find_parts, list_labelled_files
+from twofold.data import SplitPlan, find_splits, list_labelled_files, plan_splits
 from twofold.fetching import Unpacked
 
 
 def gathered(source: str, out: Path, sha256: str | None, unpacked: Unpacked) -> dict[str, Any]:
     """What lies in the folder: its parts or itself, with the files of each class, and what to type next."""
-    parts = find_parts(out) or [out]
+    parts = find_splits(out) or [out]
     data, notes = [], []
     for part in parts:
         try:
@@ -26,7 +27,7 @@ def gathered(source: str, out: Path, sha256: str | None, unpacked: Unpacked) -> 
     ready = [part for part in parts if str(part) in {block["path"] for block in data}]
     wrote = {"files": unpacked.files, "bytes": unpacked.bytes, "skipped": dict(sorted(unpacked.skipped.items()))}
     named = {"source": public_address(source), "out": str(out), "sha256": sha256}
-    return {**named, **wrote, "data": data, "next": commands(ready) if ready else [], "notes": notes}
+    return {**named, **wrote, "data": data, "next": _commands(plan_splits(ready)) if ready else [], "notes": notes}
 
 
 def print_gathered(result: dict[str, Any]) -> None:
@@ -37,3 +38,13 @@ def print_gathered(result: dict[str, Any]) -> None:
     lines += [f"note: {note['text']}" for note in result["notes"]]
     lines += ["", "Next:", *(f"  {command}" for command in result["next"])] if result["next"] else []
     sys.stdout.write(printable("\n".join(lines)) + "\n")
+
+
+def _commands(plan: SplitPlan) -> list[str]:
+    """What to run next."""
+    commands = [f"twofold train {shlex.quote(str(plan.train))} --out NAME.twofold"]
+    if plan.evaluate is not None:
+        commands.append(f"twofold evaluate NAME.twofold {shlex.quote(str(plan.evaluate))}")
+    elif plan.predict is not None:
+        commands.append(f"twofold predict NAME.twofold {shlex.quote(str(plan.predict))}")
+    return commands
