@@ -41,7 +41,7 @@ def test_nested_single_folders_are_stepped_into(tmp_path: Path) -> None:
     file_list = list_labelled_files(tmp_path, NONE)
     assert file_list.classes == ("Cat", "Dog")
     assert [skip.code for skip in file_list.skips] == ["junk", "outside-classes"]
-    assert "beside the class folders: 1, such as" in next(
+    assert "1 files beside the class folders, such as" in next(
         note.text for note in file_list.notes if note.code == "skipped-outside-classes"
     )
 
@@ -53,7 +53,7 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     assert sorted(codes) == ["junk", "junk", "other-class", "other-class", "outside-classes"]
     assert len(file_list.files) + len(file_list.skips) == 7
     texts = {note.code: note.text for note in file_list.notes}
-    assert texts["skipped-junk"].startswith("Skipped as hidden or left behind by a program: 2,")
+    assert texts["skipped-junk"].startswith("Skipped 2 hidden or system files,")
     assert texts["skipped-other-class"].startswith("Skipped 2 files of other classes,")
 
 
@@ -108,7 +108,7 @@ def test_a_pattern_that_cannot_be_used_is_wrong_usage(tmp_path: Path) -> None:
     make(tmp_path, "list.csv")
     cases = [
         (tmp_path, "cat|dog", "has no group"),
-        (tmp_path, "(cat", "no regular expression"),
+        (tmp_path, "(cat", "not a regular expression"),
         (tmp_path / "list.csv", "(a)", "leave it out"),
     ]
     for data, pattern, text in cases:

@@ -170,7 +170,7 @@ def test_classes_that_hold_the_same_folders_get_a_note(tmp_path: Path) -> None:
     make(tmp_path, *inside("2019", "2020"))
     (note,) = list_labelled_files(tmp_path, NONE).notes
     assert note.code == "shared-folders"
-    assert "hold the same folders (cats, dogs)" in note.text
+    assert "have the same sub-folders (cats, dogs)" in note.text
     assert str(tmp_path / "2019") in note.text
     make(tmp_path, "2019/1.jpg")
     assert list_labelled_files(tmp_path, NONE).notes == ()
