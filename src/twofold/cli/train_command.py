@@ -1,5 +1,6 @@
 """twofold train"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,10 +73,10 @@ def train(
     elif resume:
         raise UsageError("--resume is for --mode scratch or finetune; training on a frozen network takes seconds.")
     here = runtime(engine, quiet=quiet)
-    here.notes.extend(told)
     images = resolve(data, here.folder, here.progress)
     others = None if test is None else resolve(test, here.folder, here.progress)
     training = run(images, options, here, test=others, run_folder=place)
+    training = replace(training, notes=(*training.notes, *told))
     save(training, out, command=context.obj, force=force or resume)
     if figures is not None:
         _draw(training, figures)

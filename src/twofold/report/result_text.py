@@ -1,18 +1,14 @@
 """Results as people read them, and as JSON and CSV."""
 
-import csv
-import io
 import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.audit.leakage import LEAKAGE, Leakage
-from twofold.bundle.model import Prediction
-from twofold.core.files import printable, replacing
+from twofold.core.files import printable
 from twofold.core.notes import Note
 from twofold.evaluation import PER_CLASS_METRICS, Comparison, Evaluation, Interval
 from twofold.report.sparkline import sparklines
@@ -182,29 +178,6 @@ def print_testing(testing: EvaluationResult, out: Path | None) -> None:
     _print_notes(testing.notes)
     if out is not None:
         _print(f"\nWrote {printable(str(out))}")
-
-
-def print_answers(answers: Sequence[Prediction], out: Path | None, *, as_json: bool) -> None:
-    """One row for every answer: to the file `out`, which is whole or untouched, and else to stdout."""
-    if out is not None:
-        with replacing(out) as file:
-            _write_answers(answers, file)
-    if as_json:
-        print_json([asdict(answer) for answer in answers])
-    elif out is None:
-        text = io.StringIO(newline="")
-        _write_answers(answers, text)
-        _print(text.getvalue().rstrip("\n"))
-    else:
-        _print(f"Wrote {printable(str(out))}: {len(answers)} pictures")
-
-
-def _write_answers(answers: Sequence[Prediction], file: Any) -> None:
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(("path", "label", "probability", "logit", "reason"))
-    for answer in answers:
-        numbers = ("", "") if answer.probability is None else (f"{answer.probability:.6g}", f"{answer.logit:.6g}")
-        rows.writerow((printable(answer.path), answer.label or "", *numbers, answer.reason or ""))
 
 
 def _counted(what: str, data: dict[str, Any]) -> str:
