@@ -49,7 +49,7 @@ def _suspects(found: dict[str, Any]) -> list[str]:
 
 def _copy(copy: dict[str, Any]) -> str:
     apart = "" if copy["labels_agree"] else ", under the other label"
-    return f"{_KINDS[copy['kind']]:12}  {copy['path']} = {copy['nearest']}{apart}"
+    return f"{_KINDS[copy['kind']]:12}  {copy['path']} = {copy['duplicate_of']}{apart}"
 
 
 def _listed(title: str, rows: Sequence[str]) -> list[str]:
