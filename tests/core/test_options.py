@@ -12,8 +12,8 @@ import pytest
 from twofold.core.errors import TwofoldError, UsageError
 from twofold.core.options import (
     BackboneOptions,
-    DataOptions,
     CrossValidationOptions,
+    DataOptions,
     DecisionOptions,
     LearningOptions,
     RuntimeOptions,

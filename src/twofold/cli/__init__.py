@@ -22,7 +22,9 @@ from twofold.cli.usage_errors import explain
 from twofold.core.errors import TwofoldError
 from twofold.core.files import reason
 
-_CLOSED: Final = 141  # the reader of the output has ended, as `head` does: the code that a shell gives for other programs
+_CLOSED: Final = (
+    141  # the reader of the output has ended, as `head` does: the code that a shell gives for other programs
+)
 
 
 class _Command(TyperCommand):

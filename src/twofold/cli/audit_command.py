@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from twofold.cli import progress_bar
+from twofold.cli import terminal
 from twofold.cli.output import show, show_json
 from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions, RuntimeOptions
 
@@ -37,9 +37,7 @@ def audit(
             rich_help_panel="Network",
         ),
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
     """Find what is wrong with labelled images: unreadable files, duplicates, leakage, label errors, shortcuts."""
@@ -51,7 +49,7 @@ def audit(
 
     if out is not None:
         check_replaceable(out, "path,label,status,", "file report", force=force)
-    runtime = progress_bar.runtime(runtime_options, quiet=quiet)
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
     other_images = None if against is None else resolve(against, runtime.folder, runtime.progress)
     result = audit_images(
         resolve(data, runtime.folder, runtime.progress),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli import progress_bar
+from twofold.cli import terminal
 from twofold.cli.output import show, show_error, show_json
 from twofold.core.options import DataOptions, RuntimeOptions
 
@@ -44,9 +44,7 @@ def evaluate(
             rich_help_panel="Output",
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
     """Evaluate a bundle, or compare two, on labelled images."""
@@ -69,7 +67,7 @@ def evaluate(
     bundles = [load_bundle(path) for path in paths]
     by_alphabet, classes = positive is None and is_alphabetical(bundles[0]), bundles[0].model.classes
     requirements = [parse_requirement(text, classes, alphabetical=by_alphabet) for text in require or []]
-    runtime = progress_bar.runtime(runtime_options, quiet=quiet)
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = resolve(data, runtime.folder, runtime.progress)
     result = evaluate_bundles(bundles, images, data_options, runtime, positive=positive)
     names = [path.name or str(path) for path in paths]
@@ -103,7 +101,9 @@ def _check(result: "EvaluationResult", requirements: Sequence["Requirement"]) ->
     """The exit code, having shown each requirement that is not met."""
     evaluation = result.unseen
     if evaluation is None:
-        unmet = [f"{requirement} is not met: all test images duplicate training images." for requirement in requirements]
+        unmet = [
+            f"{requirement} is not met: all test images duplicate training images." for requirement in requirements
+        ]
     else:
         unmet = [each.shortfall(evaluation) for each in requirements if not each.met(evaluation)]
     for sentence in unmet:

@@ -1,11 +1,12 @@
 """twofold train"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli import progress_bar
+from twofold.cli import terminal
 from twofold.cli.output import show, show_json
 from twofold.core.errors import UsageError
 from twofold.core.options import (
@@ -45,9 +46,7 @@ def train(
     figures: Annotated[Path | None, typer.Option(help="Folder to write figures to.", rich_help_panel="Output")] = None,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Replace an existing bundle, or start training again.", rich_help_panel="Output"
-        ),
+        typer.Option("--force", help="Replace an existing bundle, or start training again.", rich_help_panel="Output"),
     ] = False,
     resume: Annotated[
         bool,
@@ -55,9 +54,7 @@ def train(
             "--resume", help="Continue interrupted training; ends with identical weights.", rich_help_panel="Output"
         ),
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
     """Train a model on labelled images and write it as a bundle.
@@ -85,11 +82,11 @@ def train(
         run_folder.prepare(resume=resume, force=force)
     elif resume:
         raise UsageError("--resume needs --mode finetune or scratch; with a frozen network training takes seconds.")
-    runtime = progress_bar.runtime(runtime_options, quiet=quiet)
-    runtime.notes.extend(output_notes)
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = resolve(data, runtime.folder, runtime.progress)
     test_images = None if test is None else resolve(test, runtime.folder, runtime.progress)
     result = train_model(images, options, runtime, test=test_images, run_folder=run_folder)
+    result = replace(result, notes=(*result.notes, *output_notes))
     save(result, out, command=context.obj, force=force or resume)
     if figures is not None:
         _draw(result, figures)
