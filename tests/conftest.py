@@ -15,7 +15,8 @@ from twofold.embedding import Runtime
 from twofold.networks import Backbone, load_backbone
 from twofold.networks.architectures import ARCHITECTURES
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

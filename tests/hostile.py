@@ -112,7 +112,7 @@ OTHERS = {
     "files": ([], "x", {}, {"model.onnx": 5}, {"../model.onnx": "0" * 64}, {"/etc/passwd": "0" * 64}),
 }
 NONSENSE = (None, True, "x", [], {}, float("nan"), float("inf"), -float("inf"), 10**400, [1.0], "NaN")
-UNUSED = ("options", "command", "data", "versions", "seed", "created", "C", "scored", "dtype_check")
+UNUSED = ("options", "command", "data", "versions", "seed", "created", "C", "evidence", "dtype_check")
 RAW: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda text: text[: len(text) // 2],
     "deep lists": lambda text: b"[" * 300_000,

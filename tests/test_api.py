@@ -14,7 +14,7 @@ import twofold
 from twofold.bundle.storage import load_bundle
 from twofold.data import PreprocessedImage, preprocess
 from twofold.embedding import FeatureRow
-from twofold.workflows.train import TrainingResult
+from twofold.workflows.training_result import TrainingResult
 
 MOST = 4000  # letters: a screen, however many images there are
 

@@ -20,7 +20,7 @@ from twofold.core.files import printable
 from twofold.core.options import DataOptions, TrainingOptions
 from twofold.data import Preprocessing, ReadError, list_labelled_files, open_image, preprocess, read_bytes
 from twofold.embedding import Runtime
-from twofold.workflows.train import train_listing
+from twofold.workflows.train import train_files
 
 # A command that takes DATA: what is typed behind it, and where its ledger stands then.
 LEDGERS = {
@@ -151,7 +151,7 @@ def test_files_that_vanish_or_shrink_after_they_were_listed_are_told(tmp_path: P
     paths[1].write_bytes(paths[1].read_bytes()[:200])
     paths[2].write_bytes(b"")
     paths[3].write_bytes(encoded(draw_image(0), "PNG"))  # another picture, whole: it is used
-    training = train_listing(file_list, paths, TrainingOptions(), Runtime(tmp_path / "cache"))
+    training = train_files(file_list, paths, TrainingOptions(), Runtime(tmp_path / "cache"))
     file_report = training.audit.file_report()
     assert [row.reason for row in file_report[:3]] == ["missing", "truncated", "empty-file"]
     assert {row.status for row in file_report[3:]} <= set(USED)

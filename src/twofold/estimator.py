@@ -1,9 +1,7 @@
-"""The scikit-learn face: a classifier whose X is a list of pictures."""
+"""The scikit-learn interface: a classifier whose X is a list of images."""
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
@@ -14,11 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from twofold.core.errors import DataError, UsageError
+from twofold.core.errors import DataError
 from twofold.core.options import (
     BackboneOptions,
     Balance,
     CropMode,
+    CrossValidationOptions,
     DecisionOptions,
     DtypeOption,
     FeatureSet,
@@ -30,28 +29,32 @@ from twofold.core.options import (
     RuntimeOptions,
     TrainingOptions,
 )
-from twofold.data import FileList, LabelledFile, choose_positive
+from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
-from twofold.embedding import FeatureTable, Runtime, Source, image_sources, user_runtime
+from twofold.embedding import Runtime, Source, image_sources, user_runtime
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
-from twofold.workflows.train import train_listing
+from twofold.workflows.train import train_files
 
-Pictures = Iterable[Any]  # see twofold.embedding.image_sources for what there is in practice
+Images = Iterable[Any]
+"""What `twofold.embedding.image_sources` takes."""
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
+_CROSS_VALIDATION = CrossValidationOptions()
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Pictures of two kinds told apart: a frozen network, a linear unit, calibrated probabilities; with `mode="finetune"` or
-    `"scratch"` the network is learned, too.
+    """Binary image classifier: logistic regression on the features of a frozen network, with calibrated probabilities.
 
-    X is a list, or one column of a table, of n pictures: paths, bytes, PIL images or arrays, uint8 (height, width, 3). The
-    parameters are those of `twofold train`. `positive` is one of the two labels; the greater one by default.
+    With `mode="finetune"` or `"scratch"` the network is trained, too.
 
-    After `fit`: `classes_` (2,), sorted; `model_`, which answers; `evaluation_`, the cross-validation; `threshold_`, the
-    probability of the positive class from which on it is the answer; `out_of_fold_` (n,), the probability of the positive
-    class for every training picture by a head, or a network, that did not see it; NaN for pictures that a network learned from
-    and no other scored, as without `cv`.
+    X is a list of n images, or one column of a table: paths, bytes, PIL images or uint8 arrays (height, width, 3). The parameters
+    are the options of training. `positive` is one of the two labels; by default the greater one.
+
+    Attributes after `fit`: `classes_` (2,), sorted; `model_`; `evaluation_`, by cross-validation or on the validation part;
+    `threshold_`, the probability of the positive class from which on it is predicted; `out_of_fold_` (n,), the probability of the
+    positive class for each training image, by a head or a network that was not fitted on it. It is NaN for images that a
+    network was trained on and no other network scored, as without `cv`.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         dropout: float | None = _LEARNING.dropout,
         augment: float = _LEARNING.augment,
         fixed_orientation: bool = _LEARNING.fixed_orientation,
-        validation: float = _LEARNING.validation,
+        validation_fraction: float = _LEARNING.validation_fraction,
         cv: int | None = _LEARNING.cv,
         balance: Balance = _LEARNING.balance,
         tune: int | None = _LEARNING.tune,
@@ -86,8 +89,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         positive: Any = _DECISION.positive,
         threshold: float | None = _DECISION.threshold,
         optimize: Optimize = _DECISION.optimize,
-        folds: int = _DECISION.folds,
-        seed: int = _DECISION.seed,
+        folds: int = _CROSS_VALIDATION.folds,
+        seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
         threads: int | None = RuntimeOptions().threads,
     ) -> None:
@@ -110,7 +113,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.dropout = dropout
         self.augment = augment
         self.fixed_orientation = fixed_orientation
-        self.validation = validation
+        self.validation_fraction = validation_fraction
         self.cv = cv
         self.balance = balance
         self.tune = tune
@@ -125,23 +128,22 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.cache = cache
         self.threads = threads
 
-    def fit(self, X: Pictures, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
-        """Fits on pictures X (n,) and labels y (n,) of two kinds; pictures of one group are never parted by a fold.
+    def fit(self, X: Images, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
+        """Fits the model on images X (n,) and labels y (n,) of two classes. Each group of `groups` (n,) stays in one fold.
 
-        A picture whose group is None, NaN or empty text stands alone. Raises UsageError for a parameter that is not legal,
-        ValueError where y has not two kinds, DataError where a picture cannot be used or there are fewer than 10 a kind; all of
-        them are ValueErrors. Of a network that learns, Ctrl-C keeps the best so far; it is fitted then, and KeyboardInterrupt
-        goes on.
+        An image whose group is None, NaN or an empty text is a group of its own. Raises UsageError for an illegal parameter,
+        ValueError where y has not two classes, DataError where an image cannot be read or a class has fewer than 10 images; all are
+        ValueErrors. Ctrl-C while a network is trained keeps the best epoch: the model is fitted with it, then KeyboardInterrupt
+        is raised.
         """
-        with _parameters_named():
-            options, runtime = self._options(), self._machine()
-            codes = self._codes(label_column(y))
-            sources = image_sources(X)
-            file_list = self._listing(sources, codes, groups)
-            if self.mode != "frozen":
-                _check_usable(sources, runtime.scan(sources))  # before hours of work
-            self.training_ = train_listing(file_list, sources, options, runtime)
-        _check_usable(sources, self.training_.dataset.table)
+        options, runtime = self._options(), self._runtime()
+        codes = self._encode(label_column(y))
+        sources = image_sources(X)
+        file_list = self._file_list(sources, codes, groups)
+        if self.mode != "frozen":
+            _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of work
+        self.training_ = train_files(file_list, sources, options, runtime)
+        _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
         self.out_of_fold_ = np.full(len(sources), np.nan)
@@ -150,27 +152,27 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             raise KeyboardInterrupt
         return self
 
-    def decision_function(self, X: Pictures) -> NDArray[np.float64]:
-        """The logit for each picture, (n,); above 0 for what is more likely `classes_[1]`, whatever the threshold."""
+    def decision_function(self, X: Images) -> NDArray[np.float64]:
+        """The logit of each image, (n,); above 0 where `classes_[1]` is more probable, whatever the threshold."""
         p = self._positive_probabilities(X)
         logits = np.log(p) - np.log1p(-p)
         return logits if self._positive_column() == 1 else -logits
 
-    def predict_proba(self, X: Pictures) -> NDArray[np.float64]:
+    def predict_proba(self, X: Images) -> NDArray[np.float64]:
         """The calibrated probability of each class, (n, 2), columns in the order of `classes_`."""
         p = self._positive_probabilities(X)
         columns = (1 - p, p) if self._positive_column() == 1 else (p, 1 - p)
         return np.column_stack(columns)
 
-    def predict(self, X: Pictures) -> NDArray[Any]:
-        """The label for each picture, (n,): the positive one where its probability reaches `threshold_`."""
+    def predict(self, X: Images) -> NDArray[Any]:
+        """The label of each image, (n,): the positive one where its probability reaches `threshold_`."""
         probabilities = self._positive_probabilities(X)
-        called = self.model_.rule.decide(probabilities) == 1
+        positive = self.model_.rule.decide(probabilities) == 1
         column = self._positive_column()
-        return np.asarray(self.classes_[np.where(called, column, 1 - column)])
+        return np.asarray(self.classes_[np.where(positive, column, 1 - column)])
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Writes a bundle, which `load_bundle` and the command line read; labels become text."""
+        """Writes a bundle, which `load_bundle` and the command line read. Labels become text."""
         check_is_fitted(self)
         save(self.training_, Path(path), force=force)
 
@@ -179,74 +181,71 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         tags.classifier_tags.multi_class = False
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
-        tags.no_validation = True  # X is no table of numbers
+        tags.no_validation = True  # X is not a table of numbers
         return tags
 
     def _options(self) -> TrainingOptions:
-        own = {field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"}
+        network = {
+            field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"
+        }
         weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
-        decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
+        decision = DecisionOptions(None, self.threshold, self.optimize)
+        cross_validation = CrossValidationOptions(self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
-        return TrainingOptions(backbone=BackboneOptions(weights=weights, **own), learning=learning, decision=decision)
+        return TrainingOptions(
+            backbone=BackboneOptions(weights=weights, **network),
+            learning=learning,
+            cross_validation=cross_validation,
+            decision=decision,
+        )
 
-    def _machine(self) -> Runtime:
+    def _runtime(self) -> Runtime:
         return user_runtime(RuntimeOptions(cache=self.cache, threads=self.threads))
 
-    def _codes(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """Which of the classes each label is, (n,) 0 or 1; sets `classes_`."""
+    def _encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
+        """The index of each label in `classes_`, (n,) 0 or 1; sets `classes_`."""
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) > 2:
             raise ValueError(f"Only binary classification is supported. The type of the target is {type_of_target(y)}.")
         if len(self.classes_) < 2:
-            raise ValueError(f"y must have two kinds of labels, got 1 class: {self.classes_[0]!r}.")
+            raise ValueError(f"y must have labels of two classes, got 1 class: {self.classes_[0]!r}.")
         return codes
 
-    def _listing(self, sources: Sequence[Source], codes: NDArray[np.intp], groups: ArrayLike | None) -> FileList:
-        """The pictures as `train` would list them."""
+    def _file_list(self, sources: Sequence[Source], codes: NDArray[np.intp], groups: ArrayLike | None) -> FileList:
+        """The images as a file list."""
         if len(sources) != len(codes):
-            raise ValueError(f"X has {len(sources)} pictures, y has {len(codes)} labels; give one label a picture.")
+            raise ValueError(f"X has {len(sources)} images, y has {len(codes)} labels; give one label per image.")
         names = [str(label) for label in self.classes_]
-        items = tuple(
+        columns = zip(sources, codes, group_column(groups, len(codes)), strict=True)
+        files = tuple(
             LabelledFile(Path(_name(source, row)), names[code], group)
-            for row, (source, code, group) in enumerate(
-                zip(sources, codes, group_column(groups, len(codes)), strict=True)
-            )
+            for row, (source, code, group) in enumerate(columns)
         )
-        chosen = [name for label, name in zip(self.classes_, names, strict=True) if label == self.positive]
-        positive = names[1] if self.positive is None else (chosen or [str(self.positive)])[0]
-        return FileList(items, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
+        matches = [name for label, name in zip(self.classes_, names, strict=True) if label == self.positive]
+        positive = names[1] if self.positive is None else (matches or [str(self.positive)])[0]
+        return FileList(files, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
 
     def _positive_column(self) -> int:
         return int(str(self.classes_[1]) == self.model_.classes[1])
 
-    def _positive_probabilities(self, X: Pictures) -> NDArray[np.float64]:
+    def _positive_probabilities(self, X: Images) -> NDArray[np.float64]:
         check_is_fitted(self)
-        with _parameters_named():
-            runtime = self._machine()
+        runtime = self._runtime()
         sources = image_sources(X)
-        table = runtime.embed(sources, self.model_.engine(runtime))
-        _check_usable(sources, table)
-        return self.model_.probabilities(table.features)
-
-
-@contextmanager
-def _parameters_named() -> Iterator[None]:
-    """Errors name parameters, not flags: batch_size for --batch-size."""
-    try:
-        yield
-    except UsageError as error:
-        said = re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), str(error))
-        raise UsageError(said) from error
+        with Predictor(self.model_, runtime) as predictor:
+            predictions = predictor.predict(sources)
+        _check_usable(sources, [prediction.read_error for prediction in predictions])
+        return np.array([prediction.probability for prediction in predictions], np.float64)
 
 
 def _name(source: Source, row: int) -> str:
-    return str(source) if isinstance(source, Path) else f"picture-{row}"
+    return str(source) if isinstance(source, Path) else f"image-{row}"
 
 
-def _check_usable(sources: Sequence[Source], table: FeatureTable) -> None:
-    """DataError that names the pictures that cannot be used: an array of answers has no place for a reason."""
-    bad = [(row, read_error) for row, read_error in enumerate(table.read_errors) if read_error is not None]
-    if bad:
-        first = "; ".join(f"{_name(sources[row], row)}: {read_error.sentence}" for row, read_error in bad[:5])
-        raise DataError(f"{len(bad)} of {len(sources)} pictures cannot be used; leave them out. {first}")
+def _check_usable(sources: Sequence[Source], read_errors: Sequence[ReadError | None]) -> None:
+    """DataError with the images that cannot be read: an array of predictions has no place for a reason."""
+    errors = [(row, error) for row, error in enumerate(read_errors) if error is not None]
+    if errors:
+        sentences = "; ".join(f"{_name(sources[row], row)}: {error.sentence}" for row, error in errors[:5])
+        raise DataError(f"{len(errors)} of {len(sources)} images cannot be read; leave them out. {sentences}")

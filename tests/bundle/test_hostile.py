@@ -53,7 +53,7 @@ def test_hashes_that_are_no_file_or_not_the_ones_written_are_refused(good: Path,
     path, what = draw_hostile(good, place, number)
     assert what.startswith("fingerprints.csv")
     with pytest.raises(BundleError):
-        load_bundle(path).trained_on()
+        load_bundle(path).fingerprint_index()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_hashes_of_something_else_are_refused_though_the_record_has_their_checks
     record["files"]["fingerprints.csv"] = hashlib.sha256(data).hexdigest()
     reseal(path, record)
     with pytest.raises(BundleError, match="is damaged"):
-        load_bundle(path).trained_on()
+        load_bundle(path).fingerprint_index()
 
 
 def inverted(model: onnx.ModelProto) -> None:
@@ -116,12 +116,11 @@ def test_a_bundle_that_answered_can_be_shown_in_a_line_and_given_to_other_proces
     assert again.predict(IMAGES) == answers
 
 
-def test_a_bundle_compiles_its_network_once(good: Path) -> None:
+def test_a_bundle_compiles_its_network_once_for_each_runtime(good: Path, tmp_path: Path) -> None:
     bundle = load_bundle(good)
-    bundle.predict(IMAGES)
-    requests = bundle._engine.requests
-    bundle.predict(IMAGES)
-    assert bundle._engine.requests is requests
+    for runtime in (None, None, Runtime(tmp_path), Runtime(tmp_path)):
+        bundle.predict(IMAGES, runtime)
+    assert [engine.started for engine in bundle._engines.values()] == [True, True]
 
 
 def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> None:

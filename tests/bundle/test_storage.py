@@ -17,8 +17,10 @@ from twofold.core.errors import BundleError, UsageError
 from twofold.core.options import BackboneOptions, TrainingOptions
 from twofold.data import PreprocessedImage, preprocess
 from twofold.embedding import Runtime
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 FROZEN = FILES - {"history.csv", "tuning.csv"}  # what is written where no network is learned
 
@@ -59,9 +61,10 @@ def test_where_bfloat16_gives_other_probes_float32_answers_with_a_note(drawn: Pa
     native = Runtime(tmp_path).engine(model.backbone)
     assert native.requests  # exact where there is no bfloat16
     exact = here.embed([draw("bars", 90)], here.engine(replace(model.backbone, dtype="f32")))
-    (answer,) = load_bundle(tmp_path / "bf16.twofold").predict([draw("bars", 90)], here)
+    with Predictor(load_bundle(tmp_path / "bf16.twofold"), here) as predictor:
+        (answer,) = predictor.predict([draw("bars", 90)])
     assert answer.logit == model.logits(exact.features)[0]
-    assert [note.code for note in here.notes] == ([] if native.exact else ["exact-arithmetic"])
+    assert [note.code for note in predictor.notes] == ([] if native.exact else ["exact-arithmetic"])
 
 
 def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:
@@ -90,7 +93,7 @@ def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult
     odd = replace(dataset.file_list.files[0], path=Path("a,\n\x0c\u2028.jpg"))
     file_list = replace(dataset.file_list, files=(odd, *dataset.file_list.files[1:]))
     save(replace(training, dataset=replace(dataset, file_list=file_list)), tmp_path / "odd.twofold")
-    known = load_bundle(tmp_path / "odd.twofold").trained_on()
+    known = load_bundle(tmp_path / "odd.twofold").fingerprint_index()
     assert known.paths[0] == str(odd.path)
     assert [training.roots[0] / path for path in known.paths[1:]] == list(map(Path, dataset.paths[1:]))
 

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from twofold.core.errors import UsageError
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions, LearningOptions, TrainingOptions
+from twofold.core.options import (
+    BackboneOptions,
+    CrossValidationOptions,
+    DataOptions,
+    DecisionOptions,
+    LearningOptions,
+    TrainingOptions,
+)
 from twofold.data import list_labelled_files
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.embedding import Runtime
@@ -71,7 +78,7 @@ def test_the_key_ignores_options_that_change_no_weight(dataset: LabelledDataset,
         with_learning(epochs=4),
         with_learning(learning_rate=0.1),
         with_learning(cv=2),
-        replace(SCRATCH, decision=DecisionOptions(seed=1)),
+        replace(SCRATCH, cross_validation=CrossValidationOptions(seed=1)),
         replace(SCRATCH, backbone=BackboneOptions(size=64)),
     ],
 )

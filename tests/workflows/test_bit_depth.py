@@ -9,12 +9,13 @@ from deepfiles import png
 from drawings import draw
 
 from twofold.bundle.storage import load_bundle
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions, LearningOptions, TrainingOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions, LearningOptions, TrainingOptions
 from twofold.embedding import Runtime
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.audit import audit
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 F32 = BackboneOptions(dtype="f32")
 COUNT = 14
@@ -79,14 +80,14 @@ def test_an_audit_without_a_network_sees_them_as_well(tmp_path: Path, runtime: R
     folder = lay_out(tmp_path / "data")
     brighter = (deepened("bars", 3).astype(np.float64) * 0.9).astype(np.uint16)
     (folder / "bars" / "brighter.png").write_bytes(png(brighter))
-    found = audit(folder, DataOptions(), F32, DecisionOptions(), runtime, quick=True)
+    found = audit(folder, DataOptions(), F32, CrossValidationOptions(), runtime, quick=True)
     assert "range-deep" in {note.code for note in found.notes}
     near = {(Path(found.audit.dataset.paths[copy.second]).name, copy.kind) for copy in found.audit.dataset.duplicates}
     assert ("brighter.png", "near") in near
 
 
 def test_a_network_that_learns_sees_the_same_range(tmp_path: Path, runtime: Runtime) -> None:
-    learning = LearningOptions(mode="scratch", epochs=1, batch_size=16, validation=0.25)
+    learning = LearningOptions(mode="scratch", epochs=1, batch_size=16, validation_fraction=0.25)
     options = TrainingOptions(backbone=BackboneOptions(size=48, dtype="f32"), learning=learning)
     training = train(lay_out(tmp_path / "data", bits=12), options, runtime)
     assert training.fit.model.backbone.preprocessing.deep == (0, 4095)

@@ -12,7 +12,8 @@ from twofold.core.options import BackboneOptions, TrainingOptions
 from twofold.embedding import Runtime
 from twofold.networks import fast_dtypes, load_backbone
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype, standardised_cosines
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 
 def stripes(folder: Path, height: float, noise: float) -> Path:
@@ -67,7 +68,7 @@ def test_where_int8_is_not_trusted_float32_is_used_with_a_note(runtime: Runtime,
     assert np.array_equal(auto.fit.model.probe_logits, exact.fit.model.probe_logits)
     fallbacks = [note for note in auto.notes if note.code == "dtype-fallback"]
     assert len(fallbacks) == ("int8" in fast_dtypes())
-    assert auto.dtype is None or (auto.dtype.dtype == "int8" and not auto.dtype.trusted)
+    assert auto.dtype_check is None or (auto.dtype_check.dtype == "int8" and not auto.dtype_check.trusted)
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,12 @@ from twofold.data import Preprocessing, preprocess
 from twofold.embedding import Runtime
 from twofold.learning.run_folder import RunFolder
 from twofold.workflows.save import save
-from twofold.workflows.train import TrainingResult, train
+from twofold.workflows.train import train
+from twofold.workflows.training_result import TrainingResult
 
 NETWORK = BackboneOptions(size=48, dtype="f32")
 SCRATCH = TrainingOptions(
-    backbone=NETWORK, learning=LearningOptions(mode="scratch", epochs=3, batch_size=16, validation=0.25)
+    backbone=NETWORK, learning=LearningOptions(mode="scratch", epochs=3, batch_size=16, validation_fraction=0.25)
 )
 
 
@@ -42,8 +43,8 @@ def test_calibration_threshold_and_evaluation_use_the_validation_images(
     scratch: TrainingResult,
 ) -> None:
     assert scratch.learning is not None
-    assert scratch.scored == "validation"
-    validation = np.flatnonzero(scratch.learning.training_run.validation)
+    assert scratch.evidence == "validation"
+    validation = np.flatnonzero(scratch.learning.run.validation)
     assert np.array_equal(scratch.fit.scores.rows, validation)
     assert scratch.dataset.labels[validation].sum() == len(validation) // 2 == 5
     result = scratch.as_json()
@@ -94,7 +95,7 @@ def test_the_onnx_of_a_trained_network_runs_in_onnxruntime(
 def test_with_cv_every_image_is_scored_out_of_fold(drawn: Path, runtime: Runtime) -> None:
     options = replace(SCRATCH, learning=replace(SCRATCH.learning, cv=2, epochs=2))
     training = train(drawn, options, runtime)
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
     assert len(training.fit.scores.logits) == 40
     assert sorted(set(training.fit.scores.folds)) == [0, 1]
     assert sum(training.as_json()["cross_validation"]["confusion"].values()) == 40
@@ -122,14 +123,14 @@ def test_ctrl_c_during_cv_keeps_the_network_and_can_be_resumed(drawn: Path, runt
     options, run_folder = replace(SCRATCH, learning=replace(SCRATCH.learning, cv=2, epochs=2)), RunFolder(tmp_path)
     for moment in ("fold-1", "fold-1/last.ckpt"):
         with ctrl_c_once_exists(tmp_path / moment):
-            training = train(drawn, options, runtime, place=run_folder)
+            training = train(drawn, options, runtime, run_folder=run_folder)
         assert training.interrupted
-        assert training.scored == "validation"
+        assert training.evidence == "validation"
         (note,) = [note for note in training.notes if note.code == "interrupted"]
         assert "scored on the validation images alone" in note.text
-    training = train(drawn, options, runtime, place=run_folder)
+    training = train(drawn, options, runtime, run_folder=run_folder)
     assert not training.as_json()["learning"]["interrupted"]
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
 
 
 def test_ctrl_c_during_tuning_keeps_the_best_trial_and_can_be_resumed(
@@ -137,12 +138,12 @@ def test_ctrl_c_during_tuning_keeps_the_best_trial_and_can_be_resumed(
 ) -> None:
     options, run_folder = replace(SCRATCH, learning=replace(SCRATCH.learning, tune=3, epochs=2)), RunFolder(tmp_path)
     with ctrl_c_once_exists(tmp_path / "trial-2"):
-        training = train(drawn, options, runtime, place=run_folder)
+        training = train(drawn, options, runtime, run_folder=run_folder)
     assert training.interrupted
     assert training.learning is not None
-    assert training.learning.training_run.tuning is not None
-    assert len(training.learning.training_run.tuning.trials) == 1
-    training = train(drawn, options, runtime, place=run_folder)
+    assert training.learning.run.tuning is not None
+    assert len(training.learning.run.tuning.trials) == 1
+    training = train(drawn, options, runtime, run_folder=run_folder)
     assert not training.interrupted
     assert len(training.as_json()["learning"]["tuning"]["trials"]) == 3
 
@@ -153,7 +154,7 @@ def test_unreadable_test_images_are_an_error_before_training(drawn: Path, runtim
         (tmp_path / "test" / label / "1.jpg").write_bytes(b"no picture")
     run_folder = RunFolder(tmp_path / "run")
     with pytest.raises(DataError, match="not-a-picture|no picture|usable"):
-        train(drawn, SCRATCH, runtime, test=tmp_path / "test", place=run_folder)
+        train(drawn, SCRATCH, runtime, test=tmp_path / "test", run_folder=run_folder)
     assert not run_folder.resumable
 
 
@@ -166,7 +167,7 @@ def test_duplicates_are_not_split_between_training_and_validation(
             draw(label, number).save(folder / label / f"copy-{number}.bmp")
     training = train(folder, replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), runtime)
     assert training.learning is not None
-    validation, groups = training.learning.training_run.validation, training.dataset.groups
+    validation, groups = training.learning.run.validation, training.dataset.groups
     assert len(set(groups)) == 20
     assert not set(groups[validation]) & set(groups[~validation])
 
@@ -181,11 +182,11 @@ def test_cropped_duplicates_are_not_split_between_training_and_validation(
         folder.mkdir(exist_ok=True)
         for name, change in (("original", lambda image: image), ("cropped", MOVES["cropped"])):
             change(scene(number)).save(folder / f"{number}-{name}.png")
-    learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation=0.25)  # type: ignore[arg-type]
+    learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation_fraction=0.25)  # type: ignore[arg-type]
     network = replace(NETWORK, size=48 if mode == "scratch" else 96)
     training = train(tmp_path, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
-    training_run = training.learning.training_run
+    training_run = training.learning.run
     numbers = [Path(path).name.split("-")[0] for path in training.dataset.paths]
     splits = set(zip(numbers, training_run.validation.tolist(), strict=True))
     assert len(splits) == 24
@@ -212,7 +213,7 @@ def test_fine_tuning_starts_with_the_head_of_the_frozen_network(drawn: Path, run
     network = BackboneOptions(size=96, dtype="f32")
     training = train(drawn, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
-    training_run = training.learning.training_run
+    training_run = training.learning.run
     assert training_run.history.epochs[0]["val_accuracy"] == 1.0
     assert training_run.backbone.name == "efficientnet-lite0, fine-tuned"
     assert training_run.head.weights.size == 2848
@@ -226,7 +227,7 @@ def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: R
     training = train(drawn, options, runtime)
     frozen = train(drawn, replace(options, learning=LearningOptions()), runtime)
     assert "not-better" in {note.code for note in training.notes}
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
     assert training.fit.model.backbone.name == "efficientnet-lite0"
     assert np.array_equal(training.fit.scores.logits, frozen.fit.scores.logits)
     assert training.as_json()["learning"]["weights"]["fraction"] == 0.0
@@ -253,7 +254,7 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
     size = {"height": 32, "width": 32}
     network = save_tiny("resnet", tmp_path / "network", size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     learning = LearningOptions(
-        mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, cv=2, balance="loss"
+        mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation_fraction=0.25, cv=2, balance="loss"
     )
     options = TrainingOptions(backbone=BackboneOptions(str(network), dtype="f32"), learning=learning)
     training = train(tmp_path / "images", options, runtime)
@@ -262,12 +263,12 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
     losses = {tried["share"]: tried["log_loss"] for tried in weights["validation"]}
     assert weights["share"] > 0
     assert losses[weights["share"]] < losses[0.0] - weights["standard_error"]
-    assert training.scored == "cross_validation"
+    assert training.evidence == "cross_validation"
     assert training.fit.evaluation.metrics["log_loss"].value < frozen.fit.evaluation.metrics["log_loss"].value - 0.1
     assert training.fit.model.backbone.name.endswith(", fine-tuned")
     # What is saved is what was chosen: the network on the way, not the one at its end.
     assert training.learning is not None
-    rows = np.flatnonzero(training.learning.training_run.validation)
+    rows = np.flatnonzero(training.learning.run.validation)
     probabilities = training.fit.model.probabilities(training.dataset.table.features[rows])
     assert np.mean((probabilities > 0.5) == training.dataset.labels[rows]) > 0.8
 
@@ -287,12 +288,12 @@ def test_too_few_images_are_an_error_and_unreadable_files_are_reported(runtime: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 3}, "--epochs is for --mode scratch or finetune"),
-        ({"mode": "finetune", "recipe": "modern"}, "--recipe is for --mode scratch"),
-        ({"mode": "scratch", "batch_size": 1}, "--batch-size must be at least 2"),
-        ({"mode": "scratch", "learning_rate": 0.0}, "--learning-rate must be above 0"),
-        ({"mode": "scratch", "validation": 0.9}, "--validation must lie between"),
-        ({"mode": "scratch", "dropout": 1.0}, "--dropout must lie between"),
+        ({"epochs": 3}, "`epochs` needs `mode='finetune'` or `mode='scratch'`"),
+        ({"mode": "finetune", "recipe": "modern"}, "`recipe` needs `mode='scratch'`"),
+        ({"mode": "scratch", "batch_size": 1}, "`batch_size` must be at least 2"),
+        ({"mode": "scratch", "learning_rate": 0.0}, "`learning_rate` must be above 0"),
+        ({"mode": "scratch", "validation_fraction": 0.9}, r"`validation_fraction` must be in \[0.02, 0.5\]"),
+        ({"mode": "scratch", "dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
     ],
 )
 def test_contradictory_options_are_an_error(options: dict[str, object], message: str) -> None:
@@ -303,12 +304,12 @@ def test_contradictory_options_are_an_error(options: dict[str, object], message:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("--resume", "--resume is for --mode scratch or finetune"),
-        ("--mode scratch --weights x.pth", "--weights is for networks that were trained before"),
-        ("--mode scratch --backbone mobilenetv2", "--backbone is for networks that were trained before"),
+        ("--resume", "--resume needs --mode finetune or scratch"),
+        ("--mode scratch --weights x.pth", "--weights is for pretrained networks"),
+        ("--mode scratch --backbone mobilenetv2", "--backbone is for pretrained networks"),
         ("--mode scratch --size 45", "--size must lie between 46 and 1024 for the classic recipe, got 45"),
         ("--mode finetune --backbone net.onnx", "An ONNX file cannot be fine-tuned"),
-        ("--out .", "names no folder of its own; pass NAME.twofold"),
+        ("--out .", "does not name a folder; pass NAME.twofold"),
     ],
 )
 def test_contradictory_flags_are_an_error(
@@ -321,38 +322,38 @@ def test_contradictory_flags_are_an_error(
 
 def weights(training: TrainingResult) -> bytes:
     assert training.learning is not None
-    return training.learning.training_run.backbone.graph
+    return training.learning.run.backbone.graph
 
 
 def test_a_run_is_not_resumed_with_other_options(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     run_folder = RunFolder(tmp_path / "run")
     one_epoch = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))
-    train(drawn, one_epoch, runtime, place=run_folder)
+    train(drawn, one_epoch, runtime, run_folder=run_folder)
     with pytest.raises(UsageError, match="had other options or images"):
-        train(drawn, SCRATCH, runtime, place=run_folder)
+        train(drawn, SCRATCH, runtime, run_folder=run_folder)
 
 
 def test_a_run_is_resumed_with_another_cache_and_other_devices(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     """They change no weight: the finished epochs are not trained again, and the graph is the same to the bit."""
     run_folder = RunFolder(tmp_path / "run")
-    first = train(drawn, SCRATCH, runtime, place=run_folder)
+    first = train(drawn, SCRATCH, runtime, run_folder=run_folder)
     checkpoint = run_folder.path / "network" / "last.ckpt"
     modified = checkpoint.stat().st_mtime_ns
     learning = replace(SCRATCH.learning, devices=2, pixels_gb=0.0001)
     other_runtime = Runtime(tmp_path / "cache", RuntimeOptions(cache=False, threads=1))
-    resumed = train(drawn, replace(SCRATCH, learning=learning), other_runtime, place=run_folder)
+    resumed = train(drawn, replace(SCRATCH, learning=learning), other_runtime, run_folder=run_folder)
     assert checkpoint.stat().st_mtime_ns == modified
     assert weights(resumed) == weights(first)
 
 
 def test_an_interrupted_run_ends_with_identical_weights(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     """Also where it is resumed with less room for decoded images."""
-    uninterrupted = train(drawn, SCRATCH, runtime, place=RunFolder(tmp_path / "uninterrupted"))
+    uninterrupted = train(drawn, SCRATCH, runtime, run_folder=RunFolder(tmp_path / "uninterrupted"))
     run_folder = RunFolder(tmp_path / "interrupted")
     with ctrl_c_once_exists(run_folder.path / "network" / "last.ckpt"):
-        assert train(drawn, SCRATCH, runtime, place=run_folder).interrupted
+        assert train(drawn, SCRATCH, runtime, run_folder=run_folder).interrupted
     options = replace(SCRATCH, learning=replace(SCRATCH.learning, pixels_gb=0.0001))
-    resumed = train(drawn, options, runtime, place=run_folder)
+    resumed = train(drawn, options, runtime, run_folder=run_folder)
     assert not resumed.interrupted
     assert weights(resumed) == weights(uninterrupted)
 
@@ -361,9 +362,9 @@ def test_a_run_is_not_resumed_with_other_groups(drawn: Path, runtime: Runtime, t
     """They decide which images are validation images."""
     run_folder = RunFolder(tmp_path / "run")
     one_epoch = replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1))
-    train(grouped(drawn, tmp_path, 20), one_epoch, runtime, place=run_folder)
+    train(grouped(drawn, tmp_path, 20), one_epoch, runtime, run_folder=run_folder)
     with pytest.raises(UsageError, match="had other options or images"):
-        train(grouped(drawn, tmp_path, 10), one_epoch, runtime, place=run_folder)
+        train(grouped(drawn, tmp_path, 10), one_epoch, runtime, run_folder=run_folder)
 
 
 @pytest.mark.parametrize("learning", [LearningOptions(mode="finetune"), replace(SCRATCH.learning, cv=4)])
@@ -374,7 +375,10 @@ def test_too_few_groups_are_an_error_before_training(
     run_folder, network = RunFolder(tmp_path / "run"), BackboneOptions(size=96, dtype="f32")
     with pytest.raises(DataError, match="'bars' cannot be dealt out"):
         train(
-            grouped(drawn, tmp_path, 3), TrainingOptions(backbone=network, learning=learning), runtime, place=run_folder
+            grouped(drawn, tmp_path, 3),
+            TrainingOptions(backbone=network, learning=learning),
+            runtime,
+            run_folder=run_folder,
         )
     assert not run_folder.resumable
 

@@ -1,7 +1,6 @@
-"""`bundle.json` -> what it says, checked: everything that an answer depends on has its type, is finite and in its range.
+"""The checked record of a bundle: every value that a decision depends on has its type, is finite and in its range.
 
-Whatever the bytes, nothing but a ValueError is raised, with the reason; a checksum says that a record is undamaged, not that
-its writer meant well.
+Any bytes lead to a record or to a ValueError with the reason. The checksum shows damage, not who wrote the record.
 """
 
 import hashlib
@@ -20,12 +19,12 @@ from twofold.decision import Calibration, Head, PolicyRecord, Rule
 from twofold.embedding import PROBES
 from twofold.networks import Dtype
 
-FORMAT: Final = 4  # counts up when a bundle of before cannot be used any more
+FORMAT: Final = 4  # increases when older bundles can no longer be used
 MAX_BYTES: Final = 32_000_000  # a head of 4,096 weights takes 100,000
 _MAX_SIDE: Final = 4096
-_LONGEST: Final = 100_000  # letters of a name: whatever a table of labels holds
+_MAX_NAME: Final = 100_000  # characters: class names come from tables of labels
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_ONE_NAME: Final = re.compile(r"[\w-][\w.-]*")
+_FILE_NAME: Final = re.compile(r"[\w-][\w.-]*")
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 T = TypeVar("T")
@@ -33,7 +32,7 @@ Block = Mapping[str, Any]
 
 
 class AnotherFormatError(ValueError):
-    """The record is of a format that is not read here; `version` is its number."""
+    """The record has a format that is not supported; `version` is its number."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"its format is {version}")
@@ -42,7 +41,7 @@ class AnotherFormatError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """`classes` are (negative, positive); `files` has the SHA-256 of each file; `plain` is the JSON as it stands."""
+    """`classes` are (negative, positive); `files` maps file names to SHA-256; `plain` is the JSON."""
 
     classes: tuple[str, str]
     name: str
@@ -58,9 +57,9 @@ class Record:
 
 
 def read_record(data: bytes) -> Record:
-    """What the file says. ValueError where it says something else, AnotherFormatError where it is of another format."""
+    """The record in the bytes of bundle.json. ValueError where it is not legal, AnotherFormatError where it has another format."""
     plain = _parsed(data)
-    version = _whole(_at(plain, "format"), 0, 1_000_000)
+    version = _integer(_at(plain, "format"), 0, 1_000_000)
     if version != FORMAT:
         raise AnotherFormatError(version)
     if _at(plain, "sha256") != _checksum_of(plain):
@@ -82,7 +81,7 @@ def read_record(data: bytes) -> Record:
 
 
 def checksum(plain: Block) -> str:
-    """The SHA-256 of the record without the one in it. It shows damage, not who wrote it: anyone can compute it anew."""
+    """The SHA-256 of the record without its own checksum. It shows damage, not who wrote it: anyone can compute it."""
     rest = {key: value for key, value in plain.items() if key != "sha256"}
     text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -103,21 +102,21 @@ def _parsed(data: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError("it is damaged, or no JSON") from error
+        raise ValueError("it is damaged, or not JSON") from error
     if not isinstance(plain, dict):
-        raise ValueError("it is damaged, or no record of a bundle")
+        raise ValueError("it is damaged, or not the record of a bundle")
     return plain
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     block = dict(pairs)
     if len(block) < len(pairs):
-        raise ValueError("a key stands twice in it")
+        raise ValueError("it has a key twice")
     return block
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which is no number")
+    raise ValueError(f"it holds {name}, which is not a number")
 
 
 def _parse_int(digits: str) -> int:
@@ -135,26 +134,26 @@ def _at(block: Block, key: str) -> Any:
 def _block(block: Block, key: str) -> Block:
     value = _at(block, key)
     if not isinstance(value, dict):
-        raise ValueError(f"{key!r} in it is no block of keys")
+        raise ValueError(f"{key!r} is not a JSON object")
     return value
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST:
-        raise ValueError("a name in it is no text, or too long")
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        raise ValueError("it has a name that is not text, or too long")
     return value
 
 
 def _one_of(value: Any, legal: tuple[T, ...]) -> T:
-    for each in legal:
-        if value == each:
-            return each
-    raise ValueError(f"it holds a word where {', '.join(map(str, legal))} is expected")
+    for choice in legal:
+        if value == choice:
+            return choice
+    raise ValueError(f"it lacks one of {', '.join(map(str, legal))} where one is expected")
 
 
-def _whole(value: Any, least: int, most: int) -> int:
+def _integer(value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"it lacks a whole number from {least} to {most} where one is expected")
+        raise ValueError(f"it lacks an integer from {least} to {most} where one is expected")
     return value
 
 
@@ -165,12 +164,12 @@ def _number(value: Any, least: float = -_LARGEST, most: float = _LARGEST) -> flo
 
 
 def _classes(names: Any, positive: Any) -> tuple[str, str]:
-    """The negative and the positive one."""
+    """(negative, positive)."""
     if not isinstance(names, list) or len(names) != 2 or names[0] == names[1]:
-        raise ValueError("its classes are not two that differ")
+        raise ValueError("its classes are not two different names")
     first, second = _text(names[0]), _text(names[1])
     if positive not in (first, second):
-        raise ValueError("its positive class is none of its classes")
+        raise ValueError("its positive class is not one of its classes")
     return (second, first) if positive == first else (first, second)
 
 
@@ -178,26 +177,26 @@ def _square(block: Block) -> Preprocessing:
     _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "deep", "floats"})
     crop_pct = _number(_at(block, "crop_pct"), 0, 1)
     if crop_pct == 0:
-        raise ValueError("it keeps nothing of a picture")
+        raise ValueError("its crop_pct is 0")
     return Preprocessing(
-        _whole(_at(block, "size"), 1, _MAX_SIDE),
+        _integer(_at(block, "size"), 1, _MAX_SIDE),
         _one_of(_at(block, "crop_mode"), get_args(CropMode)),
         _one_of(_at(block, "filter"), get_args(Filter)),
         crop_pct,
-        _range(_at(block, "deep"), whole=True),
-        _range(_at(block, "floats"), whole=False),
+        _range(_at(block, "deep"), integers=True),
+        _range(_at(block, "floats"), integers=False),
     )
 
 
-def _range(ends: Any, *, whole: bool) -> Any:
-    """Black and white of images of more than eight bits; None where there were none."""
+def _range(ends: Any, *, integers: bool) -> Any:
+    """Intensity range of images with more than eight bits; None where the training data had none."""
     if ends is None:
         return None
-    if not isinstance(ends, list) or len(ends) != 2 or (whole and not all(type(end) is int for end in ends)):
-        raise ValueError("its range of deep images is not two numbers")
+    if not isinstance(ends, list) or len(ends) != 2 or (integers and not all(type(end) is int for end in ends)):
+        raise ValueError("its intensity range is not two numbers")
     low, high = (_number(end) for end in ends)
     if low >= high:
-        raise ValueError("its range of deep images does not rise")
+        raise ValueError("its intensity range is not ascending")
     return ends[0], ends[1]
 
 
@@ -213,7 +212,7 @@ def _calibration(block: Block) -> Calibration:
     slope, intercept = _number(_at(block, "slope")), _number(_at(block, "intercept"))
     low, high = _number(_at(block, "low"), 0, 1), _number(_at(block, "high"), 0, 1)
     if slope <= 0 or low >= high:
-        raise ValueError("its calibration does not rise: slope must be above 0, and low below high")
+        raise ValueError("its calibration is not increasing: slope must be above 0, and low below high")
     return Calibration(slope, intercept, low, high)
 
 
@@ -221,7 +220,7 @@ def _rule(block: Block) -> Rule:
     _check_keys(block, {"low", "high", "gate", "prevalence", "policy"})
     low, high = _number(_at(block, "low"), 0, 1), _number(_at(block, "high"), 0, 1)
     if low != high or _at(block, "gate") is not None or _at(block, "prevalence") is not None:
-        raise ValueError("its rule is more than one threshold, which is not read here")
+        raise ValueError("its rule has more than one threshold, which is not supported")
     policy = _block(block, "policy")
     _check_keys(policy, {"name", "parameters", "evidence"})
     return Rule.at(
@@ -239,12 +238,12 @@ def _probes(logits: Any) -> NDArray[np.float64] | None:
 
 def _files(block: Block) -> dict[str, str]:
     for name, digest in block.items():
-        if not _ONE_NAME.fullmatch(name) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise ValueError("its list of files holds something else than names and SHA-256")
+        if not _FILE_NAME.fullmatch(name) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ValueError("its files are not names with a SHA-256")
     return {name: str(digest) for name, digest in block.items()}
 
 
 def _check_keys(block: Block, legal: set[str]) -> None:
-    """What is not known here might change an answer."""
+    """An unknown key might change a decision."""
     if set(block) - legal:
-        raise ValueError(f"it holds a key that is not known here, beside {', '.join(sorted(legal))}")
+        raise ValueError(f"it has an unknown key beside {', '.join(sorted(legal))}")

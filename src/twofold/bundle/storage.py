@@ -1,14 +1,13 @@
-"""Bundles: a folder that holds all that is needed to answer, explain and tune again. The format stands in docs/bundle.md."""
+"""Bundles: folders with a model, its record and its evidence. docs/bundle.md describes the format."""
 
 import hashlib
 import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -23,28 +22,28 @@ from twofold.core.privacy import public_address
 from twofold.core.replacement import OLD, clear_leftovers, exchange, held, temporary_folder
 from twofold.data import is_address
 from twofold.duplicates import FingerprintIndex, read_index
-from twofold.embedding import Engine, Runtime, Source
+from twofold.embedding import Engine, Runtime, Source, image_sources
 from twofold.networks import Backbone, check_network, with_head, without_head
 
 FILES: Final = {
     *("README.md", "bundle.json", "evaluation.json", "fingerprints.csv", "history.csv"),
     *("files.csv", "model.onnx", "scores.csv", "tuning.csv"),
 }
-_MOST: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fingerprints.csv": 10**9}
-"""Bytes of what is read."""
-_ADVICE: Final = "take the bundle from a copy, or train it again"
+_MAX_FILE_BYTES: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fingerprints.csv": 10**9}
+_ADVICE: Final = "restore the bundle from a copy, or train it again"
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A bundle that was read: its model, and its record (`bundle.json`) as it stands."""
+    """A bundle in memory: its model, and `record`, the content of bundle.json."""
 
     path: Path
     model: Model = field(repr=False)
     record: dict[str, Any] = field(repr=False)
+    _engines: dict[tuple[Path, RuntimeOptions], Engine] = field(default_factory=dict, init=False, repr=False)
 
-    def trained_on(self) -> FingerprintIndex:
-        """Hashes of the pictures that the model was trained on. BundleError where they are missing or altered."""
+    def fingerprint_index(self) -> FingerprintIndex:
+        """Fingerprints of the training images. BundleError where they are missing or altered."""
         data = _read(self.path, "fingerprints.csv", self.record["files"])
         try:
             # Not splitlines, which cuts names at more than line ends.
@@ -53,93 +52,108 @@ class Bundle:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); train it again.") from error
 
     def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
-        """One answer for every path, bytes, PIL image or array, in the order given.
+        """One prediction for every path, bytes, PIL image or array, in the order given.
 
-        The network is compiled at the first call. Nothing else is kept between calls unless `machine` says where. BundleError
-        where the network cannot be run.
+        The network is compiled once for each cache folder and options of a runtime. Without a `runtime` no file is cached.
+        BundleError where the network cannot be run. For several threads, or more images than fit into memory, use a `Predictor`.
         """
-        here, engine = (runtime, None) if runtime else (Runtime(self.path, RuntimeOptions(cache=False)), self._engine)
-        try:
-            return self.model.predict(sources, here, engine)
-        except BackboneError as error:
-            raise BundleError(f"{self.path} cannot answer: {error}") from error
+        images = image_sources(sources)
+        runtime = runtime or Runtime(self.path, RuntimeOptions(cache=False))
+        with closing(self.stream(images, runtime, self._engine(runtime))) as predictions:
+            return list(runtime.progress(predictions, len(images), "images"))
 
-    @cached_property
-    def _engine(self) -> Engine:
-        return self.model.engine(Runtime(self.path, RuntimeOptions(cache=False)))
+    def stream(
+        self,
+        sources: Iterable[Source | str],
+        runtime: Runtime,
+        engine: Engine,
+        add_note: Callable[[Note], None] = lambda note: None,
+    ) -> Generator[Prediction]:
+        """See `Model.stream`; BundleError where the network cannot be run."""
+        return self._named(self.model.stream(sources, runtime, engine, add_note))
+
+    def _named(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
+        try:
+            with closing(predictions):
+                yield from predictions
+        except BackboneError as error:
+            raise BundleError(f"{self.path} cannot be used for predictions: {error}") from error
+
+    def _engine(self, runtime: Runtime) -> Engine:
+        """The engine for this runtime; the first of several threads makes it."""
+        key = (runtime.folder, runtime.options)
+        return self._engines.get(key) or self._engines.setdefault(key, self.model.engine(runtime))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the engine, which belongs to one process."""
-        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+        """Without the engines, which belong to one process."""
+        return {**self.__dict__, "_engines": {}}
 
 
 def check_free(path: Path, *, force: bool) -> None:
-    """UsageError where `path` cannot become a bundle: to be called before long work, not after. An empty folder is free."""
+    """UsageError where no bundle can be written at `path`. Call it before long work. An empty folder is free."""
     if is_address(str(path)):
-        raise UsageError(f"{public_address(str(path))} is an address; name a folder on this machine.")
+        raise UsageError(f"{public_address(str(path))} is an address; give a folder on this machine.")
     if path.is_symlink():
-        raise UsageError(f"{path} is a link; name the folder that it leads to, or another.")
+        raise UsageError(f"{path} is a link; give the folder that it points to, or another.")
     check_writable(path)
     if os.path.ismount(path):
-        raise UsageError(
-            f"{path} is where a file system is mounted, which cannot be replaced; name a folder within it."
-        )
+        raise UsageError(f"{path} is a mount point and cannot be replaced; give a folder inside it.")
     entries = _entries(path)
     if not entries and not path.is_file():
         return
     if "bundle.json" not in entries:
-        raise UsageError(f"{path} exists already and is not a bundle, so it is not replaced; pass another --out.")
+        raise UsageError(f"{path} exists and is not a bundle, so it is not replaced; give another path.")
     if not force:
-        raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
-    others = sorted(entries - FILES)
-    if others:
+        raise UsageError(f"{path} exists; replace it with `force=True`, or give another path.")
+    foreign = sorted(entries - FILES)
+    if foreign:
         raise UsageError(
-            f"{path} holds what twofold did not write ({', '.join(others[:5])}); move it, or pass another --out."
+            f"{path} holds files that twofold did not write ({', '.join(foreign[:5])}); move them, or give another path."
         )
 
 
 def _entries(path: Path) -> set[str]:
-    """What a folder holds; nothing where there is none."""
+    """The names of a folder's entries; none where there is no folder."""
     try:
         return {entry.name for entry in path.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError as error:
-        raise UsageError(f"{path} cannot be looked into ({error.strerror}); pass another --out.") from error
+        raise UsageError(f"{path} cannot be listed ({error.strerror}); give another path.") from error
 
 
 def prepare_output(path: Path, *, force: bool) -> list[Note]:
-    """Clears away what killed processes left beside `path` and tells of it. UsageError where `path` is not free then."""
-    told = clear_leftovers(path, FILES)
+    """Removes leftovers of killed processes beside `path`, and returns a note for each. UsageError where `path` is not free."""
+    sentences = clear_leftovers(path, FILES)
     try:
         check_free(path, force=force)
     except UsageError as error:
-        raise UsageError(" ".join((str(error), *told))) from error
-    return [Note("leftovers", text) for text in told]
+        raise UsageError(" ".join((str(error), *sentences))) from error
+    return [Note("leftovers", text) for text in sentences]
 
 
 @contextmanager
 def writing(path: Path, *, force: bool) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it does not.
+    """A temporary folder beside `path`. It is moved to `path` when the block succeeds, and removed when it fails.
 
-    Where the place cannot be taken, as when another was quicker and `force` is off, UsageError says where the result lies.
+    Where it cannot be moved, as when another process wrote there first and `force` is off, UsageError says where the result is.
     """
     prepare_output(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as folder:
         yield folder
-        folder.chmod(0o755)  # such folders are for their owner only
+        folder.chmod(0o755)  # temporary folders are readable by their owner only
         try:
-            _take_place(folder, path, force=force)
+            _move_to(folder, path, force=force)
         except OSError as error:
-            raise UsageError(_rescued(folder, path, error)) from error
+            raise UsageError(_rescue(folder, path, error)) from error
 
 
-def _take_place(folder: Path, path: Path, *, force: bool) -> None:
-    """A folder can be renamed onto nothing or an empty folder, and not onto one that holds something."""
+def _move_to(folder: Path, path: Path, *, force: bool) -> None:
+    """A folder can be renamed onto nothing or onto an empty folder, not onto one with entries."""
     try:
         if os.name == "nt" and path.is_dir():
-            path.rmdir()  # there, not even onto an empty one
+            path.rmdir()  # Windows: not even onto an empty folder
         folder.rename(path)
     except OSError:
         if not force or not path.is_dir():
@@ -148,8 +162,8 @@ def _take_place(folder: Path, path: Path, *, force: bool) -> None:
 
 
 def _replace(folder: Path, path: Path) -> None:
-    """Both change places at once where the system can do that. Elsewhere the old one steps aside, and back if anything goes
-    wrong; where the process is killed between, `clear_leftovers` puts it back."""
+    """Exchanges both atomically where the system can. Elsewhere the old folder is renamed first, and renamed back on failure;
+    where the process is killed in between, `clear_leftovers` restores it."""
     if exchange(folder, path):
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -165,28 +179,30 @@ def _replace(folder: Path, path: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _rescued(folder: Path, path: Path, error: OSError) -> str:
-    """The result keeps a name of its own: it may have taken hours. The sentence says which."""
+def _rescue(folder: Path, path: Path, error: OSError) -> str:
+    """Renames the result to a free name, because it may have taken hours; returns the sentence with that name."""
     numbers = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
-    rescued = next(name for name in numbers if not os.path.lexists(name))
-    folder.rename(rescued)
-    why = "another has written there meanwhile" if os.path.lexists(path) else error.strerror
-    return f"{path} could not be taken ({why}); the result lies in {rescued} instead: rename it, or remove it."
+    free = next(name for name in numbers if not os.path.lexists(name))
+    folder.rename(free)
+    why = "another process wrote there" if os.path.lexists(path) else error.strerror
+    return f"{path} could not be written ({why}); the result is in {free}: rename or remove it."
 
 
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
-    """Writes `model.onnx`, then `bundle.json`: `record`, and the hash of every file in the folder. Call it last."""
+    """Writes `model.onnx`, then `bundle.json` with `record`, the model and the hash of every file in the folder. Call it last."""
     (folder / "model.onnx").write_bytes(with_head(model.backbone.graph, model.head.weights, model.head.bias))
-    whole = {"format": FORMAT, **record, **_model_record(model)}
-    whole["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
-    whole["sha256"] = checksum(whole)
-    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    content = {"format": FORMAT, **record, **_model_record(model)}
+    content["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
+    content["sha256"] = checksum(content)
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     (folder / "bundle.json").write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads back
 
 
 def load_bundle(path: str | Path) -> Bundle:
-    """The bundle at `path`. Raises BundleError where it is missing, damaged, altered, of another format, or none that could have
-    been written by twofold. No code of the bundle is run."""
+    """The bundle at `path`. No code of the bundle is run.
+
+    Raises BundleError where it is missing, damaged, altered, of another format, or could not have been written by twofold.
+    """
     folder = Path(path)
     record = _record(folder)
     backbone = Backbone(record.name, _graph(folder, record), record.preprocessing, record.dtype, record.features)
@@ -220,37 +236,37 @@ def _record(folder: Path) -> Record:
         advice = (
             "train it again"
             if error.version < FORMAT
-            else "update twofold: in your clone, type git pull && pip install ."
+            else "update twofold: run git pull && pip install . in your clone"
         )
         raise BundleError(
-            f"{folder} has format {error.version}, this twofold reads format {FORMAT}; {advice}."
+            f"{folder} has format {error.version}, this version of twofold reads format {FORMAT}; {advice}."
         ) from error
     except ValueError as error:
         raise BundleError(f"{folder / 'bundle.json'} cannot be used: {error}; {_ADVICE}.") from error
 
 
 def _graph(folder: Path, record: Record) -> bytes:
-    """The network without its head, which has to be that of the record."""
+    """The network without its head, which must be the one of the record."""
     data = _read(folder, "model.onnx", record.files)
     head = record.head
     try:
         graph = without_head(data, head.weights, head.bias)
         width = check_network(graph, record.preprocessing.size)
         if width not in (None, head.weights.size):
-            raise ValueError(f"its vector has {width} numbers, the head in bundle.json {head.weights.size}")
+            raise ValueError(f"it gives {width} features, the head in bundle.json has {head.weights.size} weights")
     except ValueError as error:
         raise BundleError(f"{folder / 'model.onnx'} cannot be used: {error}; {_ADVICE}.") from error
     return graph
 
 
 def _read(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
-    """The file's bytes, which have to be those whose SHA-256 stands in `files`; of bundle.json none does."""
+    """The file's bytes, checked against its SHA-256 in `files`; bundle.json has its own checksum."""
     path = folder / name
     try:
-        data = read_whole(path, _MOST[name])
+        data = read_whole(path, _MAX_FILE_BYTES[name])
     except (FileNotFoundError, NotADirectoryError) as error:
-        what = f"is not a bundle: it holds no {name}" if os.path.exists(folder) else "is not there"
-        raise BundleError(f"{folder} {what}; a bundle is the folder that 'twofold train … --out' writes.") from error
+        what = f"is not a bundle: it holds no {name}" if os.path.exists(folder) else "does not exist"
+        raise BundleError(f"{folder} {what}; give the folder that training wrote.") from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror or error}); {_ADVICE}.") from error
     except ValueError as error:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
-from twofold.core.options import BackboneOptions, DecisionOptions, FeatureSet, LearningOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, FeatureSet, LearningOptions
 from twofold.data import Preprocessing, Ranges
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
@@ -91,25 +91,25 @@ def load_frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone
     return load_backbone(network, "f32", cache=runtime.folder, progress=runtime.progress)
 
 
-def remaining_uncertainty(frozen: LabelledDataset, decision: DecisionOptions) -> float:
+def remaining_uncertainty(frozen: LabelledDataset, cross_validation: CrossValidationOptions) -> float:
     """Fraction of the uncertainty about the class, 0 to 1, that a head on the frozen network leaves on unseen images: its
     out-of-fold log-loss over the entropy of the class prevalence."""
     rows = np.flatnonzero(frozen.valid)
-    fit = _fit_head(frozen, rows, decision)
+    fit = _fit_head(frozen, rows, cross_validation)
     prevalence = float(frozen.labels[rows].mean())
     entropy = -prevalence * np.log(prevalence) - (1 - prevalence) * np.log(1 - prevalence)
     return min(1.0, fit.losses[fit.C] / float(entropy))
 
 
-def _fit_head(frozen: LabelledDataset, rows: Rows, decision: DecisionOptions) -> HeadFit:
-    fold = folds(frozen.names[rows], frozen.groups[rows], decision.folds, decision.seed)
+def _fit_head(frozen: LabelledDataset, rows: Rows, cross_validation: CrossValidationOptions) -> HeadFit:
+    fold = folds(frozen.names[rows], frozen.groups[rows], cross_validation.folds, cross_validation.seed)
     return fit_head(frozen.table.features[rows], frozen.labels[rows], fold)
 
 
 def from_pretrained(
     network: BackboneOptions,
     learning: LearningOptions,
-    decision: DecisionOptions,
+    cross_validation: CrossValidationOptions,
     runtime: Runtime,
     frozen: LabelledDataset,
     backbone: Backbone,
@@ -126,7 +126,7 @@ def from_pretrained(
 
     def build_network(rows: Rows) -> Network:
         pretrained = load_network()
-        head, features = _fit_head(frozen, rows, decision).head, frozen.table.features[rows]
+        head, features = _fit_head(frozen, rows, cross_validation).head, frozen.table.features[rows]
         std = with_floor(features.std(axis=0)).astype(np.float32)
         pretrained.start_with(head.weights, head.bias, features.mean(axis=0), std)
         return pretrained

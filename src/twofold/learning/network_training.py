@@ -54,11 +54,11 @@ class NetworkTraining:
 
     def folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
         """The fold of each row, 0 to count - 1."""
-        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.decision.seed)
+        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.cross_validation.seed)
 
     def split(self, rows: Rows) -> tuple[Rows, Rows]:
         """Training and validation rows."""
-        fraction, seed = self.options.learning.validation, self.options.decision.seed
+        fraction, seed = self.options.learning.validation_fraction, self.options.cross_validation.seed
         validation = split(self.dataset.names[rows], self.dataset.groups[rows], fraction, seed)
         return rows[~validation], rows[validation]
 
@@ -66,7 +66,7 @@ class NetworkTraining:
         """DataError where these rows cannot be split, or the head of a pretrained network cannot be cross-validated on them."""
         train, _ = self.split(rows)
         if self.options.learning.mode == "finetune":
-            self.folds(train, self.options.decision.folds)
+            self.folds(train, self.options.cross_validation.folds)
 
     def train(
         self, rows: Rows, name: str, *, callbacks: tuple[Callback, ...] = ()
@@ -75,7 +75,7 @@ class NetworkTraining:
 
         Checkpoints are in the folder of this name.
         """
-        labels, seed = self.dataset.labels, self.options.decision.seed
+        labels, seed = self.dataset.labels, self.options.cross_validation.seed
         learning, recipe = self.options.learning, self.initialisation.recipe
         train, validation = self.split(rows)
         balanced_weights = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)

@@ -116,6 +116,7 @@ def _run(training: NetworkTraining, run_folder: RunFolder, rows: Rows) -> Traini
         *([tuning.note()] if tuning else []),
         *([interpolation.note()] if interpolation else []),
         *history.notes,
+        *training.dataset.table.notes,
         *training.images.notes,
     ]
     return TrainingRun(
@@ -140,20 +141,20 @@ def _prepare(
 
     That network is the one to fine-tune, or from scratch the default one.
     """
-    network, decision = options.backbone, options.decision
+    network, cross_validation = options.backbone, options.cross_validation
     if options.learning.mode == "scratch":
-        from_scratch(network, options.learning, decision.seed)  # its errors come before the work
+        from_scratch(network, options.learning, cross_validation.seed)  # its errors come before the work
         engine = runtime.engine(ranged(_default_backbone(runtime), ranges))
         dataset = embed_files(file_list, sources, engine, runtime, what="duplicates")
-        return lambda learning: from_scratch(network, learning, decision.seed).with_ranges(ranges), _drop_features(
-            dataset
-        )
+        return lambda learning: from_scratch(network, learning, cross_validation.seed).with_ranges(
+            ranges
+        ), _drop_features(dataset)
     backbone = ranged(load_frozen_backbone(network, runtime), ranges)
     frozen = embed_files(file_list, sources, runtime.engine(backbone), runtime, what="train")
-    uncertainty = cache(partial(remaining_uncertainty, frozen, decision))
+    uncertainty = cache(partial(remaining_uncertainty, frozen, cross_validation))
 
     def initialise(learning: LearningOptions) -> Initialisation:
-        return from_pretrained(network, learning, decision, runtime, frozen, backbone, uncertainty())
+        return from_pretrained(network, learning, cross_validation, runtime, frozen, backbone, uncertainty())
 
     return initialise, frozen
 
@@ -196,7 +197,7 @@ def _tune(training: NetworkTraining, rows: Rows, count: int) -> tuple[Tuning, st
         trial = training.with_settings(settings).with_description(description)
         return trial.train(rows, name, callbacks=(callback,))[1]
 
-    seed = training.options.decision.seed
+    seed = training.options.cross_validation.seed
     tuning = tune(train_trial, space, training.folder, count=count, epochs=recipe.epochs, seed=seed)
     return tuning, trial_folder(tuning.best)
 

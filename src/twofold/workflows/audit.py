@@ -1,4 +1,4 @@
-"""Labelled pictures -> what is wrong with them, without a model being made."""
+"""audit: from labelled images to their problems, without a model."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from twofold.audit import LEAST, Against, Audit, audit_sample, fit_learning_curv
 from twofold.audit.leakage import find_leakage
 from twofold.core.errors import DataError, UsageError
 from twofold.core.notes import Note
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions
 from twofold.core.timing import Clock
 from twofold.data import (
     FileList,
@@ -32,12 +32,13 @@ from twofold.duplicates import index_fingerprints
 from twofold.embedding import FeatureTable, Runtime, Source
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes, ranged
 
-Observe = Callable[[Sequence[Source], str], FeatureTable]
+Embed = Callable[[Sequence[Source], str], FeatureTable]
+"""(sources, their name in the progress bar) -> their feature table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditResult:
-    """An audit, and what it took."""
+    """The audit, the seconds it took, and its notes."""
 
     audit: Audit
     seconds: dict[str, float]
@@ -55,99 +56,100 @@ class AuditResult:
 
 def audit(
     data: Path,
-    image: DataOptions,
+    data_options: DataOptions,
     network: BackboneOptions,
-    decision: DecisionOptions,
+    cross_validation: CrossValidationOptions,
     runtime: Runtime,
     *,
     against: Path | None = None,
     quick: bool = False,
 ) -> AuditResult:
-    """What is wrong with the labelled pictures of DATA, and which of them are `against`, too.
+    """The audit of the labelled images in DATA, with the duplicates between them and the images of `against`.
 
-    With `quick` no network looks at them: labels are not judged, and cropped or slightly turned copies are not found.
-    Raises DataError where DATA does not hold two classes of pictures.
+    With `quick` no network is used: labels are not judged, and cropped or slightly rotated duplicates are not found. Raises
+    DataError where DATA does not hold two classes of images.
     """
     clock = Clock()
-    file_list = list_labelled_files(data, image)
-    others = None if against is None else _others(against, file_list, image)
+    file_list = list_labelled_files(data, data_options)
+    other_list = None if against is None else _list_other(against, file_list, data_options)
     with clock("embed"):
-        ranges, range_notes = runtime.ranges([item.path for item in file_list.files])
-    embed = _without_network(runtime, ranges) if quick else _with_network(network, runtime, ranges)
+        ranges, range_notes = runtime.ranges(file_list.paths)
+    embed = _scan(runtime, ranges) if quick else _embed(network, runtime, ranges)
     with clock("embed"):
-        table = embed([item.path for item in file_list.files], "images")
-        theirs = None if others is None else embed([item.path for item in others.files], "others")
+        table = embed(file_list.paths, "images")
+        other_table = None if other_list is None else embed(other_list.paths, "other images")
     with clock("duplicates"):
         dataset = labelled_dataset(file_list, table)
-        common = None if others is None or theirs is None else _common(dataset, others, theirs)
+        pairs = None if other_list is None or other_table is None else _compare(dataset, other_list, other_table)
     with clock("labels"):
-        found = _judged(dataset, decision, common)
-    notes = (*range_notes, *found.notes(), *_refused(others, theirs), *runtime.notes)
-    return AuditResult(found, clock.seconds(), notes)
+        result = _judge(dataset, cross_validation, pairs)
+    embedding_notes = dict.fromkeys((*table.notes, *(other_table.notes if other_table else ())))
+    notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *embedding_notes)
+    return AuditResult(result, clock.seconds(), notes)
 
 
-def _with_network(options: BackboneOptions, runtime: Runtime, ranges: Ranges) -> Observe:
+def _embed(options: BackboneOptions, runtime: Runtime, ranges: Ranges) -> Embed:
     dtype = choose_dtype(options, offered_dtypes(options.backbone))
-    engine = runtime.engine(
-        ranged(load_backbone(options, dtype, cache=runtime.folder, progress=runtime.progress), ranges)
-    )
-    return lambda sources, what: runtime.embed(sources, engine, what=what)
+    backbone = load_backbone(options, dtype, cache=runtime.folder, progress=runtime.progress)
+    engine = runtime.engine(ranged(backbone, ranges))
+    return lambda sources, name: runtime.embed(sources, engine, what=name)
 
 
-def _without_network(runtime: Runtime, ranges: Ranges) -> Observe:
-    return lambda sources, what: runtime.scan(sources, ranges, what=what)
+def _scan(runtime: Runtime, ranges: Ranges) -> Embed:
+    return lambda sources, name: runtime.scan(sources, ranges, what=name)
 
 
-def _others(against: Path, file_list: FileList, options: DataOptions) -> FileList:
-    """The pictures of OTHER as they would be tested on; where it has other classes or none, all of them, as they come."""
+def _list_other(against: Path, file_list: FileList, options: DataOptions) -> FileList:
+    """The images of OTHER as a test set. Where it has other classes or none, all its images, in their order."""
     try:
         return list_for(file_list.ordered, against, options)
     except (DataError, UsageError):
-        paths = _pictures(against)
-    items = tuple(LabelledFile(path, file_list.positive) for path in paths)  # of one class there are no conflicts
-    return FileList(items, (), file_list.classes, file_list.positive, ())
+        paths = _list_images(against)
+    files = tuple(LabelledFile(path, file_list.positive) for path in paths)  # of one class: no label conflicts
+    return FileList(files, (), file_list.classes, file_list.positive, ())
 
 
-def _pictures(against: Path) -> list[Path]:
-    """The pictures of OTHER, whatever their classes; a list of them is read as one."""
+def _list_images(against: Path) -> list[Path]:
+    """The images of OTHER; a CSV file of paths is read as a list."""
     if table := find_table(against):
         file, split = table
         return [path for path, *_ in (read_split(file, split) if split else read_table(file))]
     if not (against.exists() or is_archive(against)):
         raise DataError(f"There is no {against}: check the path.")
-    files = [met for met in walk(against) if isinstance(met, Path)] if is_archive(against) else list_files([against])
+    entries = walk(against) if is_archive(against) else list_files([against])
+    files = [entry for entry in entries if isinstance(entry, Path)]
     if not files or files == [against]:
-        raise DataError(f"{against} holds no pictures: name a folder, an archive or a CSV file with path,label.")
+        raise DataError(f"{against} holds no images: name a folder, an archive or a CSV file with path,label.")
     return files
 
 
-def _common(dataset: LabelledDataset, others: FileList, theirs: FeatureTable) -> Against:
-    other = LabelledDataset(others, theirs, others.ordered, ())
-    own = find_leakage(dataset, index_fingerprints(*other.valid_fingerprints))
-    return Against(
-        tuple(own.values()), tuple(find_leakage(other, index_fingerprints(*dataset.valid_fingerprints)).values())
-    )
+def _compare(dataset: LabelledDataset, other_list: FileList, other_table: FeatureTable) -> Against:
+    other = LabelledDataset(other_list, other_table, other_list.ordered, ())
+    forward = find_leakage(dataset, index_fingerprints(*other.valid_fingerprints))
+    backward = find_leakage(other, index_fingerprints(*dataset.valid_fingerprints))
+    return Against(tuple(forward.values()), tuple(backward.values()))
 
 
-def _refused(others: FileList | None, theirs: FeatureTable | None) -> list[Note]:
-    counts = Counter(read_error.code for read_error in (theirs.read_errors if theirs else ()) if read_error is not None)
-    told = ", ".join(f"{count} {code}" for code, count in sorted(counts.items()))
-    text = f"Some files given with --against are no usable pictures, and nothing was compared with them: {told}."
-    skipped = [replace(note, text=f"--against: {note.text}") for note in (others.notes if others else ())]
-    return [*skipped, *([Note("against-refused", text)] if told else [])]
+def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) -> list[Note]:
+    read_errors = () if other_table is None else other_table.read_errors
+    codes = Counter(error.code for error in read_errors if error is not None)
+    counts = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+    text = f"`against`: skipped {codes.total()} unreadable files: {counts}."
+    skips = [replace(note, text=f"`against`: {note.text}") for note in (other_list.notes if other_list else ())]
+    return [*skips, *([Note("against-skipped", text)] if codes else [])]
 
 
-def _judged(dataset: LabelledDataset, options: DecisionOptions, against: Against | None) -> Audit:
-    """With suspects and what more pictures would bring, where there are vectors and enough pictures to fit a head on."""
+def _judge(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
+    """With label issues and the learning curve where there are features and enough images to fit a head."""
     rows = np.flatnonzero(dataset.valid)
     if min(dataset.counts.values()) < LEAST:
         return Audit(dataset, rows, None, None, against=against)
     if not dataset.table.features.size:
         return Audit(dataset, rows, None, look_for_shortcuts(dataset, options), against=against)
-    parts = folds_of(dataset, rows, options)
-    if parts is None:
+    folds = folds_of(dataset, rows, options)
+    if folds is None:
         return Audit(dataset, rows, None, None, against=against)
     features, labels = dataset.table.features[rows], dataset.labels[rows]
-    head = fit_head(features, labels, parts)
-    learning_curve = fit_learning_curve(features, labels, parts, head.logits, head.C, dataset.classes)
+    head = fit_head(features, labels, folds)
+    learning_curve = fit_learning_curve(features, labels, folds, head.logits, head.C, dataset.classes)
     return audit_sample(dataset, rows, head.logits, options, learning_curve=learning_curve, against=against)

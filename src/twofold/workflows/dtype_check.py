@@ -1,4 +1,4 @@
-"""Is the fast arithmetic as good as float32 here? Asked of the training pictures themselves."""
+"""Comparison of a fast dtype with float32 on the training images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,36 +12,37 @@ from twofold.embedding import Runtime, Source
 from twofold.networks import Backbone, Dtype
 
 IMAGES = 200
-# Decision 008: int8 as it should be has 0.976 and more and changes 1.8% of the answers and less; int8 that saturates in 16 bits
-# has 0.95 and less, and changes up to 30%.
-LEAST_COSINE = 0.96
-MOST_CHANGED = 0.03
+# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that saturates
+# in 16 bits has at most 0.95 and changes up to 30%.
+MIN_COSINE = 0.96
+MAX_CHANGED = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class DtypeCheck:
-    """How one arithmetic compares with float32, on pictures of the training data.
+    """A dtype compared with float32 on training images.
 
-    Cosines are of standardised vectors: those of raw ones lie near 1 whatever happens, since all have a large part in common.
+    Cosines are between standardised features. Raw features share a large mean, so their cosines are near 1 in any case.
     """
 
     dtype: Dtype
     images: int
     median_cosine: float
     lowest_cosine: float
-    decisions_changed: int  # answers of the fitted head that float32 vectors would turn
+    decisions_changed: int  # predictions of the fitted head that differ with float32 features
 
     @property
     def trusted(self) -> bool:
+        """Whether predictions and features are close enough to those of float32."""
         changed = self.decisions_changed / self.images if self.images else 1.0
-        return changed <= MOST_CHANGED and self.median_cosine >= LEAST_COSINE
+        return changed <= MAX_CHANGED and self.median_cosine >= MIN_COSINE
 
     def note(self) -> Note:
-        """Why float32 was used after all."""
+        """The reason for the fallback to float32."""
         text = (
             f"{self.dtype} differs too much from float32 on these images, so float32 was used: slower, and exact. On "
-            f"{self.images} of them {self.decisions_changed} predictions change (at most {MOST_CHANGED:.0%} may), and the "
-            f"standardised features have a median cosine of {self.median_cosine:.3f} (at least {LEAST_COSINE} is needed)."
+            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED:.0%} may), and the "
+            f"standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
         )
         return Note("dtype-fallback", text)
 
@@ -55,27 +56,26 @@ def check_dtype(
     *,
     seed: int,
 ) -> DtypeCheck:
-    """The check on at most `PICTURES` of the usable pictures `sources` and their vectors (n, d), drawn at random.
+    """The check on at most `IMAGES` random ones of the usable images `sources`, whose features are (n, d).
 
     `exact` is the model's backbone in float32.
     """
-    drawn = np.random.default_rng(seed).permutation(len(sources))[:IMAGES]
-    chosen = [sources[row] for row in drawn]
-    table = runtime.embed(chosen, runtime.engine(exact), what="precision check")
-    ours, theirs = features[drawn][table.used], table.features  # a file may have vanished meanwhile
-    changed = model.rule.decide(model.probabilities(ours)) != model.rule.decide(model.probabilities(theirs))
-    cosines = standardised_cosines(ours, theirs, features) if len(ours) else np.zeros(1)
+    rows = np.random.default_rng(seed).permutation(len(sources))[:IMAGES]
+    table = runtime.embed([sources[row] for row in rows], runtime.engine(exact), what="dtype check")
+    fast, reference = features[rows][table.used], table.features  # a file may have vanished in between
+    changed = model.rule.decide(model.probabilities(fast)) != model.rule.decide(model.probabilities(reference))
+    cosines = standardised_cosines(fast, reference, features) if len(fast) else np.zeros(1)
     return DtypeCheck(
-        model.backbone.dtype, len(ours), float(np.median(cosines)), float(cosines.min()), int(changed.sum())
+        model.backbone.dtype, len(fast), float(np.median(cosines)), float(cosines.min()), int(changed.sum())
     )
 
 
 def standardised_cosines(
     a: NDArray[np.float32], b: NDArray[np.float32], features: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """The cosine of each row of a (n, d) with that of b (n, d), (n,), features standardised as in `vectors` (m, d)."""
+    """The cosine of each row of a (n, d) with that of b (n, d), (n,), both standardised as `features` (m, d)."""
     mean, std = features.mean(axis=0), features.std(axis=0)
-    scale = np.maximum(std, 0.01 * std.mean() + 1e-6)  # features that hardly vary say nothing
+    scale = np.maximum(std, 0.01 * std.mean() + 1e-6)  # nearly constant features carry no information
     a, b = (a - mean) / scale, (b - mean) / scale
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.asarray(np.einsum("nd,nd->n", a, b) / np.maximum(lengths, 1e-12), np.float64)

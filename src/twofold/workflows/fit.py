@@ -1,4 +1,4 @@
-"""A model fitted on vectors or on what a network learned, with the honest scores that its numbers come from."""
+"""A model fitted on features, and the out-of-fold scores that its evaluation comes from."""
 
 from dataclasses import dataclass, field
 
@@ -6,17 +6,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle.model import Model
-from twofold.core.options import DecisionOptions
-from twofold.dataset import folds
+from twofold.core.options import Optimize
+from twofold.dataset.folds import folds as assign_folds
+from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Head, choose_rule, fit_calibration, fit_head
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionPolicy:
+    """How the rule is chosen: by a policy, or with a fixed threshold; `seed` is that of everything drawn at random."""
+
+    optimize: Optimize
+    threshold: float | None
+    seed: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """Logits of pictures by a head, or a whole network, that did not see them: a row for each of `rows`, which count usable
-    pictures. `folds` tells which part of the cross-validation held them out; 0 for the validation part of learning."""
+class OutOfFoldScores:
+    """Logits of images by a head, or a network, that was not fitted on them: one for each of `rows`, which count usable images.
+
+    `folds` names the fold that held each image out; 0 for the validation part of a training run.
+    """
 
     rows: NDArray[np.int64] = field(repr=False)
     folds: NDArray[np.int64] = field(repr=False)
@@ -25,47 +37,35 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """A model, and the scores that its calibration, threshold and evaluation come from; `strength` is the head's C."""
+    """A model, and the scores that its calibration, rule and evaluation come from; `C` is the head's inverse strength."""
 
     model: Model
-    scores: Scores
+    scores: OutOfFoldScores
     C: float | None
     evaluation: Evaluation
 
 
 def fit_model(
-    features: NDArray[np.float32],
-    labels: NDArray[np.int8],
-    groups: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    classes: tuple[str, str],
-    backbone: Backbone,
-    options: DecisionOptions,
+    dataset: LabelledDataset, rows: NDArray[np.int64], backbone: Backbone, folds: int, policy: DecisionPolicy
 ) -> Fit:
-    """The head, calibration and threshold from those `rows` of vectors (n, d), labels (n,) and groups (n,) that count.
-
-    Members of a group share a fold.
-    """
-    parts = folds(np.asarray(classes)[labels[rows]], groups[rows], options.folds, options.seed)
-    head = fit_head(features[rows], labels[rows], parts)
-    scores = Scores(rows, parts, head.logits)
-    return decide(scores, labels, classes, backbone, head.head, head.C, options)
+    """Head, calibration and rule, fitted on these `rows` of the usable images. Each group stays in one fold."""
+    fold = assign_folds(dataset.names[rows], dataset.groups[rows], folds, policy.seed)
+    head = fit_head(dataset.table.features[rows], dataset.labels[rows], fold)
+    return fit_decision(dataset, OutOfFoldScores(rows, fold, head.logits), backbone, head.head, head.C, policy)
 
 
-def decide(
-    scores: Scores,
-    labels: NDArray[np.int8],
-    classes: tuple[str, str],
+def fit_decision(
+    dataset: LabelledDataset,
+    scores: OutOfFoldScores,
     backbone: Backbone,
     head: Head,
     C: float | None,
-    options: DecisionOptions,
+    policy: DecisionPolicy,
 ) -> Fit:
-    """Calibration, threshold and evaluation, all from the honest scores; `labels` are those of all usable pictures."""
-    truth = labels[scores.rows]
-    calibration = fit_calibration(scores.logits, truth)
+    """Calibration, rule and evaluation, all from the out-of-fold scores."""
+    labels = dataset.labels[scores.rows]
+    calibration = fit_calibration(scores.logits, labels)
     probabilities = calibration.probabilities(scores.logits)
-    rule = choose_rule(truth, probabilities, policy=options.optimize, fixed=options.threshold, seed=options.seed)
-    model = Model(classes, backbone, head, calibration, rule)
-    evaluation = evaluate(truth, probabilities, rule, classes=classes, seed=options.seed)
-    return Fit(model, scores, C, evaluation)
+    rule = choose_rule(labels, probabilities, policy=policy.optimize, fixed=policy.threshold, seed=policy.seed)
+    evaluation = evaluate(labels, probabilities, rule, classes=dataset.classes, seed=policy.seed)
+    return Fit(Model(dataset.classes, backbone, head, calibration, rule), scores, C, evaluation)

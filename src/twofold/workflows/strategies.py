@@ -1,0 +1,95 @@
+"""How a model is fitted: on a frozen network, or from a network that was trained. Each strategy is one of `Strategy`."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from twofold.core.errors import DataError
+from twofold.core.options import BackboneOptions
+from twofold.data import FileList, Ranges
+from twofold.dataset.labelled import LabelledDataset, labelled_dataset
+from twofold.embedding import FeatureTable, Runtime
+from twofold.networks import Backbone, Dtype, load_backbone, ranged
+from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
+
+if TYPE_CHECKING:
+    from twofold.learning.training_run import TrainingRun
+
+
+class Strategy(Protocol):
+    """The three steps of a fit that depend on the mode of the training."""
+
+    def backbone(self, dtype: Dtype) -> Backbone:
+        """The network in this dtype."""
+
+    def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
+        """The labelled dataset of the features, with its duplicates."""
+
+    def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
+        """The model, its out-of-fold scores and its evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenStrategy:
+    """Fits a head on the features of a frozen network, with cross-validation."""
+
+    network: BackboneOptions
+    ranges: Ranges
+    runtime: Runtime
+    folds: int
+    policy: DecisionPolicy
+
+    def backbone(self, dtype: Dtype) -> Backbone:
+        """Loads the network that the options name."""
+        backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
+        return ranged(backbone, self.ranges)
+
+    def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
+        """Searches for duplicates among the images."""
+        return labelled_dataset(file_list, table)
+
+    def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
+        """Fits head, calibration and rule on the images without label conflicts."""
+        return fit_model(dataset, np.flatnonzero(dataset.valid), backbone, self.folds, self.policy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedStrategy:
+    """Takes network and head of a training run; only calibration and rule are left to fit."""
+
+    run: "TrainingRun"
+    policy: DecisionPolicy
+
+    def backbone(self, dtype: Dtype) -> Backbone:
+        """The trained network in another dtype."""
+        return replace(self.run.backbone, dtype=dtype)
+
+    def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
+        """Takes the duplicates of the training run: its folds and its validation part were made with them."""
+        return LabelledDataset(file_list, table, file_list.ordered, self.run.duplicates)
+
+    def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
+        """Fits calibration and rule on the scores of the validation part, or of cross-validation.
+
+        Raises DataError where files were changed during the training.
+        """
+        if _digests(dataset.table.metadata) != _digests(self.run.metadata):
+            raise DataError(
+                "Images were changed while the network was trained. Restore them and continue with `resume=True`, which keeps the "
+                "trained weights, or start again with `force=True`."
+            )
+        scores = self._scores(dataset)
+        return fit_decision(dataset, scores, backbone, self.run.head, None, self.policy)
+
+    def _scores(self, dataset: LabelledDataset) -> OutOfFoldScores:
+        run = self.run
+        if run.folds is not None and run.logits is not None:
+            rows = np.flatnonzero(run.folds >= 0)
+            return OutOfFoldScores(rows, run.folds[rows], run.logits[rows])
+        rows = np.flatnonzero(run.validation)
+        return OutOfFoldScores(rows, np.zeros(len(rows), np.int64), run.head.logits(dataset.table.features[rows]))
+
+
+def _digests(table: "tuple[object, ...]") -> list[str | None]:
+    return [getattr(metadata, "sha256", None) for metadata in table]
