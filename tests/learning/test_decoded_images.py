@@ -97,7 +97,7 @@ def test_model_inputs_are_the_same_wherever_they_are_stored(
             assert images.take(rows[:0]).shape == (0, 24, 24, 3)
             assert images.take(rows).flags.writeable
         assert codes(images) == ([] if limit == UNLIMITED else ["pixels-beyond-limit"])
-        assert recorded.runtime.notes == []
+        assert recorded.runtime.notes == ()
 
 
 def test_metadata_and_read_errors_equal_those_of_embedding(files: list[Path], tmp_path: Path) -> None:
