@@ -77,7 +77,7 @@ def test_a_bundle_of_a_trained_network_gives_the_same_predictions(
     with (tmp_path / "b.twofold" / "scores.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 10
     card = (tmp_path / "b.twofold" / "README.md").read_text(encoding="utf-8")
-    assert "The network did not learn from the validation pictures" in card
+    assert "The network was not trained on the validation images" in card
 
 
 def test_the_onnx_of_a_trained_network_runs_in_onnxruntime(
@@ -234,9 +234,9 @@ def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: R
     save(training, tmp_path / "bundle")
     assert (tmp_path / "bundle" / "history.csv").exists()
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
-    assert "by a head that did not see it" in card
+    assert "by a head that was fitted neither on it nor on a duplicate of it" in card
     assert "history.csv" in card
-    assert "training pictures |" not in card
+    assert "training images |" not in card
 
 
 def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runtime, tmp_path: Path) -> None:
@@ -259,14 +259,14 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
     options = TrainingOptions(backbone=BackboneOptions(str(network), dtype="f32"), learning=learning)
     training = train(tmp_path / "images", options, runtime)
     frozen = train(tmp_path / "images", replace(options, learning=LearningOptions()), runtime)
-    weights = training.as_json()["learning"]["weights"]
-    losses = {tried["share"]: tried["log_loss"] for tried in weights["validation"]}
-    assert weights["share"] > 0
-    assert losses[weights["share"]] < losses[0.0] - weights["standard_error"]
+    interpolation = training.as_json()["learning"]["weights"]
+    losses = {point["fraction"]: point["log_loss"] for point in interpolation["validation"]}
+    assert interpolation["fraction"] > 0
+    assert losses[interpolation["fraction"]] < losses[0.0] - interpolation["standard_error"]
     assert training.evidence == "cross_validation"
     assert training.fit.evaluation.metrics["log_loss"].value < frozen.fit.evaluation.metrics["log_loss"].value - 0.1
     assert training.fit.model.backbone.name.endswith(", fine-tuned")
-    # What is saved is what was chosen: the network on the way, not the one at its end.
+    # The model has the interpolated weights, not those of the last step.
     assert training.learning is not None
     rows = np.flatnonzero(training.learning.run.validation)
     probabilities = training.fit.model.probabilities(training.dataset.table.features[rows])
@@ -373,7 +373,7 @@ def test_too_few_groups_are_an_error_before_training(
 ) -> None:
     """Three groups, each with both classes: fewer than the folds of the head, or of `cv`."""
     run_folder, network = RunFolder(tmp_path / "run"), BackboneOptions(size=96, dtype="f32")
-    with pytest.raises(DataError, match="'bars' cannot be dealt out"):
+    with pytest.raises(DataError, match="The class 'bars' cannot be divided into"):
         train(
             grouped(drawn, tmp_path, 3),
             TrainingOptions(backbone=network, learning=learning),
@@ -411,7 +411,7 @@ def test_the_command_writes_a_bundle_and_keeps_logs_but_no_checkpoints(
     assert list(learning.glob("**/metrics.csv"))
     assert not list(learning.glob("**/*.ckpt"))
     assert command(drawn, out) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "exists; replace it with --force" in capsys.readouterr().err
     assert command(drawn, out, "--resume") == 2
     assert command(drawn, out, "--force") == 0
     assert "best" in capsys.readouterr().out
