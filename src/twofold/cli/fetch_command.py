@@ -29,7 +29,7 @@ def fetch(
 
     check_out(out)
     here = runtime(RuntimeOptions(), quiet=quiet)
-    found = find(source, here.folder, here.progress, expected=sha256 and sha256.lower())
+    found = find(source, here.folder, here.progress, sha256=sha256 and sha256.lower())
     result = gathered(source, out, found.sha256, unpack(found.path, out, here.progress))
     if json:
         print_json(result)
