@@ -29,9 +29,10 @@ from twofold.core.options import (
     RuntimeOptions,
     TrainingOptions,
 )
-from twofold.data import FileList, LabelledFile, choose_positive
+from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
-from twofold.embedding import FeatureTable, Runtime, Source, image_sources, user_runtime
+from twofold.embedding import Runtime, Source, image_sources, user_runtime
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train_files
 
@@ -140,9 +141,9 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         sources = image_sources(X)
         file_list = self._file_list(sources, codes, groups)
         if self.mode != "frozen":
-            _check_usable(sources, runtime.scan(sources))  # before hours of work
+            _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of work
         self.training_ = train_files(file_list, sources, options, runtime)
-        _check_usable(sources, self.training_.dataset.table)
+        _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
         self.out_of_fold_ = np.full(len(sources), np.nan)
@@ -232,18 +233,19 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_is_fitted(self)
         runtime = self._runtime()
         sources = image_sources(X)
-        table = runtime.embed(sources, self.model_.engine(runtime))
-        _check_usable(sources, table)
-        return self.model_.probabilities(table.features)
+        with Predictor(self.model_, runtime) as predictor:
+            predictions = predictor.predict(sources)
+        _check_usable(sources, [prediction.read_error for prediction in predictions])
+        return np.array([prediction.probability for prediction in predictions], np.float64)
 
 
 def _name(source: Source, row: int) -> str:
     return str(source) if isinstance(source, Path) else f"image-{row}"
 
 
-def _check_usable(sources: Sequence[Source], table: FeatureTable) -> None:
+def _check_usable(sources: Sequence[Source], read_errors: Sequence[ReadError | None]) -> None:
     """DataError with the images that cannot be read: an array of predictions has no place for a reason."""
-    errors = [(row, error) for row, error in enumerate(table.read_errors) if error is not None]
+    errors = [(row, error) for row, error in enumerate(read_errors) if error is not None]
     if errors:
         sentences = "; ".join(f"{_name(sources[row], row)}: {error.sentence}" for row, error in errors[:5])
         raise DataError(f"{len(errors)} of {len(sources)} images cannot be read; leave them out. {sentences}")

@@ -165,7 +165,7 @@ def test_predict_reads_paths_from_stdin_and_writes_a_file(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{drawn / 'rings'}\n{drawn / 'bars' / 'bars-001.png'}\n"))
     out = tmp_path / "scores.csv"
     assert main(["predict", str(bundle), "-", "--out", str(out)]) == 0
-    assert "21 pictures" in capsys.readouterr().out
+    assert "21 images" in capsys.readouterr().out
     with out.open(encoding="utf-8", newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     assert labels == ["rings"] * 20 + ["bars"]
@@ -183,7 +183,7 @@ def test_predict_never_writes_over_anything_but_answers(
     draw("bars", 1).save(path)
     before = path.read_bytes()
     assert main(["predict", str(bundle), str(path), "--out", str(path)]) == 2
-    assert "is no table of answers" in capsys.readouterr().err
+    assert "is no table of predictions" in capsys.readouterr().err
     assert path.read_bytes() == before
     for words in ([], ["--force"]):
         assert main(["predict", str(bundle), str(path), "--out", str(answers), *words]) == 0
@@ -220,17 +220,17 @@ def test_predict_tells_how_many_files_have_no_answer(
     missing = [f"none-{number}.png" for number in range(600)]
     words = ["predict", str(bundle)]
     assert main([*words, str(tmp_path), *missing[:2]]) == 0
-    assert capsys.readouterr().err == "twofold: 3 of 4 files have no answer (2 missing, 1 not-a-picture).\n"
+    assert capsys.readouterr().err == "twofold: 3 of 4 files have no prediction (2 missing, 1 not-a-picture).\n"
     assert main([*words, str(tmp_path / "a.png")]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(missing)))
     assert main([*words, "-"]) == 1
     said = capsys.readouterr()
     assert len(list(csv.DictReader(io.StringIO(said.out)))) == 600
-    assert said.err == "twofold: 600 of 600 files have no answer (600 missing).\n"
+    assert said.err == "twofold: 600 of 600 files have no prediction (600 missing).\n"
     for more in (["--json"], ["--out", str(tmp_path / "out.csv")], ["--quiet"]):
         assert main([*words, "none.png", *more]) == 1
-        assert "1 of 1 files have no answer (1 missing)" in capsys.readouterr().err
+        assert "1 of 1 files have no prediction (1 missing)" in capsys.readouterr().err
     assert len(table(tmp_path / "out.csv")) == 1
 
 
@@ -304,7 +304,7 @@ def test_a_split_of_a_table_is_data_everywhere(drawn: Path, tmp_path: Path, caps
     file, out = tmp_path / "list.csv", tmp_path / "b.twofold"
     file.write_text("path,label,split\n" + "".join(f"{path},{label},{split}\n" for path, label, split in rows))
     assert main(["train", str(file), "--out", str(out)]) == 1
-    assert f"'twofold train {file}/train --out NAME.twofold'" in capsys.readouterr().err
+    assert f"train on {file}/train and evaluate on {file}/test" in capsys.readouterr().err
     assert main(["train", f"{file}/train", "--test", f"{file}/test", "--out", str(out), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["data"]["used"], result["test"]["data"]["used"]) == (32, 8)
@@ -477,7 +477,7 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
     (issue,) = result["label_issues"]
     assert (issue["path"], issue["label"]) == (str(messy / "rings/z wrong.png"), "rings")
     assert issue["p_label_error"] > 0.5
-    assert {note["code"] for note in result["notes"]} >= {"duplicates", "conflicts", "label_issues", "files-refused"}
+    assert {note["code"] for note in result["notes"]} >= {"duplicates", "conflicts", "label-issues", "files-refused"}
 
 
 def test_audit_finds_pictures_that_are_elsewhere_too(found: tuple[dict[str, Any], Path], elsewhere: Path) -> None:

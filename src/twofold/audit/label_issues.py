@@ -65,7 +65,7 @@ def find_label_issues(logits: NDArray[np.floating], labels: NDArray[np.int8]) ->
 
 
 def _count_interval(components: Reals, n: int) -> Interval:
-    """Median and central 95% interval of a count from 0 to n: a mixture of normal distributions, each (weight, mean, variance)."""
+    """Median and central 95% interval of a count from 0 to n: a mixture of normals, each (weight, mean, variance)."""
     from scipy.special import ndtr
 
     weight, mean, variance = components.T[..., None]

@@ -107,9 +107,7 @@ class _Likelihood:
         factor = derivative / (p * (1 - p))
         design = self.blocks.design
         gradient = ((self.blocks.positive - self.blocks.count * p) * factor) @ design.T - RIDGE * self.theta
-        information = np.einsum(
-            "gm,im,jm->gij", self.blocks.count * factor * derivative, design, design, optimize=True
-        )
+        information = np.einsum("gm,im,jm->gij", self.blocks.count * factor * derivative, design, design, optimize=True)
         return gradient, information + RIDGE * np.eye(2)
 
 

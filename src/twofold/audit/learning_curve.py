@@ -42,28 +42,32 @@ class LearningCurve:
 
     @property
     def text(self) -> str:
-        """Whether there are enough images, then the forecast and how exactly the accuracy is known."""
+        """Whether more images would help, the forecast, and how exactly the accuracy is known."""
         counts = ", ".join(f"{count} {label}" for label, count in self.counts.items())
         test_images = max(1, sum(self.counts.values()) // 4)
         test = expected_interval(self.accuracy.value, test_images)
         return (
-            f"{self._answer()} The accuracy of {self.accuracy.value:.1%} is known to ±{_half_width(self.accuracy):.1f} points "
-            f"({counts}); a test on {test_images} other images would measure it to ±{_half_width(test):.1f} points."
+            f"{self._forecast_text()} The accuracy of {self.accuracy.value:.1%} is known to "
+            f"±{_half_width(self.accuracy):.1f} points ({counts}); a test on {test_images} other images would measure it to "
+            f"±{_half_width(test):.1f} points."
         )
 
-    def _answer(self) -> str:
+    def _forecast_text(self) -> str:
         if self.log_loss is None or self.error is None:
-            return "not known: too few images to forecast what more would bring."
+            return "Not known whether more images would help: there are too few to extrapolate."
         now = self.curve[-1]
         if self.log_loss.high >= now.log_loss:
-            return "not known: twice the images may or may not improve the model."
-        log_loss = f"the log-loss from {now.log_loss:.3f} to {_format(self.log_loss)}"
+            return "Not certain that more images would help: the forecast for twice as many shows no clear gain."
+        log_loss = f"the log-loss from {now.log_loss:.3f} to about {_format(self.log_loss)}"
         if self.error.high >= now.error:
-            return f"yes for the accuracy, which twice the images may not improve; they would lower {log_loss}."
+            return (
+                "More images would help the probabilities, not certainly the accuracy: "
+                f"twice as many would bring {log_loss}."
+            )
         gain, low, high = (100 * (now.error - rate) for rate in (self.error.value, self.error.high, self.error.low))
         return (
-            f"no: twice the images would bring about {gain:+.1f} points of accuracy ({low:+.1f} to {high:+.1f}), and lower "
-            f"{log_loss}."
+            f"More images would help: twice as many would bring about {gain:+.1f} points of accuracy ({low:+.1f} to "
+            f"{high:+.1f}), and {log_loss}."
         )
 
 

@@ -26,7 +26,7 @@ def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> Meta
         "width": width,
         "height": height,
         "aspect ratio": width / height,
-        "file size": size,
+        "file size in bytes": size,
         "bytes per pixel": size / (width * height),
         "JPEG quality": quality,
         **{name: np.array(column, np.str_) for name, column in texts.items()},

@@ -26,7 +26,7 @@ BINS: Final = 10
 MIN_COUNT: Final = 5  # images; rarer values share one bin
 
 _CONTENT: Final = ("aspect", "border", "brightness")  # features of the pixels, in which classes may differ legitimately
-_UNITS: Final = {"width": "px", "height": "px", "file size": "bytes"}
+_UNITS: Final = {"width": "px", "height": "px", "file size in bytes": "bytes"}
 _MAX_VALUES: Final = 3  # in a text
 
 
@@ -41,22 +41,12 @@ class Shortcut:
     fractions: dict[str, dict[str, float]] = field(repr=False)  # of each value, by class; empty for numbers
 
 
-@dataclass(frozen=True, slots=True)
-class ShortcutRow:
-    """A row of the table of shortcuts, as texts with units; `classes` has one for each class, in the order of the classes."""
-
-    feature: str
-    auc: str
-    classes: tuple[str, str]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortcuts:
     """The metadata features from which the label can be predicted, the highest AUC first."""
 
     together: Interval  # AUC, out-of-fold, of one model of all features except the file names
     listed: tuple[Shortcut, ...]
-    table: tuple[ShortcutRow, ...] = ()  # a row for each of `listed`
 
     @property
     def summary(self) -> str | None:
@@ -90,8 +80,7 @@ def find_shortcuts(
     aucs = {name: delong(labels, _score_bins(bins, labels, folds)) for name, bins in binned.items()}
     names = sorted((name for name in aucs if aucs[name].low >= MIN_AUC), key=lambda name: -aucs[name].value)
     listed = tuple(_shortcut(name, features[name], aucs[name], labels, classes) for name in names)
-    table = tuple(_table_row(name, features[name], aucs[name], labels) for name in names)
-    return Shortcuts(_fit_all([binned[name] for name in binned if name != NAME], labels, folds), listed, table)
+    return Shortcuts(_fit_all([binned[name] for name in binned if name != NAME], labels, folds), listed)
 
 
 def name_pattern(paths: Sequence[str], classes: tuple[str, str]) -> MetadataFeatures:
@@ -164,11 +153,6 @@ def _shortcut(
     distributions = "; ".join(f"{label} {_format_column(name, values)}" for label, values in columns.items())
     text = f"{name}: {distributions}. AUC {_format_auc(auc)}. {_advice(name)}"
     return Shortcut(name, auc, text, quantiles, fractions)
-
-
-def _table_row(name: str, column: NDArray[Any], auc: Interval, labels: NDArray[np.int8]) -> ShortcutRow:
-    negative, positive = (_format_column(name, column[labels == label]) for label in (0, 1))
-    return ShortcutRow(name, _format_auc(auc), (negative, positive))
 
 
 def _format_auc(auc: Interval) -> str:

@@ -120,7 +120,7 @@ class LabelledDataset:
         conflicts: dict[str, list[str]] = {name: [] for name in self.counts}
         for row in np.flatnonzero(~self.valid).tolist():
             conflicts[str(self.names[row])].append(self.paths[row])
-        check_counts(self.counts, minimum, refused=errors, both=conflicts)
+        check_counts(self.counts, minimum, errors=errors, conflicts=conflicts)
 
     def check_any(self) -> None:
         """DataError where no image is left to test on; images of one class suffice."""

@@ -118,6 +118,8 @@ def learn(
             *([tuning.note()] if tuning else []),
             *([interpolation.note()] if interpolation else []),
             *learned.notes,
+            *dataset.table.notes,
+            *pixels.notes,
         ]
         backbone, head = begun.backbone(network), Head(*network.affine())
         metadata, duplicates = pixels.metadata, dataset.duplicates

@@ -83,7 +83,8 @@ def audit(
         pairs = None if other_list is None or other_table is None else _compare(dataset, other_list, other_table)
     with clock("labels"):
         result = _judge(dataset, cross_validation, pairs)
-    notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *runtime.notes)
+    embedding_notes = dict.fromkeys((*table.notes, *(other_table.notes if other_table else ())))
+    notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *embedding_notes)
     return AuditResult(result, clock.seconds(), notes)
 
 

@@ -98,11 +98,12 @@ def train_files(
         *([] if run is None else run.notes),
         *([check.note()] if check is not None and not check.trusted else []),
         *([] if test_result is None else test_result.dataset.test_notes()),
-        *runtime.notes,
+        *fitted.dataset.table.notes,
+        *([] if test_result is None else test_result.dataset.table.notes),
     ]
     learning = None if run is None else _network_result(run, fit, fitted.dataset)
     return TrainingResult(
-        options, fitted.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(notes)
+        options, fitted.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(dict.fromkeys(notes))
     )
 
 
