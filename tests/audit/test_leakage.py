@@ -154,7 +154,7 @@ def test_without_unseen_images_the_scores_are_called_inflated(
     assert "no other test image is left, so test on other images" in output
     assert "test (inflated): confusion matrix" in output
     assert main(["evaluate", str(out), str(trained), "--quiet", "--require", "accuracy>=0"]) == 3
-    assert "all test images were trained on" in capsys.readouterr().err
+    assert "all test images duplicate training images" in capsys.readouterr().err
 
 
 def test_a_class_without_unseen_images_leaves_the_other(
