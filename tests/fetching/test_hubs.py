@@ -231,7 +231,8 @@ def test_a_dataset_of_kaggle_is_downloaded_once(hub: Hub, zip_bytes: bytes, tmp_
     assert progress_bar == "progress kaggle:owner/pets, MB 1"
     assert first[:2] == ["kaggle--owner--pets/pets/train", "cats cats/0.jpg 20000"]
     assert len(first) == 7
-    assert "/kaggle--owner--pets/pets/train --out NAME.twofold" in split
+    assert "/kaggle--owner--pets/pets holds splits (" in split
+    assert "/kaggle--owner--pets/pets/train" in split
     assert run(hub, tmp_path, sources[0]) == [first]  # the hub is gone
 
 
