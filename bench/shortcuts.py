@@ -1,9 +1,9 @@
-"""A planted shortcut, and labels that say nothing: which features `twofold audit` accuses.
+"""A planted shortcut, and random labels: the metadata features that `twofold audit` lists.
 
     python bench/shortcuts.py [--data ../shared/data/cats-dogs/train]
 
-Once the pictures as they are; once with the second class encoded anew at JPEG quality 60; and 20 times with their labels dealt
-out at random, where whoever is accused is innocent.
+Three data: the images unchanged; the second class encoded again at JPEG quality 60; and 20 random permutations of the labels,
+where every listed feature is a false alarm.
 """
 
 import argparse
@@ -21,48 +21,48 @@ from PIL import Image
 from twofold.core.options import DataOptions
 from twofold.data import LabelledFile, list_labelled_files
 
-RELABELLED = 20
+PERMUTATIONS = 20
 
 
-def accused(rows: list[tuple[Path, str]], folder: Path) -> list[str]:
-    """The features that an audit of these pictures, at these labels, names."""
-    table = folder / "pictures.csv"
+def list_shortcuts(rows: list[tuple[Path, str]], folder: Path) -> list[str]:
+    """The features that an audit of these images with these labels lists."""
+    table = folder / "images.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("path", "label"), *((path.resolve(), label) for path, label in rows)])
-    found = run([TWOFOLD, "audit", str(table), "--quick", "--json"])["json"]
-    return [shortcut["feature"] for shortcut in found["shortcuts"]]
+    result = run([TWOFOLD, "audit", str(table), "--quick", "--json"])["json"]
+    return [shortcut["feature"] for shortcut in result["shortcuts"]]
 
 
-def encoded_anew(item: LabelledFile, folder: Path) -> Path:
-    file = io.BytesIO()
-    Image.open(item.path).convert("RGB").save(file, "JPEG", quality=60)
-    path = folder / item.path.name
-    path.write_bytes(file.getvalue())
+def encode_again(file: LabelledFile, folder: Path) -> Path:
+    buffer = io.BytesIO()
+    Image.open(file.path).convert("RGB").save(buffer, "JPEG", quality=60)
+    path = folder / file.path.name
+    path.write_bytes(buffer.getvalue())
     return path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared/data/cats-dogs/train")
-    chosen = parser.parse_args()
-    file_list = list_labelled_files(chosen.data, DataOptions())
-    items, labels = file_list.items, [item.label for item in file_list.items]
+    arguments = parser.parse_args()
+    file_list = list_labelled_files(arguments.data, DataOptions())
+    files, labels = file_list.files, [file.label for file in file_list.files]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        as_it_is = accused([(item.path, item.label) for item in items], folder)
+        unchanged = list_shortcuts([(file.path, file.label) for file in files], folder)
         planted = [
-            (encoded_anew(item, folder) if item.label == file_list.positive else item.path, item.label)
-            for item in items
+            (encode_again(file, folder) if file.label == file_list.positive else file.path, file.label)
+            for file in files
         ]
-        result = {"as it is": as_it_is, "one class at quality 60": accused(planted, folder)}
+        result = {"unchanged": unchanged, "one class at quality 60": list_shortcuts(planted, folder)}
         random = np.random.default_rng(0)
-        dealt = [
-            accused(
-                [(item.path, str(label)) for item, label in zip(items, random.permutation(labels), strict=True)], folder
+        listed = [
+            list_shortcuts(
+                [(file.path, str(label)) for file, label in zip(files, random.permutation(labels), strict=True)], folder
             )
-            for _ in range(RELABELLED)
+            for _ in range(PERMUTATIONS)
         ]
-        result[f"{RELABELLED} random relabellings, accused"] = [features for features in dealt if features]
+        result[f"{PERMUTATIONS} random permutations, listed"] = [features for features in listed if features]
     print(json.dumps(result, indent=1))
 
 

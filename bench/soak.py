@@ -1,9 +1,9 @@
-"""`make soak`: 50,000 pictures through two engines, one after another, then Ctrl-C in the middle of trainings.
+"""`make soak`: 50,000 images through two engines, one after another, then Ctrl-C during trainings.
 
-    python bench/soak.py [--pictures 50000] [--interrupts 8]
+    python bench/soak.py [--images 50000] [--interrupts 8]
 
-Looks for what only time shows: a crash, memory that grows, a vector that differs from one pass to the next, a process
-that does not end, a half-written bundle. The pictures are drawn.
+It checks for crashes, growing memory, features that differ between passes, processes that do not end, and partial bundles.
+The images are drawn.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from twofold.embedding import Engine
 from twofold.embedding.embed import embed
 from twofold.networks import load_backbone
 
-DIFFERENT = 500
+DISTINCT = 500
 TWOFOLD = str(Path(sys.executable).with_name("twofold"))
 
 
 def draw(folder: Path) -> list[Path]:
     random = np.random.default_rng(0)
     paths = []
-    for number in range(DIFFERENT):
+    for number in range(DISTINCT):
         path = folder / ("dark" if number % 2 else "light") / f"{number}.jpg"
         path.parent.mkdir(exist_ok=True)
         coarse = random.integers(0, 128, (24, 32, 3)) + (0 if number % 2 else 127)
@@ -41,7 +41,7 @@ def draw(folder: Path) -> list[Path]:
 
 
 def resident() -> int:
-    """Megabytes of memory that this process holds now."""
+    """Resident memory of this process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
@@ -51,17 +51,15 @@ def one_engine(paths: list[Path], count: int, dtype: str) -> None:
     first: dict[int, bytes] = {}
     early = 0
     started = time.perf_counter()
-    for number, seen in enumerate(embed(stream, engine)):
-        assert seen.features is not None, seen.read_error
-        features = seen.features.tobytes()
-        assert first.setdefault(number % DIFFERENT, features) == features, (
-            f"picture {number} has another vector this time"
-        )
-        if number == 10 * DIFFERENT:
+    for number, row in enumerate(embed(stream, engine)):
+        assert row.features is not None, row.read_error
+        features = row.features.tobytes()
+        assert first.setdefault(number % DISTINCT, features) == features, f"image {number} has other features this time"
+        if number == 10 * DISTINCT:
             early = resident()
     rate = count / (time.perf_counter() - started)
     print(
-        f"{dtype}: {count:,} pictures, {rate:.0f}/s, memory {early} MB early, {resident()} MB at the end",
+        f"{dtype}: {count:,} images, {rate:.0f}/s, memory {early} MB early, {resident()} MB at the end",
         flush=True,
     )
     assert early == 0 or resident() < early + 100, "memory grows"
@@ -73,25 +71,25 @@ def interrupted(images: Path, folder: Path, seconds: float) -> None:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     print(f"Ctrl-C after {seconds:.1f} s: exit {process.returncode}", flush=True)
     assert process.returncode > 0, f"ended with {process.returncode}"  # below 0: killed by a signal, as crashes are
-    assert "Traceback" not in said, said
-    assert not list(folder.iterdir()), "something half-written was left"
+    assert "Traceback" not in stderr, stderr
+    assert not list(folder.iterdir()), "a partial bundle was left"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=50_000)
+    parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--interrupts", type=int, default=8)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as images, tempfile.TemporaryDirectory() as folder:
         paths = draw(Path(images))
         for dtype in ("int8", "f32"):
-            one_engine(paths, given.images // 2, dtype)
-        for number in range(given.interrupts):
+            one_engine(paths, arguments.images // 2, dtype)
+        for number in range(arguments.interrupts):
             interrupted(Path(images), Path(folder), 0.5 + 0.4 * number)
-    print("All held.")
+    print("All checks passed.")
 
 
 if __name__ == "__main__":

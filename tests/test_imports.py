@@ -78,12 +78,12 @@ def test_showing_help_loads_nothing_heavy() -> None:
 
 def test_predicting_loads_no_framework(bundle: Path, drawn: Path) -> None:
     arguments = ["predict", str(bundle), str(drawn / "bars"), "--no-cache"]
-    heavy = {"torch", "sklearn", "scipy", "onnx", "matplotlib", "pooch", "jinja2", "pandas"}
+    heavy = {"torch", "sklearn", "scipy", "onnx", "matplotlib", "jinja2", "pandas"}
     assert not packages(CLI.format(arguments=arguments)) & (heavy | HUBS)
 
 
 def test_a_quick_audit_loads_no_network(drawn: Path) -> None:
-    heavy = {"openvino", "onnx", "torch", "sklearn", "matplotlib", "pooch", "jinja2", "pandas"}
+    heavy = {"openvino", "onnx", "torch", "sklearn", "matplotlib", "jinja2", "pandas"}
     arguments = ["audit", str(drawn), "--quick", "--quiet"]
     assert not packages(CLI.format(arguments=arguments)) & (heavy | HUBS)
 

@@ -1,4 +1,4 @@
-"""The ledger as a file."""
+"""The file report as a CSV file."""
 
 import csv
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_row_is_written_and_what_is_unknown_is_empty(tmp_path: Path) -> None:
+def test_every_row_is_written_and_unknown_values_are_empty(tmp_path: Path) -> None:
     metadata = (40, 30, "JPEG", 1000, "ab" * 32, 0)
     flagged = FileReportRow("a, b.jpg", "cats", "flagged", "possible-label-error", *metadata, "d, e.jpg", "0.9731")
     skipped = FileReportRow('"c".jpg', "", "skipped", "truncated")
@@ -41,19 +41,19 @@ def test_every_row_is_written_and_what_is_unknown_is_empty(tmp_path: Path) -> No
     assert tuple(second.values()) == ('"c".jpg', "", "skipped", "truncated", *[""] * 8)
 
 
-def test_a_name_that_is_no_unicode_is_written_as_an_escape(tmp_path: Path) -> None:
+def test_a_name_that_is_not_unicode_is_written_as_an_escape(tmp_path: Path) -> None:
     path = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     write_file_report([FileReportRow(path, "cats", "used")], tmp_path / "files.csv")
     assert read(tmp_path / "files.csv")[0]["path"] == "caf\\udce9.jpg"
 
 
 @pytest.mark.parametrize("name", ["a\nb.jpg", "a\rb.jpg", "a\r\nb.jpg", 'a"b.jpg', " a,b.jpg"])
-def test_a_name_with_a_line_end_is_read_again(name: str, tmp_path: Path) -> None:
+def test_a_name_with_a_line_end_is_read_back(name: str, tmp_path: Path) -> None:
     write_file_report([FileReportRow(name, "cats", "used")] * 2, tmp_path / "files.csv")
     assert [row["path"] for row in read(tmp_path / "files.csv")] == [name] * 2
 
 
-def test_a_ledger_is_whole_or_as_it_was(tmp_path: Path) -> None:
+def test_a_file_report_is_complete_or_not_replaced(tmp_path: Path) -> None:
     def rows() -> Iterator[FileReportRow]:
         yield FileReportRow("new.jpg", "cats", "used")
         raise KeyboardInterrupt

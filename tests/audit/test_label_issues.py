@@ -1,19 +1,24 @@
+"""Label issues, by simulation."""
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.audit.label_issues import find_label_issues
+from twofold.audit.label_issues import LabelIssues, find_label_issues
+from twofold.evaluation import Interval
 
-Drawn = tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]]
+Simulation = tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]]
 
 
-def draw(n: int = 1000, *, apart: float = 2.3, wrong: float = 0.03, fraction: float = 0.5, seed: int = 0) -> Drawn:
+def draw(
+    n: int = 1000, *, distance: float = 2.3, noise: float = 0.03, fraction: float = 0.5, seed: int = 0
+) -> Simulation:
     """Logits, labels and which of the labels are wrong."""
     rng = np.random.default_rng(seed)
     truth = (np.arange(n) < fraction * n).astype(np.int8)
-    flipped = rng.random(n) < wrong
+    flipped = rng.random(n) < noise
     return (
-        (2 * truth - 1) * apart + rng.standard_normal(n),
+        (2 * truth - 1) * distance + rng.standard_normal(n),
         np.where(flipped, 1 - truth, truth).astype(np.int8),
         flipped,
     )
@@ -27,10 +32,12 @@ def test_wrong_labels_lead_the_list() -> None:
     assert len(listed) < 2 * wrong.sum()
 
 
-def test_suspicion_is_a_chance() -> None:
-    drawn = [draw(seed=seed) for seed in range(5)]
-    p_label_error = np.concatenate([find_label_issues(logits, labels).p_label_error for logits, labels, _ in drawn])
-    wrong = np.concatenate([flipped for _, _, flipped in drawn])
+def test_p_label_error_is_a_calibrated_probability() -> None:
+    simulations = [draw(seed=seed) for seed in range(5)]
+    p_label_error = np.concatenate(
+        [find_label_issues(logits, labels).p_label_error for logits, labels, _ in simulations]
+    )
+    wrong = np.concatenate([flipped for _, _, flipped in simulations])
     assert p_label_error.min() >= 0
     assert p_label_error.max() <= 1
     middle = (p_label_error > 0.2) & (p_label_error < 0.8)
@@ -39,53 +46,62 @@ def test_suspicion_is_a_chance() -> None:
     assert p_label_error.sum() == pytest.approx(wrong.sum(), rel=0.1)
 
 
-@pytest.mark.parametrize(("apart", "wrong", "fraction"), [(2.3, 0.02, 0.5), (2.3, 0.05, 0.1), (1.3, 0.1, 0.5)])
-def test_the_interval_of_the_count_mostly_holds_the_truth(apart: float, wrong: float, fraction: float) -> None:
-    held = 0
+@pytest.mark.parametrize(("distance", "noise", "fraction"), [(2.3, 0.02, 0.5), (2.3, 0.05, 0.1), (1.3, 0.1, 0.5)])
+def test_the_interval_of_the_count_covers_the_truth(distance: float, noise: float, fraction: float) -> None:
+    covered = 0
     for seed in range(15):
-        logits, labels, flipped = draw(apart=apart, wrong=wrong, fraction=fraction, seed=seed)
+        logits, labels, flipped = draw(distance=distance, noise=noise, fraction=fraction, seed=seed)
         expected = find_label_issues(logits, labels).expected
-        held += expected.low <= flipped.sum() <= expected.high
-    assert held >= 11  # by simulation it is 90 to 100%, and 80 to 88% where one label in ten is wrong
+        covered += expected.low <= flipped.sum() <= expected.high
+    assert covered >= 11  # by simulation the coverage is 90 to 100%, and 80 to 88% where one label in ten is wrong
 
 
-def test_right_labels_are_left_alone() -> None:
-    for seed, apart in enumerate((1.3, 1.8, 2.3, 3.0)):
-        found = find_label_issues(*draw(apart=apart, wrong=0.0, seed=seed)[:2])
-        assert found.expected.low == 0
-        assert found.expected.value <= 10
-        assert (found.p_label_error < 0.5).all()
+def test_right_labels_are_not_doubted() -> None:
+    for seed, distance in enumerate((1.3, 1.8, 2.3, 3.0)):
+        issues = find_label_issues(*draw(distance=distance, noise=0.0, seed=seed)[:2])
+        assert issues.expected.low == 0
+        assert issues.expected.value <= 10
+        assert (issues.p_label_error < 0.5).all()
 
 
-def test_wrong_labels_of_one_class_are_looked_for_there() -> None:
-    logits, labels, _ = draw(wrong=0.0)
+def test_wrong_labels_of_one_class_are_listed_there() -> None:
+    logits, labels, _ = draw(noise=0.0)
     labels[:40] = 0  # true positives
-    found = find_label_issues(logits, labels)
-    assert found.expected.low <= 40 <= found.expected.high
-    assert (labels[found.listed] == 0).mean() > 0.9
+    issues = find_label_issues(logits, labels)
+    assert issues.expected.low <= 40 <= issues.expected.high
+    assert (labels[issues.listed] == 0).mean() > 0.9
 
 
 @pytest.mark.parametrize("logits", [np.zeros(400), np.random.default_rng(0).standard_normal(400)])
-def test_where_nothing_can_be_told_no_one_is_listed_and_the_interval_is_wide(logits: NDArray[np.float64]) -> None:
-    found = find_label_issues(logits, (np.arange(400) < 160).astype(np.int8))
-    assert len(found.listed) == 0
-    assert found.expected.low == 0
-    assert found.expected.high > 40
+def test_uninformative_scores_list_nothing_and_give_a_wide_interval(logits: NDArray[np.float64]) -> None:
+    issues = find_label_issues(logits, (np.arange(400) < 160).astype(np.int8))
+    assert len(issues.listed) == 0
+    assert issues.expected.low == 0
+    assert issues.expected.high > 40
 
 
-def test_classes_that_are_far_apart_have_no_suspects() -> None:
+def test_separated_classes_have_no_label_issues() -> None:
     labels = (np.arange(50) < 25).astype(np.int8)
-    found = find_label_issues(np.where(labels == 1, 9.0, -9.0), labels)
-    assert len(found.listed) == 0
-    assert (found.expected.value, found.expected.high) == (0, 0)
+    issues = find_label_issues(np.where(labels == 1, 9.0, -9.0), labels)
+    assert len(issues.listed) == 0
+    assert (issues.expected.value, issues.expected.high) == (0, 0)
 
 
-def test_order_scale_and_the_names_of_the_classes_change_nothing() -> None:
+def test_order_scale_and_swapped_classes_change_nothing() -> None:
     logits, labels, _ = draw(400)
-    found = find_label_issues(logits, labels)
+    issues = find_label_issues(logits, labels)
     order = np.random.default_rng(1).permutation(400)
     np.testing.assert_allclose(
-        find_label_issues(logits[order], labels[order]).p_label_error, found.p_label_error[order], atol=1e-6
+        find_label_issues(logits[order], labels[order]).p_label_error, issues.p_label_error[order], atol=1e-6
     )
-    np.testing.assert_allclose(find_label_issues(5 * logits - 3, labels).p_label_error, found.p_label_error, atol=1e-6)
-    np.testing.assert_allclose(find_label_issues(-logits, 1 - labels).p_label_error, found.p_label_error, atol=0.02)
+    np.testing.assert_allclose(find_label_issues(5 * logits - 3, labels).p_label_error, issues.p_label_error, atol=1e-6)
+    np.testing.assert_allclose(find_label_issues(-logits, 1 - labels).p_label_error, issues.p_label_error, atol=0.02)
+
+
+def test_the_text_is_consistent_where_more_labels_are_listed_than_expected_to_be_wrong() -> None:
+    issues = LabelIssues(np.array([0.2] * 30 + [0.0] * 970), Interval(6.0, 2.0, 11.0))
+    assert issues.text == (
+        "30 possible label errors (p >= 0.05); expected number of wrong labels, listed or not: 6 (2 to 11), so at least 19 of "
+        "the listed labels are right"
+    )
+    assert LabelIssues(issues.p_label_error, Interval(6.0, 2.0, 40.0)).text.endswith("listed or not: 6 (2 to 40)")

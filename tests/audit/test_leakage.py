@@ -1,4 +1,4 @@
-"""One way to find test images that were trained on: audit, train and evaluate have the same ones."""
+"""Leakage: audit, train and evaluate find the same test images."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from twofold.cli import main
 
 SIZE = (640, 480)
 COUNT = 24
-VARIANTS = {  # name: the training image, and what was done to it
+VARIANTS = {  # name: (training image, change)
     "half": (0, CHANGES["half"]),
     "quality": (1, CHANGES["quality 30"]),
     "mirrored": (2, CHANGES["mirrored"]),
@@ -34,8 +34,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @cache
-def shown(number: int) -> Image.Image:
-    """A scene, darker in the class `dim`, so that there is something to learn."""
+def draw_image(number: int) -> Image.Image:
+    """A scene, darker in the class `dim`, so that the classes can be told apart."""
     image = scene(number, SIZE)
     return image.point(lambda value: value // 2) if number % 2 else image
 
@@ -51,9 +51,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("bright", "dim"):
         (folder / name).mkdir()
     for number in range(COUNT):
-        shown(number).save(folder / label(number) / f"{number}.jpg", quality=92)
-    for name in ("bright", "dim"):  # under both labels, so that neither is learned
-        shown(40).save(folder / name / "both.png")
+        draw_image(number).save(folder / label(number) / f"{number}.jpg", quality=92)
+    for name in ("bright", "dim"):  # under both labels, so it is not used
+        draw_image(40).save(folder / name / "both.png")
     return folder
 
 
@@ -64,14 +64,14 @@ def tested(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
     for name in ("bright", "dim"):
         (folder / name).mkdir()
     for number in range(100, 112):
-        shown(number).save(folder / label(number) / f"{number}.jpg")
+        draw_image(number).save(folder / label(number) / f"{number}.jpg")
     for name, (number, change) in VARIANTS.items():
-        change(shown(number)).save(folder / label(number) / f"{name}.jpg", quality=85)
+        change(draw_image(number)).save(folder / label(number) / f"{name}.jpg", quality=85)
     shutil.copy(trained / label(9) / "9.jpg", folder / label(9) / "same.jpg")
     shutil.copy(trained / label(9) / "9.jpg", folder / label(9) / "same too.jpg")
-    for name in ("bright", "dim"):  # in the test under both labels: it does not count
+    for name in ("bright", "dim"):  # under both labels: it is not evaluated
         shutil.copy(trained / label(10) / "10.jpg", folder / name / "undecided.jpg")
-    shown(40).resize((320, 240)).save(folder / "bright" / "never learned.jpg")
+    draw_image(40).resize((320, 240)).save(folder / "bright" / "never used.jpg")
     return folder
 
 
@@ -115,22 +115,22 @@ def test_other_images_of_the_same_sort_are_not_called_duplicates(
     for number in range(200, 240):
         folder = tmp_path / "others" / label(number)
         folder.mkdir(parents=True, exist_ok=True)
-        shown(number).save(folder / f"{number}.jpg")
+        draw_image(number).save(folder / f"{number}.jpg")
     found = run(["audit", str(trained), "--against", str(tmp_path / "others"), "--quick"], capsys)
     assert found["against"] == found["against_other"] == []
 
 
-def test_the_card_and_the_figures_are_by_what_was_not_trained_on(
+def test_the_card_and_the_figures_are_about_unseen_images(
     trained: Path, tested: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, drawn = tmp_path / "b.twofold", tmp_path / "drawn"
     words = ["train", str(trained), "--test", str(tested), "--out", str(out), "--quiet", "--figures", str(drawn)]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    output = " ".join(capsys.readouterr().out.split())  # lines are wrapped
     warning = f"WARNING: {len(LEAKED)} test images duplicate training images ("
-    assert said.startswith(warning)
-    assert 'Scores on them are inflated: use the column "test (unseen)".' in said.splitlines()[0]
-    assert "test (unseen), confusion matrix" in said
+    assert output.startswith(warning)
+    sentence = 'Scores on them are inflated: use the column "test (unseen)".'
+    assert output.index(sentence) < output.index("test (unseen): confusion matrix")
     card = (out / "README.md").read_text(encoding="utf-8")
     assert f"| test (unseen), 13 pictures | test (inflated), {13 + len(LEAKED)} pictures |" in card
     unseen = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["test"]["leakage"]["test_unseen"]
@@ -144,28 +144,28 @@ def test_the_card_and_the_figures_are_by_what_was_not_trained_on(
         assert "n = 13" in text
 
 
-def test_where_nothing_is_left_the_numbers_are_called_inflated(
+def test_without_unseen_images_the_scores_are_called_inflated(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "b.twofold"
     assert main(["train", str(trained), "--out", str(out), "--test", str(trained), "--quiet"]) == 0
-    said = capsys.readouterr().out
-    assert f"WARNING: {COUNT} test images duplicate training images" in said
-    assert "no other test image is left, so test on other images" in said
-    assert "test (inflated), confusion matrix" in said
+    output = " ".join(capsys.readouterr().out.split())  # lines are wrapped
+    assert f"WARNING: {COUNT} test images duplicate training images" in output
+    assert "no other test image is left, so test on other images" in output
+    assert "test (inflated): confusion matrix" in output
     assert main(["evaluate", str(out), str(trained), "--quiet", "--require", "accuracy>=0"]) == 3
-    assert "all test images were trained on" in capsys.readouterr().err
+    assert "all test images duplicate training images" in capsys.readouterr().err
 
 
-def test_a_class_of_which_all_images_were_trained_on_leaves_the_other(
+def test_a_class_without_unseen_images_leaves_the_other(
     trained: Path, tested: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, folder = tmp_path / "b.twofold", tmp_path / "mixed"
     shutil.copytree(trained / "dim", folder / "dim")
     (folder / "bright").mkdir()
     for number in (300, 302):
-        shown(number).save(folder / "bright" / f"{number}.jpg")
+        draw_image(number).save(folder / "bright" / f"{number}.jpg")
     assert main(["train", str(trained), "--out", str(out), "--quiet"]) == 0
     capsys.readouterr()
     without = run(["evaluate", str(out), str(folder)], capsys)["leakage"]["test_unseen"]
-    assert sum(without["confusion"].values()) == 3  # and `both.png`, which was not learned
+    assert sum(without["confusion"].values()) == 3  # with `both.png`, which was not used

@@ -1,12 +1,17 @@
+"""The learning curve and its forecast."""
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.audit.learning_curve import LearningCurve, expected_interval, fit_learning_curve, forecast
+from twofold.audit.learning_curve import LearningCurve, Point, expected_interval, fit_learning_curve, forecast
 from twofold.decision import fit_head
+from twofold.evaluation import Interval
 
 
-def judged(n: int, d: int = 60, *, fraction: float = 0.5, seed: int = 0) -> LearningCurve:
+def fit_curve(n: int, d: int = 60, *, fraction: float = 0.5, seed: int = 0) -> LearningCurve:
     rng = np.random.default_rng(seed)
     labels = (np.arange(n) < fraction * n).astype(np.int8)
     features = (rng.standard_normal((n, d)) + 0.3 * labels[:, None]).astype(np.float32)
@@ -16,70 +21,88 @@ def judged(n: int, d: int = 60, *, fraction: float = 0.5, seed: int = 0) -> Lear
 
 
 def costs(sizes: NDArray[np.float64], power: float, n: int = 2000) -> NDArray[np.float64]:
-    """Errors of nested pictures whose share falls as a power of the size."""
-    hard = np.random.default_rng(0).random(n)
-    return (hard[None] < 0.2 * (sizes[:, None] / sizes[0]) ** power).astype(np.float64)
+    """Errors (m, n), nested, at a rate that falls as a power of the size."""
+    difficulty = np.random.default_rng(0).random(n)
+    return (difficulty[None] < 0.2 * (sizes[:, None] / sizes[0]) ** power).astype(np.float64)
 
 
-def test_the_curve_falls_and_ends_with_all_pictures() -> None:
-    told = judged(600)
-    assert [point.images for point in told.curve] == [60, 120, 240, 480]
-    assert told.curve[0].log_loss > told.curve[-1].log_loss
-    assert told.accuracy.value == pytest.approx(1 - told.curve[-1].error)
-    assert told.counts == {"cats": 300, "dogs": 300}
+def test_the_curve_falls_and_ends_with_all_images() -> None:
+    curve = fit_curve(600)
+    assert [point.images for point in curve.curve] == [60, 120, 240, 480]
+    assert curve.curve[0].log_loss > curve.curve[-1].log_loss
+    assert curve.accuracy.value == pytest.approx(1 - curve.curve[-1].error)
+    assert curve.counts == {"cats": 300, "dogs": 300}
 
 
-def test_the_forecast_of_half_the_pictures_holds_what_all_reach() -> None:
-    held = 0
+def test_the_forecast_from_half_the_images_covers_the_log_loss_of_all() -> None:
+    covered = 0
     for seed in range(5):
-        half, whole = judged(300, seed=seed), judged(600, seed=seed)
+        half, full = fit_curve(300, seed=seed), fit_curve(600, seed=seed)
         assert half.log_loss is not None
-        slack = 0.03  # what one drawing of 300 pictures differs from the next
-        held += half.log_loss.low - slack <= whole.curve[-1].log_loss <= half.log_loss.high + slack
-    assert held >= 4
+        slack = 0.03  # the difference between two samples of 300 images
+        covered += half.log_loss.low - slack <= full.curve[-1].log_loss <= half.log_loss.high + slack
+    assert covered >= 4
 
 
-def test_a_power_law_is_followed() -> None:
+def test_a_power_law_is_extrapolated() -> None:
     sizes = np.array([100.0, 200.0, 400.0, 800.0])
-    found = forecast(sizes, costs(sizes, -0.5), seed=0)
-    assert found.value == pytest.approx(0.2 * 16**-0.5, rel=0.1)
-    assert found.low < found.value < found.high < costs(sizes, -0.5)[-1].mean()
+    interval = forecast(sizes, costs(sizes, -0.5), seed=0)
+    assert interval.value == pytest.approx(0.2 * 16**-0.5, rel=0.1)
+    assert interval.low < interval.value < interval.high < costs(sizes, -0.5)[-1].mean()
 
 
-def test_a_flat_curve_promises_nothing() -> None:
+def test_a_flat_curve_forecasts_no_gain() -> None:
     sizes = np.array([100.0, 200.0, 400.0, 800.0])
-    found = forecast(sizes, costs(sizes, 0.0), seed=0)
-    assert found.value == pytest.approx(0.2, rel=0.1)
-    assert found.high >= costs(sizes, 0.0)[-1].mean()
+    interval = forecast(sizes, costs(sizes, 0.0), seed=0)
+    assert interval.value == pytest.approx(0.2, rel=0.1)
+    assert interval.high >= costs(sizes, 0.0)[-1].mean()
 
 
-def test_no_errors_at_all_are_no_trouble() -> None:
-    found = forecast(np.array([10.0, 20.0, 40.0]), np.zeros((3, 50)), seed=0)
-    assert 0 <= found.low <= found.value <= found.high < 0.05
+def test_costs_of_zero_are_finite() -> None:
+    interval = forecast(np.array([10.0, 20.0, 40.0]), np.zeros((3, 50)), seed=0)
+    assert 0 <= interval.low <= interval.value <= interval.high < 0.05
 
 
-def test_too_few_pictures_say_so() -> None:
-    told = judged(40)
-    assert told.log_loss is None
-    assert told.error is None
-    assert told.text.startswith(
-        "20 cats and 20 dogs: too few to tell what more would bring. A test on 10 others would tell"
-    )
+def test_with_too_few_images_there_is_no_forecast() -> None:
+    curve = fit_curve(40)
+    assert curve.log_loss is None
+    assert curve.error is None
+    assert curve.text.startswith("Not known whether more images would help: there are too few to extrapolate.")
+    assert "(20 cats, 20 dogs); a test on 10 other images would measure it to ±" in curve.text
 
 
-def test_the_smaller_class_counts() -> None:
-    assert judged(400, fraction=0.05).log_loss is None
-    assert judged(400, fraction=0.05).text.startswith("380 cats and 20 dogs")
+def test_the_smaller_class_limits_the_forecast() -> None:
+    assert fit_curve(400, fraction=0.05).log_loss is None
+    assert fit_curve(400, fraction=0.05).text.count("(380 cats, 20 dogs)") == 1
 
 
-def test_words_promise_fewer_errors_only_where_the_interval_does() -> None:
-    told = judged(600)
-    assert told.log_loss is not None
-    assert told.error is not None
-    assert ("instead of" in told.text) == (told.log_loss.high < told.curve[-1].log_loss)
-    assert ("wrong answers" in told.text) <= (told.error.high < told.curve[-1].error)
+def test_the_text_forecasts_a_gain_only_if_the_interval_does() -> None:
+    curve = fit_curve(600)
+    assert curve.log_loss is not None
+    assert curve.error is not None
+    assert curve.text.startswith("More images would help") == (curve.log_loss.high < curve.curve[-1].log_loss)
+    assert ("points of accuracy" in curve.text) <= (curve.error.high < curve.curve[-1].error)
 
 
-def test_more_test_pictures_make_a_narrower_interval() -> None:
+def test_more_test_images_give_a_narrower_interval() -> None:
     small, large = expected_interval(0.9, 100), expected_interval(0.9, 1000)
     assert large.high - large.low < (small.high - small.low) / 3
+
+
+def test_the_text_begins_with_the_answer_in_points_of_accuracy() -> None:
+    points = (Point(60, 0.5, 0.2), Point(120, 0.4, 0.15), Point(240, 0.3, 0.1))
+    accuracy = Interval(0.9, 0.86, 0.93)
+    curve = LearningCurve(
+        {"cats": 150, "dogs": 150}, accuracy, points, Interval(0.25, 0.2, 0.28), Interval(0.08, 0.06, 0.095)
+    )
+    assert curve.text == (
+        "More images would help: twice as many would bring about +2.0 points of accuracy (+0.5 to +4.0), and the log-loss from "
+        "0.300 to about 0.250 (0.200 to 0.280). The accuracy of 90.0% is known to ±3.5 points (150 cats, 150 dogs); a test on "
+        "75 other images would measure it to ±6.7 points."
+    )
+    uncertain = replace(curve, error=Interval(0.09, 0.07, 0.11))
+    assert uncertain.text.startswith(
+        "More images would help the probabilities, not certainly the accuracy: twice as many"
+    )
+    unclear = replace(curve, log_loss=Interval(0.29, 0.2, 0.35))
+    assert unclear.text.startswith("Not certain that more images would help")

@@ -1,16 +1,18 @@
+"""Metadata features that predict the label are listed, others are not."""
+
 import math
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.audit.shortcuts import NAME, EncodingMetadata, Shortcuts, find_shortcuts, name_traits
+from twofold.audit.shortcuts import NAME, MetadataFeatures, Shortcuts, find_shortcuts, name_pattern
 
 CLASSES = ("cats", "dogs")
 
 
-def drawn(n: int, seed: int = 0) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.int8]]:
-    """Traits that have nothing to do with the labels, of the many kinds there are."""
+def draw_features(n: int, seed: int = 0) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.int8]]:
+    """Metadata features of many kinds that are independent of the labels."""
     rng = np.random.default_rng(seed)
     width = rng.choice([320, 499, 500, 640], n, p=[0.2, 0.1, 0.6, 0.1]).astype(float)
     height = rng.integers(200, 500, n).astype(float)
@@ -29,97 +31,112 @@ def drawn(n: int, seed: int = 0) -> tuple[dict[str, NDArray[np.generic]], NDArra
     return metadata_features, rng.permutation(np.arange(n) % 2).astype(np.int8)
 
 
-def found(metadata_features: EncodingMetadata, labels: NDArray[np.int8]) -> Shortcuts:
+def shortcuts_of(metadata_features: MetadataFeatures, labels: NDArray[np.int8]) -> Shortcuts:
     return find_shortcuts(metadata_features, labels, np.arange(len(labels)) // 2 % 5, CLASSES)
 
 
 @pytest.mark.parametrize("classes", [("hotdog", "not_hotdog"), ("cat", "golden retriever")])
-def test_names_of_classes_are_struck_out_whole(classes: tuple[str, str]) -> None:
-    named = [f"{label.replace(' ', '_')}.{number}.jpg" for number, label in enumerate(classes)]
-    assert name_traits(named, classes)["name pattern"].tolist() == ["@.#.jpg", "@.#.jpg"]
+def test_full_class_names_are_replaced_in_file_names(classes: tuple[str, str]) -> None:
+    names = [f"{label.replace(' ', '_')}.{number}.jpg" for number, label in enumerate(classes)]
+    assert name_pattern(names, classes)["name pattern"].tolist() == ["@.#.jpg", "@.#.jpg"]
 
 
 @pytest.mark.parametrize("n", [60, 600])
-def test_clean_data_is_not_accused(n: int) -> None:
-    metadata_features, labels = drawn(n)
-    accused = [found(metadata_features, np.random.default_rng(seed).permutation(labels)) for seed in range(20)]
-    assert sum(bool(told.found) for told in accused) <= 1
-    assert sum(told.together.low > 0.5 for told in accused) <= 3
+def test_independent_features_are_not_listed(n: int) -> None:
+    metadata_features, labels = draw_features(n)
+    results = [shortcuts_of(metadata_features, np.random.default_rng(seed).permutation(labels)) for seed in range(20)]
+    assert sum(bool(result.listed) for result in results) <= 1
+    assert sum(result.together.low > 0.5 for result in results) <= 3
 
 
-def test_a_class_saved_at_another_quality_is_named_with_both_distributions() -> None:
-    metadata_features, labels = drawn(400)
+def test_a_class_with_another_jpeg_quality_is_listed_with_both_distributions() -> None:
+    metadata_features, labels = draw_features(400)
     metadata_features["JPEG quality"] = np.where(labels == 0, 60.0, metadata_features["JPEG quality"])
-    told = found(metadata_features, labels)
-    (shortcut,) = told.found
+    result = shortcuts_of(metadata_features, labels)
+    (shortcut,) = result.listed
     assert shortcut.feature == "JPEG quality"
     assert shortcut.auc.low > 0.95
-    assert told.together.low > 0.95
-    assert shortcut.text.startswith("JPEG quality: cats 60 (60 to 60); dogs 8")
+    assert result.together.low > 0.95
+    assert shortcut.text.startswith("JPEG quality: cats 60; dogs 8")
     assert "unknown for" in shortcut.text
     assert len(shortcut.quantiles["dogs"]) == 21
     assert set(shortcut.quantiles["cats"]) == {60.0}
 
 
-def test_many_weak_traits_are_told_together() -> None:
+def test_many_weak_features_are_reported_together() -> None:
     rng = np.random.default_rng(0)
     labels = (np.arange(2000) % 2).astype(np.int8)
-    metadata_features = {f"trait {number}": rng.normal(0.25 * labels, 1) for number in range(12)}
-    told = found(metadata_features, labels)
-    assert told.found == ()
-    assert told.together.low > 0.6
-    assert told.texts[0].startswith("No single feature of the files gives the label away, but all together do")
-    plain = found({**metadata_features, "format": np.where(labels == 1, "PNG", "JPEG")}, labels)
-    assert plain.texts == [shortcut.text for shortcut in plain.found]
-    assert found({"trait 0": metadata_features["trait 0"]}, labels).texts == []
+    metadata_features = {f"feature {number}": rng.normal(0.25 * labels, 1) for number in range(12)}
+    result = shortcuts_of(metadata_features, labels)
+    assert result.listed == ()
+    assert result.together.low > 0.6
+    assert result.summary is not None
+    assert result.summary.startswith(
+        "No single metadata feature predicts the class, but all of them together reach an AUC of 0."
+    )
+    plain = shortcuts_of({**metadata_features, "format": np.where(labels == 1, "PNG", "JPEG")}, labels)
+    assert plain.summary is not None
+    assert plain.summary.startswith(
+        "Metadata features predict the class: format (AUC 1.00); all of them together reach"
+    )
+    assert shortcuts_of({"feature 0": metadata_features["feature 0"]}, labels).summary is None
 
 
-def test_words_are_told_by_their_shares() -> None:
-    metadata_features, labels = drawn(400)
+def test_texts_are_reported_by_their_fractions() -> None:
+    metadata_features, labels = draw_features(400)
     metadata_features["format"] = np.where(labels == 1, "PNG", metadata_features["format"])
-    (shortcut,) = found(metadata_features, labels).found
+    (shortcut,) = shortcuts_of(metadata_features, labels).listed
     assert shortcut.feature == "format"
     assert "; dogs PNG 100%." in shortcut.text
     assert shortcut.fractions["dogs"] == {"PNG": 1.0}
     assert shortcut.fractions["cats"]["JPEG"] == pytest.approx(0.9, abs=0.05)
 
 
-def test_what_is_known_of_one_class_only_gives_it_away() -> None:
-    metadata_features, labels = drawn(400)
+def test_a_feature_known_for_one_class_only_is_listed() -> None:
+    metadata_features, labels = draw_features(400)
     metadata_features["JPEG quality"] = np.where(labels == 1, np.nan, metadata_features["JPEG quality"])
-    (shortcut,) = found(metadata_features, labels).found
+    (shortcut,) = shortcuts_of(metadata_features, labels).listed
     assert "dogs unknown." in shortcut.text
     assert shortcut.quantiles["dogs"] == []
 
 
-def test_a_middle_between_two_extremes_is_seen() -> None:
-    metadata_features, labels = drawn(600)
+def test_a_middle_between_two_extremes_is_listed() -> None:
+    metadata_features, labels = draw_features(600)
     middle = np.random.default_rng(1).uniform(-1, 1, 600)
     metadata_features["brightness"] = np.where(labels == 1, middle, np.sign(middle) + middle)
-    assert [shortcut.feature for shortcut in found(metadata_features, labels).found] == ["brightness"]
+    assert [shortcut.feature for shortcut in shortcuts_of(metadata_features, labels).listed] == ["brightness"]
 
 
-def test_what_shows_in_the_pixels_is_a_finding_and_no_verdict() -> None:
-    metadata_features, labels = drawn(400)
+def test_for_features_of_the_pixels_the_advice_allows_a_legitimate_difference() -> None:
+    metadata_features, labels = draw_features(400)
     metadata_features["brightness"] = np.asarray(metadata_features["brightness"], float) - 60 * labels
-    (shortcut,) = found(metadata_features, labels).found
-    assert "may be what the classes are about" in shortcut.text
+    (shortcut,) = shortcuts_of(metadata_features, labels).listed
+    assert "may differ in this legitimately" in shortcut.text
 
 
-def test_a_number_of_its_own_for_each_picture_gives_nothing_away() -> None:
-    labels = drawn(200)[1]
-    assert found({"camera": np.arange(200).astype(np.str_), "serial": np.full(200, math.nan)}, labels).found == ()
+def test_a_unique_value_for_each_image_is_not_listed() -> None:
+    labels = draw_features(200)[1]
+    assert (
+        shortcuts_of({"camera": np.arange(200).astype(np.str_), "serial": np.full(200, math.nan)}, labels).listed == ()
+    )
 
 
-def test_names_may_name_the_class_but_not_the_source() -> None:
+def test_file_names_may_contain_the_class_but_not_the_source() -> None:
     labels = (np.arange(100) % 2).astype(np.int8)
     plain = [f"{label}s/{label}.{number}.jpg" for number, label in enumerate(("cat", "dog") * 50)]
-    assert found(name_traits(plain, CLASSES), labels).found == ()
+    assert shortcuts_of(name_pattern(plain, CLASSES), labels).listed == ()
     sources = [path.replace("dog.", "DSC_0") for path in plain]
-    (shortcut,) = found(name_traits(sources, CLASSES), labels).found
+    (shortcut,) = shortcuts_of(name_pattern(sources, CLASSES), labels).listed
     assert shortcut.feature == NAME
     assert "dogs dsc_#.jpg 100%" in shortcut.text
 
 
-def test_hashes_in_names_are_struck_out() -> None:
-    assert set(name_traits(["a/0f3a9c77d1.png", "b/c0ffee1234.png"], CLASSES)[NAME]) == {"#.png"}
+def test_hashes_in_file_names_are_replaced() -> None:
+    assert set(name_pattern(["a/0f3a9c77d1.png", "b/c0ffee1234.png"], CLASSES)[NAME]) == {"#.png"}
+
+
+def test_numbers_have_units_and_no_exponents() -> None:
+    labels = (np.arange(200) % 2).astype(np.int8)
+    width = np.where(labels == 1, 640.0, 82_290.0)
+    (shortcut,) = shortcuts_of({"width": width}, labels).listed
+    assert shortcut.text.startswith("width: cats 82,290 px; dogs 640 px. AUC 1.00 (")

@@ -477,7 +477,7 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
     (issue,) = result["label_issues"]
     assert (issue["path"], issue["label"]) == (str(messy / "rings/z wrong.png"), "rings")
     assert issue["p_label_error"] > 0.5
-    assert {note["code"] for note in result["notes"]} >= {"duplicates", "conflicts", "label_issues", "files-refused"}
+    assert {note["code"] for note in result["notes"]} >= {"duplicates", "conflicts", "label-issues", "files-refused"}
 
 
 def test_audit_finds_pictures_that_are_elsewhere_too(found: tuple[dict[str, Any], Path], elsewhere: Path) -> None:

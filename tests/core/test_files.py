@@ -1,4 +1,4 @@
-"""Files that are whole or untouched."""
+"""Files are complete or untouched."""
 
 import os
 import stat
@@ -17,6 +17,7 @@ from twofold.core.files import (
     check_replaceable,
     check_writable_file,
     make_private,
+    make_temporary_folder,
     printable,
     replacing,
     replacing_bytes,
@@ -26,7 +27,7 @@ from twofold.fetching import check_out
 FULL = Path("/dev/full")
 
 
-def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
+def test_a_file_is_written_with_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     with replacing(tmp_path / "a.csv") as file:
         file.write("caf\udce9\n")
@@ -34,7 +35,7 @@ def test_a_file_is_replaced_whole_with_the_rights_of_any_new_file(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
 
 
-def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_on_failure_the_old_file_stays_and_no_other_is_left(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("old", encoding="utf-8")
 
@@ -49,7 +50,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
+def test_a_link_is_kept_and_its_target_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "link.csv").symlink_to(tmp_path / "there" / "a.csv")
     for text in ("first", "second"):
@@ -59,7 +60,7 @@ def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
         assert (tmp_path / "there" / "a.csv").read_text(encoding="utf-8") == text
 
 
-def test_a_link_into_nowhere_is_told_before_work_and_one_to_itself_is_replaced(tmp_path: Path) -> None:
+def test_a_broken_link_is_an_error_before_work_and_a_link_to_itself_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "lost.csv").symlink_to(tmp_path / "none" / "a.csv")
     with pytest.raises(UsageError, match=r"There is no folder .*none to write a\.csv into"):
         check_writable_file(tmp_path / "lost.csv")
@@ -69,35 +70,35 @@ def test_a_link_into_nowhere_is_told_before_work_and_one_to_itself_is_replaced(t
     assert (tmp_path / "loop.csv").read_text(encoding="utf-8") == "text"
 
 
-def test_only_what_begins_as_ours_do_is_replaced(tmp_path: Path) -> None:
+def test_only_a_file_with_the_same_beginning_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    for content in (None, b"", b"path,label,fate\n"):
+    for content in (None, b"", b"path,label,status\n"):
         if content is not None:
             path.write_bytes(content)
-        check_replaceable(path, "path,label,", "ledger", force=True)
-    with pytest.raises(UsageError, match="exists already; pass --force to replace it"):
-        check_replaceable(path, "path,label,", "ledger", force=False)
+        check_replaceable(path, "path,label,", "file report", force=True)
+    with pytest.raises(UsageError, match="exists already; replace it with `force=True`"):
+        check_replaceable(path, "path,label,", "file report", force=False)
     for content in (b"p", b"path,label\n", b"\xff\xd8\xff"):
         path.write_bytes(content)
-        with pytest.raises(UsageError, match="exists, and is no ledger: name another file"):
-            check_replaceable(path, "path,label,", "ledger", force=True)
+        with pytest.raises(UsageError, match="exists and is not a file report: name another file"):
+            check_replaceable(path, "path,label,", "file report", force=True)
 
 
 @pytest.mark.parametrize("check", [check_writable_file, check_out, partial(check_free, force=False)])
-def test_a_closed_folder_and_a_file_in_the_way_are_told_before_work(
+def test_a_folder_without_permission_and_a_file_as_parent_are_errors_before_work(
     check: Callable[[Path], None], tmp_path: Path
 ) -> None:
     closed, file = tmp_path / "closed", tmp_path / "file"
     closed.mkdir(mode=0o555)
     file.touch()
     with ordinary_rights():
-        with pytest.raises(UsageError, match="closed may not be written into"):
+        with pytest.raises(UsageError, match="closed is not writable"):
             check(closed / "new")
         with pytest.raises(UsageError, match="There is no folder .*file|file is a file, not a folder"):
             check(file / "new")
 
 
-def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -108,19 +109,23 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_stdout_that_goes_to_a_file_is_no_file_of_its_own(tmp_path: Path) -> None:
-    """What others write into it would be lost."""
+def test_stdout_that_is_redirected_to_a_file_is_not_replaced(tmp_path: Path) -> None:
+    """What other programs write into that file would be lost."""
     log = tmp_path / "log"
     log.write_text("before\n")
-    code = "from pathlib import Path; from twofold.core.files import check_writable_file; check_writable_file(Path('/dev/stdout'))"
+    code = (
+        "from pathlib import Path\n"
+        "from twofold.core.files import check_writable_file\n"
+        "check_writable_file(Path('/dev/stdout'))"
+    )
     with log.open("a") as file:
-        done = subprocess.run([sys.executable, "-c", code], stdout=file, stderr=subprocess.PIPE, text=True)
-    assert f"/dev/stdout leads to the file {log}: name that one" in done.stderr
+        process = subprocess.run([sys.executable, "-c", code], stdout=file, stderr=subprocess.PIPE, text=True)
+    assert f"/dev/stdout leads to the file {log}: name that file" in process.stderr
     assert log.read_text() == "before\n"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).returncode == 0
 
 
-def test_a_file_that_is_replaced_stays_as_private_as_it_was(tmp_path: Path) -> None:
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.touch(mode=0o600)
     with replacing(path) as file:
@@ -128,18 +133,18 @@ def test_a_file_that_is_replaced_stays_as_private_as_it_was(tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_place_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    for path, said in ((tmp_path / "no" / "a.csv", "There is no folder"), (tmp_path, "is a folder")):
-        with pytest.raises(UsageError, match=said), replacing(path):
+def test_a_path_that_cannot_be_a_file_is_an_error(tmp_path: Path) -> None:
+    for path, message in ((tmp_path / "no" / "a.csv", "There is no folder"), (tmp_path, "is a folder")):
+        with pytest.raises(UsageError, match=message), replacing(path):
             pass
 
 
-def test_text_that_is_printed_commands_no_terminal() -> None:
+def test_control_sequences_are_escaped() -> None:
     assert printable("a\x1b]0;x\x07\r\x9b\x7f\0\nb\tc 猫🐈") == "a\\x1b]0;x\\x07\\x0d\\x9b\\x7f\\x00\nb\tc 猫🐈"
 
 
 @pytest.mark.parametrize("old", [None, b"old"])
-def test_on_a_full_disk_a_file_stays_as_it_was_and_that_is_told(old: bytes | None, tmp_path: Path) -> None:
+def test_on_a_full_disk_the_old_file_stays_and_an_error_is_raised(old: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     if old is not None:
         path.write_bytes(old)
@@ -154,14 +159,28 @@ def test_on_a_full_disk_a_file_stays_as_it_was_and_that_is_told(old: bytes | Non
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_new_files_and_folders_follow_the_umask_which_is_not_changed(mask: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        with replacing(tmp_path / "a.csv") as file:
+            file.write("text")
+        folder = make_temporary_folder(tmp_path / "folder")
+    finally:
+        assert os.umask(before) == mask
+    assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o666 & ~mask
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~mask
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
-def test_what_a_device_does_not_take_is_told() -> None:
-    told = r"/dev/full cannot be written \(No space left on device\)"
-    with pytest.raises(TwofoldError, match=told), replacing(FULL) as file:
+def test_a_full_device_is_an_error() -> None:
+    message = r"/dev/full cannot be written \(No space left on device\)"
+    with pytest.raises(TwofoldError, match=message), replacing(FULL) as file:
         file.write("x")
 
 
-def test_a_private_folder_is_made_so_and_becomes_so(tmp_path: Path) -> None:
+def test_new_and_existing_folders_are_made_private(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
     for folder in (tmp_path / "open", tmp_path / "new/below"):
         make_private(folder)

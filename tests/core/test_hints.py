@@ -1,4 +1,4 @@
-"""What is to be typed works from a clone."""
+"""Installation advice works from a clone."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 
 
-def test_nothing_tells_to_install_twofold_from_an_index() -> None:
+def test_no_text_advises_to_install_twofold_from_an_index() -> None:
     files = [path for place in ("src", "docs", "examples") for path in (ROOT / place).rglob("*")]
     texts = {
         path: path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every record of options checks what it is given, by the types of its fields."""
+"""Every options record checks its values by the types of its fields."""
 
 from dataclasses import fields
 from decimal import Decimal
@@ -21,34 +21,34 @@ from twofold.core.options import (
 )
 
 RECORDS = (DataOptions, BackboneOptions, LearningOptions, CrossValidationOptions, DecisionOptions, RuntimeOptions)
-EVERY = [(record, field.name) for record in RECORDS for field in fields(record)]
-WORDS = [
+FIELDS = [(record, field.name) for record in RECORDS for field in fields(record)]
+LITERALS = [
     (record, name)
-    for record, name in EVERY
+    for record, name in FIELDS
     if any(
         get_origin(part) is Literal for part in (get_type_hints(record)[name], *get_args(get_type_hints(record)[name]))
     )
 ]
 
 
-@pytest.mark.parametrize(("record", "name"), EVERY)
+@pytest.mark.parametrize(("record", "name"), FIELDS)
 @pytest.mark.parametrize("value", [Decimal("NaN"), {}, b"x", float("nan"), float("inf"), [1], 1j], ids=repr)
-def test_no_field_takes_what_is_of_no_use_to_any(record: type, name: str, value: Any) -> None:
+def test_no_field_accepts_a_value_of_a_foreign_type(record: type, name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"`{name}` must be .*, got "):
         record(**{name: value})
 
 
-@pytest.mark.parametrize(("record", "name"), WORDS)
-def test_a_word_that_is_none_of_the_legal_ones_is_refused_with_all_of_them(record: type, name: str) -> None:
+@pytest.mark.parametrize(("record", "name"), LITERALS)
+def test_an_unknown_choice_is_an_error_that_lists_the_choices(record: type, name: str) -> None:
     hint = get_type_hints(record)[name]
-    legal = [word for part in (hint, *get_args(hint)) if get_origin(part) is Literal for word in get_args(part)]
+    choices = [word for part in (hint, *get_args(hint)) if get_origin(part) is Literal for word in get_args(part)]
     with pytest.raises(UsageError) as caught:
-        record(**{name: legal[0].upper() + "x"})
-    assert all(repr(word) in str(caught.value) for word in legal)
+        record(**{name: choices[0].upper() + "x"})
+    assert all(repr(word) in str(caught.value) for word in choices)
 
 
 @pytest.mark.parametrize(
-    ("record", "given", "said"),
+    ("record", "values", "message"),
     [
         (LearningOptions, {"mode": "scrach"}, "got 'scrach' (did you mean 'scratch'?)."),
         (LearningOptions, {"mode": "Frozen"}, "(did you mean 'frozen'?)"),
@@ -88,25 +88,25 @@ def test_a_word_that_is_none_of_the_legal_ones_is_refused_with_all_of_them(recor
         (BackboneOptions, {"backbone": ["a.jpg"] * 1000}, "'a.jpg'... (list)."),
     ],
 )
-def test_a_value_of_another_type_is_refused_in_one_sentence(record: type, given: dict[str, Any], said: str) -> None:
+def test_an_invalid_value_is_an_error_of_one_sentence(record: type, values: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        record(**given)
-    assert said in str(caught.value)
+        record(**values)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
-def test_all_values_that_are_refused_are_told_at_once() -> None:
+def test_all_invalid_values_are_in_one_error() -> None:
     with pytest.raises(UsageError, match=r"`features` .* `dtype` .* `crop_mode` "):
         BackboneOptions(features="x", dtype="y", crop_mode="z")  # type: ignore[arg-type]
 
 
-def test_such_an_error_is_a_value_error_too() -> None:
+def test_a_usage_error_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="`folds`") as caught:
         CrossValidationOptions(folds=1)
     assert isinstance(caught.value, TwofoldError)
 
 
-def test_numbers_of_numpy_become_pythons_and_lists_become_tuples() -> None:
+def test_numpy_numbers_become_python_numbers_and_lists_become_tuples() -> None:
     folds = CrossValidationOptions(folds=np.int64(4), seed=np.uint8(3))  # type: ignore[arg-type]
     assert [type(value) for value in (folds.folds, folds.seed)] == [int, int]
     assert type(DecisionOptions(threshold=np.float32(0.5)).threshold) is float  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""No secret of an address and no home folder stands in a message or a record."""
+"""No credentials of an address and no home folder are in a message or a record."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from twofold.workflows.train import train
 
 
 @pytest.mark.parametrize(
-    ("address", "shown"),
+    ("address", "public"),
     [
         ("https://host.org/a/b.zip", "https://host.org/a/b.zip"),
         ("https://ann:S3CRET@host.org:8443/b.zip", "https://***@host.org:8443/b.zip"),
@@ -41,16 +41,16 @@ from twofold.workflows.train import train
         ("hf:owner/name", "hf:owner/name"),
     ],
 )
-def test_an_address_is_shown_without_what_opens_it(address: str, shown: str) -> None:
-    assert public_address(address) == shown
+def test_a_public_address_has_no_credentials(address: str, public: str) -> None:
+    assert public_address(address) == public
 
 
-def test_what_other_libraries_say_of_addresses_is_shown_without_secrets() -> None:
-    said = "403 for url 'https://u:S3CRET@h/a?sig=S3CRET', and (url: /a.zip?token=S3CRET (caused by x)). Why? no=1"
-    assert public_text(said) == "403 for url 'https://***@h/a?… and (url: /a.zip?… (caused by x)). Why? no=1"
+def test_messages_of_other_libraries_have_public_addresses() -> None:
+    message = "403 for url 'https://u:S3CRET@h/a?sig=S3CRET', and (url: /a.zip?token=S3CRET (caused by x)). Why? no=1"
+    assert public_text(message) == "403 for url 'https://***@h/a?… and (url: /a.zip?… (caused by x)). Why? no=1"
 
 
-def test_the_home_folder_is_called_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_is_replaced_by_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     text = (
         "/home/ann/a.jpg, --out=/home/ann/b, in /home/ann. Not /home/anna, /mnt/home/ann/c, /home/ann.old or ~/home/ann"
@@ -63,19 +63,19 @@ def test_the_home_folder_is_called_by_its_sign(monkeypatch: pytest.MonkeyPatch) 
         assert without_home("/a/relative/b") == "/a/relative/b"
 
 
-def test_paths_are_told_relative_to_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_become_relative_to_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    shown = relative_to([Path("/home/ann/pets"), Path("other.zip")], ["/home/ann/pets/a.jpg", "other.zip/a.jpg"])
-    assert shown("such as /home/ann/pets/cats/1.jpg (other.zip/b.jpg).") == "such as cats/1.jpg (b.jpg)."
-    assert shown("/home/ann/pets2/1.jpg, my/other.zip/a") == "~/pets2/1.jpg, my/other.zip/a"
+    shorten = relative_to([Path("/home/ann/pets"), Path("other.zip")], ["/home/ann/pets/a.jpg", "other.zip/a.jpg"])
+    assert shorten("such as /home/ann/pets/cats/1.jpg (other.zip/b.jpg).") == "such as cats/1.jpg (b.jpg)."
+    assert shorten("/home/ann/pets2/1.jpg, my/other.zip/a") == "~/pets2/1.jpg, my/other.zip/a"
 
 
-def test_paths_beside_the_data_are_told_relative_to_what_they_have_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_absolute_paths_become_relative_to_their_common_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    shown = relative_to([Path("/home/ann/lists")], ["/data/x/cats/1.jpg", "/data/x/dogs/1.jpg", "../near/1.jpg"])
-    assert [shown(path) for path in ("/data/x/cats/1.jpg", "../near/1.jpg")] == ["cats/1.jpg", "../near/1.jpg"]
-    shown = relative_to([], ["/data/1.jpg", "/home/ann/dogs/1.jpg"])
-    assert [shown(path) for path in ("/data/1.jpg", "/home/ann/dogs/1.jpg")] == ["/data/1.jpg", "~/dogs/1.jpg"]
+    shorten = relative_to([Path("/home/ann/lists")], ["/data/x/cats/1.jpg", "/data/x/dogs/1.jpg", "../near/1.jpg"])
+    assert [shorten(path) for path in ("/data/x/cats/1.jpg", "../near/1.jpg")] == ["cats/1.jpg", "../near/1.jpg"]
+    shorten = relative_to([], ["/data/1.jpg", "/home/ann/dogs/1.jpg"])
+    assert [shorten(path) for path in ("/data/1.jpg", "/home/ann/dogs/1.jpg")] == ["/data/1.jpg", "~/dogs/1.jpg"]
     assert relative_to([], [])("/data/1.jpg") == "/data/1.jpg"
 
 
@@ -90,7 +90,7 @@ def paths(bundle: Path, name: str) -> set[str]:
 
 @pytest.fixture
 def ann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder with pictures: a copy, a broken one, and one that is a test picture, too."""
+    """A home folder with images: a duplicate, a damaged one, and a training image that is also a test image."""
     home = tmp_path / "ann"
     draw_folder(home / "pets", 12)
     draw("bars", 0).save(home / "pets/bars/again.png")
@@ -101,7 +101,7 @@ def ann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def test_a_bundle_names_no_folder_of_who_trained_it(ann: Path, runtime: Runtime) -> None:
+def test_a_bundle_does_not_name_the_home_folder(ann: Path, runtime: Runtime) -> None:
     options = TrainingOptions(backbone=BackboneOptions(dtype="f32"))
     training = train(ann / "pets", options, runtime, test=ann / "more")
     words = ["twofold", "train", str(ann / "pets"), f"--out={ann}/b", "https://ann:S3CRET@host/a?token=S3CRET"]
@@ -122,7 +122,7 @@ def test_a_bundle_names_no_folder_of_who_trained_it(ann: Path, runtime: Runtime)
     assert "such as .hidden" in str(result["notes"])
 
 
-def test_a_table_of_absolute_paths_and_an_estimator_name_no_folder_either(
+def test_a_bundle_from_absolute_paths_does_not_name_the_home_folder(
     ann: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = sorted((ann / "pets").glob("*/*-0*.png"))

@@ -1,4 +1,4 @@
-"""A bundle takes its place at once, whatever is killed and whoever comes second."""
+"""A bundle is replaced in one step, also if the writer is killed or another one writes at the same time."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from twofold.bundle.storage import check_free, prepare_output, writing
 from twofold.core.errors import UsageError
 from twofold.core.replacement import exchange, held
 
-# Writes bundles of 200 numbers, one over another, until it is killed.
+# Replaces a bundle of 200 equal numbers until it is killed.
 WRITER = """
 import sys
 from itertools import count
@@ -39,8 +39,8 @@ def read(path: Path) -> str:
     return (path / "bundle.json").read_text(encoding="utf-8")
 
 
-def left(path: Path, name: str, text: str = "left") -> Path:
-    """A folder as a killed process leaves it."""
+def leave(path: Path, name: str, text: str = "left") -> Path:
+    """A folder as a killed process leaves it behind."""
     folder = path.with_name(f".{path.name}.{name}")
     folder.mkdir()
     (folder / "bundle.json").write_text(text, encoding="utf-8")
@@ -52,7 +52,7 @@ def names(folder: Path) -> set[str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_whenever_the_writer_is_killed_a_whole_bundle_stands_there(tmp_path: Path) -> None:
+def test_after_the_writer_is_killed_the_bundle_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     for delay in (0.0, 0.001, 0.002, 0.003, 0.005):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
@@ -67,18 +67,18 @@ def test_whenever_the_writer_is_killed_a_whole_bundle_stands_there(tmp_path: Pat
     assert names(tmp_path) == {"a.twofold"}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems may have to go the long way")
-def test_while_a_bundle_is_replaced_the_place_is_never_empty(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may need two steps")
+def test_while_a_bundle_is_replaced_the_path_always_exists(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     put(path, "first")
     missing, done = [], threading.Event()
 
-    def preprocess() -> None:
+    def watch() -> None:
         while not done.is_set():
             if not path.exists():
                 missing.append(True)
 
-    watcher = threading.Thread(target=preprocess)
+    watcher = threading.Thread(target=watch)
     watcher.start()
     for number in range(200):
         put(path, str(number), force=True)
@@ -88,17 +88,17 @@ def test_while_a_bundle_is_replaced_the_place_is_never_empty(tmp_path: Path) -> 
     assert names(tmp_path) == {"a.twofold"}
 
 
-def test_the_second_of_two_without_force_is_refused_and_loses_nothing(tmp_path: Path) -> None:
+def test_the_second_writer_without_force_gets_an_error_and_its_bundle_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     (tmp_path / "a-2.twofold").mkdir()
-    with pytest.raises(UsageError, match=r"another has written there meanwhile.*lies in .*a-3\.twofold"):
+    with pytest.raises(UsageError, match=r"another process wrote there.*the result is in .*a-3\.twofold"):
         put(path, "second", meanwhile=lambda: put(path, "first"))
     assert read(path) == "first"
     assert read(tmp_path / "a-3.twofold") == "second"
     assert names(tmp_path) == {"a.twofold", "a-2.twofold", "a-3.twofold"}
 
 
-def test_a_file_that_came_meanwhile_is_not_replaced_even_by_force(tmp_path: Path) -> None:
+def test_a_file_created_meanwhile_is_not_replaced_even_by_force(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     for force, rescued in ((False, "a-2.twofold"), (True, "a-3.twofold")):
         path.unlink(missing_ok=True)
@@ -117,36 +117,36 @@ def test_an_empty_folder_is_free(tmp_path: Path, force: bool) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("entry", [".DS_Store", "picture.jpg", "sub"])
-def test_a_folder_that_holds_anything_but_a_bundle_is_not_replaced_and_force_is_not_advised(
+@pytest.mark.parametrize("entry", [".DS_Store", "image.jpg", "sub"])
+def test_a_folder_that_is_not_a_bundle_is_not_replaced_and_force_is_not_advised(
     tmp_path: Path, entry: str, force: bool
 ) -> None:
     path = tmp_path / "a.twofold"
     (path / entry).mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"is not a bundle, so it is not replaced; give another path") as told:
+    with pytest.raises(UsageError, match=r"is not a bundle, so it is not replaced; give another path") as caught:
         check_free(path, force=force)
-    assert "force" not in str(told.value)
+    assert "force" not in str(caught.value)
 
 
-def test_what_a_killed_process_left_is_told_and_removed(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_with_a_note(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     for name in ("abcdefgh", "a_c1efgh", "zzzzzzzz.old"):
-        left(path, name)
+        leave(path, name)
     (tmp_path / ".a.twofold.abcdefgh" / ".fingerprints.csv.abcd_123").touch()
     put(path.with_name("b.twofold"), "other")
     assert len(names(tmp_path)) == 4
     path.mkdir()
     notes = prepare_output(path, force=False)
     assert [note.code for note in notes] == ["leftovers"] * 3
-    assert all("was removed: a process that was writing a.twofold was killed" in note.text for note in notes)
+    assert all("was removed: a process was killed while it wrote a.twofold" in note.text for note in notes)
     assert names(tmp_path) == {"a.twofold", "b.twofold"}
 
 
-def test_what_stood_there_before_a_killed_process_is_put_back(tmp_path: Path) -> None:
+def test_the_bundle_before_a_killed_process_is_moved_back(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
-    left(path, "abcdefgh", "new")
-    left(path, "abcdefgh.old", "old")
-    with pytest.raises(UsageError, match=r"exists; replace it with `force=True`.*was put back"):
+    leave(path, "abcdefgh", "new")
+    leave(path, "abcdefgh.old", "old")
+    with pytest.raises(UsageError, match=r"exists; replace it with `force=True`.*was moved back"):
         prepare_output(path, force=False)
     assert read(path) == "old"
     put(path, "next", force=True)
@@ -154,7 +154,7 @@ def test_what_stood_there_before_a_killed_process_is_put_back(tmp_path: Path) ->
     assert names(tmp_path) == {"a.twofold"}
 
 
-def test_what_a_living_process_writes_is_left_alone(tmp_path: Path) -> None:
+def test_the_folder_of_a_running_process_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
     with writing(path, force=False) as folder:
         (folder / "bundle.json").write_text("slow", encoding="utf-8")
@@ -164,35 +164,35 @@ def test_what_a_living_process_writes_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["abcdefg", "abcdefghi", "ABCDEFGH", "abcdefgh.new", "mine"])
-def test_folders_of_other_names_are_left_alone(tmp_path: Path, name: str) -> None:
-    folder = left(tmp_path / "a.twofold", name)
+def test_folders_with_other_names_are_not_touched(tmp_path: Path, name: str) -> None:
+    folder = leave(tmp_path / "a.twofold", name)
     put(tmp_path / "a.twofold", "new")
     assert read(folder) == "left"
 
 
 @pytest.mark.parametrize("entry", ["letter.txt", "sub/bundle.json", ".letter.abcdefgh"])
-def test_folders_that_hold_what_is_not_ours_are_left_alone(tmp_path: Path, entry: str) -> None:
-    folder = left(tmp_path / "a.twofold", "abcdefgh")
+def test_folders_with_other_files_are_not_touched(tmp_path: Path, entry: str) -> None:
+    folder = leave(tmp_path / "a.twofold", "abcdefgh")
     (folder / entry).parent.mkdir(exist_ok=True)
     (folder / entry).write_text("mine", encoding="utf-8")
     put(tmp_path / "a.twofold", "new")
     assert (folder / entry).read_text(encoding="utf-8") == "mine"
 
 
-def test_a_link_of_such_a_name_is_left_alone(tmp_path: Path) -> None:
+def test_a_link_with_such_a_name_is_not_touched(tmp_path: Path) -> None:
     put(tmp_path / "b.twofold", "other")
     (tmp_path / ".a.twofold.abcdefgh").symlink_to(tmp_path / "b.twofold")
     put(tmp_path / "a.twofold", "new")
     assert read(tmp_path / "b.twofold") == "other"
 
 
-def test_an_exchange_of_what_is_not_there_says_so_and_changes_nothing(tmp_path: Path) -> None:
+def test_an_exchange_with_a_missing_folder_fails_and_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     assert not exchange(tmp_path / "a", tmp_path / "missing")
     assert names(tmp_path) == {"a"}
 
 
-def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+def test_a_folder_is_locked_by_one_at_a_time(tmp_path: Path) -> None:
     with held(tmp_path) as first, held(tmp_path) as second:
         assert (first, second) == (os.name != "nt", False)
     with held(tmp_path) as third:

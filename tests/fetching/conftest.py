@@ -1,4 +1,4 @@
-"""Small archives of pets, and a server that gives one."""
+"""Small archives of pets, and a server of one."""
 
 import io
 import random
@@ -9,12 +9,17 @@ from collections.abc import Iterator
 import pytest
 from fetching.server import Server, serving
 
-NAMES = [f"pets/{part}/{label}/{at}.jpg" for part in ("train", "test") for label in ("cats", "dogs") for at in range(3)]
+NAMES = [
+    f"pets/{split}/{label}/{number}.jpg"
+    for split in ("train", "test")
+    for label in ("cats", "dogs")
+    for number in range(3)
+]
 
 
 @pytest.fixture(scope="session")
 def members() -> dict[str, bytes]:
-    """Files of noise, 250 kB in all, in two parts of two classes of three each."""
+    """Files of noise, 250 kB in all: two splits of two classes with three files each."""
     noise = random.Random(1)
     return {name: noise.randbytes(20_000) for name in NAMES}
 

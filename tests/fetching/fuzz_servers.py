@@ -1,9 +1,9 @@
-"""Servers that misbehave, on this machine, and what a download makes of them: how often, how long, in how much memory.
+"""Downloads from misbehaving servers on this machine: outcomes, time and memory.
 
     cd tests; python -m fetching.fuzz_servers [--seed 8] [--files 500] [--trace]
 
-Prints one line of JSON. What a server does follows from the seed and the number of the download; --trace prints the numbers.
-None stays silent: what waits for one that does is the patience of thirty seconds.
+Prints one line of JSON. The behaviour of a server follows from the seed and the number of the download; --trace prints the
+numbers. No server stays silent: a download waits thirty seconds for a silent one.
 """
 
 import gzip
@@ -24,10 +24,10 @@ from fetching.server import serving
 from twofold.core.errors import TwofoldError
 from twofold.core.progress import no_progress
 from twofold.data import is_archive
-from twofold.fetching.download import download
+from twofold.fetching.archive_cache import fetch_archive
 
-LIMIT = 300_000  # bytes of a download; also of what it becomes
-ENDLESS = bytes(50 * LIMIT)  # what a server sends that has no end
+LIMIT = 300_000  # bytes of a download, compressed or not
+ENDLESS = bytes(50 * LIMIT)  # a body that exceeds every limit
 
 
 def _zip() -> bytes:
@@ -61,11 +61,11 @@ class Server(ThreadingHTTPServer):
         self.content = GOOD
 
     def begin(self, random: np.random.Generator) -> None:
-        """What follows is up to these random numbers."""
+        """Sets the random numbers and the file of the next download."""
         self.random, self.content = random, CONTENTS[random.integers(len(CONTENTS))]
 
     def handle_error(self, *_: object) -> None:
-        pass  # who hangs up does so by right
+        pass  # the client may hang up
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         random = self.server.random
-        kind = random.choice(["honest", "whole", "lying", "chunked", "sent-on", "refused", "raw", "endless"], p=_OFTEN)
+        kind = random.choice(["honest", "whole", "lying", "chunked", "redirect", "error", "raw", "endless"], p=_WEIGHTS)
         with suppress(OSError):
             getattr(self, "_" + kind.replace("-", "_"))(random)
         self.close_connection = True
@@ -83,27 +83,27 @@ class Handler(BaseHTTPRequestHandler):
 
     @property
     def start(self) -> int:
-        asked = self.headers["Range"] or ""
-        return int(asked[6:-1]) if asked[6:-1].isdigit() else 0
+        byte_range = self.headers["Range"] or ""
+        return int(byte_range[6:-1]) if byte_range[6:-1].isdigit() else 0
 
     def _honest(self, random: np.random.Generator) -> None:
         content, start = self.server.content, min(self.start, len(self.server.content))
         status = 416 if start and start == len(content) else 206 if start else 200
-        place = f"*/{len(content)}" if status == 416 else f"{start}-{len(content) - 1}/{len(content)}"
+        byte_range = f"*/{len(content)}" if status == 416 else f"{start}-{len(content) - 1}/{len(content)}"
         body = b"" if status == 416 else content[start:]
         self._send(
             status,
-            {"Content-Length": str(len(body)), "ETag": '"v"', "Content-Range": f"bytes {place}"},
+            {"Content-Length": str(len(body)), "ETag": '"v"', "Content-Range": f"bytes {byte_range}"},
             self._cut(body, random),
         )
 
     def _whole(self, random: np.random.Generator) -> None:
-        """Parts are not given, or another than was asked for."""
+        """Ranges are not sent, or another range than requested."""
         status = int(random.choice([200, 206, 203, 201]))
         self._send(status, {"Content-Length": str(len(self.server.content)), "ETag": 'W/"weak"'}, self.server.content)
 
     def _lying(self, random: np.random.Generator) -> None:
-        """Headers that are odd, each with its own chance."""
+        """Invalid headers, each with a probability."""
         body, size = self._cut(self.server.content[self.start :], random), len(self.server.content)
         odd = {
             "Content-Length": [
@@ -139,8 +139,8 @@ class Handler(BaseHTTPRequestHandler):
         end = b"0\r\n\r\n" if random.random() < 0.7 else b""
         self._send(200, {"Transfer-Encoding": "chunked", "ETag": '"v"'}, size + b"\r\n" + body + b"\r\n" + end)
 
-    def _sent_on(self, random: np.random.Generator) -> None:
-        places = [
+    def _redirect(self, random: np.random.Generator) -> None:
+        locations = [
             "/",
             "/again",
             "file:///etc/passwd",
@@ -154,14 +154,14 @@ class Handler(BaseHTTPRequestHandler):
         ]
         status = int(random.choice([301, 302, 303, 307, 308, 300]))
         body = ENDLESS if random.random() < 0.1 else b"x"
-        self._send(status, {"Location": str(random.choice(places))}, body)
+        self._send(status, {"Location": str(random.choice(locations))}, body)
 
-    def _refused(self, random: np.random.Generator) -> None:
+    def _error(self, random: np.random.Generator) -> None:
         headers = {"WWW-Authenticate": str(random.choice(["Basic realm=x", "", "Digest"]))}
         self._send(int(random.choice([400, 401, 403, 404, 407, 410, 416, 429, 500, 503, 599, 999])), headers, b"x" * 9)
 
     def _raw(self, random: np.random.Generator) -> None:
-        """What is no answer of a web server, or a part of one, or more than one."""
+        """Bytes that are no response, a part of one, or more than one."""
         lines = [
             b"",
             b"\x00" * 99,
@@ -191,40 +191,40 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-_OFTEN = [0.3, 0.1, 0.2, 0.1, 0.1, 0.05, 0.1, 0.05]
+_WEIGHTS = [0.3, 0.1, 0.2, 0.1, 0.1, 0.05, 0.1, 0.05]
 
 
 def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
-    """`count` downloads; whatever is raised, but for twofold's own errors, ends the run, and so does a lie that is believed."""
+    """`count` downloads. Any error other than twofold's own, and any wrong file that is accepted, ends the run."""
     os.environ["NO_PROXY"] = "127.0.0.1"
     server = Server()
     with tempfile.TemporaryDirectory() as folder, serving(server):
-        url, place = f"http://127.0.0.1:{server.server_port}/pets.zip", Path(folder) / "sources"
+        url, cache = f"http://127.0.0.1:{server.server_port}/pets.zip", Path(folder) / "sources"
 
         def trial(random: np.random.Generator) -> str:
             server.begin(random)
-            if random.random() < 0.7:  # else what the one before left is there
-                shutil.rmtree(place, ignore_errors=True)
-            return _met(url, place, random)
+            if random.random() < 0.7:  # else the files of the download before are there
+                shutil.rmtree(cache, ignore_errors=True)
+            return _outcome(url, cache, random)
 
         return measure(trial, seed, count, trace=trace)
 
 
-def _met(url: str, place: Path, random: np.random.Generator) -> str:
-    expected, told = None if random.random() < 0.5 else RIGHT, ""
+def _outcome(url: str, cache: Path, random: np.random.Generator) -> str:
+    sha256, message = None if random.random() < 0.5 else RIGHT, ""
     try:
-        found = download(url, place, no_progress, expected=expected, limit=LIMIT)
+        archive = fetch_archive(url, cache, no_progress, sha256=sha256, limit=LIMIT)
     except TwofoldError as error:
-        told = str(error)
-    assert told.isprintable(), repr(told)
-    assert not list(place.rglob("unpacked.*"))
-    assert sum(path.stat().st_size for path in place.rglob("*")) < 3 * LIMIT
-    if told:
+        message = str(error)
+    assert message.isprintable(), repr(message)
+    assert not list(cache.rglob("unpacked.*"))
+    assert sum(path.stat().st_size for path in cache.rglob("*")) < 3 * LIMIT
+    if message:
         return "refused"
-    assert is_archive(found.path)
-    assert expected in (None, found.sha256)
-    assert hashlib.sha256(found.path.read_bytes()).hexdigest() == found.sha256
-    return "right" if found.sha256 == RIGHT else "other"
+    assert is_archive(archive.path)
+    assert sha256 in (None, archive.sha256)
+    assert hashlib.sha256(archive.path.read_bytes()).hexdigest() == archive.sha256
+    return "right" if archive.sha256 == RIGHT else "other"
 
 
 if __name__ == "__main__":

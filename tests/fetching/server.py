@@ -1,4 +1,4 @@
-"""A server of one file on this machine, honest or not, by the path that is asked for."""
+"""A server of one file on this machine; the path of a request says how it behaves."""
 
 import re
 import threading
@@ -11,9 +11,9 @@ DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
 
 
 ENDLESS = [bytes(100_000)] * 1_000
-RAW: dict[str, Callable[[bytes], list[bytes]]] = {  # what is sent, byte by byte
+RAW: dict[str, Callable[[bytes], list[bytes]]] = {  # the bytes that are sent
     "flood": lambda content: [b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000] * 100,
-    "sent-on-for-ever": lambda content: [b"HTTP/1.1 302 x\r\nLocation: /whole/pets.zip\r\n\r\n", *ENDLESS],
+    "endless-redirect": lambda content: [b"HTTP/1.1 302 x\r\nLocation: /whole/pets.zip\r\n\r\n", *ENDLESS],
     "long-length": lambda content: [b"HTTP/1.1 200 x\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", content],
     "odd-length": lambda content: [b"HTTP/1.1 200 x\r\nContent-Length: \xb2\r\n\r\n", content],
     "folded-tag": lambda content: [
@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
-        self.asked: list[tuple[str, str | None]] = []  # path, Range
+        self.requests: list[tuple[str, str | None]] = []  # path, Range
         self.headers: list[Message] = []
 
     def url(self, behaviour: str, name: str = "pets.zip") -> str:
@@ -41,8 +41,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         behaviour = self.path.split("/")[1]
-        asked = self.headers["Range"]
-        self.server.asked.append((behaviour, asked))
+        byte_range = self.headers["Range"]
+        self.server.requests.append((behaviour, byte_range))
         self.server.headers.append(self.headers)
         if behaviour.isdigit():
             return self.end(int(behaviour))
@@ -64,30 +64,30 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if behaviour == "to-ftp":
             return self.end(302, Location="ftp://127.0.0.1/pets.zip")
-        return self.give(behaviour, int(re.findall(r"\d+", asked)[0]) if asked else 0)
+        return self.send_content(behaviour, int(re.findall(r"\d+", byte_range)[0]) if byte_range else 0)
 
-    def give(self, behaviour: str, start: int) -> None:
+    def send_content(self, behaviour: str, start: int) -> None:
         content = self.server.content
-        known = {"changed": f'"{len(self.server.asked)}"', "anonymous": "", "dated": DATE}.get(behaviour, '"v1"')
-        if behaviour == "no-range" or self.headers["If-Range"] != known:
+        validator = {"changed": f'"{len(self.server.requests)}"', "anonymous": "", "dated": DATE}.get(behaviour, '"v1"')
+        if behaviour == "no-range" or self.headers["If-Range"] != validator:
             start = 0
         lie = {"longer": 9, "shorter": -9}.get(behaviour, 0)
         if start >= len(content):
             return self.end(416, **{"Content-Range": f"bytes */{len(content) + lie}"})
-        told = len(content) - start + lie
+        length = len(content) - start + lie
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if known:
-            self.send_header("Last-Modified" if behaviour == "dated" else "ETag", known)
-        if behaviour != "untold":
-            self.send_header("Content-Length", str(told))
+        if validator:
+            self.send_header("Last-Modified" if behaviour == "dated" else "ETag", validator)
+        if behaviour != "no-length":
+            self.send_header("Content-Length", str(length))
         self.end_headers()
-        whole = behaviour in ("whole", "untold", "longer", "shorter") or start + 1 > len(content) * 3 // 4
-        first = len([path for path, _ in self.server.asked if path == behaviour]) == 1
-        whole |= behaviour in ("no-range", "changed", "anonymous") and not first
-        with suppress(ConnectionError):  # who was told a shorter length hangs up
-            self.wfile.write(content[start:] if whole else content[start : start + len(content) // 2])
+        complete = behaviour in ("whole", "no-length", "longer", "shorter") or start + 1 > len(content) * 3 // 4
+        first = len([path for path, _ in self.server.requests if path == behaviour]) == 1
+        complete |= behaviour in ("no-range", "changed", "anonymous") and not first
+        with suppress(ConnectionError):  # the client hangs up after a shorter length
+            self.wfile.write(content[start:] if complete else content[start : start + len(content) // 2])
         return None
 
     def end(self, status: int, **headers: str) -> None:

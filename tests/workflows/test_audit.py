@@ -1,4 +1,4 @@
-"""An audit of labelled pictures, from folder to findings."""
+"""The audit of labelled images, from folder to findings."""
 
 import shutil
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_where_groups_are_too_few_for_folds_the_rest_is_found_all_the_same(tmp_p
     assert found["label_errors_expected"] is None
 
 
-def test_labels_that_say_nothing_are_accused_of_nothing(tmp_path: Path, runtime: Runtime) -> None:
+def test_random_labels_have_no_findings(tmp_path: Path, runtime: Runtime) -> None:
     found = audited(lay_out(tmp_path / "data"), runtime).as_json()
     assert found["shortcuts"] == []
     assert found["duplicates"] == []
@@ -69,18 +69,18 @@ def test_labels_that_say_nothing_are_accused_of_nothing(tmp_path: Path, runtime:
     assert found["statuses"]["skipped"] == 0
 
 
-def test_near_copies_are_told_with_whether_their_labels_agree(tmp_path: Path, runtime: Runtime) -> None:
+def test_near_duplicates_are_listed_with_whether_their_labels_agree(tmp_path: Path, runtime: Runtime) -> None:
     data = lay_out(tmp_path / "data", count=20)
     CHANGES["half"](scene(0, (96, 72))).save(data / "one" / "small.png")
     CHANGES["mirrored"](scene(2, (96, 72))).save(data / "two" / "turned.png")
-    duplicates = {Path(copy["path"]).name: copy for copy in audited(data, runtime, quick=True).as_json()["duplicates"]}
+    duplicates = {Path(pair["path"]).name: pair for pair in audited(data, runtime, quick=True).as_json()["duplicates"]}
     assert Path(duplicates["small.png"]["duplicate_of"]).name == "0.jpg"
     assert duplicates["small.png"]["labels_agree"]
     assert Path(duplicates["turned.png"]["duplicate_of"]).name == "2.jpg"
     assert not duplicates["turned.png"]["labels_agree"]
 
 
-def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Path, runtime: Runtime) -> None:
+def test_images_of_other_data_are_found_whatever_their_classes(tmp_path: Path, runtime: Runtime) -> None:
     data, flat = lay_out(tmp_path / "data", count=20), tmp_path / "flat"
     flat.mkdir()
     scene(4, (96, 72)).resize((48, 36)).save(flat / "x.png")
@@ -91,13 +91,15 @@ def test_pictures_that_others_have_are_found_whatever_their_classes(tmp_path: Pa
     (leak,) = audited(data, runtime, against=tmp_path / "list.csv", quick=True).as_json()["against"]
     assert Path(leak["duplicate_of"]).name == "x.png"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         audited(data, runtime, against=tmp_path / "empty", quick=True)
     with pytest.raises(DataError, match="There is no"):
         audited(data, runtime, against=tmp_path / "emtpy.csv", quick=True)
 
 
-def test_others_may_be_an_archive_of_any_name_and_a_damaged_one_is_told(tmp_path: Path, runtime: Runtime) -> None:
+def test_other_data_may_be_an_archive_of_any_name_and_a_damaged_one_is_an_error(
+    tmp_path: Path, runtime: Runtime
+) -> None:
     data = lay_out(tmp_path / "data", count=20)
     packed = Path(shutil.make_archive(str(tmp_path / "others"), "zip", data / "one"))
     named = packed.rename(tmp_path / "download")
@@ -122,7 +124,7 @@ def test_pictures_that_differ_outside_of_what_the_network_sees_are_no_conflict(
     assert found["statuses"]["skipped"] == 0
 
 
-def test_others_that_are_no_pictures_are_told(tmp_path: Path, runtime: Runtime) -> None:
+def test_unreadable_files_of_other_data_are_counted_in_a_note(tmp_path: Path, runtime: Runtime) -> None:
     data, flat = lay_out(tmp_path / "data", count=4), tmp_path / "flat"
     flat.mkdir()
     (flat / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(12))
@@ -130,18 +132,18 @@ def test_others_that_are_no_pictures_are_told(tmp_path: Path, runtime: Runtime) 
     shutil.copy(data / "one" / "0.jpg", flat / "0.jpg")
     found = audited(data, runtime, against=flat, quick=True)
     assert [leak["kind"] for leak in found.as_json()["against"]] == ["bytes"]
-    (note,) = [note for note in found.notes if note.code == "against-refused"]
+    (note,) = [note for note in found.notes if note.code == "against-skipped"]
     assert "1 empty-file, 1 unsupported-format" in note.text
 
 
-def test_with_few_pictures_labels_are_not_judged(tmp_path: Path, runtime: Runtime) -> None:
+def test_with_few_images_labels_are_not_judged(tmp_path: Path, runtime: Runtime) -> None:
     found = audited(lay_out(tmp_path / "data", count=4), runtime).as_json()
     assert found["label_errors_expected"] is None
     assert found["label_issues"] == found["shortcuts"] == []
     assert "learning_curve" not in found
 
 
-def test_a_wrong_label_is_the_first_suspect(drawn: Path, tmp_path: Path, runtime: Runtime) -> None:
+def test_a_wrong_label_is_the_first_possible_label_error(drawn: Path, tmp_path: Path, runtime: Runtime) -> None:
     data = shutil.copytree(drawn, tmp_path / "data")
     (data / "bars" / "bars-007.png").rename(data / "rings" / "bars-007.png")
     found = audited(data, runtime)

@@ -1,4 +1,4 @@
-"""What is wrong with labelled images: label issues, shortcuts, leakage, and the file report."""
+"""The audit of labelled images: label issues, shortcuts, leakage, the learning curve, and the file report."""
 
 from twofold.audit.file_report import FileReportRow, write_file_report
 from twofold.audit.findings import LEAST, Against, Audit, audit_sample, folds_of, look_for_shortcuts

@@ -1,4 +1,4 @@
-"""What an audit found in a sample."""
+"""The findings of an audit of a labelled dataset."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -19,25 +19,25 @@ from twofold.core.options import CrossValidationOptions
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 
-LEAST: Final = 10  # pictures of each class from which on labels are judged
+LEAST: Final = 10  # images of each class from which on labels are judged
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """The pictures of DATA that duplicate some of OTHER, and those of OTHER that duplicate some of DATA, each once."""
+    """The images of DATA that duplicate images of OTHER, and the images of OTHER that duplicate images of DATA, each once."""
 
-    own: tuple[LeakedImage, ...]  # as `train OTHER --test DATA` finds them
-    others: tuple[LeakedImage, ...]  # as `train DATA --test OTHER` does
+    images: tuple[LeakedImage, ...]  # as with OTHER as training images and DATA as test images
+    other_images: tuple[LeakedImage, ...]  # as with DATA as training images and OTHER as test images
 
     def as_json(self) -> dict[str, Any]:
-        """Two blocks; in both, `path` is the picture that is counted."""
-        blocks = {"against": self.own, "against_other": self.others}
-        return {name: [asdict(leak) for leak in leakage] for name, leakage in blocks.items()}
+        """Two blocks; in both, `path` is the image that is counted."""
+        blocks = {"against": self.images, "against_other": self.other_images}
+        return {name: [asdict(image) for image in images] for name, images in blocks.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """`rows` are the usable pictures that were scored, of which `suspects` speaks; `against` has what OTHER has, too."""
+    """`rows` are the usable images with out-of-fold scores, which `label_issues` is about."""
 
     dataset: LabelledDataset = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
@@ -48,70 +48,66 @@ class Audit:
 
     @property
     def p_label_error(self) -> NDArray[np.float64]:
-        """The chance that each label is wrong, NaN where it was not judged, (used,)."""
-        known = np.full(len(self.dataset.labels), np.nan)
+        """(used,) the probability that each label is wrong, NaN where it was not judged."""
+        p_label_error = np.full(len(self.dataset.labels), np.nan)
         if self.label_issues is not None:
-            known[self.rows] = self.label_issues.p_label_error
-        return known
+            p_label_error[self.rows] = self.label_issues.p_label_error
+        return p_label_error
 
     @property
     def listed(self) -> NDArray[np.int64]:
-        """The usable pictures whose labels are worth a look, the most suspicious first."""
+        """The usable rows of the possible label errors, the most probable first."""
         return self.rows[self.label_issues.listed] if self.label_issues is not None else np.empty(0, np.int64)
 
     def file_report(self) -> list[FileReportRow]:
-        """One row for every path met, sorted by path."""
+        """One row per file, sorted by path."""
         return file_report(self.dataset, self.p_label_error, self.listed)
 
     def notes(self) -> list[Note]:
-        shortcuts = () if self.shortcuts is None else self.shortcuts.texts
-        return [
-            *self.dataset.notes(),
-            *self._unjudged(),
-            *self._doubts(),
-            *(Note("shortcut", text) for text in shortcuts),
-        ]
+        return [*self.dataset.notes(), *self._not_judged_notes(), *self._label_notes(), *self._shortcut_notes()]
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks that `audit --json` prints, but for data and notes."""
-        rows = self.file_report()
-        statuses = Counter(row.status for row in rows)
-        paths, items, used = self.dataset.paths, self.dataset.file_list.files, self.dataset.table.used
-        doubts = self.p_label_error
+        """The blocks of `audit --json`, without data and notes."""
+        report = self.file_report()
+        statuses = Counter(row.status for row in report)
+        paths, files, used = self.dataset.paths, self.dataset.file_list.files, self.dataset.table.used
+        p_label_error = self.p_label_error
+        curve = self.learning_curve
         return {
             "statuses": {status: statuses[status] for status in ("used", "flagged", "skipped")},
-            "reasons": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
+            "reasons": dict(sorted(Counter(row.reason for row in report if row.reason).items())),
             "duplicates": duplicates_as_json(self.dataset, self.dataset.duplicates),
             **({} if self.against is None else self.against.as_json()),
             "label_issues": [
-                {"path": paths[row], "label": items[used[row]].label, "p_label_error": round(float(doubts[row]), 4)}
+                {
+                    "path": paths[row],
+                    "label": files[used[row]].label,
+                    "p_label_error": round(float(p_label_error[row]), 4),
+                }
                 for row in self.listed
             ],
             "label_errors_expected": None if self.label_issues is None else asdict(self.label_issues.expected),
-            "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.found],
+            "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.listed],
             "shortcuts_together": None if self.shortcuts is None else asdict(self.shortcuts.together),
-            **(
-                {}
-                if self.learning_curve is None
-                else {"learning_curve": {**asdict(self.learning_curve), "text": self.learning_curve.text}}
-            ),
+            **({} if curve is None else {"learning_curve": {**asdict(curve), "text": curve.text}}),
         }
 
-    def _unjudged(self) -> list[Note]:
+    def _not_judged_notes(self) -> list[Note]:
         if self.label_issues is not None or not self.dataset.table.features.size:
             return []
-        text = "Labels were not judged, because a class has too few pictures for it that are no copies of one another: add some."
+        text = "Labels were not judged: a class has too few images that are not duplicates of one another. Add images."
         return [Note("labels-not-judged", text)]
 
-    def _doubts(self) -> list[Note]:
+    def _label_notes(self) -> list[Note]:
         if self.label_issues is None or not len(self.listed):
             return []
-        expected, first = self.label_issues.expected, self.dataset.paths[self.listed[0]]
-        text = (
-            f"Labels that the rest of the data contradicts: {len(self.listed)} are worth a look, such as {first}; in all "
-            f"about {expected.value:.0f} are wrong ({expected.low:.0f} to {expected.high:.0f}). The ledger names each."
-        )
-        return [Note("label_issues", text)]
+        first = self.dataset.paths[self.listed[0]]
+        text = f"{self.label_issues.text}. The first is {first}; the file report has all."
+        return [Note("label-issues", text)]
+
+    def _shortcut_notes(self) -> list[Note]:
+        summary = None if self.shortcuts is None else self.shortcuts.summary
+        return [] if summary is None else [Note("shortcut", summary)]
 
 
 def audit_sample(
@@ -123,9 +119,9 @@ def audit_sample(
     learning_curve: LearningCurve | None = None,
     against: Against | None = None,
 ) -> Audit:
-    """The audit of a sample, `rows` of whose usable pictures have honest `logits`: of a head or network that did not see them.
+    """The audit of a dataset, `rows` of whose usable images have `logits` of a head or network that was not fitted on them.
 
-    Labels are judged where at least `LEAST` of each class have logits.
+    Labels are judged if at least `LEAST` images of each class have logits.
     """
     labels = dataset.labels[rows]
     label_issues = find_label_issues(logits, labels) if min(np.bincount(labels, minlength=2)) >= LEAST else None
@@ -133,20 +129,18 @@ def audit_sample(
 
 
 def look_for_shortcuts(dataset: LabelledDataset, options: CrossValidationOptions) -> Shortcuts | None:
-    """What gives the label of the pictures that count away, beside what they show; None where these are too few for folds."""
+    """The shortcuts in the valid images of a dataset; None if there are too few images for folds."""
     rows = np.flatnonzero(dataset.valid)
-    parts = folds_of(dataset, rows, options)
-    return (
-        None
-        if parts is None
-        else find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], parts, dataset.classes)
-    )
+    fold = folds_of(dataset, rows, options)
+    if fold is None:
+        return None
+    return find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], fold, dataset.classes)
 
 
 def folds_of(
     dataset: LabelledDataset, rows: NDArray[np.int64], options: CrossValidationOptions
 ) -> NDArray[np.int64] | None:
-    """The fold of each of these usable pictures; None where a class cannot be dealt out to that many."""
+    """The fold of each of these usable images; None if a class has too few groups for the number of folds."""
     try:
         return folds(dataset.names[rows], dataset.groups[rows], options.folds, options.seed)
     except DataError:

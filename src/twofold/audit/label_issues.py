@@ -1,4 +1,4 @@
-"""Suspects: pictures whose label the rest of the data contradicts, and how many labels are wrong in all."""
+"""Label issues: labels that are possibly wrong, by their out-of-fold scores, and the expected number of wrong labels."""
 
 from dataclasses import dataclass, field
 
@@ -10,53 +10,66 @@ from twofold.evaluation import Interval
 
 Reals = NDArray[np.float64]
 
-WORTH_A_LOOK = 0.05
-"""Suspicion from which a picture is listed: at this end of the list one label in twenty is wrong."""
+MIN_PROBABILITY = 0.05
+"""The probability of a label error from which a label is listed: at this end of the list one label in twenty is wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelIssues:
-    """How suspicious each label is, and how many are wrong in all, listed or not."""
+    """The probability that each label is wrong, and the number of wrong labels, listed or not."""
 
-    p_label_error: Reals = field(repr=False)  # (n,) the chance that the label is wrong
-    expected: Interval  # wrong labels among the n
+    p_label_error: Reals = field(repr=False)  # (n,)
+    expected: Interval  # number of wrong labels among the n
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a label is listed. Where scores hardly separate the classes, all labels have about the
+        same probability of an error, and none is listed: the threshold is at least twice the mean."""
+        return max(MIN_PROBABILITY, 2 * float(self.p_label_error.mean()))
 
     @property
     def listed(self) -> NDArray[np.int64]:
-        """The pictures worth a look, the most suspicious first.
-
-        Where the logits say little, every label is as suspicious as the next: so it takes twice the mean, too.
-        """
+        """The rows of the possible label errors, the most probable first."""
         order = np.argsort(-self.p_label_error, kind="stable")
-        return order[self.p_label_error[order] >= max(WORTH_A_LOOK, 2 * float(self.p_label_error.mean()))]
+        return order[self.p_label_error[order] >= self.threshold]
+
+    @property
+    def text(self) -> str:
+        """The number of listed labels and the expected number of wrong labels, without a full stop."""
+        count, expected = len(self.listed), self.expected
+        right = count - round(expected.high)
+        return (
+            f"{count} possible label errors (p >= {self.threshold:.2f}); expected number of wrong labels, listed or not: "
+            f"{expected.value:.0f} ({expected.low:.0f} to {expected.high:.0f})"
+            + (f", so at least {right} of the listed labels are right" if right > 0 else "")
+        )
 
 
 def find_label_issues(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> LabelIssues:
-    """The suspicion of each label (n,), 0 or 1, by its out-of-fold logit: any score that rises with the positive class.
+    """The probability that each label (n,), 0 or 1, is wrong, from its out-of-fold logit (n,) or any other increasing score.
 
-    Wrong labels lift the ends of the curve from logit to label off 0 and 1, pictures that are hard to tell flatten its
-    middle: `contamination` parts the two. The curve is fitted to the labels as they are, so that it does not matter what
-    calibration made of the wrong ones. Both classes must be there.
-    A second fit without the first suspects ranked no better, and biased the count.
+    Wrong labels keep the curve from logit to label away from 0 and 1 at its ends, and ambiguous images flatten its middle: the
+    label-noise models separate the two. The curve is fitted to the given labels, so it does not depend on a calibration that
+    the wrong labels have affected. Both classes must be present. A second fit without the first label issues did not rank
+    better, and biased the count.
     """
     z = np.asarray(logits, np.float64)
     z = (z - z.mean()) / (float(z.std()) or 1.0)
-    curves = fit_noise_models(z, labels)
     p_label_error = np.zeros(len(z))
-    parts: list[tuple[float, float, float]] = []
-    for curve in curves:  # one by one: side by side they would be the largest thing in memory
-        wrong = curve.wrong(z, labels)
-        p_label_error += curve.weight * wrong
-        parts.append((curve.weight, float(wrong.sum()), float(np.sum(wrong * (1 - wrong)))))
-    return LabelIssues(np.clip(p_label_error, 0.0, 1.0), _count(np.array(parts), len(z)))
+    components: list[tuple[float, float, float]] = []
+    for model in fit_noise_models(z, labels):  # one after another: all together would be the largest array in memory
+        p_wrong = model.p_wrong(z, labels)
+        p_label_error += model.weight * p_wrong
+        components.append((model.weight, float(p_wrong.sum()), float(np.sum(p_wrong * (1 - p_wrong)))))
+    return LabelIssues(np.clip(p_label_error, 0.0, 1.0), _count_interval(np.array(components), len(z)))
 
 
-def _count(parts: Reals, n: int) -> Interval:
-    """The median and the middle 95% of a number from 0 to n that is, by each part, of (chance, mean, variance)."""
+def _count_interval(components: Reals, n: int) -> Interval:
+    """Median and central 95% interval of a count from 0 to n: a mixture of normals, each (weight, mean, variance)."""
     from scipy.special import ndtr
 
-    chance, mean, variance = parts.T[..., None]
-    numbers = np.arange(n + 1)
-    below = np.sum(chance * ndtr((numbers + 0.5 - mean) / np.sqrt(variance + 1e-12)), axis=0)
-    low, value, high = (float(min(at, n)) for at in np.searchsorted(below, [0.025, 0.5, 0.975]))
+    weight, mean, variance = components.T[..., None]
+    counts = np.arange(n + 1)
+    cumulative = np.sum(weight * ndtr((counts + 0.5 - mean) / np.sqrt(variance + 1e-12)), axis=0)
+    low, value, high = (float(min(count, n)) for count in np.searchsorted(cumulative, [0.025, 0.5, 0.975]))
     return Interval(value, low, high)

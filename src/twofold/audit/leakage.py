@@ -26,21 +26,21 @@ class LeakedImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leakage:
-    """Test images that duplicate training images; `unseen` is the evaluation without them, None where no image is left or
-    none is leaked."""
+    """Test images that duplicate training images. `unseen` is the evaluation without them, None if no image is left or none is
+    leaked."""
 
     images: tuple[LeakedImage, ...] = field(repr=False)
     unseen: Evaluation | None
 
     def as_json(self) -> dict[str, Any]:
-        """The block "leakage"; nothing where no image is leaked."""
+        """The block "leakage"; empty if no image is leaked."""
         if not self.images:
             return {}
         unseen = None if self.unseen is None else self.unseen.as_json()
         return {"leakage": {"images": [asdict(image) for image in self.images], "test_unseen": unseen}}
 
     def headline(self, evaluation: Evaluation) -> tuple[str, Evaluation]:
-        """The column of a test that counts, with its name: without the leaked images, where some are leaked and others are left."""
+        """The name and the evaluation of the test column that counts: without the leaked images, if any other image is left."""
         if self.unseen is not None:
             return "test (unseen)", self.unseen
         return "test (inflated)" if self.images else "test", evaluation
@@ -54,25 +54,24 @@ class Leakage:
             return []
         column = 'use the column "test (unseen)"'
         advice = column if self.unseen is not None else "no other test image is left, so test on other images"
-        text = (
-            f"{len(self.images)} test images duplicate training images ({self.images[0].path} = {self.images[0].duplicate_of}). Scores "
-            f"on them are inflated: {advice}."
-        )
-        return [Note(LEAKAGE, text)]
+        first = f"{self.images[0].path} = {self.images[0].duplicate_of}"
+        count = f"{len(self.images)} test images duplicate training images"
+        return [Note(LEAKAGE, f"{count} ({first}). Scores on them are inflated: {advice}.")]
 
 
 def find_leakage(test: LabelledDataset, index: FingerprintIndex) -> dict[int, LeakedImage]:
-    """The test images that duplicate an image of the index, by their places in the file list.
+    """The test images that duplicate an image of the index, by their positions in the file list.
 
-    All commands use this function. It does not use features, so that all find the same images.
+    All commands use this function. It does not use features, so all of them find the same images.
     """
-    places, (paths, fingerprints) = test.table.used[test.valid].tolist(), test.valid_fingerprints
+    positions, (paths, fingerprints) = test.table.used[test.valid].tolist(), test.valid_fingerprints
     matches = find_in_index(fingerprints, index)
     return {
-        places[match.first]: LeakedImage(paths[match.first], index.paths[match.second], match.kind) for match in matches
+        positions[match.first]: LeakedImage(paths[match.first], index.paths[match.second], match.kind)
+        for match in matches
     }
 
 
 def unseen_rows(test: LabelledDataset, leaked: Mapping[int, LeakedImage], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Of these usable rows those that duplicate no training image."""
+    """Those of the usable rows whose images duplicate no training image."""
     return rows[~np.isin(test.table.used[rows], list(leaked))]

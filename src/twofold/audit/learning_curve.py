@@ -1,4 +1,4 @@
-"""Enough data? What fewer pictures would have done, what twice as many may bring, and how exact the numbers can be."""
+"""The learning curve: how the error falls with the number of images, and what twice as many would bring."""
 
 from dataclasses import dataclass, replace
 
@@ -13,16 +13,16 @@ from twofold.evaluation.metrics import log_losses
 
 Reals = NDArray[np.float64]
 
-PARTS = (0.125, 0.25, 0.5, 1.0)
-"""Of the pictures that a head is fitted on."""
+FRACTIONS = (0.125, 0.25, 0.5, 1.0)
+"""Of the training images of a head."""
 
-LEAST = 8  # pictures of the smaller class in a part that is tried
+MIN_IMAGES = 8  # of the smaller class, for a fraction to be evaluated
 RESAMPLES = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How heads fitted on so many pictures do on the others."""
+    """Log-loss and error rate of heads that were fitted on this number of images."""
 
     images: int
     log_loss: float
@@ -31,36 +31,53 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """`curve` from the fewest pictures to all; `log_loss` and `error` are what twice as many would give, None where the curve
-    is too short to tell."""
+    """`curve` goes from the fewest images to all. `log_loss` and `error` are forecasts for twice as many, None where the curve
+    has too few points."""
 
-    counts: dict[str, int]  # pictures of each class
-    accuracy: Interval  # out-of-fold: how exact it is with so many pictures
+    counts: dict[str, int]  # images of each class
+    accuracy: Interval  # out-of-fold
     curve: tuple[Point, ...]
     log_loss: Interval | None
     error: Interval | None
 
     @property
     def text(self) -> str:
-        """What it comes to, in words."""
-        others = max(1, sum(self.counts.values()) // 4)
-        tested = _told(expected_interval(self.accuracy.value, others), ".1%")
-        return f"{self._more()} A test on {others} others would tell an accuracy of {tested}."
+        """Whether more images would help, the forecast, and how exactly the accuracy is known."""
+        counts = ", ".join(f"{count} {label}" for label, count in self.counts.items())
+        test_images = max(1, sum(self.counts.values()) // 4)
+        test = expected_interval(self.accuracy.value, test_images)
+        return (
+            f"{self._forecast_text()} The accuracy of {self.accuracy.value:.1%} is known to "
+            f"±{_half_width(self.accuracy):.1f} points ({counts}); a test on {test_images} other images would measure it to "
+            f"±{_half_width(test):.1f} points."
+        )
 
-    def _more(self) -> str:
-        told = " and ".join(f"{count} {label}" for label, count in self.counts.items())
+    def _forecast_text(self) -> str:
         if self.log_loss is None or self.error is None:
-            return f"{told}: too few to tell what more would bring."
+            return "Not known whether more images would help: there are too few to extrapolate."
         now = self.curve[-1]
         if self.log_loss.high >= now.log_loss:
-            return f"{told}: whether twice as many would help cannot be told."
-        gain, then = f"{told}: with twice as many, expect a log-loss of {_told(self.log_loss, '.3f')}", self.error
-        fewer = f", and {_told(then, '.1%')} wrong answers instead of {now.error:.1%}" if then.high < now.error else ""
-        return f"{gain} instead of {now.log_loss:.3f}{fewer}."
+            return "Not certain that more images would help: the forecast for twice as many shows no clear gain."
+        log_loss = f"the log-loss from {now.log_loss:.3f} to about {_format(self.log_loss)}"
+        if self.error.high >= now.error:
+            return (
+                "More images would help the probabilities, not certainly the accuracy: "
+                f"twice as many would bring {log_loss}."
+            )
+        gain, low, high = (100 * (now.error - rate) for rate in (self.error.value, self.error.high, self.error.low))
+        return (
+            f"More images would help: twice as many would bring about {gain:+.1f} points of accuracy ({low:+.1f} to "
+            f"{high:+.1f}), and {log_loss}."
+        )
 
 
-def _told(interval: Interval, form: str) -> str:
-    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+def _half_width(interval: Interval) -> float:
+    """In percentage points."""
+    return 100 * (interval.high - interval.low) / 2
+
+
+def _format(interval: Interval) -> str:
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def fit_learning_curve(
@@ -72,27 +89,27 @@ def fit_learning_curve(
     classes: tuple[str, str],
     seed: int = 0,
 ) -> LearningCurve:
-    """What the pictures suffice for, from vectors (n, d), labels (n,), folds (n,) and what `fit_head` made of them."""
+    """The learning curve, from features (n, d), labels (n,), folds (n,) and the out-of-fold logits (n,) and C of `fit_head`."""
     positives = int((labels == 1).sum())
     counts = {classes[0]: len(labels) - positives, classes[1]: positives}
-    fraction = 1 - 1 / len(np.unique(folds))
-    parts = [part for part in PARTS if part == 1 or part * fraction * min(counts.values()) >= LEAST]
-    scores = [*_on_parts(features, labels, folds, C, parts[:-1], seed), logits]
+    training = 1 - 1 / len(np.unique(folds))  # the fraction of images outside a fold
+    fractions = [each for each in FRACTIONS if each == 1 or each * training * min(counts.values()) >= MIN_IMAGES]
+    scores = [*_fit_fractions(features, labels, folds, C, fractions[:-1], seed), logits]
     probabilities = [fit_calibration(each, labels).probabilities(each) for each in scores]
-    losses = np.stack([log_losses(labels, each) for each in probabilities])  # (parts, n)
+    losses = np.stack([log_losses(labels, each) for each in probabilities])  # (fractions, n)
     errors = np.stack([(each >= 0.5) != (labels == 1) for each in probabilities]).astype(np.float64)
-    sizes = np.array(parts) * fraction * len(labels)
+    sizes = np.array(fractions) * training * len(labels)
     curve = tuple(
         Point(round(size), float(loss.mean()), float(error.mean()))
         for size, loss, error in zip(sizes, losses, errors, strict=True)
     )
-    right = len(labels) - int(errors[-1].sum())
-    forecasts = (None, None) if len(parts) < 3 else (forecast(sizes, losses, seed), forecast(sizes, errors, seed))
-    return LearningCurve(counts, wilson(right, len(labels)), curve, *forecasts)
+    correct = len(labels) - int(errors[-1].sum())
+    forecasts = (None, None) if len(fractions) < 3 else (forecast(sizes, losses, seed), forecast(sizes, errors, seed))
+    return LearningCurve(counts, wilson(correct, len(labels)), curve, *forecasts)
 
 
 def expected_interval(accuracy: float, images: int) -> Interval:
-    """The interval that so many test pictures will give at this accuracy.
+    """The interval of a test on this number of images, at this accuracy.
 
     >>> expected_interval(0.98, 200)
     Interval(value=0.98, low=0.9497129130941735, high=0.9921955735836505)
@@ -101,27 +118,26 @@ def expected_interval(accuracy: float, images: int) -> Interval:
 
 
 def forecast(sizes: Reals, costs: Reals, seed: int) -> Interval:
-    """The mean cost at twice the largest of sizes (m,) ascending, from the costs (m, n) of each of n pictures there.
+    """The mean cost at twice the largest of sizes (m,), ascending, from the costs (m, n) of n images at each size.
 
-    Costs fall as a power of the size (Hestness et al. 2017): a line on logarithms, of which the later points tell more.
-    The interval is of the change from the present cost, on pictures drawn anew; it reaches to where the last halving alone
-    points, and to half of the gain that the line promises: curves flatten once they near what cannot be told apart.
+    Costs fall as a power of the size (Hestness et al. 2017): a line on logarithmic axes, fitted with more weight on later
+    points. The interval is of the change from the present cost, over resampled images. It is extended to the forecast from the
+    last two points, and to half of the forecast gain: curves flatten near the irreducible error.
     """
     n = costs.shape[1]
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
-    means = (np.vstack([np.ones(n), drawn]) @ costs.T + 0.5) / (
-        n + 0.5
-    )  # (1 + resamples, m): half a picture keeps off 0
+    resampled = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+    # (1 + resamples, m); half an image more keeps the logarithm finite.
+    means = (np.vstack([np.ones(n), resampled]) @ costs.T + 0.5) / (n + 0.5)
     now = float(means[0, -1])
     change = _at_twice(sizes, means) / means[:, -1]
-    value, last = now * float(change[0]), float(_at_twice(sizes[-2:], means[:1, -2:])[0])
-    low, high = (now * float(end) for end in np.quantile(change[1:], [0.025, 0.975]))
-    return Interval(value, min(low, value, last), max(high, value, last, (value + now) / 2))
+    value, last_two = now * float(change[0]), float(_at_twice(sizes[-2:], means[:1, -2:])[0])
+    low, high = (now * float(bound) for bound in np.quantile(change[1:], [0.025, 0.975]))
+    return Interval(value, min(low, value, last_two), max(high, value, last_two, (value + now) / 2))
 
 
 def _at_twice(sizes: Reals, means: Reals) -> Reals:
-    """(r,) where the lines through means (r, m) at sizes (m,), both as logarithms, lead at twice the last size."""
+    """(r,) the lines through means (r, m) at sizes (m,), on logarithmic axes, evaluated at twice the last size."""
     x, weight = np.log2(sizes / sizes[-1]), sizes / sizes[-1]
     slope_and_end, *_ = np.linalg.lstsq(
         np.stack([x, np.ones_like(x)], axis=1) * weight[:, None], np.log(means).T * weight[:, None], rcond=None
@@ -129,36 +145,36 @@ def _at_twice(sizes: Reals, means: Reals) -> Reals:
     return np.asarray(np.exp(slope_and_end.sum(axis=0)))
 
 
-def _on_parts(
+def _fit_fractions(
     features: NDArray[np.float32],
     labels: NDArray[np.int8],
     folds: NDArray[np.int64],
     C: float,
-    parts: list[float],
+    fractions: list[float],
     seed: int,
 ) -> list[Reals]:
-    """Out-of-fold logits (n,) by heads that saw a part only of the pictures outside the fold, for each part."""
+    """Out-of-fold logits (n,) of heads that are fitted on a fraction of the images outside the fold, for each fraction."""
     from threadpoolctl import threadpool_limits
 
-    if not parts:
+    if not fractions:
         return []
     with threadpool_limits(1):  # as in `fit_head`
-        whole = Regressions.of(features, labels, folds)
-        coefficients, logits = whole.zeros(), []
-        for part in parts:
-            thin = _thinned(whole, labels, part, seed)
-            coefficients = thin.fit(coefficients, C)
-            logits.append(thin.held_out_logits(coefficients))
+        regressions = Regressions.of(features, labels, folds)
+        coefficients, logits = regressions.zeros(), []
+        for fraction in fractions:
+            thinned = _thin(regressions, labels, fraction, seed)
+            coefficients = thinned.fit(coefficients, C)
+            logits.append(thinned.held_out_logits(coefficients))
     return logits
 
 
-def _thinned(whole: Regressions, labels: NDArray[np.int8], part: float, seed: int) -> Regressions:
-    """The same regressions on a part of their pictures: of each class the same part, and of a larger part a subset."""
+def _thin(regressions: Regressions, labels: NDArray[np.int8], fraction: float, seed: int) -> Regressions:
+    """The same regressions on a fraction of their images of each class. The images of a smaller fraction are a subset."""
     rank = np.random.default_rng(seed).random(len(labels))
-    kept = np.zeros_like(whole.weight)
-    for row, weight in enumerate(whole.weight):
+    weights = np.zeros_like(regressions.weight)
+    for row, weight in enumerate(regressions.weight):
         for label in (0, 1):
-            own = np.flatnonzero((weight > 0) & (labels == label))
-            chosen = own[np.argsort(rank[own], kind="stable")[: max(1, round(part * len(own)))]]
-            kept[row, chosen] = 0.5 / len(chosen)
-    return replace(whole, weight=kept, sizes=whole.sizes * part)
+            images = np.flatnonzero((weight > 0) & (labels == label))
+            subset = images[np.argsort(rank[images], kind="stable")[: max(1, round(fraction * len(images)))]]
+            weights[row, subset] = 0.5 / len(subset)
+    return replace(regressions, weight=weights, sizes=regressions.sizes * fraction)

@@ -1,26 +1,26 @@
-"""What a model could read a label off, other than what the picture shows: a column a trait, a row a picture."""
+"""Metadata features: what a model could predict the label from, other than the content of the images."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.audit.shortcuts import EncodingMetadata, name_traits
+from twofold.audit.shortcuts import MetadataFeatures, name_pattern
 from twofold.dataset.labelled import LabelledDataset
 
-_RIM = 2  # of 32 pixels of a thumbnail: what counts as its border
+_BORDER = 2  # pixels of a thumbnail's 32
 
 
-def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> EncodingMetadata:
-    """The traits of these `rows` of the usable pictures."""
-    metadata = [seen for seen in dataset.table.metadata if seen is not None]
-    chosen, paths = [metadata[row] for row in rows], dataset.paths
+def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> MetadataFeatures:
+    """The metadata features of these `rows` of the usable images."""
+    usable = [entry for entry in dataset.table.metadata if entry is not None]
+    metadata, paths = [usable[row] for row in rows], dataset.paths
     width, height, size = (
-        np.array([getattr(seen, name) for seen in chosen], float) for name in ("width", "height", "bytes")
+        np.array([getattr(entry, name) for entry in metadata], float) for name in ("width", "height", "bytes")
     )
-    quality = np.array([np.nan if seen.quality is None else seen.quality for seen in chosen], float)
-    words = {
-        "format": [seen.format for seen in chosen],
-        "EXIF data": ["present" if seen.exif else "absent" for seen in chosen],
-        "camera": [seen.camera for seen in chosen],
+    quality = np.array([np.nan if entry.quality is None else entry.quality for entry in metadata], float)
+    texts = {
+        "format": [entry.format for entry in metadata],
+        "EXIF data": ["present" if entry.exif else "absent" for entry in metadata],
+        "camera": [entry.camera for entry in metadata],
     }
     return {
         "width": width,
@@ -29,17 +29,17 @@ def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> Enco
         "file size in bytes": size,
         "bytes per pixel": size / (width * height),
         "JPEG quality": quality,
-        **{name: np.array(column, np.str_) for name, column in words.items()},
-        **_shown(dataset.table.thumbnails[rows]),
-        **name_traits([paths[row] for row in rows], dataset.classes),
+        **{name: np.array(column, np.str_) for name, column in texts.items()},
+        **_colour_features(dataset.table.thumbnails[rows]),
+        **name_pattern([paths[row] for row in rows], dataset.classes),
     }
 
 
-def _shown(thumbnails: NDArray[np.uint8]) -> EncodingMetadata:
-    """Brightness, 0 to 255, and the colour of the border: red against green, blue against both, each -255 to 255."""
-    rim = np.ones(thumbnails.shape[1:3], np.bool_)
-    rim[_RIM:-_RIM, _RIM:-_RIM] = False
-    border = thumbnails[:, rim].mean(axis=1)
+def _colour_features(thumbnails: NDArray[np.uint8]) -> MetadataFeatures:
+    """Brightness, 0 to 255, and the border's brightness and colour: red minus green, blue minus both, each -255 to 255."""
+    mask = np.ones(thumbnails.shape[1:3], np.bool_)
+    mask[_BORDER:-_BORDER, _BORDER:-_BORDER] = False
+    border = thumbnails[:, mask].mean(axis=1)
     return {
         "brightness": thumbnails.mean(axis=(1, 2, 3)),
         "border brightness": border.mean(axis=1),

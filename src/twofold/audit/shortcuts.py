@@ -1,11 +1,11 @@
-"""Shortcuts: can the label be read off something that is not the picture?"""
+"""Shortcuts: metadata features from which the label can be predicted."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,169 +14,187 @@ from twofold.decision import fit_head
 from twofold.evaluation import Interval
 from twofold.evaluation.intervals import delong
 
-EncodingMetadata = Mapping[str, NDArray[Any]]
-"""Columns (n,) by name: float, NaN where unknown, or str, "" where unknown."""
+MetadataFeatures = Mapping[str, NDArray[Any]]
+"""Columns (n,) by name: float, NaN where not known, or str, "" where not known."""
 
-MATTERS = 0.6
-"""A feature is named when the lower end of its AUC reaches this. Chance is 0.5: what lies between makes up for the number of
-features that are looked at, and lets go what a network would hardly learn."""
+MIN_AUC: Final = 0.6
+"""A feature is listed if the lower end of its AUC reaches this. The distance to chance, 0.5, makes up for the number of features
+that are tested, and leaves out what a network would hardly learn."""
 
-NAME = "name pattern"
+NAME: Final = "name pattern"
+BINS: Final = 10
+MIN_COUNT: Final = 5  # images; rarer values share one bin
 
-SEEN = ("aspect", "border", "brightness")
-"""Beginnings of the names of what shows in the pixels, where classes may differ in all honesty."""
-
-BINS = 10
-RARE = 5  # pictures; values that fewer share are taken together
-TOLD = 3  # values named in a sentence
+_CONTENT: Final = ("aspect", "border", "brightness")  # features of the pixels, in which classes may differ legitimately
+_UNITS: Final = {"width": "px", "height": "px", "file size in bytes": "bytes"}
+_MAX_VALUES: Final = 3  # in a text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortcut:
-    """One feature that gives the label away."""
+    """A metadata feature from which the label can be predicted."""
 
     feature: str
-    auc: Interval  # out-of-fold, of a model that knows this feature alone
+    auc: Interval  # out-of-fold, of a model of this feature only
     text: str = field(repr=False)
-    quantiles: dict[str, list[float]] = field(repr=False)  # of each class at 0, 5, ..., 100%; empty for words
-    fractions: dict[str, dict[str, float]] = field(repr=False)  # of each class, by value; empty for numbers
+    quantiles: dict[str, list[float]] = field(repr=False)  # of each class at 0, 5, ..., 100%; empty for texts
+    fractions: dict[str, dict[str, float]] = field(repr=False)  # of each value, by class; empty for numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shortcuts:
-    """What gives the label away, the plainest first."""
+    """The metadata features from which the label can be predicted, the highest AUC first."""
 
-    together: Interval  # AUC, out-of-fold, of one model on all features but the names
-    found: tuple[Shortcut, ...]
+    together: Interval  # AUC, out-of-fold, of one model of all features except the file names
+    listed: tuple[Shortcut, ...]
 
     @property
-    def texts(self) -> list[str]:
-        """A sentence for each; where none gives the label away, one for all of them together if they do."""
-        if self.found or self.together.low < MATTERS:
-            return [shortcut.text for shortcut in self.found]
-        auc = f"{self.together.value:.2f} ({self.together.low:.2f} to {self.together.high:.2f})"
-        return [
-            f"No single feature of the files gives the label away, but all together do, with an AUC of {auc}: size, shape, "
-            "bytes, format, EXIF, brightness, border. A model may learn that instead of what the pictures show."
-        ]
+    def summary(self) -> str | None:
+        """One line about all features; None if the label cannot be predicted from them."""
+        together = f"all of them together reach an AUC of {_format_auc(self.together)}"
+        if self.listed:
+            names = ", ".join(f"{shortcut.feature} (AUC {shortcut.auc.value:.2f})" for shortcut in self.listed)
+            return (
+                f"Metadata features predict the class: {names}; {together}, file names left out. "
+                "A model may learn them instead of the content of the images."
+            )
+        if self.together.low < MIN_AUC:
+            return None
+        return (
+            f"No single metadata feature predicts the class, but {together}: size, shape, format, EXIF data, brightness, border. "
+            "A model may learn them instead of the content of the images."
+        )
 
 
 def find_shortcuts(
-    metadata_features: EncodingMetadata, labels: NDArray[np.int8], folds: NDArray[np.int64], classes: tuple[str, str]
+    features: MetadataFeatures, labels: NDArray[np.int8], folds: NDArray[np.int64], classes: tuple[str, str]
 ) -> Shortcuts:
-    """The traits that tell the labels (n,), 0 or 1, apart, by models that did not see the fold (n,) they are tried on.
+    """The shortcuts to labels (n,), 0 or 1, by models that are fitted on the other folds (n,).
 
-    Numbers are cut into ten bins of equal size, words are bins of their own; a bin's score is its share of positives in
-    the other folds. All but the names go into one logistic regression, too. Columns with a single value are passed over.
+    Numbers are binned into ten quantiles, texts into one bin per value; the score of a bin is its fraction of positives in
+    the other folds. All features except the file names also go into one logistic regression. Columns with a single value
+    are left out.
     """
-    bins = {name: _binned(column) for name, column in metadata_features.items()}
-    telling = {name: place for name, place in bins.items() if place.max(initial=0) > 0}
-    areas = {name: delong(labels, _held_out(place, labels, folds)) for name, place in telling.items()}
-    named = sorted((name for name in areas if areas[name].low >= MATTERS), key=lambda name: -areas[name].value)
-    found = tuple(_shortcut(name, metadata_features[name], areas[name], labels, classes) for name in named)
-    return Shortcuts(_together([telling[name] for name in telling if name != NAME], labels, folds), found)
+    binned = {name: _bin(column) for name, column in features.items()}
+    binned = {name: bins for name, bins in binned.items() if bins.max(initial=0) > 0}
+    aucs = {name: delong(labels, _score_bins(bins, labels, folds)) for name, bins in binned.items()}
+    names = sorted((name for name in aucs if aucs[name].low >= MIN_AUC), key=lambda name: -aucs[name].value)
+    listed = tuple(_shortcut(name, features[name], aucs[name], labels, classes) for name in names)
+    return Shortcuts(_fit_all([binned[name] for name in binned if name != NAME], labels, folds), listed)
 
 
-def name_traits(paths: Sequence[str], classes: tuple[str, str]) -> EncodingMetadata:
-    """The pattern of each file name: numbers, hashes and what resembles a class's name are struck out, "cat.12.jpg" being
-    "@.#.jpg": names may say what a picture is of, but they should not say where it came from.
+def name_pattern(paths: Sequence[str], classes: tuple[str, str]) -> MetadataFeatures:
+    """The file names with # for numbers and hashes and @ for class names.
 
-    >>> name_traits(["cats/cat.12.jpg", "dogs/dog.7.jpg", "dogs/IMG_0042.JPG"], ("cats", "dogs"))["name pattern"].tolist()
+    A file name may contain its class, as in "cat.12.jpg", but should not reveal its source.
+
+    >>> name_pattern(["cats/cat.12.jpg", "dogs/dog.7.jpg", "dogs/IMG_0042.JPG"], ("cats", "dogs"))["name pattern"].tolist()
     ['@.#.jpg', '@.#.jpg', 'img_#.jpg']
     """
-    known = [name.casefold() for name in classes]
-    longest = sorted((re.split(r"[\W_]+", name) for name in known), key=lambda words: -len(words))
-    whole = "|".join(r"[\W_]+".join(map(re.escape, words)) for words in longest)
+    class_names = [name.casefold() for name in classes]
+    longest_first = sorted((re.split(r"[\W_]+", name) for name in class_names), key=lambda words: -len(words))
+    full_names = "|".join(r"[\W_]+".join(map(re.escape, words)) for words in longest_first)
 
-    def struck(word: re.Match[str]) -> str:
+    def replace_word(word: re.Match[str]) -> str:
         text = word.group()
-        alike = any(text.startswith(name) or (len(text) >= 3 and name.startswith(text)) for name in known)
-        return "@" if alike else text
+        similar = any(text.startswith(name) or (len(text) >= 3 and name.startswith(text)) for name in class_names)
+        return "@" if similar else text
 
     def pattern(path: str) -> str:
         name = PurePath(path).name.casefold()
-        name = re.sub(rf"(?<![^\W\d_])(?:{whole})(?![^\W\d_])", "@", name)
+        name = re.sub(rf"(?<![^\W\d_])(?:{full_names})(?![^\W\d_])", "@", name)
         name = re.sub(r"(?=[a-f]*\d)[0-9a-f]{8,}", "#", name)
-        return re.sub(r"\d+", "#", re.sub(r"[^\W\d_]+", struck, name))
+        return re.sub(r"\d+", "#", re.sub(r"[^\W\d_]+", replace_word, name))
 
     return {NAME: np.array([pattern(path) for path in paths], np.str_)}
 
 
-def _binned(column: NDArray[Any]) -> NDArray[np.int64]:
-    """(n,) the bin of each value, numbered from 0; the unknown have one of their own. Labels have no say in it."""
+def _bin(column: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) the bin of each value, from 0; unknown values have their own bin. Bins do not depend on the labels."""
     if column.dtype.kind not in "fiub":
-        values, place, count = np.unique(column, return_inverse=True, return_counts=True)
-        return np.unique(np.where(count < RARE, len(values), np.arange(len(values)))[place], return_inverse=True)[1]
+        values, bins, count = np.unique(column, return_inverse=True, return_counts=True)
+        merged = np.where(count < MIN_COUNT, len(values), np.arange(len(values)))
+        return np.unique(merged[bins], return_inverse=True)[1]
     numbers = column.astype(np.float64)
-    known = numbers[~np.isnan(numbers)]
-    edges = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
-    # A value that many share is an edge, and gets a bin to itself, between what is smaller and what is larger.
-    place = np.searchsorted(edges, numbers, "left") + np.searchsorted(edges, numbers, "right")
-    return np.unique(np.where(np.isnan(numbers), -1, place), return_inverse=True)[1]
+    finite = numbers[~np.isnan(numbers)]
+    edges = np.unique(np.quantile(finite, np.arange(1, BINS) / BINS)) if len(finite) else np.empty(0)
+    # A frequent value is an edge, and has its own bin between the smaller and the larger values.
+    bins = np.searchsorted(edges, numbers, "left") + np.searchsorted(edges, numbers, "right")
+    return np.unique(np.where(np.isnan(numbers), -1, bins), return_inverse=True)[1]
 
 
-def _held_out(place: NDArray[np.int64], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,) the share of positives in the bin of each picture, in the other folds, drawn a little to the share in all of them."""
+def _score_bins(bins: NDArray[np.int64], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) the fraction of positives in the bin of each image, in the other folds, shrunk towards the overall fraction."""
     names, fold = np.unique(folds, return_inverse=True)
-    shape = len(names), int(place.max()) + 1
-    cell = np.ravel_multi_index((fold, place), shape)
+    shape = len(names), int(bins.max()) + 1
+    cell = np.ravel_multi_index((fold, bins), shape)
     images = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     positives = np.bincount(cell, labels == 1, minlength=np.prod(shape)).reshape(shape)
-    others, right = images.sum(axis=0) - images, positives.sum(axis=0) - positives  # (folds, bins)
-    fraction = right.sum(axis=1, keepdims=True) / others.sum(axis=1, keepdims=True)
-    return np.asarray(
-        ((right + 2 * fraction) / (others + 2) - fraction)[fold, place]
-    )  # less the share: it differs between folds
+    other_images, other_positives = images.sum(axis=0) - images, positives.sum(axis=0) - positives  # (folds, bins)
+    overall = other_positives.sum(axis=1, keepdims=True) / other_images.sum(axis=1, keepdims=True)
+    # The overall fraction differs between folds, so it is subtracted.
+    return np.asarray(((other_positives + 2 * overall) / (other_images + 2) - overall)[fold, bins])
 
 
-def _together(places: Sequence[NDArray[np.int64]], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> Interval:
-    if not places:
+def _fit_all(binned: Sequence[NDArray[np.int64]], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> Interval:
+    if not binned:
         return Interval(0.5, 0.5, 0.5)
-    table = np.hstack([np.eye(int(place.max()) + 1, dtype=np.float32)[place] for place in places])
-    return delong(labels, fit_head(table, labels, folds).logits)
+    one_hot = np.hstack([np.eye(int(bins.max()) + 1, dtype=np.float32)[bins] for bins in binned])
+    return delong(labels, fit_head(one_hot, labels, folds).logits)
 
 
 def _shortcut(
     name: str, column: NDArray[Any], auc: Interval, labels: NDArray[np.int8], classes: tuple[str, str]
 ) -> Shortcut:
-    parts = {classes[label]: column[labels == label] for label in (0, 1)}
+    columns = {classes[label]: column[labels == label] for label in (0, 1)}
     numeric = column.dtype.kind in "fiub"
-    told = "; ".join(f"{label} {_numbers(part) if numeric else _words(part)}" for label, part in parts.items())
-    quantiles = {label: _quantiles(part) for label, part in parts.items()} if numeric else {}
-    fractions = {} if numeric else {label: dict(_shares(part)) for label, part in parts.items()}
-    text = (
-        f"{name}: {told}. It tells the classes apart with an AUC of {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}). "
-    )
-    return Shortcut(name, auc, text + _advice(name), quantiles, fractions)
+    quantiles = {label: _quantiles(values) for label, values in columns.items()} if numeric else {}
+    fractions = {} if numeric else {label: dict(_fractions(values)) for label, values in columns.items()}
+    distributions = "; ".join(f"{label} {_format_column(name, values)}" for label, values in columns.items())
+    text = f"{name}: {distributions}. AUC {_format_auc(auc)}. {_advice(name)}"
+    return Shortcut(name, auc, text, quantiles, fractions)
+
+
+def _format_auc(auc: Interval) -> str:
+    return f"{auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
 
 
 def _advice(name: str) -> str:
     if name == NAME:
-        return "A model sees no names; but if the classes came from two sources, they may differ in other ways."
-    if name.startswith(SEEN):
-        return "That may be what the classes are about; if it is not, the model may go by it: even it out."
-    return "That is no part of what the pictures show, and the model may go by its traces: take both classes from one source."
+        return "A model does not read file names, but classes from two sources may also differ in other ways."
+    if name.startswith(_CONTENT):
+        return "The classes may differ in this legitimately. If they do not, balance it: a model may learn it."
+    return "It is not content of the images, and a model may learn its traces: take both classes from one source."
 
 
-def _quantiles(part: NDArray[Any]) -> list[float]:
-    known = part.astype(np.float64)
-    known = known[~np.isnan(known)]
-    return np.quantile(known, np.linspace(0, 1, 21)).tolist() if len(known) else []
+def _quantiles(column: NDArray[Any]) -> list[float]:
+    finite = column.astype(np.float64)
+    finite = finite[~np.isnan(finite)]
+    return np.quantile(finite, np.linspace(0, 1, 21)).tolist() if len(finite) else []
 
 
-def _numbers(part: NDArray[Any]) -> str:
-    """Median, and the middle 80%; what is unknown."""
-    quantiles = _quantiles(part)
-    unknown = float(np.isnan(part.astype(np.float64)).mean())
+def _format_column(name: str, column: NDArray[Any]) -> str:
+    """Median and the range of the middle 80% of numbers, the most frequent values of texts."""
+    if column.dtype.kind not in "fiub":
+        return ", ".join(f"{value or 'unknown'} {fraction:.0%}" for value, fraction in _fractions(column)[:_MAX_VALUES])
+    quantiles = _quantiles(column)
     if not quantiles:
         return "unknown"
-    text = f"{quantiles[10]:.4g} ({quantiles[2]:.4g} to {quantiles[18]:.4g})"
-    return text if not unknown else f"{text}, unknown for {unknown:.0%}"
+    low, median, high = (_format_number(quantiles[place]) for place in (2, 10, 18))
+    text = f"{median} {_UNITS[name]}" if name in _UNITS else median
+    text += f" ({low} to {high})" if low != high else ""
+    unknown = float(np.isnan(column.astype(np.float64)).mean())
+    return f"{text}, unknown for {unknown:.0%}" if unknown else text
 
 
-def _words(part: NDArray[Any]) -> str:
-    return ", ".join(f"{value or 'unknown'} {fraction:.0%}" for value, fraction in _shares(part)[:TOLD])
+def _format_number(value: float) -> str:
+    """Three significant digits, and all digits before the point.
+
+    >>> _format_number(82_290.4), _format_number(1.3333)
+    ('82,290', '1.33')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _shares(part: NDArray[Any]) -> list[tuple[str, float]]:
-    return [(str(value), count / len(part)) for value, count in Counter(part.tolist()).most_common()]
+def _fractions(column: NDArray[Any]) -> list[tuple[str, float]]:
+    return [(str(value), count / len(column)) for value, count in Counter(column.tolist()).most_common()]

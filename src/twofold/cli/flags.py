@@ -29,6 +29,9 @@ COMMAND_PARAMETERS: Final = (
 )
 """The options of commands that stand in no record; messages name them, too."""
 
+_NAMES: Final = {"size": ("--size", "--image-size")}
+"""The flags of options that have more than one."""
+
 
 def flags(command: Callable[..., int]) -> Callable[..., None]:
     """The command with every parameter that is an option record replaced by one flag for each of its fields.
@@ -64,7 +67,7 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
             default=None if field.default is MISSING else field.default,
             annotation=Annotated[
                 hints[field.name],
-                typer.Option(*field.metadata["flags"], help=field.metadata["help"], rich_help_panel=panel),
+                typer.Option(*_NAMES.get(field.name, ()), help=field.metadata["help"], rich_help_panel=panel),
             ],
         )
         for field in fields(record)
@@ -106,13 +109,13 @@ def _quoted(value: str) -> str:
 
 
 def _flag_of(field: "Field[Any]") -> str:
-    names: tuple[str, ...] = field.metadata["flags"]
+    names = _NAMES.get(field.name, ())
     return names[0] if names else f"--{field.name.replace('_', '-')}"
 
 
 def _record_flags() -> dict[str, str]:
     records = [record for record in vars(options).values() if is_dataclass(record)]
-    described = [field for record in records for field in fields(record) if "flags" in field.metadata]
+    described = [field for record in records for field in fields(record) if "help" in field.metadata]
     return {field.name: _flag_of(field) for field in described}
 
 

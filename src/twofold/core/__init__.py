@@ -1,1 +1,1 @@
-"""What every other package stands on: options, errors, notes, progress, files, timing."""
+"""The ground for all packages: options, errors, notes, progress, files, downloads, timing."""

@@ -1,15 +1,16 @@
-"""Every error twofold raises.
+"""All errors that twofold raises.
 
-TwofoldError             exit code 1: it could not be done
-├── UsageError           exit code 2: an option or argument is not legal; a ValueError, too, as scikit-learn's users expect
-├── DataError            the pictures or their list cannot be used as they are; a ValueError, too
+TwofoldError             exit code 1: the work could not be done
+├── UsageError           exit code 2: an option or argument is not valid; also a ValueError, as in scikit-learn
+├── DataError            the images, or the list of them, cannot be used; also a ValueError
+│   └── DownloadError    a file cannot be downloaded
 ├── BackboneError        the network, its weights or its preprocessing cannot be used
-├── LearningError        the network could not be learned
-│   └── LearningInterruptedError  exit code 130: Ctrl-C came before there was a network
+├── LearningError        the network could not be trained
+│   └── LearningInterruptedError  exit code 130: Ctrl-C before the first epoch ended
 ├── NotRankZeroError     exit code 0, no message: of several processes that trained together, the first writes the result
 └── BundleError          the bundle is missing, damaged, altered or too new
 
-Each message is one sentence that says what is wrong and where, then what to do.
+A message is one sentence: what is wrong and where, then what to do.
 """
 
 
@@ -23,6 +24,14 @@ class UsageError(TwofoldError, ValueError):
 
 class DataError(TwofoldError, ValueError):
     pass
+
+
+class DownloadError(DataError):
+    """`reason` is a part of the message, for a caller that adds its own advice."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BackboneError(TwofoldError):

@@ -1,4 +1,4 @@
-"""Files that are whole or untouched, work that one does at a time, and text that can be printed whatever a file is called."""
+"""Reading and writing files: complete or untouched, within size limits, one process at a time."""
 
 import os
 import re
@@ -7,63 +7,66 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from stat import S_ISREG
-from tempfile import mkstemp
+from secrets import token_hex
+from shutil import disk_usage
 from typing import BinaryIO, Final, TextIO
 
-from twofold.core.errors import TwofoldError, UsageError
+from twofold.core.errors import DataError, TwofoldError, UsageError
 
-_CONTROLS: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
+LIMIT: Final = 20_000_000_000  # bytes of a download, compressed or not
+_CONTROL_CHARACTERS: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\U0010ffff]")
+_READ_FLAGS: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_CREATE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def check_writable_file(path: Path) -> None:
-    """UsageError where no file can stand at `path`: to be called before long work, not after."""
-    given, path = path, _led_to(path)
-    if given.is_symlink() and path.is_file() and given.absolute().parts[1] in ("dev", "proc"):
-        # As /dev/stdout that goes to a file: others write into it at the same time.
-        raise UsageError(f"{given} leads to the file {path}: name that one, or leave the option out.")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file to write.")
-    if not path.parent.is_dir():
+    """UsageError if no file can be written at `path`. To be called before long work."""
+    target = _resolve_link(path)
+    if path.is_symlink() and target.is_file() and path.absolute().parts[1] in ("dev", "proc"):
+        # /dev/stdout that is redirected to a file: other programs write into that file at the same time.
+        raise UsageError(f"{path} leads to the file {target}: name that file, or leave the option out.")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; name a file to write.")
+    if not target.parent.is_dir():
         raise UsageError(
-            f"There is no folder {path.parent} to write {path.name} into; create it, or name another place."
+            f"There is no folder {target.parent} to write {target.name} into; create it, or name another folder."
         )
-    if not path.exists() or path.is_file():  # a device or a pipe is written to where it is
-        check_writable(path)
+    if not target.exists() or target.is_file():  # devices and pipes are not replaced
+        check_writable(target)
 
 
 def check_replaceable(path: Path, beginning: str, what: str, *, force: bool) -> None:
-    """UsageError where no file can stand at `path`, where one that holds something does not begin so, as somebody's picture,
-    and without `force` where one holds anything."""
+    """UsageError if no file can be written at `path`, if a file there does not begin with `beginning`, or if it is not empty
+    and `force` is not set."""
     check_writable_file(path)
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
-            ours = file.read(len(beginning)) == beginning.encode()
-        if not ours:
-            raise UsageError(f"{path} exists, and is no {what}: name another file.")
+            replaceable = file.read(len(beginning)) == beginning.encode()
+        if not replaceable:
+            raise UsageError(f"{path} exists and is not a {what}: name another file.")
         if not force:
             raise UsageError(f"{path} exists already; replace it with `force=True`, or give another path.")
 
 
 def check_writable(path: Path) -> None:
-    """UsageError where nothing new can stand at `path`, whose folders may be missing."""
-    folder = next(above for above in path.absolute().parents if above.exists())
+    """UsageError if nothing can be created at `path`, whose parent folders may be missing."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
-        raise UsageError(f"{folder} is a file, not a folder to write {path.name} into; name another place.")
+        raise UsageError(f"{folder} is a file, not a folder to write {path.name} into; name another folder.")
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise UsageError(f"{folder} may not be written into; change its permissions, or name another place.")
+        raise UsageError(f"{folder} is not writable; change its permissions, or name another folder.")
 
 
-def _led_to(path: Path) -> Path:
-    """Where a link leads to, so that it goes on doing so; any other path as it is, for the sentences that name it."""
+def _resolve_link(path: Path) -> Path:
+    """The target of a link, so that the link is kept; any other path as it is, for the error messages."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file in UTF-8 that takes the place of `path` when the block ends well; otherwise nothing changes.
+    """A text file in UTF-8 that replaces `path` if the block succeeds. Otherwise nothing changes.
 
-    What cannot be written as UTF-8, in a file's name, stands as a backslash and its number.
+    Characters that UTF-8 cannot encode, as in a file name, are written as backslash escapes.
     """
     with replacing_bytes(path) as raw, TextIOWrapper(raw, "utf-8", "backslashreplace", newline="") as file:
         yield file
@@ -71,45 +74,59 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
-    """The same for bytes. TwofoldError where they cannot be written, as on a full disk; nothing changes then, either."""
+    """As `replacing`, for bytes. TwofoldError if writing fails, as on a full disk."""
     check_writable_file(path)
     with write_errors(path):
-        if path.exists() and not path.is_file():  # a device or a pipe, as /dev/stdout: written to, never replaced
+        if path.exists() and not path.is_file():  # a device or a pipe, as /dev/stdout, is written to, not replaced
             with path.open("wb") as file:
                 yield file
         else:
-            with _replaced(_led_to(path)) as file:
+            with _temporary_file(_resolve_link(path)) as file:
                 yield file
 
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """TwofoldError that names `path`, to which the block writes, where the system does not let it."""
+    """TwofoldError that names `path` if the block raises an OSError."""
     try:
         yield
-    except BrokenPipeError:  # the program that reads it has ended: no fault of the place
+    except BrokenPipeError:  # the program that reads the pipe has ended
         raise
     except OSError as error:
-        raise TwofoldError(f"{path} cannot be written ({reason(error)}): make room, or name another place.") from error
+        raise TwofoldError(f"{path} cannot be written ({reason(error)}): make room, or name another path.") from error
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~umask()
-    number, name = mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
-    temporary = Path(name)
+def _temporary_file(path: Path) -> Iterator[BinaryIO]:
+    """A file beside `path` that replaces it at the end, with the permissions of the old file or of any new file."""
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    # The kernel applies the umask: reading it would set it for all threads of the process.
+    temporary = _unused_name(path)
+    number = os.open(temporary, _CREATE_FLAGS, 0o666 if mode is None else 0o600)
     try:
         with open(number, "wb") as file:
             yield file
-        temporary.chmod(mode)  # temporary files are for their owner only
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def make_temporary_folder(path: Path) -> Path:
+    """A new folder beside `path`, with the permissions of any new folder."""
+    folder = _unused_name(path)
+    folder.mkdir()
+    return folder
+
+
+def _unused_name(path: Path) -> Path:
+    return path.with_name(f".{path.name[:50]}.{token_hex(4)}")
+
+
 def reason(error: OSError) -> str:
-    """What the operating system says, without the number and the path.
+    """The operating system's message, without the number and the path.
 
     >>> reason(FileNotFoundError(2, "No such file or directory", "/home/ann/a.csv"))
     'No such file or directory'
@@ -118,17 +135,19 @@ def reason(error: OSError) -> str:
 
 
 def make_private(folder: Path) -> None:
-    """Makes the folder, where it is missing, and gives it to its owner alone."""
+    """Creates the folder if it is missing, and removes the permissions of group and others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(OSError):  # it is another's, or the file system knows no rights
+    with suppress(OSError):  # another user owns it, or the file system has no permissions
         folder.chmod(0o700)
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Waits for others in the same block, as processes that were started together, which then find what the first has done."""
+    """Waits until no other process is in this block with the same folder, so that it finds what the first one has written."""
     with (folder / "lock").open("wb") as file:
-        with suppress(ImportError, OSError):  # Windows, and file systems without locks: each does the work itself
+        with suppress(
+            ImportError, OSError
+        ):  # Windows, and file systems without locks: each process does the work itself
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -136,25 +155,15 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """The text with what no terminal can show, as in a file name that is not UTF-8, as a backslash and its number.
+    """The text with control characters, and what is not UTF-8, as backslash escapes. Newlines and tabs stay.
 
-    So are control characters, by which a name could command a terminal; newlines and tabs stay.
+    A file name can contain control sequences, which a terminal would execute.
 
     >>> printable("caf\\udce9.jpg")
     'caf\\\\udce9.jpg'
     """
-    text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = _CONTROL_CHARACTERS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def umask() -> int:
-    """The rights that new files and folders do not get; while it is asked for, they would get all."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_NOW = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class NotAFileError(ValueError):
@@ -162,33 +171,51 @@ class NotAFileError(ValueError):
 
 
 class EmptyFileError(ValueError):
-    """It has no bytes, or the system makes them up as they are read."""
+    """It has no bytes, or the operating system generates them when it is read."""
 
 
 class TooLargeError(ValueError):
-    """It has more bytes than may be read."""
+    """It has more bytes than the limit."""
 
 
-def read_whole(path: Path, most: int) -> bytes:
-    """The bytes of a regular file, or of what a link leads to. OSError where it cannot be read; of another kind, empty or
-    of more than `most` bytes, one of the errors above, which say what is wrong."""
-    _size(path.stat(), most)  # before it is opened, which some devices take for a command
-    number = os.open(path, os.O_RDONLY | _NOW)
+def read_whole(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file, or of the target of a link.
+
+    Raises OSError if it cannot be read, and NotAFileError, EmptyFileError or TooLargeError.
+    """
+    _check_status(path.stat(), limit)  # before it is opened, which some devices take as a command
+    number = os.open(path, os.O_RDONLY | _READ_FLAGS)
     with open(number, "rb") as file:
-        size = _size(os.fstat(number), most)  # another may have taken its place
+        size = _check_status(os.fstat(number), limit)  # it may have been replaced since
         data = file.read(size + 1)
         if len(data) > size:
-            data += file.read(most + 1 - len(data))
-    if len(data) > most:
-        raise TooLargeError(f"it grew beyond {most:,} bytes, the limit")
+            data += file.read(limit + 1 - len(data))
+    if len(data) > limit:
+        raise TooLargeError(f"it grew beyond {limit:,} bytes, the limit")
     return data
 
 
-def _size(status: os.stat_result, most: int) -> int:
-    if not S_ISREG(status.st_mode):
+def _check_status(status: os.stat_result, limit: int) -> int:
+    if not stat.S_ISREG(status.st_mode):
         raise NotAFileError("it is a folder, a pipe or a device, not a file")
     if status.st_size == 0:
         raise EmptyFileError("it is empty")
-    if status.st_size > most:
-        raise TooLargeError(f"it has {status.st_size:,} bytes, the limit is {most:,}")
+    if status.st_size > limit:
+        raise TooLargeError(f"it has {status.st_size:,} bytes, the limit is {limit:,}")
     return status.st_size
+
+
+def check_size(what: str, size: int, limit: int) -> None:
+    """DataError if the size exceeds the limit, both in bytes."""
+    if size > limit:
+        raise DataError(
+            f"{what} has {size:,} bytes, the limit is {limit:,}: download or unpack it with another program, and give the "
+            "file or folder."
+        )
+
+
+def check_free_space(what: str, size: int, folder: Path) -> None:
+    """DataError if the disk of the folder has less than `size` bytes free."""
+    free = disk_usage(folder).free
+    if size > free:
+        raise DataError(f"{what} needs {size:,} bytes, and {folder} has {free:,} free: make room.")

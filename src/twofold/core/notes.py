@@ -1,4 +1,4 @@
-"""A note: what was assumed, skipped or corrected, carried in the result so that every face shows the same."""
+"""A note: what was assumed, skipped or corrected. Notes belong to results, so that every face shows the same ones."""
 
 from dataclasses import dataclass
 

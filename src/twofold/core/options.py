@@ -1,4 +1,4 @@
-"""Every option, once: name, type, default and help. Flags, help pages and the saved record are made from these records."""
+"""All options: name, type, default and help. Flags, help pages and the saved record are made from these records."""
 
 import math
 from collections.abc import Iterable
@@ -31,8 +31,8 @@ _TYPE_NAMES = {
 _MAX_LENGTH = 80  # characters of a value in a message
 
 
-def _option(default: Any, text: str, *flags: str) -> Any:
-    return field(default=default, metadata={"help": text, "flags": flags})
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,7 @@ class BackboneOptions:
         "Built-in network, FILE.onnx, hf:ID on Hugging Face, a folder with a network, or MODULE:FUNCTION.",
     )
     weights: Path | None = _option(None, "Local file with the network's weights.")
-    size: int | None = _option(
-        None, "Side of the model input in pixels; default: the network's.", "--size", "--image-size"
-    )
+    size: int | None = _option(None, "Side of the model input in pixels; default: the network's.")
     features: FeatureSet = _option("stages", "Features of all stages, or of the last pooling only.")
     dtype: DtypeOption = _option("auto", "Number format; auto: the fastest that this processor runs well.")
     output: str | None = _option(None, "For FILE.onnx: output tensor; default: the input of its global pooling.")

@@ -1,4 +1,4 @@
-"""Work done in threads a little ahead of whoever takes its results, so that few of them are held."""
+"""Threads that work a few items ahead of their consumer, so that few results are in memory; the number of processors."""
 
 import math
 import os
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def prefetch(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
-    """`map` in the pool's threads, in order, at most `depth` items ahead of whoever takes the results."""
+    """`map` in the pool's threads, in order, at most `depth` items ahead of the consumer."""
     pending: deque[Future[R]] = deque()
     for item in items:
         pending.append(pool.submit(function, item))
@@ -24,13 +24,13 @@ def prefetch(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterab
 
 
 def available_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Processors this process may use: its affinity, or the container's quota where that is less; at least 1."""
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(mine, _quota(cgroup)))
+    """The number of processors that this process may use: its affinity, or the container's quota if that is less; at least 1."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, _quota(cgroup)))
 
 
 def _quota(cgroup: Path) -> int:
-    """Whole processors that the container's quota amounts to (cgroup v2, then v1); very many where there is none."""
+    """The container's quota in processors, rounded up (cgroup v2, then v1); a very large number without a quota."""
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             quota, period = " ".join((cgroup / name).read_text(encoding="ascii") for name in names).split()

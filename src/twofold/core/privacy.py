@@ -1,4 +1,4 @@
-"""What messages and records may show: addresses without what opens them, paths without whose they are."""
+"""Privacy of messages and records: addresses without credentials, paths without the home folder."""
 
 import os
 import re
@@ -14,9 +14,9 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@\[\]]*)(:\d*)?")
 
 
 def public_address(text: str) -> str:
-    """An address, or a word of a command that ends with one, without user, password and what stands after `?` or `;`.
+    """The address without user, password, query and parameters. `text` may be a command line argument that ends with an address.
 
-    What stands after # goes, too, unless it is a plain name, as of a folder in an archive. Any other text stays as it is.
+    A fragment is removed, too, unless it is a plain name, as of a folder in an archive. Any other text is not changed.
 
     >>> public_address("https://ann:pw@host.org/pets.zip?X-Amz-Signature=1f#pets/train")
     'https://***@host.org/pets.zip?…#pets/train'
@@ -27,7 +27,7 @@ def public_address(text: str) -> str:
 
 
 def public_text(text: str) -> str:
-    """A sentence of another library, in which every address that ends at a space is a public one, or a part of one.
+    """A message of another library with public addresses. An address is taken to end at the next space.
 
     >>> public_text("GET http://ann@host/a.zip failed: Max retries exceeded with url: /a.zip?token=1")
     'GET http://***@host/a.zip failed: Max retries exceeded with url: /a.zip?…'
@@ -37,56 +37,55 @@ def public_text(text: str) -> str:
 
 
 def _public(rest: str) -> str:
-    """What stands after the slashes of an address."""
+    """The public form of an address after its "//"."""
     before, hash_sign, fragment = rest.partition("#")
-    place = re.split("[?;]", before, maxsplit=1)[0]
-    host, slash, path = place.partition("/")
+    location = re.split("[?;]", before, maxsplit=1)[0]
+    host, slash, path = location.partition("/")
     _, at, host = host.rpartition("@")
     if not _HOST.fullmatch(host) or (":" in host and not host.startswith("[") and "@" in rest[len(host) :] and not at):
-        return "***"  # a password with one of / ? # in it: where the host begins nobody can say
-    asked = before[len(place)] + "…" if len(place) < len(before) else ""
+        return "***"  # the password contains one of / ? #, so the beginning of the host is not known
+    query = before[len(location)] + "…" if len(location) < len(before) else ""
     folder = "…" if "=" in unquote(fragment) else fragment
-    return f"{'***@' if at else ''}{host}{slash}{path}{asked}{hash_sign}{folder}"
+    return f"{'***@' if at else ''}{host}{slash}{path}{query}{hash_sign}{folder}"
 
 
 def without_home(text: str) -> str:
-    """The text, in which the home folder is called ~."""
-    for home in _homes(os.environ.get("HOME")):
+    """The text with ~ in place of the home folder."""
+    for home in _home_names(os.path.expanduser("~")):
         text = re.sub(rf"(?<![\w.~-]){re.escape(home)}(?![\w-]|\.\w)", "~", text)
     return text
 
 
 @lru_cache
-def _homes(_: str | None) -> tuple[str, ...]:
-    """The home folder under each of its names, the longest first; none where the system knows of none."""
-    home = os.path.expanduser("~")
+def _home_names(home: str) -> tuple[str, ...]:
+    """The home folder and the folder that it links to, the longer first; none if it is the root or a relative path."""
     names = {home, os.path.realpath(home)} if os.path.isabs(home) else set()
     return tuple(sorted((name for name in names if len(Path(name).parts) > 1), key=len, reverse=True))
 
 
 def relative_to(roots: Iterable[Path], paths: Iterable[str]) -> Callable[[str], str]:
-    """A function of a text with paths in it that gives the text with paths relative to the roots, and no home folder.
+    """A function that makes the paths in a text relative to the roots, and replaces the home folder by ~.
 
-    Absolute ones among `paths` that lie below none of the roots become relative to the folder that they have in common.
+    Absolute paths among `paths` that are below none of the roots become relative to their common folder.
     """
-    beginnings = {str(root) for root in roots} - {".", ""}
-    outside = [path for path in paths if os.path.isabs(path) and not any(_below(path, root) for root in beginnings)]
-    with suppress(ValueError):  # there are none, or under Windows they lie on several drives
+    folders = {str(root) for root in roots} - {".", ""}
+    outside = [path for path in paths if os.path.isabs(path) and not any(_is_below(path, root) for root in folders)]
+    with suppress(ValueError):  # there are none, or on Windows they are on several drives
         common = os.path.commonpath([os.path.dirname(path) for path in outside])
-        if not any(_below(home, common) for home in _homes(os.environ.get("HOME"))):
-            beginnings.add(common)
-    longest_first = sorted((root.rstrip("/\\") for root in beginnings), key=len, reverse=True)
-    either = "|".join(map(re.escape, longest_first))
-    beginning = re.compile(rf"(?<![\w./~-])(?:{either})[/\\]" if beginnings else r"(?!)")
-    return lambda text: without_home(beginning.sub("", text))
+        if not any(_is_below(home, common) for home in _home_names(os.path.expanduser("~"))):
+            folders.add(common)
+    longest_first = sorted((folder.rstrip("/\\") for folder in folders), key=len, reverse=True)
+    alternatives = "|".join(map(re.escape, longest_first))
+    prefix = re.compile(rf"(?<![\w./~-])(?:{alternatives})[/\\]" if folders else r"(?!)")
+    return lambda text: without_home(prefix.sub("", text))
 
 
-def _below(path: str, root: str) -> bool:
+def _is_below(path: str, root: str) -> bool:
     return path.startswith(root.rstrip("/\\") + os.sep)
 
 
 def change_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """A value as JSON has it, with every text in it changed; the names of entries stay."""
+    """The JSON value with `change` applied to every text in it; keys are not changed."""
     match value:
         case str():
             return change(value)

@@ -1,18 +1,18 @@
-"""How somebody can see long work pass, without the work knowing who."""
+"""Progress of long work, reported to a function of the caller."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
-from twofold.core.limits import LIMIT, check_size
+from twofold.core.files import LIMIT, check_size
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps a stream so that somebody can see it pass: (stream, length, what it is) -> the same stream."""
+"""(stream, length, description) -> the same stream, with a progress bar for example."""
 
 
 def no_progress(stream: Iterable[Any], length: int, what: str) -> Iterable[Any]:
-    """The stream as it is."""
+    """The stream, without a report."""
     return stream
 
 
@@ -20,25 +20,25 @@ _MEGABYTE = 1_000_000
 
 
 def pushed_progress(work: Callable[[type], str], what: str, progress: Progress, *, limit: int = LIMIT) -> str:
-    """What `work` returns or raises; it runs beside, and is given the class of the bar to push into.
+    """The result of `work`, or its error. `work` runs in a thread and takes the class of a progress bar, as libraries do.
 
-    Raises DataError where what comes is larger than the limit; the work ends with the process then.
+    Raises DataError if the bar's total exceeds the limit; the thread then ends with the process.
     """
-    told: SimpleQueue[int | None] = SimpleQueue()
+    sizes: SimpleQueue[int | None] = SimpleQueue()
     result: list[str | BaseException] = []
 
     def run() -> None:
         try:
-            result.append(work(_bar(told)))
+            result.append(work(_progress_bar(sizes)))
         except BaseException as error:
             result.append(error)
-        told.put(None)
+        sizes.put(None)
 
-    threading.Thread(target=run, daemon=True).start()  # Ctrl-C does not wait for it; what came is taken up again
-    total = told.get()
+    threading.Thread(target=run, daemon=True).start()  # Ctrl-C does not wait for it; the next run resumes the download
+    total = sizes.get()
     if total is not None:
         check_size(what, total, limit)
-        for _ in progress(_megabytes(told), -(-total // _MEGABYTE), f"{what}, MB"):
+        for _ in progress(_megabytes(sizes), -(-total // _MEGABYTE), f"{what}, MB"):
             pass
     (outcome,) = result
     if isinstance(outcome, BaseException):
@@ -46,31 +46,31 @@ def pushed_progress(work: Callable[[type], str], what: str, progress: Progress, 
     return outcome
 
 
-def _megabytes(told: "SimpleQueue[int | None]") -> Iterator[int]:
-    """Counts megabytes until None comes."""
-    came = shown = 0
-    while (size := told.get()) is not None:
-        came += size
-        while came >= (shown + 1) * _MEGABYTE:
-            shown += 1
-            yield shown
-    if came > shown * _MEGABYTE:
-        yield shown + 1
+def _megabytes(sizes: "SimpleQueue[int | None]") -> Iterator[int]:
+    """The count of megabytes, as it grows, until the queue has None."""
+    received = count = 0
+    while (size := sizes.get()) is not None:
+        received += size
+        while received >= (count + 1) * _MEGABYTE:
+            count += 1
+            yield count
+    if received > count * _MEGABYTE:
+        yield count + 1
 
 
-def _bar(told: "SimpleQueue[int | None]") -> type:
-    """A progress bar that shows nothing: it tells the size of the file, then of each piece that comes."""
+def _progress_bar(sizes: "SimpleQueue[int | None]") -> type:
+    """A class of tqdm bars that draw nothing: they put the size of the file, then of each chunk, into the queue."""
     from tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    class QueueBar(tqdm):  # type: ignore[misc]  # tqdm has no types
         def __init__(self, *_: Any, total: int | None = None, **__: Any) -> None:
             super().__init__(total=total, disable=True)
-            told.put(total or 0)
+            sizes.put(total or 0)
 
         def update(self, n: float | None = 1) -> None:
-            told.put(int(n or 0))
+            sizes.put(int(n or 0))
 
         def update_transfer(self, n: float) -> None:
-            """Having this keeps the hub from making a second bar for the same bytes."""
+            """Without this method, huggingface_hub makes a second bar for the same bytes."""
 
-    return Bar
+    return QueueBar

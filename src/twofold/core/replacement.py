@@ -1,4 +1,4 @@
-"""A folder that takes the place of another: written beside it, held meanwhile, and cleared away if its writer was killed."""
+"""Replacing a folder: the new one is written beside it under a lock, and removed later if its writer was killed."""
 
 import os
 import re
@@ -18,8 +18,8 @@ _EXCHANGE, _SWAP = 2, 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, held until the block ends; it vanishes where that does not end well."""
-    folder, number = _new(path)
+    """A new folder beside `path`, locked until the block ends; removed if the block fails."""
+    folder, number = _create_locked(path)
     try:
         yield folder
     except BaseException:
@@ -30,12 +30,14 @@ def temporary_folder(path: Path) -> Iterator[Path]:
             os.close(number)
 
 
-def _new(path: Path) -> tuple[Path, int | None]:
-    """And the number by which it is held, None where the system has no locks."""
+def _create_locked(path: Path) -> tuple[Path, int | None]:
+    """The folder and the descriptor of its lock; None if the system has no locks."""
     while True:
         folder = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         number = _lock(folder, wait=True)
-        with suppress(FileNotFoundError):  # between both, `clear_leftovers` of another may have taken it for one
+        with suppress(
+            FileNotFoundError
+        ):  # `clear_leftovers` of another process may have removed it before it was locked
             if number is None or os.path.samestat(folder.stat(), os.fstat(number)):
                 return folder, number
         if number is not None:
@@ -44,7 +46,7 @@ def _new(path: Path) -> tuple[Path, int | None]:
 
 @contextmanager
 def held(folder: Path) -> Iterator[bool]:
-    """Whether nobody else holds the folder; if so, it is held until the block ends."""
+    """Whether the folder could be locked; if so, it is locked until the block ends."""
     number = _lock(folder, wait=False)
     try:
         yield number is not None
@@ -54,7 +56,7 @@ def held(folder: Path) -> Iterator[bool]:
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """The number of the folder, open and locked: the lock goes with its process, however that ends. None without one."""
+    """The descriptor of the open, locked folder; None without a lock. The lock ends with its process, however that ends."""
     try:
         import fcntl
 
@@ -63,54 +65,54 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
         return None
     try:
         fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # another holds it, or the file system has no locks
+    except OSError:  # another process has locked it, or the file system has no locks
         os.close(number)
         return None
     return number
 
 
 def clear_leftovers(path: Path, names: Collection[str]) -> list[str]:
-    """Removes what a killed process left beside `path`, and tells of it, a sentence each.
+    """Removes the folders that killed processes left beside `path`; one sentence for each.
 
-    Where the place is empty, what had stood there comes back. Only folders named and filled as `temporary_folder`'s are touched,
-    with files of these names, and none that a living process holds.
+    If nothing is at `path`, the folder that was there before is moved back. Only folders with a name of `temporary_folder`, only
+    files with these names in them, and without a lock of a running process are touched.
     """
-    ours = re.compile(rf"\.{re.escape(path.name)}{_RANDOM}({re.escape(OLD)})?")
+    pattern = re.compile(rf"\.{re.escape(path.name)}{_RANDOM}({re.escape(OLD)})?")
     try:
-        beside = sorted(path.parent.iterdir())
+        siblings = sorted(path.parent.iterdir())
     except OSError:
         return []
-    told = []
-    for folder in beside:
-        if ours.fullmatch(folder.name):
-            with suppress(OSError), held(folder) as free:
-                if free and _is_ours(folder, names):
-                    told.append(_clear(folder, path))
-    return told
+    sentences = []
+    for folder in siblings:
+        if pattern.fullmatch(folder.name):
+            with suppress(OSError), held(folder) as locked:
+                if locked and _is_leftover(folder, names):
+                    sentences.append(_clear(folder, path))
+    return sentences
 
 
-def _is_ours(folder: Path, names: Collection[str]) -> bool:
-    beginnings = "|".join(map(re.escape, names))
-    file = re.compile(rf"({beginnings})|\.({beginnings}){_RANDOM}")  # also one that was being written
-    mine = folder.stat().st_uid == os.geteuid()
-    return mine and all(file.fullmatch(entry.name) and entry.is_file() for entry in folder.iterdir())
+def _is_leftover(folder: Path, names: Collection[str]) -> bool:
+    alternatives = "|".join(map(re.escape, names))
+    file = re.compile(rf"({alternatives})|\.({alternatives}){_RANDOM}")  # or the temporary file of one
+    same_owner = folder.stat().st_uid == os.geteuid()
+    return same_owner and all(file.fullmatch(entry.name) and entry.is_file() for entry in folder.iterdir())
 
 
 def _clear(folder: Path, path: Path) -> str:
     if folder.name.endswith(OLD) and not os.path.lexists(path):
         folder.rename(path)
-        return f"{path} was put back: a process that was to replace it was killed while it did."
+        return f"{path} was moved back: a process was killed while it replaced it."
     shutil.rmtree(folder)
-    return f"{folder} was removed: a process that was writing {path.name} was killed and left it."
+    return f"{folder} was removed: a process was killed while it wrote {path.name}."
 
 
 def exchange(first: Path, second: Path) -> bool:
-    """Whether both changed places, which happens at once or, where the system or the file system cannot do it, not at all."""
-    rename = _exchanging()
+    """Whether the two were exchanged: in one step, or not at all if the operating system or the file system cannot do it."""
+    rename = _exchange_call()
     return rename is not None and rename(os.fsencode(first), os.fsencode(second)) == 0
 
 
-def _exchanging() -> Callable[[bytes, bytes], int] | None:
+def _exchange_call() -> Callable[[bytes, bytes], int] | None:
     import ctypes
 
     try:

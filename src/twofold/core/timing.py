@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""The seconds that the steps of a workflow take."""
 
 import time
 from collections.abc import Iterator
@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 
 class Clock:
-    """Seconds by what they were spent on, and in total since it was made."""
+    """Seconds per step, and in total since the clock was created."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
-        self._spent = {"embed": 0.0, "fit": 0.0}
+        self._seconds = {"embed": 0.0, "fit": 0.0}
 
     @contextmanager
-    def __call__(self, what: str) -> Iterator[None]:
-        begun = time.perf_counter()
+    def __call__(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
         yield
-        self._spent[what] = self._spent.get(what, 0.0) + time.perf_counter() - begun
+        self._seconds[step] = self._seconds.get(step, 0.0) + time.perf_counter() - start
 
     def seconds(self) -> dict[str, float]:
-        whole = {**self._spent, "total": time.perf_counter() - self._start}
-        return {what: round(seconds, 3) for what, seconds in whole.items()}
+        steps = {**self._seconds, "total": time.perf_counter() - self._start}
+        return {step: round(seconds, 3) for step, seconds in steps.items()}

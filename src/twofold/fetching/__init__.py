@@ -1,4 +1,4 @@
-"""Data from web addresses, presets, Kaggle and Hugging Face, downloaded once."""
+"""Datasets from web addresses, presets, Kaggle and Hugging Face, downloaded once."""
 
 from twofold.fetching.sources import find, resolve
 from twofold.fetching.unpacking import Unpacked, check_out, unpack

@@ -1,4 +1,4 @@
-"""Compressed tars, from which no single picture can be read, to plain ones."""
+"""Plain tars from compressed ones, in which no member can be read without the ones before it."""
 
 import bz2
 import gzip
@@ -11,17 +11,16 @@ from tempfile import mkstemp
 from typing import Any, Final
 
 from twofold.core.errors import DataError
-from twofold.core.files import make_private, write_errors
-from twofold.core.limits import LIMIT, check_size
+from twofold.core.files import LIMIT, check_size, make_private, write_errors
 from twofold.core.progress import Progress
 from twofold.data import archive_kind, is_archive
 
-_CHUNK: Final = 1_000_000
-_XZ_MEMORY: Final = 200_000_000  # bytes; xz -9 takes 65 million, and a file may ask for 4 thousand million
+_CHUNK: Final = 1_000_000  # bytes
+_XZ_MEMORY: Final = 200_000_000  # bytes; xz -9 needs 65 million, and a file may request 4 billion
 
 
 def uncompressed(file: Path, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
-    """The file itself, or where it is a compressed tar, a plain one in `folder`, made once."""
+    """The file, or if it is a compressed tar, the plain tar of it in `folder`, which is made once."""
     if archive_kind(file) != "compressed":
         return file
     tar = folder / (re.sub(r"(\.tar)?(\.\w+)?$", "", file.name, flags=re.IGNORECASE) + ".tar")
@@ -29,40 +28,40 @@ def uncompressed(file: Path, folder: Path, progress: Progress, *, limit: int = L
         with write_errors(folder):
             make_private(folder.parent)
             folder.mkdir(exist_ok=True)
-            _make(file, tar, progress, limit)
+            _write_tar(file, tar, progress, limit)
     return tar
 
 
-def _make(file: Path, tar: Path, progress: Progress, limit: int) -> None:
+def _write_tar(file: Path, tar: Path, progress: Progress, limit: int) -> None:
     number, name = mkstemp(dir=tar.parent, prefix="unpacked.")
     temporary = Path(name)
     try:
         with open(number, "wb") as plain:
-            _inflate(file, plain, progress, limit)
+            _decompress(file, plain, progress, limit)
         if not is_archive(temporary):
-            raise DataError(f"{file} is compressed, but holds no tar: unpack it yourself, and give what is in it.")
+            raise DataError(f"{file} is compressed, but not a tar: unpack it, and give what is in it.")
         temporary.replace(tar)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _inflate(file: Path, plain: Any, progress: Progress, limit: int) -> None:
+def _decompress(file: Path, plain: Any, progress: Progress, limit: int) -> None:
     size = 0
     length = -(-file.stat().st_size // _CHUNK)
-    for chunk in progress(_chunks(file), length, f"{file.name} unpacked, MB"):
+    for chunk in progress(_decompressed_chunks(file), length, f"{file.name} unpacked, MB"):
         size += len(chunk)
         check_size(f"{file} unpacked", size, limit)
         plain.write(chunk)
 
 
-def _chunks(file: Path) -> Iterator[bytes]:
+def _decompressed_chunks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as opened:
-        beginning = opened.read(2)
-    if beginning not in _READERS:
-        raise DataError(f"{file} is compressed with Zstandard, which is not read here: unpack it with 'unzstd {file}'.")
+        magic = opened.read(2)
+    if magic not in _READERS:
+        raise DataError(f"{file} is compressed with Zstandard, which is not supported: unpack it with 'unzstd {file}'.")
     try:
-        yield from _READERS[beginning](file)
+        yield from _READERS[magic](file)
     except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{file} cannot be unpacked ({error}): it is cut short or damaged; fetch it again.") from error
 
@@ -80,7 +79,7 @@ def _bzip2(file: Path) -> Iterator[bytes]:
 
 
 def _xz(file: Path) -> Iterator[bytes]:
-    """Stream after stream, in bounded memory, which lzma.open does not offer."""
+    """All streams of the file, in bounded memory: lzma.open has no limit."""
     with file.open("rb") as opened:
         data = opened.read(_CHUNK)
         while data:

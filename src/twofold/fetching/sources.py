@@ -1,28 +1,30 @@
-"""SOURCE to a local path: an address, a preset, `kaggle:` or `hf:`, or a path that is there already."""
+"""From SOURCE to a local path: an address, a preset, `kaggle:`, `hf:`, or a local path."""
 
+import hashlib
 import re
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 from urllib.parse import urldefrag
 
 from twofold.core.errors import DataError, UsageError
-from twofold.core.limits import LIMIT
+from twofold.core.files import LIMIT, make_private, make_temporary_folder
 from twofold.core.privacy import public_address
 from twofold.core.progress import Progress, no_progress
 from twofold.data import advice, archive_kind, is_address
+from twofold.fetching.archive_cache import fetch_archive
 from twofold.fetching.compression import uncompressed
-from twofold.fetching.download import download
-from twofold.fetching.huggingface import from_hugging_face
-from twofold.fetching.kaggle import from_kaggle
+from twofold.fetching.huggingface import fetch_parquet_files
+from twofold.fetching.kaggle import fetch_kaggle_folder
 
-_HUB_NAME: Final = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(/(?P<part>.+))?", re.ASCII)
+_HUB_NAME: Final = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(/(?P<folder>.+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """An archive by a name of its own; `root` is the folder in it that holds the splits."""
+    """An archive with a short name; `root` is the folder in it that holds the splits."""
 
     url: str
     root: str
@@ -36,82 +38,112 @@ PRESETS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A folder, an archive, or a path inside one; `sha256` is that of the file that came, where one came."""
+class LocalData:
+    """A folder, an archive, or a path in an archive; `sha256` is that of the archive, if one was downloaded or checked."""
 
     path: Path
     sha256: str | None = None
 
 
 def resolve(source: str, cache: Path, progress: Progress = no_progress) -> Path:
-    """The local path of SOURCE, as `list_pictures` takes it; what comes from elsewhere is downloaded into `cache`, once.
+    """The local path of SOURCE, for `list_labelled_files`. Anything else is downloaded once, into `cache`.
 
     `cats-dogs/train`, `kaggle:OWNER/NAME/FOLDER` and ADDRESS#FOLDER name a folder inside, `hf:OWNER/NAME/SPLIT` a split.
-    A local path stays as it is, but for a compressed tar, of which a plain one is made in `cache`. Raises DataError.
+    A local path stays as it is, except that a plain tar is made of a compressed one, in `cache`. Raises DataError.
     """
     return find(source, cache, progress).path
 
 
 def find(
-    source: str, cache: Path, progress: Progress = no_progress, *, expected: str | None = None, limit: int = LIMIT
-) -> Found:
-    """As `resolve`, with the SHA-256 of an archive, which is checked against `expected` where that is given."""
-    if expected is not None and not re.fullmatch("[0-9a-f]{64}", expected):
-        raise UsageError(f"`sha`256 takes 64 digits from 0 to f, got {expected!r}.")
+    source: str, cache: Path, progress: Progress = no_progress, *, sha256: str | None = None, limit: int = LIMIT
+) -> LocalData:
+    """As `resolve`, with the SHA-256 of an archive, which must be `sha256` if that is given."""
+    if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise UsageError(f"`sha256` must be 64 digits from 0 to f, got {sha256!r}.")
     folder = cache / "sources"
     scheme = re.match(r"(https?)://|(kaggle|hf):", source, re.IGNORECASE)
     if scheme is None:
-        preset, _, part = source.partition("/")
-        if preset in PRESETS and not Path(preset).exists():
-            address, root = PRESETS[preset].url, PRESETS[preset].root
-            return _download(address, f"{root}/{part}", folder, progress, expected, limit)
+        name, _, inside = source.partition("/")
+        if name in PRESETS and not Path(name).exists():
+            preset = PRESETS[name]
+            return _from_address(preset.url, f"{preset.root}/{inside}", folder, progress, sha256, limit)
         if is_address(source):
             raise UsageError(f"{public_address(source)} is neither https:// nor http://: {advice(source)}.")
-        return _local(Path(source), folder, progress, expected, limit)
+        return _from_path(Path(source), folder, progress, sha256, limit)
     if scheme[1]:
-        return _download(*urldefrag(source), folder, progress, expected, limit)
-    if expected is not None:
-        raise UsageError(f"`sha`256 is for an address or a file, and {source} may be many files: leave it out.")
-    return Found(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, progress, limit))
+        return _from_address(*urldefrag(source), folder, progress, sha256, limit)
+    if sha256 is not None:
+        raise UsageError(f"`sha256` is for an address or a file, and {source} may be many files: leave it out.")
+    return LocalData(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, progress, limit))
 
 
-def _from_hub(hub: str, given: str, folder: Path, progress: Progress, limit: int) -> Path:
-    match = _HUB_NAME.fullmatch(given)
+def _from_hub(hub: str, text: str, folder: Path, progress: Progress, limit: int) -> Path:
+    match = _HUB_NAME.fullmatch(text)
     if match is None:
-        raise UsageError(f"{hub}:{given} is no name of a data set; it looks like {hub}:OWNER/NAME.")
-    name, part = match["name"], match["part"] or ""
+        raise UsageError(f"{hub}:{text} is not the name of a dataset, which looks like {hub}:OWNER/NAME.")
+    name, inside = match["name"], (match["folder"] or "").strip("/")
     if hub == "hf":
-        return from_hugging_face(name, part or "train", folder, progress, limit=limit)
-    return _inside(from_kaggle(name, folder, progress, limit=limit), part)
+        split = inside or "train"
+        link = folder / f"hf--{name}--{split}".replace("/", "--")
+        return _link_once(link, lambda: fetch_parquet_files(name, split, progress, limit=limit))
+    link = folder / f"kaggle--{name.replace('/', '--')}"
+    return _inside(_link_once(link, lambda: [fetch_kaggle_folder(name, progress, limit=limit)]), inside)
 
 
-def _download(url: str, part: str, folder: Path, progress: Progress, expected: str | None, limit: int) -> Found:
-    found = download(url, folder, progress, expected=expected, limit=limit)
-    return Found(_inside(found.path, part), found.sha256)
+def _link_once(link: Path, fetch: Callable[[], Sequence[Path]]) -> Path:
+    """A link to the folder that `fetch` returns, or a folder with links to its files; `fetch` runs if a link is missing.
+
+    The files stay in the cache of the hub's library. `link` has all of them, or does not exist.
+    """
+    if link.is_dir() and all(path.exists() for path in link.iterdir()):
+        return link
+    paths = fetch()
+    make_private(link.parent)
+    temporary = make_temporary_folder(link)
+    try:
+        new = temporary / "links"
+        if len(paths) == 1 and paths[0].is_dir():
+            new.symlink_to(paths[0].resolve())
+        else:
+            new.mkdir()
+            for number, path in enumerate(paths):
+                (new / f"{number:03}-{path.name}").symlink_to(path.resolve())
+        if link.is_symlink():
+            link.unlink()
+        elif link.exists():
+            shutil.rmtree(link)
+        return new.rename(link)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _inside(path: Path, part: str) -> Path:
-    if ".." in Path(part).parts:
-        raise UsageError(f"{part} leads out of what was fetched: name a folder inside.")
-    return path / part.strip("/")
+def _from_address(url: str, inside: str, folder: Path, progress: Progress, sha256: str | None, limit: int) -> LocalData:
+    archive = fetch_archive(url, folder, progress, sha256=sha256, limit=limit)
+    return LocalData(_inside(archive.path, inside), archive.sha256)
 
 
-def _local(path: Path, folder: Path, progress: Progress, expected: str | None, limit: int) -> Found:
+def _inside(path: Path, inside: str) -> Path:
+    if ".." in Path(inside).parts:
+        raise UsageError(f"{inside} leads out of the downloaded data: name a folder inside.")
+    return path / inside.strip("/")
+
+
+def _from_path(path: Path, folder: Path, progress: Progress, sha256: str | None, limit: int) -> LocalData:
     file = next((parent for parent in (path, *path.parents) if parent.is_file()), None)
-    if expected is not None:
-        _check(path, expected)
+    if sha256 is not None:
+        _check_sha256(path, sha256)
     if file is None or archive_kind(file) != "compressed":
-        return Found(path, expected)
+        return LocalData(path, sha256)
     status = file.stat()
-    key = sha256(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    key = hashlib.sha256(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     plain = uncompressed(file, folder / key.hexdigest()[:16], progress, limit=limit)
-    return Found(plain / path.relative_to(file), expected)
+    return LocalData(plain / path.relative_to(file), sha256)
 
 
-def _check(path: Path, expected: str) -> None:
+def _check_sha256(path: Path, expected: str) -> None:
     if not path.is_file():
-        raise UsageError(f"`sha`256 is for an address or a file, and {path} is none: leave it out.")
+        raise UsageError(f"`sha256` is for an address or a file, and {path} is neither: leave it out.")
     with path.open("rb") as file:
-        found = file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise DataError(f"{path} has SHA-256 {found}, expected {expected}: get that file again.")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != expected:
+        raise DataError(f"{path} has SHA-256 {digest}, expected {expected}: get that file again.")

@@ -1,24 +1,23 @@
-"""Finding the weights of a built-in network: given, in a package, or downloaded once; their hash is checked each time."""
+"""The weights of a built-in network: a given file, or from a package, or downloaded once. Their SHA-256 is always checked."""
 
-import hashlib
 import importlib.util
+import shutil
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from twofold.core.errors import BackboneError
+from twofold.core.errors import BackboneError, TwofoldError
+from twofold.core.files import make_temporary_folder, reason
 from twofold.core.hints import install
 from twofold.core.progress import Progress, no_progress
 from twofold.networks.architectures import Source
 
-_CHUNK = 1 << 20
-
 
 def find_weights(source: Source, *, given: Path | None = None, cache: Path, progress: Progress = no_progress) -> Path:
-    """The file that holds `source`, its SHA-256 checked: `given`, or from its package, or downloaded into `cache`.
+    """The file with the weights: `given`, or from their package, or downloaded into `cache`.
 
-    Raises BackboneError, with the ways out, where it cannot be had or is another file.
+    Raises BackboneError if they cannot be found or downloaded, or have another SHA-256.
     """
-    path = given or (_in_package(source) if source.package else cache / source.file)
+    path = given or (_find_in_package(source) if source.package else cache / source.file)
     if given is None and source.url is not None and not (path.exists() and _digest(path) == source.sha256):
         _download(source.url, source, path, progress)
     digest = _digest(path)
@@ -32,12 +31,12 @@ def find_weights(source: Source, *, given: Path | None = None, cache: Path, prog
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check `weights`.") from error
 
 
-def _in_package(source: Source) -> Path:
+def _find_in_package(source: Source) -> Path:
     spec = importlib.util.find_spec(source.package or "")
     if spec is None or spec.origin is None:
         raise BackboneError(f"The weights come in a package of their own; {install(source.extra or '')}.")
@@ -45,40 +44,21 @@ def _in_package(source: Source) -> Path:
 
 
 def _download(url: str, source: Source, path: Path, progress: Progress) -> None:
-    """Puts the file at `path` once it is there whole and its hash is right; nothing otherwise."""
-    import pooch  # brings requests: only where something is downloaded
+    """Downloads into a temporary folder, so that several processes can do it at once; nothing is left on failure."""
+    from twofold.core.download import download_file  # urllib takes 20 ms to import
+    from twofold.core.web import Address
 
-    def fetch(url: str, part: str, _: Any) -> None:
-        import requests
-
-        with requests.get(url, stream=True, timeout=30) as response, open(part, "wb") as file:
-            response.raise_for_status()
-            chunks = -(-int(response.headers.get("content-length", 0)) // _CHUNK)
-            for chunk in progress(response.iter_content(_CHUNK), chunks, "weights, MB"):
-                file.write(chunk)
-
-    pooch.get_logger().setLevel("ERROR")  # it reports each download on stderr
     try:
-        pooch.retrieve(url, f"sha256:{source.sha256}", fname=path.name, path=path.parent, downloader=fetch)
-    except (OSError, ValueError) as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = make_temporary_folder(path)
+        try:
+            download_file(Address.of(url), folder / path.name, progress, sha256=source.sha256)
+            (folder / path.name).replace(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except (OSError, TwofoldError) as error:
+        why = reason(error) if isinstance(error, OSError) else getattr(error, "reason", str(error))
         raise BackboneError(
-            f"The weights {source.file} could not be downloaded from {url} ({_reason(error)}); "
-            f"go online once, or fetch that file elsewhere and pass it with `weights`."
+            f"The weights {source.file} could not be downloaded from {url} ({why}); "
+            "go online once, or fetch that file elsewhere and pass it with `weights`."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    match error:
-        case requests.HTTPError(response=response) if response is not None:
-            return f"the server answered {response.status_code}"
-        case requests.exceptions.ChunkedEncodingError():
-            return "the connection broke off"
-        case requests.Timeout():
-            return "the server does not answer"
-        case requests.ConnectionError():
-            return "there is no connection"
-        case OSError():
-            return error.strerror or type(error).__name__
-    return "other bytes came than were expected"

@@ -28,7 +28,7 @@ def audit_text(result: AuditResult, out: Path | None) -> str:
     lines += _label_issues(record)
     lines += [] if audit.shortcuts is None else shortcut_lines(audit.shortcuts)
     lines += [] if audit.learning_curve is None else ["", *learning_curve_lines(audit.learning_curve)]
-    lines += note_lines(note for note in result.notes if note.code not in (SHORTCUT, "label_issues", "label-issues"))
+    lines += note_lines(note for note in result.notes if note.code not in (SHORTCUT, "label-issues"))
     lines += ["", timing_text(result.seconds)]
     lines += [f"Wrote {out}"] if out is not None else []
     return "\n".join(lines)

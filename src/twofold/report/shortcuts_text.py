@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from twofold.audit.shortcuts import MATTERS, Shortcut, Shortcuts
+from twofold.audit.shortcuts import MIN_AUC, Shortcut, Shortcuts
 from twofold.evaluation import Interval
 from twofold.report.tables import interval_text, short_name, table
 
@@ -21,26 +21,26 @@ def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> l
 
     `model_auc` is the model's own ROC AUC, to compare with.
     """
-    if not shortcuts.found and shortcuts.together.low < MATTERS:
+    if not shortcuts.listed and shortcuts.together.low < MIN_AUC:
         return []
     lines = ["", _summary(shortcuts, model_auc)]
-    if shortcuts.found:
-        labels = _classes(shortcuts.found[0])
+    if shortcuts.listed:
+        labels = _classes(shortcuts.listed[0])
         rows = [
             [each.feature, interval_text(each.auc, ".2f"), *(_values(each, label) for label in labels)]
-            for each in shortcuts.found[:_MAX_ROWS]
+            for each in shortcuts.listed[:_MAX_ROWS]
         ]
         lines += table([["feature", "AUC", *(short_name(label) for label in labels)], *rows], left=4)
-        hidden = len(shortcuts.found) - _MAX_ROWS
+        hidden = len(shortcuts.listed) - _MAX_ROWS
         lines += [f"and {hidden} more"] if hidden > 0 else []
-        lines += ["numbers: median (10% to 90%)"] if any(each.quantiles for each in shortcuts.found) else []
+        lines += ["numbers: median (10% to 90%)"] if any(each.quantiles for each in shortcuts.listed) else []
         lines += ["A model may use them instead of what the images show: take both classes from one source."]
     return lines
 
 
 def _summary(shortcuts: Shortcuts, model_auc: Interval | None) -> str:
     model = "" if model_auc is None or math.isnan(model_auc.value) else f"; the model has {model_auc.value:.2f}"
-    single = "" if shortcuts.found else ", though no single feature does"
+    single = "" if shortcuts.listed else ", though no single feature does"
     auc = interval_text(shortcuts.together, ".2f")
     return f"shortcuts: file metadata alone predicts the label with AUC {auc}{model}{single}."
 

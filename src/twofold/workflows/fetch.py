@@ -63,7 +63,7 @@ def fetch(source: str, out: Path, runtime: Runtime, *, sha256: str | None = None
     Raises UsageError where OUT cannot be made, DataError where SOURCE cannot be read or has another hash.
     """
     check_out(out)
-    download = find(source, runtime.folder, runtime.progress, expected=sha256 and sha256.lower())
+    download = find(source, runtime.folder, runtime.progress, sha256=sha256 and sha256.lower())
     unpacked = unpack(download.path, out, runtime.progress)
     folders, notes = _list_folders(find_splits(out) or [out])
     plan = plan_splits([folder.path for folder in folders]) if folders else None
