@@ -76,10 +76,10 @@ def test_a_figure_can_be_a_picture_too(tmp_path: Path) -> None:
 
 
 def test_titles_and_files_say_which_pictures_they_tell_of(tmp_path: Path) -> None:
-    files = write_figures(evaluation(), tmp_path, of="test", prefix="test_")
+    files = write_figures(evaluation(), tmp_path, title="test", prefix="test_")
     assert {file.name for file in files} == {f"test_{name}.svg" for name in FIGURES}
     for file in files:
-        assert ", test" in text(file)
+        assert "test" in text(file)
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _gain(curve: LearningCurve) -> str:
 
 def _duplicate(duplicate: Mapping[str, Any]) -> str:
     conflict = "" if duplicate["labels_agree"] else " (other label)"
-    return f"{_kind(duplicate['kind'])}  {duplicate['path']} = {duplicate['nearest']}{conflict}"
+    return f"{_kind(duplicate['kind'])}  {duplicate['path']} = {duplicate['duplicate_of']}{conflict}"
 
 
 def _kind(kind: str) -> str:
