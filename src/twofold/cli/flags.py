@@ -79,7 +79,7 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
             annotation=Annotated[
                 hints[field.name],
                 typer.Option(
-                    *field.metadata["flags"],
+                    *_flags_of(field),
                     help=field.metadata["help"],
                     metavar=metavar(hints[field.name]) or None,
                     rich_help_panel=panel,
@@ -125,8 +125,12 @@ def _quoted(value: str) -> str:
 
 
 def _flag_of(field: "Field[Any]") -> str:
-    names: tuple[str, ...] = field.metadata["flags"]
-    return names[0] if names else f"--{field.name.replace('_', '-')}"
+    return _flags_of(field)[0] if field.metadata["flags"] else f"--{field.name.replace('_', '-')}"
+
+
+def _flags_of(field: "Field[Any]") -> list[str]:
+    """The flags that an option names itself, none where it is named after its field."""
+    return [f"--{name.removeprefix('--')}" for name in field.metadata["flags"]]
 
 
 def _record_flags() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from twofold.evaluation import Comparison
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.tables import interval_text, table
+from twofold.report.layout import interval_text, table
 
 
 def comparison_lines(comparison: Comparison, images: str) -> list[str]:

@@ -18,7 +18,7 @@ from twofold.evaluation.curves import (
 )
 from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, PALE, entitle, save_figure
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.tables import interval_text, short_name
+from twofold.report.layout import interval_text, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

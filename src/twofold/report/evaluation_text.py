@@ -10,7 +10,7 @@ from twofold.audit.leakage import LEAKAGE, Leakage
 from twofold.evaluation import PER_CLASS_METRICS, Evaluation
 from twofold.report.comparison_text import comparison_lines
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.tables import WIDTH, interval_text, note_lines, number_text, short_name, table
+from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, table
 from twofold.report.timing_text import timing_text
 from twofold.workflows.evaluate import EvaluationResult
 

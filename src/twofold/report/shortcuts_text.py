@@ -6,7 +6,7 @@ from typing import Final
 
 from twofold.audit.shortcuts import MATTERS, Shortcut, Shortcuts
 from twofold.evaluation import Interval
-from twofold.report.tables import interval_text, short_name, table
+from twofold.report.layout import interval_text, short_name, table
 
 SHORTCUT: Final = "shortcut"
 """The code of the notes that the table stands for."""
