@@ -17,8 +17,8 @@ from twofold.evaluation.curves import (
     share_of_positives,
 )
 from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, PALE, entitle, save_figure
+from twofold.report.layout import interval_text, short_names
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.layout import interval_text, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,7 +172,7 @@ def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> N
 
 
 def _names(evaluation: Evaluation) -> tuple[str, str]:
-    negative, positive = (short_name(name, 20) for name in evaluation.classes)
+    negative, positive = short_names(evaluation.classes, 20)
     return negative, positive
 
 

@@ -13,9 +13,9 @@ from twofold.report.evaluation_text import (
     test_columns,
     warning_lines,
 )
+from twofold.report.layout import note_lines, number_text, table
 from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
 from twofold.report.sparkline import sparklines
-from twofold.report.layout import note_lines, number_text, table
 from twofold.report.timing_text import timing_text
 from twofold.report.tuning_text import tuning_lines
 from twofold.workflows.training_result import NetworkResult, TrainingResult
