@@ -90,11 +90,13 @@ def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:
         key: f"{text} ({short_name(positive)})" if key in PER_CLASS_METRICS else text
         for key, text in METRIC_NAMES.items()
     }
-    room = WIDTH - max(map(len, labels.values()))
-    fitting, names, lines = max(1, room // (_INTERVAL_WIDTH + 2)), list(columns), list[str]()
+    cells = {name: [interval_text(evaluation.metrics[key]) for key in labels] for name, evaluation in columns.items()}
+    widest = max(len(cell) for column in cells.values() for cell in column)
+    fitting = max(1, (WIDTH - max(map(len, labels.values()))) // (widest + 2))
+    names, lines = list(columns), list[str]()
     for start in range(0, len(names), fitting):
         block = names[start : start + fitting]
-        rows = [[text, *(interval_text(columns[name].metrics[key]) for name in block)] for key, text in labels.items()]
+        rows = zip(labels.values(), *(cells[name] for name in block), strict=True)
         lines += ["", *table([["", *block], *rows], left=1 + len(block))]
     return lines
 
