@@ -43,7 +43,7 @@ def training_text(result: TrainingResult, out: Path, figures: Path | None = None
         lines += shortcut_lines(result.audit.shortcuts, result.fit.evaluation.metrics["roc_auc"])
     lines += note_lines(note for note in result.notes if note.code not in (LEAKAGE, SHORTCUT))
     backbone = result.fit.model.backbone
-    lines += ["", f"{backbone.name}, {backbone.preprocessing.size} px, {backbone.dtype}: {timing_text(result.seconds)}"]
+    lines += ["", f"{backbone.name}, {backbone.preprocessing.size} px, {backbone.dtype}", timing_text(result.seconds)]
     lines.append(f"Wrote {out}" + ("" if figures is None else f", and figures to {figures}"))
     return "\n".join(lines)
 
