@@ -95,7 +95,7 @@ def test_hyper_parameter_search_is_printed_drawn_and_in_the_bundle(
     command += ["--batch-size", "16", "--dtype", "f32", "--quiet"]
     assert main([*command, "--tune", "2", "--figures", str(figures)]) == 0
     output = capsys.readouterr()
-    assert "  the recipe" in output.out
+    assert "the recipe" in output.out
     assert "learning rate" in output.out
     assert output.err == ""
     assert {"curves.svg", "tuning.svg"} <= {path.name for path in figures.iterdir()}
@@ -898,7 +898,7 @@ def test_a_positive_class_chosen_by_the_alphabet_is_noted(
     told = "'rings' is the positive class, because it is second in alphabetical order"
     words = ["train", str(drawn), "--quiet", "--force", "--out", str(tmp_path / "b.twofold")]
     assert told in said_by(main, words, capsys)
-    assert "counts as the positive class" not in said_by(main, [*words, "--positive", "rings"], capsys)
+    assert "is the positive class" not in said_by(main, [*words, "--positive", "rings"], capsys)
     data = str(unlike_folder(tmp_path / "new", 6))
     words = ["evaluate", str(tmp_path / "b.twofold"), data, "--require", "recall>=0.9"]
-    assert "counts as the positive class" not in said_by(main, words, capsys)
+    assert "is the positive class" not in said_by(main, words, capsys)
