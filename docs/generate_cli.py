@@ -1,4 +1,4 @@
-"""Writes docs/cli.md out of what the commands say of themselves: `python docs/generate_cli.py`."""
+"""Writes docs/cli.md from the help pages of the commands: `python docs/generate_cli.py`."""
 
 import os
 import re
@@ -9,32 +9,29 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("cli.md")
 HEAD = """# Commands
 
-Results go to stdout, progress to stderr. Exit code: 0 done, 1 it could not be done (one sentence says why and what to
-do), 2 wrong usage, 3 done but a `--require` is not met. Ctrl-C leaves no half-written file.
+Results go to stdout, progress and errors to stderr. Exit code: 0 done, 1 it could not be done (one sentence says why and what
+to do), 2 wrong usage, 3 done but a `--require` is not met, 130 Ctrl-C. No file is left half-written.
 
 <!-- Written by docs/generate_cli.py; change the help texts in src/twofold instead. -->
 """
 
 
 def reference() -> str:
-    """The whole page."""
-    return HEAD + "".join(f"\n## twofold {name}\n\n```text\n{said(name)}```\n" for name in commands())
+    """The page."""
+    return HEAD + "".join(f"\n## twofold {name}\n\n```text\n{help_page(name)}```\n" for name in commands())
 
 
 def commands() -> list[str]:
     """Every command, in the order of `twofold --help`."""
-    _, _, listed = said().partition("Commands")
-    return re.findall(r"^│ (\w+) ", listed, re.MULTILINE)
+    _, _, section = help_page().partition("Commands:\n")
+    return re.findall(r"^  (\w+) ", section.partition("\n\n")[0], re.MULTILINE)
 
 
-def said(*command: str) -> str:
-    """What `twofold COMMAND --help` prints."""
-    plain = {**os.environ, "COLUMNS": "100", "_TYPER_FORCE_DISABLE_TERMINAL": "1"}
-    twofold = Path(sys.executable).with_name("twofold")
-    text = subprocess.run(
-        [twofold, *command, "--help"], env=plain, capture_output=True, check=True, encoding="utf-8"
-    ).stdout
-    return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
+def help_page(*command: str) -> str:
+    """What `twofold COMMAND --help` prints at 100 columns."""
+    environment = {**os.environ, "COLUMNS": "100"}
+    words = [sys.executable, "-m", "twofold", *command, "--help"]
+    return subprocess.run(words, env=environment, capture_output=True, check=True, encoding="utf-8").stdout
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def run_twofold(arguments: str) -> None:
     words = shlex.split(arguments)
     if "mobilenetv2" in words:  # its weights are a download, and tests use no network: the flags are checked, no more
         flags = {word for word in words if word.startswith("--")}
-        assert flags <= set(re.findall(r"--[\w-]+", generate_cli.said(words[0]))), arguments
+        assert flags <= set(re.findall(r"--[\w-]+", generate_cli.help_page(words[0]))), arguments
         return
     if "--mode" in words:  # what takes an hour on photographs is to take a second here
         words += ["--epochs", "1", "--size", "96" if "finetune" in words else "48", "--batch-size", "8"]

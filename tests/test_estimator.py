@@ -199,7 +199,10 @@ def test_every_parameter_is_checked_at_fit_before_anything_is_read(name: str) ->
         ({"threshold": 1.5}, r"^`threshold` must be in \[0, 1\], got 1.5"),
         ({"folds": np.int64(1)}, r"^`folds` must be in \[2, 50\], got 1"),
         ({"batch_size": 8}, "^`batch_size` needs `mode='finetune'` or `mode='scratch'`"),
-        ({"mode": "scratch", "learning_rate": float("nan")}, "^`learning_rate` must be a finite number or None, got nan"),
+        (
+            {"mode": "scratch", "learning_rate": float("nan")},
+            "^`learning_rate` must be a finite number or None, got nan",
+        ),
         ({"size": 50}, "^`size` for efficientnet-lite0 lies between 96 and 384, got 50"),
         ({"backbone": "efficientnet-lite9"}, "did you mean 'efficientnet-lite"),
         ({"positive": "ring"}, "^`positive` must be 'bars' or 'rings', got 'ring'"),

@@ -134,4 +134,4 @@ def test_figures_that_do_not_fit_leave_the_bundle_and_no_part_of_one(
     assert main([*words, "--figures", str(tmp_path / "figures")]) == 2
     assert "roc.svg is a folder" in capsys.readouterr().err
     assert (tmp_path / "b/bundle.json").is_file()
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"confusion.svg", "roc.svg"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"confusion.png", "confusion.svg", "roc.svg"}

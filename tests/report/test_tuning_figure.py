@@ -1,4 +1,4 @@
-"""The figure of what was tried."""
+"""The figure of a hyper-parameter search."""
 
 import math
 from dataclasses import replace
@@ -28,7 +28,7 @@ def trial(number: int) -> Trial:
 
 def tuning(count: int) -> Tuning:
     trials = tuple(trial(number) for number in range(1, count + 1))
-    best = min((one for one in trials if one.state == "complete"), key=lambda one: one.loss or 0)
+    best = min((each for each in trials if each.state == "complete"), key=lambda each: each.loss or 0)
     importances = {"learning_rate": 0.8, "dropout": 0.1, "augment": 0.05, "batch_size": 0.05}
     return Tuning(trials, best.number, {}, importances if count >= 8 else {})
 
@@ -38,15 +38,15 @@ def words(file: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [1, 3, 30])
-def test_each_setting_has_a_panel_that_names_its_best_value(tmp_path: Path, count: int) -> None:
-    told = tuning(count)
-    write_tuning(told, tmp_path / "tuning.svg")
-    said = words(tmp_path / "tuning.svg")
-    for name in told.winner.settings:
-        assert name.replace("_", " ") in said
-    assert f"best: {told.winner.settings['batch_size']}" in said
-    assert f"best of {count} settings: number {told.best}, validation loss {told.winner.loss:.4f}" in said
-    assert ("What mattered" in said) == ("80%" in said) == (count == 30)
+def test_each_hyper_parameter_has_a_panel_with_its_best_value(tmp_path: Path, count: int) -> None:
+    search = tuning(count)
+    write_tuning(search, tmp_path / "tuning.svg")
+    labels = words(tmp_path / "tuning.svg")
+    for name in search.winner.settings:
+        assert name.replace("_", " ") in labels
+    assert f"best: {search.winner.settings['batch_size']}" in labels
+    assert f"best of {count} trials: number {search.best}, validation loss {search.winner.loss:.4f}" in labels
+    assert ("Importance" in labels) == ("80%" in labels) == (count == 30)
 
 
 def test_no_label_is_a_formula(tmp_path: Path) -> None:
@@ -55,13 +55,13 @@ def test_no_label_is_a_formula(tmp_path: Path) -> None:
     assert not [word for word in words(tmp_path / "tuning.svg") if "math" in word or "$" in word]
 
 
-def test_what_failed_is_drawn_at_the_edge_and_does_not_stretch_the_scale(tmp_path: Path) -> None:
-    told = tuning(30)
-    wild = [replace(told.trials[3], loss=1e6), replace(told.trials[4], loss=None, state="failed")]
-    write_tuning(replace(told, trials=(*told.trials[:3], *wild, *told.trials[5:])), tmp_path / "tuning.svg")
-    said = words(tmp_path / "tuning.svg")
-    assert "failed, or off the scale" in said
-    assert not [word for word in said if word.isdigit() and int(word) > 100]
+def test_failed_trials_are_drawn_at_the_edge_and_do_not_stretch_the_scale(tmp_path: Path) -> None:
+    search = tuning(30)
+    outliers = [replace(search.trials[3], loss=1e6), replace(search.trials[4], loss=None, state="failed")]
+    write_tuning(replace(search, trials=(*search.trials[:3], *outliers, *search.trials[5:])), tmp_path / "tuning.svg")
+    labels = words(tmp_path / "tuning.svg")
+    assert "failed, or off the scale" in labels
+    assert not [word for word in labels if word.isdigit() and int(word) > 100]
 
 
 def test_the_same_tuning_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from typer.core import TyperCommand
 
 from twofold.cli.audit_command import audit
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
+from twofold.cli.help_pages import Command, Group
 from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
 from twofold.cli.train_command import train
@@ -27,23 +27,16 @@ _CLOSED: Final = (
 )
 
 
-class _Command(TyperCommand):
-    def get_help_option(self, ctx: Any) -> Any:
-        """--help among the options of the output, not in a panel of its own above all others."""
-        option: Any = super().get_help_option(ctx)
-        option.rich_help_panel = "Output"
-        return option
-
-
 app = typer.Typer(
     name="twofold",
+    cls=Group,
     help="Two folders of images in, a yes/no model you can trust out.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, evaluate, predict, audit, fetch):
-    app.command(cls=_Command)(flags(command))
+    app.command(cls=Command)(flags(command))
 
 
 def _show_version(asked: bool) -> None:

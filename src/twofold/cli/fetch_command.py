@@ -39,7 +39,9 @@ def fetch(
     if json:
         show_json({**result.as_json(), "next": commands})
     else:
-        show(fetch_text(result, commands))
+        show(fetch_text(result))
+        if commands:  # to be copied, so not wrapped
+            show("\n".join(["", "Next:", *(f"  {command}" for command in commands)]), wrap=False)
     return 0
 
 

@@ -5,12 +5,15 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
+from twofold.cli.help_pages import metavar
 from twofold.core import options
 
 COMMAND_PARAMETERS: Final = (
@@ -51,11 +54,22 @@ def flags(command: Callable[..., int]) -> Callable[..., None]:
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         record = records.get(parameter.name)
-        keyword = parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        annotation = _with_metavar(hints[parameter.name])
+        keyword = parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY)
         parameters += _parameters(record) if record else [keyword]
     expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
     expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return expanded
+
+
+def _with_metavar(hint: Any) -> Any:
+    """The annotation of a parameter; an option has its value named after its type where the command names none."""
+    kind, *details = get_args(hint) or (hint,)
+    option = copy(details[0]) if details and isinstance(details[0], OptionInfo) else None
+    if option is None:
+        return hint
+    option.metavar = option.metavar or metavar(kind) or None
+    return Annotated[kind, option]
 
 
 def _parameters(record: Any) -> list[inspect.Parameter]:
@@ -67,7 +81,12 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
             default=None if field.default is MISSING else field.default,
             annotation=Annotated[
                 hints[field.name],
-                typer.Option(*_NAMES.get(field.name, ()), help=field.metadata["help"], rich_help_panel=panel),
+                typer.Option(
+                    *_NAMES.get(field.name, ()),
+                    help=field.metadata["help"],
+                    metavar=metavar(hints[field.name]) or None,
+                    rich_help_panel=panel,
+                ),
             ],
         )
         for field in fields(record)

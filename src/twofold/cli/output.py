@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 _MAX_WIDTH: Final = 100  # columns; longer lines are hard to read
 
 
-def show(text: str) -> None:
+def show(text: str, *, wrap: bool = True) -> None:
     """Prints a text of `twofold.report`, options as flags and long lines wrapped between words."""
-    sys.stdout.write(_wrapped(printable(with_flags(text))) + "\n")
+    text = printable(with_flags(text))
+    sys.stdout.write((_wrapped(text) if wrap else text) + "\n")
 
 
 def show_notes(notes: "Iterable[Note]") -> None:
@@ -44,7 +45,8 @@ def show_error(sentence: str) -> None:
 
 def _wrapped(text: str) -> str:
     width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
-    lines = (line if len(line) <= width else _wrap(line, width) for line in text.split("\n"))
+    long = (len(line) > width and len(line.split()) > 2 for line in text.split("\n"))  # "Wrote PATH" stays one line
+    lines = (_wrap(line, width) if is_long else line for line, is_long in zip(text.split("\n"), long, strict=True))
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from twofold.cli.output import show_error, show_notes
 from twofold.cli.terminal import runtime
 from twofold.core.options import RuntimeOptions
 
@@ -19,7 +20,7 @@ _MAX_NAMED: Final = 3  # addresses
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
     paths: Annotated[
         list[str],
         typer.Argument(help="Images, folders and archives of images; - reads paths from stdin.", metavar="PATH…"),
@@ -28,7 +29,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
     """Predict the label of new images: path, label, probability, logit and, where there is no label, the reason.
 
@@ -36,7 +37,7 @@ def predict(
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
-    from twofold.core.files import check_replaceable, printable
+    from twofold.core.files import check_replaceable
     from twofold.data import list_files
     from twofold.report.predictions_text import print_predictions
     from twofold.workflows.predict import Predictor
@@ -56,11 +57,10 @@ def predict(
     reasons: Counter[str | None] = Counter()
     with Predictor(loaded, here) as predictor, closing(predictor.stream(files)) as predictions:
         print_predictions(_count(reasons, here.progress(predictions, len(files), "images")), out, as_json=json)
-    for note in predictor.notes:  # stdout is for the predictions
-        typer.echo(f"note: {printable(note.text)}", err=True)
+    show_notes(predictor.notes)  # stdout is for the predictions
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
-        typer.echo(f"twofold: {reasons.total()} of {len(files)} files have no prediction ({counts}).", err=True)
+        show_error(f"twofold: {reasons.total()} of {len(files)} files have no prediction ({counts}).")
     return int(reasons.total() == len(files))
 
 

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 import typer
+
+_PLAIN: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)")
 
 
 def explain(error: typer.TyperException) -> str:
     """One or two sentences for wrong usage of a command."""
     context: Any = getattr(error, "ctx", None)
     sentence = _sentence(error, context)
-    sentence = sentence if sentence.endswith((".", "?", ")")) else f"{sentence}."
+    sentence = sentence if sentence.endswith((".", "?")) else f"{sentence}."
     return sentence if context is None else f"{sentence} See '{context.command_path} --help'."
 
 
@@ -24,7 +26,7 @@ def _sentence(error: typer.TyperException, context: Any) -> str:
         return f"There is no option {option}" + (f" (did you mean '{close}'?)" if close else "")
     if parameter is not None and cause is not None and hasattr(cause, "errors"):
         return _wrong_value(_name(parameter), cause.errors()[0])
-    return error.format_message()
+    return _PLAIN.sub(r"Unknown argument: \1", error.format_message())
 
 
 def _wrong_value(name: str, fault: dict[str, Any]) -> str:

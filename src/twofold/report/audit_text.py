@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from twofold.audit.learning_curve import LearningCurve, expected_interval
+from twofold.report.layout import interval_text, note_lines
 from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
-from twofold.report.tables import interval_text, note_lines
 from twofold.report.timing_text import timing_text
 from twofold.workflows.audit import AuditResult
 

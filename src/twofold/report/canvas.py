@@ -1,4 +1,4 @@
-"""How figures look, and how they become files that are the same whenever they are drawn."""
+"""The style of figures, and their files: the same figure gives the same bytes."""
 
 import warnings
 from collections.abc import Callable
@@ -18,7 +18,10 @@ INK, GREY, PALE, ACCENT = "#1a1a1a", "#8c8c8c", "#d9d9d9", "#1f5fa8"
 DASHED: Any = (0, (4, 3))
 
 PAD = 20
-"""Points above the axes at which a title stands, with room for a line below it."""
+"""Points between the axes and their title, with room for a line of text."""
+
+FORMATS = (".svg", ".png")
+"""Each figure is written in both: SVG for pages, PNG for tools that take no SVG."""
 
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -35,14 +38,17 @@ STYLE: dict[Any, Any] = {
     "grid.linewidth": 0.8,
     "legend.edgecolor": "none",
     "legend.framealpha": 0.9,
-    "svg.fonttype": "none",  # text stays text, so that a class name in any script is drawn by who shows the file
+    "svg.fonttype": "none",  # text stays text, so that a viewer draws class names in any script
     "svg.hashsalt": "twofold",  # otherwise the ids in the file are random
     "text.parse_math": False,  # a class may be named "$5"
 }
 
 
 def check_drawing(option: str, folder: Path) -> None:
-    """UsageError where there is nothing to draw with, or no folder to draw into: to be called before long work, not after."""
+    """UsageError where matplotlib is missing or `folder` cannot be a folder for figures; to be called before long work.
+
+    `option` is the name of the option that the folder comes from.
+    """
     if find_spec("matplotlib") is None:
         raise UsageError(f"{option} draws figures with matplotlib; {install('figures')}.")
     if folder.exists() and not folder.is_dir():
@@ -52,7 +58,7 @@ def check_drawing(option: str, folder: Path) -> None:
 
 
 def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> None:
-    """What `draw` puts on an empty figure of this width and height, in inches; the suffix (.svg, .png, .pdf) says how."""
+    """Writes what `draw` puts on an empty figure of this width and height in inches; the suffix gives the format."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -65,7 +71,7 @@ def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float,
             figure.savefig(raw, format=file.suffix[1:], dpi=200, metadata=metadata)
 
 
-def entitle(axes: "Axes", title: str, told: str) -> None:
-    """A title, and a line below it."""
+def entitle(axes: "Axes", title: str, text: str) -> None:
+    """A title, and a line of text below it."""
     axes.set_title(title, pad=PAD)
-    axes.annotate(told, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", in_layout=False)
+    axes.annotate(text, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", in_layout=False)

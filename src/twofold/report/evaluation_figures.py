@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from twofold.core.files import write_errors
-from twofold.evaluation import PER_CLASS_METRICS, Evaluation
+from twofold.evaluation import Evaluation
 from twofold.evaluation.curves import (
     Points,
     precision_recall_points,
@@ -16,41 +16,50 @@ from twofold.evaluation.curves import (
     score_histogram,
     share_of_positives,
 )
-from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PAD, PALE, entitle, save_figure
+from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, PALE, entitle, save_figure
+from twofold.report.layout import interval_text, short_names
+from twofold.report.metric_names import METRIC_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_CROWDED: Final = 0.97
+"""Area above which a curve hugs its corner, which is then enlarged."""
 
-def write_figures(evaluation: Evaluation, folder: Path, *, of: str = "", prefix: str = "") -> list[Path]:
-    """The files written: one SVG for each of `FIGURES` in the folder, which is made when it is missing.
+_MAX_VECTOR_DOTS: Final = 2000
+"""Dots above which a panel is stored as pixels: SVG files of many thousand dots are slow to show."""
 
-    `of` says in the titles which pictures these are, `prefix` begins the names of the files. The same evaluation gives the
-    same bytes. Raises TwofoldError when the folder cannot be written; each file is whole or as it was.
+
+def write_figures(evaluation: Evaluation, folder: Path, *, title: str = "", prefix: str = "") -> list[Path]:
+    """The files written: an SVG and a PNG file for each of `FIGURES`, in the folder, which is made where it is missing.
+
+    `title` names the images in each figure, `prefix` begins the file names. The same evaluation gives the same bytes. Raises
+    TwofoldError where the folder cannot be written; no file is left half-written.
     """
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name in FIGURES:
-        files.append(folder / f"{prefix}{name}.svg")
-        write_figure(name, evaluation, files[-1], of=of)
+        for suffix in FORMATS:
+            files.append(folder / f"{prefix}{name}{suffix}")
+            write_figure(name, evaluation, files[-1], title=title)
     return files
 
 
-def write_figure(name: str, evaluation: Evaluation, file: Path, *, of: str = "") -> None:
-    """One of `FIGURES` into a file; its suffix (.svg, .png, .pdf) says how."""
+def write_figure(name: str, evaluation: Evaluation, file: Path, *, title: str = "") -> None:
+    """One of `FIGURES` as a file; its suffix (.svg, .png, .pdf) gives the format."""
 
     def draw(figure: "Figure") -> None:
         FIGURES[name](figure, evaluation)
-        if of:
-            figure.axes[0].set_title(f"{figure.axes[0].get_title('left')}, {of}", pad=PAD)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=GREY)
 
     save_figure(draw, file)
 
 
 def confusion(figure: "Figure", evaluation: Evaluation) -> None:
-    """Rows are the truth, columns the answers; each cell tells its pictures and its share of the row."""
+    """Rows: true class, columns: predicted class. A cell holds its number of images and their fraction of the row."""
     c, (negative, positive) = evaluation.confusion, _names(evaluation)
     cells = np.array([[c.tn, c.fp], [c.fn, c.tp]])
     fractions = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
@@ -63,7 +72,7 @@ def confusion(figure: "Figure", evaluation: Evaluation) -> None:
         axes.text(column, row + 0.06, f"{fractions[row, column]:.1%}", ha="center", va="top", color=INK)
     axes.set_xticks([0, 1], [negative, positive])
     axes.set_yticks([0, 1], [negative, positive], rotation=90, va="center")
-    axes.set(xlabel=f"answer, at threshold {evaluation.rule.threshold:.3g}", ylabel="truth")
+    axes.set(xlabel=f"predicted class, threshold {evaluation.rule.threshold:.3g}", ylabel="true class")
     axes.axhline(0.5, color="white", linewidth=3)
     axes.axvline(0.5, color="white", linewidth=3)
     axes.tick_params(length=0)
@@ -74,61 +83,74 @@ def confusion(figure: "Figure", evaluation: Evaluation) -> None:
 def roc(figure: "Figure", evaluation: Evaluation) -> None:
     """Recall against the false positive rate, with the threshold in use."""
     negative, positive = _names(evaluation)
-    axes = _square(figure, f"{negative} called {positive} (1 - specificity)", f"{positive} found (recall)")
+    axes = _unit_square(figure, f"false positive rate ({negative} predicted as {positive})", f"recall ({positive})")
     _entitle(axes, evaluation, "ROC curve", "roc_auc")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1, label="chance")
     axes.legend(loc="lower right")
     points = roc_points(evaluation.labels, evaluation.probabilities)
-    here = 1 - evaluation.metrics["specificity"].value, evaluation.metrics["recall"].value
-    _curve(axes, points, here, evaluation)
-    if evaluation.metrics["roc_auc"].value > CROWDED:
-        _curve(_corner(axes, 0.42, (-0.002, 0.1)), points, here, evaluation)
+    threshold = 1 - evaluation.metrics["specificity"].value, evaluation.metrics["recall"].value
+    _curve(axes, points, threshold, evaluation)
+    if evaluation.metrics["roc_auc"].value > _CROWDED:
+        _curve(_enlarged(axes, (0.42, 0.22), (-0.002, 0.1)), points, threshold, evaluation)
 
 
 def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
-    """Precision against recall, with the share of positives and the threshold in use."""
+    """Precision against recall, with the prevalence and the threshold in use."""
     _, positive = _names(evaluation)
-    axes = _square(figure, f"{positive} found (recall)", f"right among those called {positive} (precision)")
-    _entitle(axes, evaluation, "Precision and recall", "average_precision")
-    fraction = share_of_positives(evaluation.labels)
-    axes.axhline(fraction, color=GREY, linestyle=DASHED, linewidth=1, label=f"share of {positive}")
+    axes = _unit_square(figure, f"recall ({positive})", f"precision ({positive})")
+    _entitle(axes, evaluation, "Precision-recall curve", "average_precision")
+    prevalence = share_of_positives(evaluation.labels)
+    axes.axhline(prevalence, color=GREY, linestyle=DASHED, linewidth=1, label=f"prevalence of {positive}")
     axes.legend(loc="lower left")
     points = precision_recall_points(evaluation.labels, evaluation.probabilities)
-    here = evaluation.metrics["recall"].value, evaluation.metrics["precision"].value
-    _curve(axes, points, here, evaluation, steps=True)
-    if evaluation.metrics["average_precision"].value > CROWDED:
-        _curve(_corner(axes, 0.2, (0.9, 1.002)), points, here, evaluation, steps=True)
+    threshold = evaluation.metrics["recall"].value, evaluation.metrics["precision"].value
+    _curve(axes, points, threshold, evaluation, steps=True)
+    if evaluation.metrics["average_precision"].value > _CROWDED:
+        corner = _enlarged(axes, (0.14, _free_height(prevalence)), (0.9, 1.002), side=0.34)
+        _curve(corner, points, threshold, evaluation, steps=True)
+
+
+def _free_height(prevalence: float) -> float:
+    """Where the enlarged corner covers neither the line of the prevalence nor the legend."""
+    return 0.14 if prevalence > 0.52 else max(0.2, prevalence + 0.08) if prevalence < 0.42 else 0.58
 
 
 def reliability(figure: "Figure", evaluation: Evaluation) -> None:
-    """The share of positives in each bin of probability, with its interval, above the pictures that it rests on."""
+    """The fraction of positives in each bin of probability, with its interval; the area of a dot shows its number of images."""
     _, positive = _names(evaluation)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     _entitle(top, evaluation, "Reliability", "ece")
     top.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1)
     bins = reliability_bins(evaluation.labels, evaluation.probabilities)
-    x, y = [part.probability for part in bins], [part.positives.value for part in bins]
-    top.vlines(x, [part.positives.low for part in bins], [part.positives.high for part in bins], ACCENT, linewidth=1.2)
-    top.plot(x, y, "o", color=ACCENT, markersize=5, clip_on=False)
-    top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"share of {positive}, 95% interval")
-    _bars(bottom, evaluation.probabilities, GREY)
-    bottom.set(xlabel=f"probability of {positive}", ylabel="images")
+    x, y = [each.probability for each in bins], [each.positives.value for each in bins]
+    sizes = np.array([each.images for each in bins]) / max(each.images for each in bins)
+    top.vlines(x, [each.positives.low for each in bins], [each.positives.high for each in bins], ACCENT, linewidth=1.2)
+    top.scatter(x, y, s=12 + 130 * sizes, color=ACCENT, edgecolor="white", linewidth=0.6, clip_on=False, zorder=3)
+    top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"fraction of {positive}, 95% interval")
+    _histogram(bottom, evaluation.probabilities, GREY)
+    bottom.set(xlabel=f"predicted probability of {positive}", ylabel="images")
 
 
 def scores(figure: "Figure", evaluation: Evaluation) -> None:
-    """The probabilities of each class, right answers pale and wrong ones dark, on the two sides of the threshold."""
+    """The probabilities of each class as counts of images, and below them each wrong prediction as a dot."""
     names = _names(evaluation)
-    panels = figure.subplots(2, 1, sharex=True, sharey=True)
-    _entitle(panels[0], evaluation, "Scores", "log_loss")
-    answers = evaluation.rule.decide(evaluation.probabilities)
-    for axes, label in zip(panels, (1, 0), strict=True):
-        own = evaluation.labels == label
-        _bars(axes, evaluation.probabilities[own], PALE, label="right")
-        _bars(axes, evaluation.probabilities[own & (answers != label)], ACCENT, label="wrong")
-        axes.axvline(evaluation.rule.threshold, color=INK, linewidth=1, linestyle=DASHED)
-        axes.set_ylabel(f"{names[label]}, pictures")
-    panels[0].legend(loc="upper left")
-    panels[1].set(xlabel=f"probability of {names[1]}, threshold {evaluation.rule.threshold:.3g}", xlim=(-0.02, 1.02))
+    top, wrong_top, bottom, wrong_bottom = figure.subplots(4, 1, sharex=True, height_ratios=(4, 1, 4, 1))
+    _entitle(top, evaluation, "Scores", "log_loss")
+    decisions = evaluation.rule.decide(evaluation.probabilities)
+    for histogram, strip, label in ((top, wrong_top, 1), (bottom, wrong_bottom, 0)):
+        of_class = evaluation.labels == label
+        wrong = evaluation.probabilities[of_class & (decisions != label)]
+        _histogram(histogram, evaluation.probabilities[of_class], PALE, edge=GREY)
+        histogram.set_ylabel(f"images of {names[label]}")
+        _dots(strip, wrong)
+        strip.set_ylabel(f"wrong: {len(wrong):,}", rotation=0, ha="right", va="center")
+        for axes in (histogram, strip):
+            axes.axvline(evaluation.rule.threshold, color=INK, linewidth=1, linestyle=DASHED)
+    highest = max(top.get_ylim()[1], bottom.get_ylim()[1])
+    top.set_ylim(0, highest)
+    bottom.set_ylim(0, highest)
+    threshold = f"threshold {evaluation.rule.threshold:.3g}"
+    wrong_bottom.set(xlabel=f"predicted probability of {names[1]}, {threshold}", xlim=(-0.02, 1.02))
 
 
 FIGURES: dict[str, Callable[["Figure", Evaluation], None]] = {
@@ -138,35 +160,31 @@ FIGURES: dict[str, Callable[["Figure", Evaluation], None]] = {
     "reliability": reliability,
     "scores": scores,
 }
-"""Each draws an evaluation on an empty figure; the name is that of its file."""
-
-CROWDED = 0.97
-"""Above this area a curve hugs its corner, which is then drawn larger."""
-
-SHORT = {"roc_auc": "area", "ece": "calibration error"}
+"""Functions that draw an evaluation on an empty figure, by the names of their files."""
 
 
 def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> None:
-    told, name = evaluation.metrics[metric], SHORT.get(metric, metric.replace("_", " "))
-    numbers = f"{told.value:.4f} [{told.low:.4f}, {told.high:.4f}]" if told.value == told.value else "undefined"
-    name = f"{name} ({_names(evaluation)[1]})" if metric in PER_CLASS_METRICS else name
-    text = f"{name} {numbers}, n = {len(evaluation.labels):,}"
-    entitle(axes, title, text)
+    entitle(
+        axes,
+        title,
+        f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, n = {len(evaluation.labels):,}",
+    )
 
 
 def _names(evaluation: Evaluation) -> tuple[str, str]:
-    negative, positive = (name if len(name) <= 20 else f"{name[:19]}…" for name in evaluation.classes)
+    negative, positive = short_names(evaluation.classes, 20)
     return negative, positive
 
 
-def _square(figure: "Figure", x: str, y: str) -> "Axes":
+def _unit_square(figure: "Figure", x: str, y: str) -> "Axes":
     axes = figure.add_subplot(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set_aspect("equal")
     return axes
 
 
-def _corner(axes: "Axes", left: float, x: tuple[float, float]) -> "Axes":
-    inset = axes.inset_axes((left, 0.22, 0.5, 0.5), xlim=x, ylim=(0.9, 1.002))
+def _enlarged(axes: "Axes", corner: tuple[float, float], x: tuple[float, float], side: float = 0.5) -> "Axes":
+    """The top of the axes enlarged, in a square with its lower left at `corner`."""
+    inset = axes.inset_axes((*corner, side, side), xlim=x, ylim=(0.9, 1.002))
     inset.set_xticks([round(end, 1) for end in x])
     inset.set_yticks([0.9, 1.0])
     inset.spines[:].set_visible(True)
@@ -175,18 +193,33 @@ def _corner(axes: "Axes", left: float, x: tuple[float, float]) -> "Axes":
 
 
 def _curve(
-    axes: "Axes", points: Points, here: tuple[float, float], evaluation: Evaluation, *, steps: bool = False
+    axes: "Axes", points: Points, threshold: tuple[float, float], evaluation: Evaluation, *, steps: bool = False
 ) -> None:
     axes.plot(*points, color=ACCENT, linewidth=1.8, drawstyle="steps-pre" if steps else "default")
-    if not axes.viewLim.contains(*here):  # beyond the corner that is drawn larger, or undefined
+    if not axes.viewLim.contains(*threshold):  # outside of the enlarged corner, or undefined
         return
-    axes.plot(*here, "o", color=INK, markersize=6, markerfacecolor="white", clip_on=False, zorder=5)
+    axes.plot(*threshold, "o", color=INK, markersize=6, markerfacecolor="white", clip_on=False, zorder=5)
     side, offset = ("right", -6) if steps else ("left", 6)
-    axes.annotate(f"{evaluation.rule.threshold:.3g}", here, (offset, -12), textcoords="offset points", ha=side)
+    text = f"{evaluation.rule.threshold:.3g}"
+    axes.annotate(text, threshold, (offset, -12), textcoords="offset points", ha=side)
 
 
-def _bars(axes: "Axes", probabilities: "np.typing.NDArray[np.float64]", color: str, label: str | None = None) -> None:
+def _histogram(
+    axes: "Axes", probabilities: "np.typing.NDArray[np.float64]", color: str, edge: str | None = None
+) -> None:
     counts, edges = score_histogram(probabilities)
-    axes.stairs(counts, edges, fill=True, color=color, label=label)
-    axes.set_yscale("symlog", linthresh=1)
+    axes.stairs(counts, edges, fill=True, color=color)
+    if edge is not None:
+        axes.stairs(counts, edges, color=edge, linewidth=0.8)
+    axes.set_ylim(0, 1.05 * max(1, int(counts.max())))
     axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.locator_params(axis="y", integer=True, nbins=4, min_n_ticks=1)
+
+
+def _dots(axes: "Axes", probabilities: "np.typing.NDArray[np.float64]") -> None:
+    """A dot for each probability, the heights spread evenly so that dots with close probabilities stay apart."""
+    heights = (0.618 * np.arange(len(probabilities))) % 1
+    many = len(probabilities) > _MAX_VECTOR_DOTS
+    axes.plot(probabilities, heights, "o", color=ACCENT, markersize=3, alpha=0.3 if many else 0.8, rasterized=many)
+    axes.set(yticks=[], ylim=(-0.25, 1.25))
+    axes.grid(visible=False, axis="y")

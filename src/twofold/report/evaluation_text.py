@@ -9,8 +9,8 @@ import numpy as np
 from twofold.audit.leakage import LEAKAGE, Leakage
 from twofold.evaluation import PER_CLASS_METRICS, Evaluation
 from twofold.report.comparison_text import comparison_lines
+from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.tables import WIDTH, interval_text, note_lines, number_text, short_name, table
 from twofold.report.timing_text import timing_text
 from twofold.workflows.evaluate import EvaluationResult
 
@@ -64,7 +64,7 @@ def test_columns(evaluation: Evaluation, leakage: Leakage) -> dict[str, Evaluati
 def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
     """Confusion matrix with the recall of each class; below it the accuracy, and that of always predicting one class."""
     classes = evaluation.classes
-    negative, positive = (short_name(label) for label in classes)
+    negative, positive = short_names(classes)
     cells = evaluation.confusion
     recalls = [interval_text(evaluation.per_class[label].recall) for label in classes]
     rows = [
@@ -90,11 +90,13 @@ def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:
         key: f"{text} ({short_name(positive)})" if key in PER_CLASS_METRICS else text
         for key, text in METRIC_NAMES.items()
     }
-    room = WIDTH - max(map(len, labels.values()))
-    fitting, names, lines = max(1, room // (_INTERVAL_WIDTH + 2)), list(columns), list[str]()
+    cells = {name: [interval_text(evaluation.metrics[key]) for key in labels] for name, evaluation in columns.items()}
+    widest = max(len(cell) for column in cells.values() for cell in column)
+    fitting = max(1, (WIDTH - max(map(len, labels.values()))) // (widest + 2))
+    names, lines = list(columns), list[str]()
     for start in range(0, len(names), fitting):
         block = names[start : start + fitting]
-        rows = [[text, *(interval_text(columns[name].metrics[key]) for name in block)] for key, text in labels.items()]
+        rows = zip(labels.values(), *(cells[name] for name in block), strict=True)
         lines += ["", *table([["", *block], *rows], left=1 + len(block))]
     return lines
 
@@ -103,11 +105,11 @@ def detail_lines(name: str, evaluation: Evaluation) -> list[str]:
     """Precision, recall and F1 of each class; borderline predictions; the best threshold on this data."""
     rows = [
         [
-            short_name(label),
+            label,
             *(number_text(rate.value) for rate in (each.precision, each.recall, each.f1)),
             f"{each.support}",
         ]
-        for label, each in evaluation.per_class.items()
+        for label, each in zip(short_names(list(evaluation.per_class)), evaluation.per_class.values(), strict=True)
     ]
     lines = table([[name, "precision", "recall", "F1", "images"], *rows])
     return ["", *lines, "", *_threshold_lines(evaluation)]

@@ -6,13 +6,13 @@ from typing import Final
 
 from twofold.audit.shortcuts import MIN_AUC, Shortcut, Shortcuts
 from twofold.evaluation import Interval
-from twofold.report.tables import interval_text, short_name, table
+from twofold.report.layout import interval_text, short_name, table
 
 SHORTCUT: Final = "shortcut"
 """The code of the notes that the table stands for."""
 
 _MAX_ROWS: Final = 10
-_MAX_VALUES: Final = 2  # of a feature that is text
+_MAX_LENGTH: Final = 20  # of a class's values
 _UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -59,7 +59,8 @@ def _range(quantiles: Sequence[float]) -> str:
     """Median and the middle 80%, from the quantiles at 0, 5, ..., 100%."""
     if not quantiles:
         return "unknown"
-    return f"{_number(quantiles[10])} ({_number(quantiles[2])} to {_number(quantiles[18])})"
+    dash = " to " if quantiles[2] < 0 else "–"
+    return f"{_number(quantiles[10])} ({_number(quantiles[2])}{dash}{_number(quantiles[18])})"
 
 
 def _number(value: float) -> str:
@@ -77,4 +78,5 @@ def _number(value: float) -> str:
 def _frequent(fractions: Mapping[str, float]) -> str:
     """The most frequent values of a class."""
     cells = [f"{short_name(value or 'unknown', 10)} {fraction:.0%}" for value, fraction in fractions.items()]
-    return ", ".join(cells[:_MAX_VALUES])
+    both = ", ".join(cells[:2])
+    return both if len(both) <= _MAX_LENGTH else cells[0]

@@ -1,4 +1,4 @@
-"""The course of learning, as a figure."""
+"""Learning curves of a training run: loss and accuracy by epoch, as a figure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twofold.report.canvas import ACCENT, DASHED, GREY, INK, entitle, save_figure
+from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, entitle, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 PARTS = {"train": GREY, "val": ACCENT}
 NAMES = {"train": "train", "val": "validation"}
-MARKED = 12  # epochs up to which each has a point of its own
+MAX_MARKED = 12  # epochs up to which each has a marker
 
 
 def write_curves(history: Sequence[Mapping[str, float]], best: int, file: Path) -> None:
-    """Loss and accuracy of training pictures and validation part, epoch by epoch, and which was the best, counted from 1.
+    """Writes loss and accuracy on training and validation images by epoch, with the best epoch (from 1), as `file` and as PNG.
 
     A row of the history has epoch, train_loss, train_accuracy, val_loss and val_accuracy.
     """
-    save_figure(lambda figure: curves(figure, history, best), file, (6.4, 4.8))
+    for suffix in FORMATS:
+        save_figure(lambda figure: curves(figure, history, best), file.with_suffix(suffix), (6.4, 4.8))
 
 
 def curves(figure: "Figure", history: Sequence[Mapping[str, float]], best: int) -> None:
@@ -32,26 +33,26 @@ def curves(figure: "Figure", history: Sequence[Mapping[str, float]], best: int) 
     for axes, measure in zip(panels, ("loss", "accuracy"), strict=True):
         series = {part: np.array([row[f"{part}_{measure}"] for row in history]) for part in PARTS}
         for part, values in series.items():
-            marker = "o" if len(history) <= MARKED else ""
+            marker = "o" if len(history) <= MAX_MARKED else ""
             axes.plot(epochs, values, color=PARTS[part], linewidth=1.8, marker=marker, markersize=3.5)
         axes.axvline(best, color=INK, linewidth=1, linestyle=DASHED)
         axes.set(ylabel=measure, ylim=_limits(np.concatenate(list(series.values()))))
         _mark(axes, best, series["val"][best - 1])
         _name_ends(axes, {part: values[-1] for part, values in series.items()}, epochs[-1])
     top, bottom = panels
-    told = history[best - 1]
-    text = f"best epoch: {best} of {len(history)}, validation loss {told['val_loss']:.4f}, accuracy {told['val_accuracy']:.4f}"
+    row = history[best - 1]
+    text = f"best epoch: {best} of {len(history)}, validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}"
     entitle(top, "Learning curves", text)
-    bottom.set_xlabel("epoch (train: on varied pictures, while the network still changed)")
+    bottom.set_xlabel("epoch (train: on augmented images, during the epoch)")
     bottom.locator_params(axis="x", integer=True, min_n_ticks=1)
     bottom.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
 
 
 def _limits(values: "np.typing.NDArray[np.float64]") -> tuple[float, float]:
-    """All values, but for wild epochs: one of them would flatten the rest."""
+    """The range of the values; very high ones are cut off, because they would flatten the rest."""
     low, high = float(values.min()), float(min(values.max(), 1.25 * np.quantile(values, 0.9)))
-    room = 0.06 * max(high - low, 1e-3)
-    return low - room, high + room
+    margin = 0.06 * max(high - low, 1e-3)
+    return low - margin, high + margin
 
 
 def _mark(axes: "Axes", best: int, value: float) -> None:
@@ -59,13 +60,13 @@ def _mark(axes: "Axes", best: int, value: float) -> None:
 
 
 def _name_ends(axes: "Axes", ends: Mapping[str, float], epoch: float) -> None:
-    """A name at the end of each line, those of two lines that end together apart."""
+    """Writes its name at the end of each line; names keep a distance where lines end together."""
     low, high = axes.get_ylim()
-    least = 0.11 * (high - low)
+    distance = 0.11 * (high - low)
     lower, upper = sorted(ends, key=lambda part: ends[part])
-    places = {part: min(max(value, low), high) for part, value in ends.items()}
-    overlap = max(0.0, least - (places[upper] - places[lower]))
-    places[lower] -= overlap / 2
-    places[upper] += overlap / 2
-    for part, place in places.items():
-        axes.annotate(NAMES[part], (epoch, place), (9, 0), textcoords="offset points", va="center", color=PARTS[part])
+    heights = {part: min(max(value, low), high) for part, value in ends.items()}
+    overlap = max(0.0, distance - (heights[upper] - heights[lower]))
+    heights[lower] -= overlap / 2
+    heights[upper] += overlap / 2
+    for part, height in heights.items():
+        axes.annotate(NAMES[part], (epoch, height), (9, 0), textcoords="offset points", va="center", color=PARTS[part])

@@ -13,9 +13,9 @@ from twofold.report.evaluation_text import (
     test_columns,
     warning_lines,
 )
+from twofold.report.layout import note_lines, number_text, table
 from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
 from twofold.report.sparkline import sparklines
-from twofold.report.tables import note_lines, number_text, table
 from twofold.report.timing_text import timing_text
 from twofold.report.tuning_text import tuning_lines
 from twofold.workflows.training_result import NetworkResult, TrainingResult
@@ -43,7 +43,7 @@ def training_text(result: TrainingResult, out: Path, figures: Path | None = None
         lines += shortcut_lines(result.audit.shortcuts, result.fit.evaluation.metrics["roc_auc"])
     lines += note_lines(note for note in result.notes if note.code not in (LEAKAGE, SHORTCUT))
     backbone = result.fit.model.backbone
-    lines += ["", f"{backbone.name}, {backbone.preprocessing.size} px, {backbone.dtype}: {timing_text(result.seconds)}"]
+    lines += ["", f"{backbone.name}, {backbone.preprocessing.size} px, {backbone.dtype}", timing_text(result.seconds)]
     lines.append(f"Wrote {out}" + ("" if figures is None else f", and figures to {figures}"))
     return "\n".join(lines)
 

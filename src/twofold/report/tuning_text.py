@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from twofold.report.tables import number_text, table
+from twofold.report.layout import number_text, table
 
 if TYPE_CHECKING:
     from twofold.learning.tuning.trial import Setting, Trial, Tuning

@@ -47,6 +47,20 @@ def short_name(name: str, length: int = 16) -> str:
     return f"{name[:head]}…{name[head + 1 - length :]}"
 
 
+def short_names(names: Sequence[str], length: int = 16) -> list[str]:
+    """The names in at most `length` characters each; different names stay different.
+
+    >>> short_names(["cells_without_a_defect", "cells_with_a_defect"])
+    ['…out_a_defect', '…_a_defect']
+    """
+    cut = [short_name(name, length) for name in names]
+    if len(set(cut)) == len(set(names)):
+        return cut
+    differing = (place for place, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1)
+    start = next(differing, min(map(len, names)))
+    return [f"…{name[start : start + length - 1]}" for name in names]
+
+
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """The lines of a table: the first `left` columns are left-aligned, the others right-aligned, two spaces between.
 

@@ -1,0 +1,102 @@
+"""Results as text: at most 80 columns, first the decisions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from twofold.audit.learning_curve import LearningCurve, Point
+from twofold.audit.shortcuts import Shortcut, Shortcuts
+from twofold.decision import Rule
+from twofold.decision.rule import PolicyRecord
+from twofold.evaluation import Evaluation, Interval, evaluate
+from twofold.report.audit_text import learning_curve_lines
+from twofold.report.evaluation_text import decision_lines, detail_lines, metric_lines
+from twofold.report.shortcuts_text import shortcut_lines
+
+
+def evaluation(
+    *, threshold: float = 0.5, positives: int = 60, classes: tuple[str, str] = ("free", "defect")
+) -> Evaluation:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(200) < positives).astype(np.int8)
+    scores = 2 * rng.standard_normal(200) + 3 * (labels - 0.5)
+    return evaluate(labels, 1 / (1 + np.exp(-scores)), Rule.at(threshold), classes=classes)
+
+
+LONG = ("images_of_solar_cells_without_a_defect", "images_of_solar_cells_with_a_defect")
+
+
+@pytest.mark.parametrize("classes", [("free", "defect"), LONG])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_tables_fit_80_columns(count: int, classes: tuple[str, str]) -> None:
+    columns = dict.fromkeys(
+        ["test (unseen)", "test (inflated)", "validation", "train"][:count], evaluation(classes=classes)
+    )
+    lines = metric_lines(columns)
+    for name, each in columns.items():
+        lines += [*decision_lines(name, each)[:-1], *detail_lines(name, each)[:4]]
+    assert max(map(len, lines)) <= 80
+    for name in columns:
+        assert any(name in line for line in lines)
+
+
+def test_classes_with_long_names_that_begin_alike_stay_apart() -> None:
+    header = decision_lines("test", evaluation(classes=LONG))[2]
+    assert len(set(header.split()[:2])) == 2
+
+
+def test_recall_accuracy_and_the_majority_baseline_stand_at_the_confusion_matrix() -> None:
+    shown = evaluation()
+    lines = decision_lines("test", shown)
+    assert lines[1] == "test: confusion matrix (rows: true class, columns: predicted)"
+    assert f"{shown.per_class['defect'].recall.value:.4f} [" in lines[4]
+    assert f"{shown.metrics['accuracy'].value:.4f} [" in lines[5]
+    assert lines[6] == "always free: accuracy 0.7000"
+
+
+def test_the_best_threshold_names_the_metric_of_another_policy() -> None:
+    shown = evaluation(threshold=0.9)
+    assert "optimizes" not in detail_lines("test", shown)[-1]
+    text = detail_lines("test", replace(shown, rule=replace(shown.rule, policy=PolicyRecord("f1"))))[-1]
+    assert text.startswith("Best threshold on this data: ")
+    assert "accuracy +" in text
+    assert text.endswith(" The threshold in use optimizes f1, not accuracy.")
+
+
+def curve(error: Interval | None, log_loss: Interval | None) -> LearningCurve:
+    points = (Point(50, 0.5, 0.2), Point(100, 0.4, 0.15), Point(200, 0.3, 0.1))
+    return LearningCurve({"free": 140, "defect": 60}, Interval(0.9, 0.85, 0.94), points, log_loss, error)
+
+
+def test_the_learning_curve_begins_with_yes_or_no() -> None:
+    same, better = Interval(0.3, 0.25, 0.35), Interval(0.2, 0.15, 0.25)
+    fewer = Interval(0.07, 0.05, 0.09)
+    assert learning_curve_lines(curve(fewer, better))[0] == (
+        "more images? yes: twice as many bring about +3.0 points of accuracy [+1.0, +5.0]"
+    )
+    assert learning_curve_lines(curve(Interval(0.1, 0.08, 0.12), better))[0].startswith(
+        "more images? yes, for better prob"
+    )
+    assert learning_curve_lines(curve(Interval(0.1, 0.08, 0.12), same))[0].startswith("more images? not certain")
+    assert learning_curve_lines(curve(None, None))[0].startswith("more images? unknown")
+
+
+def test_shortcuts_are_one_line_and_a_table() -> None:
+    size = {"free": [1000.0 * step for step in range(21)], "defect": [82290.0] * 21}
+    kinds = {"free": {"jpeg": 0.98, "png": 0.02}, "defect": {"png": 1.0}}
+    shortcuts = Shortcuts(
+        Interval(0.99, 0.98, 1.0),
+        (
+            Shortcut("file size in bytes", Interval(0.97, 0.95, 0.99), "", size, {}),
+            Shortcut("format", Interval(0.95, 0.93, 0.97), "", {}, kinds),
+        ),
+    )
+    lines = shortcut_lines(shortcuts, Interval(0.94, 0.9, 0.97))
+    assert lines[1] == (
+        "shortcuts: file metadata alone predicts the label with AUC 0.99 [0.98, 1.00]; the model has 0.94."
+    )
+    assert lines[3] == "file size in bytes  0.97 [0.95, 0.99]  10k (2k–18k)      82.3k (82.3k–82.3k)"
+    assert "jpeg 98%, png 2%" in lines[4]
+    assert max(map(len, lines[2:-1])) <= 80
+    assert shortcut_lines(Shortcuts(Interval(0.5, 0.4, 0.55), ())) == []
