@@ -189,8 +189,8 @@ def _refused() -> Iterator[Told]:
     }.items():
         yield f"bars/truncated.{name}", data[: len(data) * 2 // 3], "truncated"
     yield "bars/no bytes.jpg", b"", "empty-file"
-    yield "bars/text.jpg", b"Dear diary,\n", "not-a-picture"
-    yield "bars/page.jpg", b"<!DOCTYPE html>\n<html><title>404</title></html>\n", "not-a-picture"
+    yield "bars/text.jpg", b"Dear diary,\n", "not-an-image"
+    yield "bars/page.jpg", b"<!DOCTYPE html>\n<html><title>404</title></html>\n", "not-an-image"
     yield "bars/drawing.jpg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported-format"
     yield "bars/drawing with a header.jpg", b'<?xml version="1.0"?>\n<!-- x -->\n<svg/>', "unsupported-format"
     yield "bars/paper.jpg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "unsupported-format"

@@ -220,7 +220,7 @@ def test_predict_tells_how_many_files_have_no_answer(
     missing = [f"none-{number}.png" for number in range(600)]
     words = ["predict", str(bundle)]
     assert main([*words, str(tmp_path), *missing[:2]]) == 0
-    assert capsys.readouterr().err == "twofold: 3 of 4 files have no answer (2 missing, 1 not-a-picture).\n"
+    assert capsys.readouterr().err == "twofold: 3 of 4 files have no answer (2 missing, 1 not-an-image).\n"
     assert main([*words, str(tmp_path / "a.png")]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(missing)))
@@ -460,7 +460,7 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
         "copy": 2,
         "junk": 1,
         "near-copy": 1,
-        "not-a-picture": 1,
+        "not-an-image": 1,
         "suspect": 1,
     }
     duplicates = {
@@ -497,7 +497,7 @@ def test_the_ledger_of_an_audit_has_a_row_for_every_file(found: tuple[dict[str, 
     assert statuses["rings/z larger.jpg"] == ("flagged", "near-copy")
     assert statuses["bars/z both.png"] == statuses["rings/z both.png"] == ("skipped", "conflict")
     assert statuses["rings/z wrong.png"] == ("flagged", "suspect")
-    assert statuses["rings/z text.jpg"] == ("skipped", "not-a-picture")
+    assert statuses["rings/z text.jpg"] == ("skipped", "not-an-image")
     assert statuses[".DS_Store"] == ("skipped", "junk")
     assert rows["bars/z bytes.png"]["nearest"] == str(messy / "bars/bars-000.png")
     assert rows["bars/z bytes.png"]["group"] == rows["bars/bars-000.png"]["group"]

@@ -176,7 +176,7 @@ def test_pages_and_other_text_are_no_images_whatever_stands_before_them() -> Non
     ):
         seen = preprocess(page, Preprocessing(16))
         assert isinstance(seen, ReadError)
-        assert (seen.code, "web page" in seen.sentence) == ("not-a-picture", True), page
+        assert (seen.code, "web page" in seen.sentence) == ("not-an-image", True), page
     for text in (
         b"<Error><Code>AccessDenied</Code></Error>",
         b"<",
@@ -188,7 +188,7 @@ def test_pages_and_other_text_are_no_images_whatever_stands_before_them() -> Non
     ):
         seen = preprocess(text, Preprocessing(16))
         assert isinstance(seen, ReadError)
-        assert seen.code == "not-a-picture", text
+        assert seen.code == "not-an-image", text
 
 
 def test_an_image_is_read_though_it_ends_or_goes_on_as_another_file_begins(files: dict[str, bytes]) -> None:

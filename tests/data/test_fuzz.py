@@ -29,7 +29,7 @@ def test_ten_thousand_damaged_files_are_seen_or_refused_in_little_memory_and_sil
     found = outcome("data.fuzz", 10_000)
     codes = found["codes"]
     assert set(codes) <= {"seen", *get_args(Code)}
-    assert all(codes[code] > 100 for code in ("seen", "truncated", "damaged", "too-large", "not-a-picture"))
+    assert all(codes[code] > 100 for code in ("seen", "truncated", "damaged", "too-large", "not-an-image"))
     # The limit of a megapixel is 4 MB as RGB, in the few copies that decoding takes.
     assert found["grown"] < 32_000_000
 

@@ -322,7 +322,7 @@ def test_arrays_are_taken_as_people_have_them(photo: Image.Image) -> None:
     ],
 )
 def test_an_array_that_is_no_picture_is_refused(array: NDArray[Any]) -> None:
-    assert refused(array).code == "not-a-picture"
+    assert refused(array).code == "not-an-image"
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_a_pil_image_is_left_as_it_is(encode: Encode, photo: Image.Image) -> Non
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "F", "I;16"])
 def test_an_image_without_pixels_is_refused(mode: str) -> None:
-    assert refused(Image.new(mode, (0, 5))).code == "not-a-picture"
+    assert refused(Image.new(mode, (0, 5))).code == "not-an-image"
 
 
 def test_a_picture_that_memory_has_no_room_for_is_refused_as_too_large() -> None:
@@ -390,16 +390,16 @@ def test_half_a_jpeg_is_refused_at_reduced_scale(encode: Encode) -> None:
     ("data", "code", "word"),
     [
         (b"", "empty-file", "no bytes"),
-        (b"dear diary", "not-a-picture", "JPEG"),
-        (b"\0" * 4096, "not-a-picture", "JPEG"),
-        (b"\n<!DOCTYPE html><html>", "not-a-picture", "web page"),
+        (b"dear diary", "not-an-image", "JPEG"),
+        (b"\0" * 4096, "not-an-image", "JPEG"),
+        (b"\n<!DOCTYPE html><html>", "not-an-image", "web page"),
         (b"8BPS\0\x01", "unsupported-format", "Photoshop"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unsupported-format", "PostScript"),
         (b"%PDF-1.7", "unsupported-format", "PDF"),
         (b"<svg xmlns=", "unsupported-format", "SVG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported-format", "HEIC"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "unsupported-format", "HEIC"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "not-a-picture", "film"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "not-an-image", "film"),
         (b"\xff\xd8\xff\xe0 and no more", "truncated", "JPEG"),
         (b"\x89PNG\r\n\x1a\n", "truncated", "PNG"),
     ],
@@ -497,5 +497,5 @@ def test_whatever_the_bytes_nothing_is_raised(files: Files, capfd: pytest.Captur
                 broken[at] = random.integers(256)
             result = preprocess(bytes(broken), SQUARE, max_pixels=1_000_000)
             codes.add(result.code if isinstance(result, ReadError) else "seen")
-    assert {"seen", "truncated", "damaged", "too-large", "not-a-picture"} <= codes
+    assert {"seen", "truncated", "damaged", "too-large", "not-an-image"} <= codes
     assert capfd.readouterr() == ("", "")

@@ -70,7 +70,7 @@ def test_refusals_keep_their_place(tiny: Backbone, tmp_path: Path) -> None:
     ]
     found = list(embed(sources * 20, Engine(tiny, threads=2)))
     codes = [seen.read_error.code if seen.read_error else None for seen in found]
-    assert codes == ["not-a-picture", None, "missing", "empty-file", None, "truncated", "not-a-file"] * 20
+    assert codes == ["not-an-image", None, "missing", "empty-file", None, "truncated", "not-a-file"] * 20
     assert all((seen.features is None) == (seen.metadata is None) == (seen.read_error is not None) for seen in found)
 
 

@@ -107,7 +107,7 @@ def test_facts_and_refusals_are_those_of_the_frozen_network(files: list[Path], t
             assert pixels.metadata == tuple(one.metadata for one in seen)
             assert pixels.read_errors == tuple(one.read_error for one in seen)
             assert pixels.used.tolist() == [*range(5), *range(6, 13)]
-    assert [read_error.code for read_error in pixels.read_errors if read_error] == ["not-a-picture", "missing"]
+    assert [read_error.code for read_error in pixels.read_errors if read_error] == ["not-an-image", "missing"]
 
 
 def test_the_second_run_decodes_nothing(files: list[Path], tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_test_pictures_that_cannot_be_read_are_told_before_anything_is_learned(
         (tmp_path / "test" / label).mkdir(parents=True)
         (tmp_path / "test" / label / "1.jpg").write_bytes(b"no picture")
     place = RunFolder(tmp_path / "begun")
-    with pytest.raises(DataError, match="not-a-picture|no picture|usable"):
+    with pytest.raises(DataError, match="not-an-image|no picture|usable"):
         train(drawn, SCRATCH, runtime, test=tmp_path / "test", run_folder=place)
     assert not place.begun
 
@@ -285,7 +285,7 @@ def test_too_few_pictures_and_files_that_are_none_are_told_as_ever(runtime: Runt
     draw_folder(tmp_path / "more", 12)
     (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no picture")
     training = train(tmp_path / "more", replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), runtime)
-    assert {row.reason for row in training.audit.file_report()} == {"", "not-a-picture"}
+    assert {row.reason for row in training.audit.file_report()} == {"", "not-an-image"}
     assert "labels-not-judged" in {note.code for note in training.notes}  # by the few of the validation part
 
 
