@@ -87,7 +87,7 @@ def predict_one(given: Given) -> Figures:
     command = [TWOFOLD, "predict", str(bundle), str(image)]
     if not cache.exists():
         run(command, cache=cache)
-    for kept in cache.rglob("vectors.sqlite*"):
+    for kept in cache.rglob("features.sqlite*"):
         kept.unlink()
     return {"first_seconds": run([*command, "--no-cache"])["seconds"], **run(command, cache=cache)}
 

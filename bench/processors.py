@@ -52,8 +52,8 @@ def measure(data: Path, test: Path, folder: Path) -> None:
     pairs = {limit: [(answer["label"], answer["logit"]) for answer in rows] for limit, rows in found.items()}
     model = load_bundle(bundle).model
     exact = runtime.engine(load_backbone(BackboneOptions(dtype="f32"), "f32", cache=folder))
-    table = runtime.embed(list_files([test]), exact)
-    floats = [(answer.label, answer.logit) for answer in model.answers([""] * len(table.metadata), table)]
+    predictions = model.predict(list_files([test]), runtime, exact)
+    floats = [(prediction.label, prediction.logit) for prediction in predictions]
     for limit in LIMITS:
         print(row(f"{test}: {limit}, all that this processor has", pairs[limit], pairs[None]))
     for limit in (None, *LIMITS):

@@ -6,12 +6,14 @@ if TYPE_CHECKING:
     from twofold.bundle.storage import Bundle, load_bundle
     from twofold.core.errors import TwofoldError
     from twofold.estimator import BinaryImageClassifier
+    from twofold.workflows.predict import Predictor
 
-__all__ = ["BinaryImageClassifier", "Bundle", "TwofoldError", "load_bundle"]
+__all__ = ["BinaryImageClassifier", "Bundle", "Predictor", "TwofoldError", "load_bundle"]
 
 _HOMES = {
     "BinaryImageClassifier": "twofold.estimator",
     "Bundle": "twofold.bundle.storage",
+    "Predictor": "twofold.workflows.predict",
     "TwofoldError": "twofold.core.errors",
     "load_bundle": "twofold.bundle.storage",
 }

@@ -17,6 +17,7 @@ from twofold.core.options import (
     BackboneOptions,
     Balance,
     CropMode,
+    CrossValidationOptions,
     DecisionOptions,
     DtypeOption,
     FeatureSet,
@@ -28,9 +29,10 @@ from twofold.core.options import (
     RuntimeOptions,
     TrainingOptions,
 )
-from twofold.data import FileList, LabelledFile, choose_positive
+from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
-from twofold.embedding import FeatureTable, Runtime, Source, image_sources, user_runtime
+from twofold.embedding import Runtime, Source, image_sources, user_runtime
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train_files
 
@@ -38,6 +40,7 @@ Images = Iterable[Any]
 """What `twofold.embedding.image_sources` takes."""
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
+_CROSS_VALIDATION = CrossValidationOptions()
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -76,7 +79,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         dropout: float | None = _LEARNING.dropout,
         augment: float = _LEARNING.augment,
         fixed_orientation: bool = _LEARNING.fixed_orientation,
-        validation: float = _LEARNING.validation,
+        validation_fraction: float = _LEARNING.validation_fraction,
         cv: int | None = _LEARNING.cv,
         balance: Balance = _LEARNING.balance,
         tune: int | None = _LEARNING.tune,
@@ -86,8 +89,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         positive: Any = _DECISION.positive,
         threshold: float | None = _DECISION.threshold,
         optimize: Optimize = _DECISION.optimize,
-        folds: int = _DECISION.folds,
-        seed: int = _DECISION.seed,
+        folds: int = _CROSS_VALIDATION.folds,
+        seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
         threads: int | None = RuntimeOptions().threads,
     ) -> None:
@@ -110,7 +113,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.dropout = dropout
         self.augment = augment
         self.fixed_orientation = fixed_orientation
-        self.validation = validation
+        self.validation_fraction = validation_fraction
         self.cv = cv
         self.balance = balance
         self.tune = tune
@@ -138,9 +141,9 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         sources = image_sources(X)
         file_list = self._file_list(sources, codes, groups)
         if self.mode != "frozen":
-            _check_usable(sources, runtime.scan(sources))  # before hours of work
+            _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of work
         self.training_ = train_files(file_list, sources, options, runtime)
-        _check_usable(sources, self.training_.dataset.table)
+        _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
         self.out_of_fold_ = np.full(len(sources), np.nan)
@@ -186,10 +189,14 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"
         }
         weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
-        decision = DecisionOptions(None, self.threshold, self.optimize, self.folds, self.seed)
+        decision = DecisionOptions(None, self.threshold, self.optimize)
+        cross_validation = CrossValidationOptions(self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(
-            backbone=BackboneOptions(weights=weights, **network), learning=learning, decision=decision
+            backbone=BackboneOptions(weights=weights, **network),
+            learning=learning,
+            cross_validation=cross_validation,
+            decision=decision,
         )
 
     def _runtime(self) -> Runtime:
@@ -226,18 +233,19 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_is_fitted(self)
         runtime = self._runtime()
         sources = image_sources(X)
-        table = runtime.embed(sources, self.model_.engine(runtime))
-        _check_usable(sources, table)
-        return self.model_.probabilities(table.features)
+        with Predictor(self.model_, runtime) as predictor:
+            predictions = predictor.predict(sources)
+        _check_usable(sources, [prediction.read_error for prediction in predictions])
+        return np.array([prediction.probability for prediction in predictions], np.float64)
 
 
 def _name(source: Source, row: int) -> str:
     return str(source) if isinstance(source, Path) else f"image-{row}"
 
 
-def _check_usable(sources: Sequence[Source], table: FeatureTable) -> None:
+def _check_usable(sources: Sequence[Source], read_errors: Sequence[ReadError | None]) -> None:
     """DataError with the images that cannot be read: an array of predictions has no place for a reason."""
-    errors = [(row, error) for row, error in enumerate(table.read_errors) if error is not None]
+    errors = [(row, error) for row, error in enumerate(read_errors) if error is not None]
     if errors:
         sentences = "; ".join(f"{_name(sources[row], row)}: {error.sentence}" for row, error in errors[:5])
         raise DataError(f"{len(errors)} of {len(sources)} images cannot be read; leave them out. {sentences}")

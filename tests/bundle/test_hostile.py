@@ -116,12 +116,11 @@ def test_a_bundle_that_answered_can_be_shown_in_a_line_and_given_to_other_proces
     assert again.predict(IMAGES) == answers
 
 
-def test_a_bundle_compiles_its_network_once(good: Path) -> None:
+def test_a_bundle_compiles_its_network_once_for_each_runtime(good: Path, tmp_path: Path) -> None:
     bundle = load_bundle(good)
-    bundle.predict(IMAGES)
-    requests = bundle._engine.requests
-    bundle.predict(IMAGES)
-    assert bundle._engine.requests is requests
+    for runtime in (None, None, Runtime(tmp_path), Runtime(tmp_path)):
+        bundle.predict(IMAGES, runtime)
+    assert [engine.started for engine in bundle._engines.values()] == [True, True]
 
 
 def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> None:

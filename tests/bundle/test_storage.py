@@ -17,6 +17,7 @@ from twofold.core.errors import BundleError, UsageError
 from twofold.core.options import BackboneOptions, TrainingOptions
 from twofold.data import PreprocessedImage, preprocess
 from twofold.embedding import Runtime
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 from twofold.workflows.training_result import TrainingResult
@@ -60,9 +61,10 @@ def test_where_bfloat16_gives_other_probes_float32_answers_with_a_note(drawn: Pa
     native = Runtime(tmp_path).engine(model.backbone)
     assert native.requests  # exact where there is no bfloat16
     exact = here.embed([draw("bars", 90)], here.engine(replace(model.backbone, dtype="f32")))
-    (answer,) = load_bundle(tmp_path / "bf16.twofold").predict([draw("bars", 90)], here)
+    with Predictor(load_bundle(tmp_path / "bf16.twofold"), here) as predictor:
+        (answer,) = predictor.predict([draw("bars", 90)])
     assert answer.logit == model.logits(exact.features)[0]
-    assert [note.code for note in here.notes] == ([] if native.exact else ["exact-arithmetic"])
+    assert [note.code for note in predictor.notes] == ([] if native.exact else ["exact-arithmetic"])
 
 
 def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:

@@ -165,7 +165,7 @@ def test_predict_reads_paths_from_stdin_and_writes_a_file(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{drawn / 'rings'}\n{drawn / 'bars' / 'bars-001.png'}\n"))
     out = tmp_path / "scores.csv"
     assert main(["predict", str(bundle), "-", "--out", str(out)]) == 0
-    assert "21 pictures" in capsys.readouterr().out
+    assert "21 images" in capsys.readouterr().out
     with out.open(encoding="utf-8", newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     assert labels == ["rings"] * 20 + ["bars"]
@@ -183,7 +183,7 @@ def test_predict_never_writes_over_anything_but_answers(
     draw("bars", 1).save(path)
     before = path.read_bytes()
     assert main(["predict", str(bundle), str(path), "--out", str(path)]) == 2
-    assert "is no table of answers" in capsys.readouterr().err
+    assert "is no table of predictions" in capsys.readouterr().err
     assert path.read_bytes() == before
     for words in ([], ["--force"]):
         assert main(["predict", str(bundle), str(path), "--out", str(answers), *words]) == 0
@@ -220,17 +220,17 @@ def test_predict_tells_how_many_files_have_no_answer(
     missing = [f"none-{number}.png" for number in range(600)]
     words = ["predict", str(bundle)]
     assert main([*words, str(tmp_path), *missing[:2]]) == 0
-    assert capsys.readouterr().err == "twofold: 3 of 4 files have no answer (2 missing, 1 not-an-image).\n"
+    assert capsys.readouterr().err == "twofold: 3 of 4 files have no prediction (2 missing, 1 not-an-image).\n"
     assert main([*words, str(tmp_path / "a.png")]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(missing)))
     assert main([*words, "-"]) == 1
     said = capsys.readouterr()
     assert len(list(csv.DictReader(io.StringIO(said.out)))) == 600
-    assert said.err == "twofold: 600 of 600 files have no answer (600 missing).\n"
+    assert said.err == "twofold: 600 of 600 files have no prediction (600 missing).\n"
     for more in (["--json"], ["--out", str(tmp_path / "out.csv")], ["--quiet"]):
         assert main([*words, "none.png", *more]) == 1
-        assert "1 of 1 files have no answer (1 missing)" in capsys.readouterr().err
+        assert "1 of 1 files have no prediction (1 missing)" in capsys.readouterr().err
     assert len(table(tmp_path / "out.csv")) == 1
 
 
@@ -304,7 +304,7 @@ def test_a_split_of_a_table_is_data_everywhere(drawn: Path, tmp_path: Path, caps
     file, out = tmp_path / "list.csv", tmp_path / "b.twofold"
     file.write_text("path,label,split\n" + "".join(f"{path},{label},{split}\n" for path, label, split in rows))
     assert main(["train", str(file), "--out", str(out)]) == 1
-    assert f"'twofold train {file}/train --out NAME.twofold'" in capsys.readouterr().err
+    assert f"train on {file}/train and evaluate on {file}/test" in capsys.readouterr().err
     assert main(["train", f"{file}/train", "--test", f"{file}/test", "--out", str(out), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["data"]["used"], result["test"]["data"]["used"]) == (32, 8)
@@ -457,14 +457,14 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
     assert result["statuses"]["skipped"] == result["data"]["skipped"] == 4
     assert result["reasons"] == {
         "conflict": 2,
-        "copy": 2,
+        "duplicate": 2,
         "junk": 1,
-        "near-copy": 1,
+        "near-duplicate": 1,
         "not-an-image": 1,
-        "suspect": 1,
+        "possible-label-error": 1,
     }
     duplicates = {
-        (Path(copy["path"]).name, Path(copy["nearest"]).name, copy["kind"], copy["labels_agree"])
+        (Path(copy["path"]).name, Path(copy["duplicate_of"]).name, copy["kind"], copy["labels_agree"])
         for copy in result["duplicates"]
     }
     assert duplicates == {
@@ -474,9 +474,9 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
         ("z both.png", "z both.png", "bytes", False),
     }
     assert set(result["label_errors_expected"]) == {"value", "low", "high"}
-    (suspect,) = result["label_issues"]
-    assert (suspect["path"], suspect["label"]) == (str(messy / "rings/z wrong.png"), "rings")
-    assert suspect["p_label_error"] > 0.5
+    (issue,) = result["label_issues"]
+    assert (issue["path"], issue["label"]) == (str(messy / "rings/z wrong.png"), "rings")
+    assert issue["p_label_error"] > 0.5
     assert {note["code"] for note in result["notes"]} >= {"duplicates", "conflicts", "label_issues", "files-refused"}
 
 
@@ -493,13 +493,13 @@ def test_the_ledger_of_an_audit_has_a_row_for_every_file(found: tuple[dict[str, 
     assert set(rows) == {str(path.relative_to(messy)) for path in messy.rglob("*") if path.is_file()}
     statuses = {name: (row["status"], row["reason"]) for name, row in rows.items()}
     assert statuses["bars/bars-000.png"] == ("used", "")
-    assert statuses["bars/z bytes.png"] == ("flagged", "copy")
-    assert statuses["rings/z larger.jpg"] == ("flagged", "near-copy")
+    assert statuses["bars/z bytes.png"] == ("flagged", "duplicate")
+    assert statuses["rings/z larger.jpg"] == ("flagged", "near-duplicate")
     assert statuses["bars/z both.png"] == statuses["rings/z both.png"] == ("skipped", "conflict")
-    assert statuses["rings/z wrong.png"] == ("flagged", "suspect")
+    assert statuses["rings/z wrong.png"] == ("flagged", "possible-label-error")
     assert statuses["rings/z text.jpg"] == ("skipped", "not-an-image")
     assert statuses[".DS_Store"] == ("skipped", "junk")
-    assert rows["bars/z bytes.png"]["nearest"] == str(messy / "bars/bars-000.png")
+    assert rows["bars/z bytes.png"]["duplicate_of"] == str(messy / "bars/bars-000.png")
     assert rows["bars/z bytes.png"]["group"] == rows["bars/bars-000.png"]["group"]
     assert float(rows["rings/z wrong.png"]["p_label_error"]) > 0.5 > float(rows["rings/rings-000.png"]["p_label_error"])
     assert rows["rings/z both.png"]["p_label_error"] == rows["rings/z text.jpg"]["p_label_error"] == ""
@@ -611,7 +611,7 @@ def test_notes_say_which_pictures_they_are_about(
     for words in ([], ["evaluate", str(out), str(other)]):
         assert not words or main(words) == 0
         notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: Test pictures: ")]
-        assert notes == ["note: Test pictures: Copies of other pictures: 1 by their bytes. Each counts."]
+        assert notes == ["note: Test set: Duplicates of other images: 1 exact. Each counts."]
 
 
 def test_two_bundles_are_compared_without_what_either_was_trained_on(
@@ -682,7 +682,7 @@ def test_a_picture_with_both_labels_is_kept_out_of_the_fit(
     assert main(["train", str(folder), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "train: 42 files, 40 used, 2 skipped: 20 bars, 20 rings" in said
-    assert f"note: Under both labels, so left out: 2 files, such as {folder}/bars/both.png." in said
+    assert f"note: Skipped 2 files with conflicting labels, such as {folder}/bars/both.png." in said
     reasons = {row["path"]: (row["status"], row["reason"]) for row in table(out / "files.csv")}
     both = [f"{label}/both.png" for label in ("bars", "rings")]
     assert [reasons[path] for path in both] == [("skipped", "conflict")] * 2
@@ -900,7 +900,7 @@ def said_by(run: Any, words: list[str], capsys: pytest.CaptureFixture[str]) -> s
 def test_that_the_alphabet_chose_the_positive_class_is_noted(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = "'rings' counts as the positive class, because it comes second in the alphabet"
+    told = "'rings' is the positive class, because it is second in alphabetical order"
     words = ["train", str(drawn), "--quiet", "--force", "--out", str(tmp_path / "b.twofold")]
     assert told in said_by(main, words, capsys)
     assert "counts as the positive class" not in said_by(main, [*words, "--positive", "rings"], capsys)

@@ -12,6 +12,7 @@ import pytest
 from twofold.core.errors import TwofoldError, UsageError
 from twofold.core.options import (
     BackboneOptions,
+    CrossValidationOptions,
     DataOptions,
     DecisionOptions,
     LearningOptions,
@@ -19,7 +20,7 @@ from twofold.core.options import (
     TrainingOptions,
 )
 
-RECORDS = (DataOptions, BackboneOptions, LearningOptions, DecisionOptions, RuntimeOptions)
+RECORDS = (DataOptions, BackboneOptions, LearningOptions, CrossValidationOptions, DecisionOptions, RuntimeOptions)
 EVERY = [(record, field.name) for record in RECORDS for field in fields(record)]
 WORDS = [
     (record, name)
@@ -33,7 +34,7 @@ WORDS = [
 @pytest.mark.parametrize(("record", "name"), EVERY)
 @pytest.mark.parametrize("value", [Decimal("NaN"), {}, b"x", float("nan"), float("inf"), [1], 1j], ids=repr)
 def test_no_field_takes_what_is_of_no_use_to_any(record: type, name: str, value: Any) -> None:
-    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} must be .*, got "):
+    with pytest.raises(UsageError, match=f"`{name}` must be .*, got "):
         record(**{name: value})
 
 
@@ -52,38 +53,38 @@ def test_a_word_that_is_none_of_the_legal_ones_is_refused_with_all_of_them(recor
         (LearningOptions, {"mode": "scrach"}, "got 'scrach' (did you mean 'scratch'?)."),
         (LearningOptions, {"mode": "Frozen"}, "(did you mean 'frozen'?)"),
         (LearningOptions, {"balance": "samples"}, "(did you mean 'sampler'?)"),
-        (BackboneOptions, {"crop_mode": "x"}, "--crop-mode must be 'squash', 'center', 'pad' or None, got 'x'."),
-        (BackboneOptions, {"features": "first"}, "--features must be 'stages' or 'last', got 'first'."),
+        (BackboneOptions, {"crop_mode": "x"}, "`crop_mode` must be 'squash', 'center', 'pad' or None, got 'x'."),
+        (BackboneOptions, {"features": "first"}, "`features` must be 'stages' or 'last', got 'first'."),
         (BackboneOptions, {"dtype": "F32"}, "(did you mean 'f32'?)"),
         (BackboneOptions, {"filter": "bicubik"}, "(did you mean 'bicubic'?)"),
-        (DecisionOptions, {"optimize": None}, "--optimize must be 'accuracy', 'balanced' or 'f1', got None."),
-        (BackboneOptions, {"size": 224.0}, "--size must be a whole number or None, got 224.0."),
-        (BackboneOptions, {"size": True}, "--size must be a whole number or None, got True."),
-        (BackboneOptions, {"size": 0}, "--size must be at least 1, got 0."),
-        (BackboneOptions, {"size": "224"}, "--size must be a whole number or None, got '224'."),
-        (BackboneOptions, {"weights": "x.pth"}, "--weights must be a path or None"),
-        (BackboneOptions, {"mean": (1, 2)}, "--mean must be 3 values (each a finite number) or None, got (1, 2)."),
-        (BackboneOptions, {"std": (1, 2, "3")}, "--std must be 3 values"),
-        (LearningOptions, {"mode": "scratch", "epochs": 2.5}, "--epochs must be a whole number or None, got 2.5."),
+        (DecisionOptions, {"optimize": None}, "`optimize` must be 'accuracy', 'balanced' or 'f1', got None."),
+        (BackboneOptions, {"size": 224.0}, "`size` must be an integer or None, got 224.0."),
+        (BackboneOptions, {"size": True}, "`size` must be an integer or None, got True."),
+        (BackboneOptions, {"size": 0}, "`size` must be at least 1, got 0."),
+        (BackboneOptions, {"size": "224"}, "`size` must be an integer or None, got '224'."),
+        (BackboneOptions, {"weights": "x.pth"}, "`weights` must be a path or None"),
+        (BackboneOptions, {"mean": (1, 2)}, "`mean` must be 3 values (each a finite number) or None, got (1, 2)."),
+        (BackboneOptions, {"std": (1, 2, "3")}, "`std` must be 3 values"),
+        (LearningOptions, {"mode": "scratch", "epochs": 2.5}, "`epochs` must be an integer or None, got 2.5."),
         (
             LearningOptions,
             {"mode": "scratch", "fixed_orientation": 1},
-            "--fixed-orientation must be True or False, got 1.",
+            "`fixed_orientation` must be True or False, got 1.",
         ),
-        (LearningOptions, {"mode": "scratch", "augment": False}, "--augment must be a finite number, got False."),
-        (LearningOptions, {"mode": "scratch", "learning_rate": 10**400}, "--learning-rate must be a finite number"),
+        (LearningOptions, {"mode": "scratch", "augment": False}, "`augment` must be a finite number, got False."),
+        (LearningOptions, {"mode": "scratch", "learning_rate": 10**400}, "`learning_rate` must be a finite number"),
         (
             LearningOptions,
             {"mode": "scratch", "pixels_gb": float("inf")},
-            "--pixels-gb must be a finite number, got inf",
+            "`pixels_gb` must be a finite number, got inf",
         ),
-        (DecisionOptions, {"folds": None}, "--folds must be a whole number, got None."),
-        (DecisionOptions, {"seed": "0"}, "--seed must be a whole number, got '0'."),
-        (DecisionOptions, {"threshold": "0.5"}, "--threshold must be a finite number or None, got '0.5'."),
-        (RuntimeOptions, {"threads": 1.5}, "--threads must be a whole number or None, got 1.5."),
-        (RuntimeOptions, {"cache": None}, "--cache must be True or False, got None."),
-        (DataOptions, {"classes": "ab"}, "--classes must be 2 values (each text) or None, got 'ab'."),
-        (TrainingOptions, {"learning": "scratch"}, "--learning must be LearningOptions, got 'scratch'."),
+        (CrossValidationOptions, {"folds": None}, "`folds` must be an integer, got None."),
+        (CrossValidationOptions, {"seed": "0"}, "`seed` must be an integer, got '0'."),
+        (DecisionOptions, {"threshold": "0.5"}, "`threshold` must be a finite number or None, got '0.5'."),
+        (RuntimeOptions, {"threads": 1.5}, "`threads` must be an integer or None, got 1.5."),
+        (RuntimeOptions, {"cache": None}, "`cache` must be True or False, got None."),
+        (DataOptions, {"classes": "ab"}, "`classes` must be 2 values (each text) or None, got 'ab'."),
+        (TrainingOptions, {"learning": "scratch"}, "`learning` must be LearningOptions, got 'scratch'."),
         (BackboneOptions, {"backbone": ["a.jpg"] * 1000}, "'a.jpg'... (list)."),
     ],
 )
@@ -95,19 +96,20 @@ def test_a_value_of_another_type_is_refused_in_one_sentence(record: type, given:
 
 
 def test_all_values_that_are_refused_are_told_at_once() -> None:
-    with pytest.raises(UsageError, match=r"--features .* --dtype .* --crop-mode "):
+    with pytest.raises(UsageError, match=r"`features` .* `dtype` .* `crop_mode` "):
         BackboneOptions(features="x", dtype="y", crop_mode="z")  # type: ignore[arg-type]
 
 
 def test_such_an_error_is_a_value_error_too() -> None:
-    with pytest.raises(ValueError, match="--folds") as caught:
-        DecisionOptions(folds=1)
+    with pytest.raises(ValueError, match="`folds`") as caught:
+        CrossValidationOptions(folds=1)
     assert isinstance(caught.value, TwofoldError)
 
 
 def test_numbers_of_numpy_become_pythons_and_lists_become_tuples() -> None:
-    decision = DecisionOptions(threshold=np.float32(0.5), folds=np.int64(4), seed=np.uint8(3))  # type: ignore[arg-type]
-    assert [type(value) for value in (decision.threshold, decision.folds, decision.seed)] == [float, int, int]
+    folds = CrossValidationOptions(folds=np.int64(4), seed=np.uint8(3))  # type: ignore[arg-type]
+    assert [type(value) for value in (folds.folds, folds.seed)] == [int, int]
+    assert type(DecisionOptions(threshold=np.float32(0.5)).threshold) is float  # type: ignore[arg-type]
     network = BackboneOptions(mean=np.array([1, 2, 3]), std=[1, 2, Fraction(1, 2)], features=np.str_("last"))  # type: ignore[arg-type]
     assert network == BackboneOptions(mean=(1.0, 2.0, 3.0), std=(1.0, 2.0, 0.5), features="last")
     assert type(network.features) is str

@@ -123,9 +123,9 @@ def test_a_folder_that_holds_anything_but_a_bundle_is_not_replaced_and_force_is_
 ) -> None:
     path = tmp_path / "a.twofold"
     (path / entry).mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"is not a bundle, so it is not replaced; pass another --out") as told:
+    with pytest.raises(UsageError, match=r"is not a bundle, so it is not replaced; give another path") as told:
         check_free(path, force=force)
-    assert "--force" not in str(told.value)
+    assert "force" not in str(told.value)
 
 
 def test_what_a_killed_process_left_is_told_and_removed(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_stood_there_before_a_killed_process_is_put_back(tmp_path: Path) ->
     path = tmp_path / "a.twofold"
     left(path, "abcdefgh", "new")
     left(path, "abcdefgh.old", "old")
-    with pytest.raises(UsageError, match=r"exists already; pass --force.*was put back"):
+    with pytest.raises(UsageError, match=r"exists; replace it with `force=True`.*was put back"):
         prepare_output(path, force=False)
     assert read(path) == "old"
     put(path, "next", force=True)

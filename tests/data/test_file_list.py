@@ -41,7 +41,7 @@ def test_nested_single_folders_are_stepped_into(tmp_path: Path) -> None:
     file_list = list_labelled_files(tmp_path, NONE)
     assert file_list.classes == ("Cat", "Dog")
     assert [skip.code for skip in file_list.skips] == ["junk", "outside-classes"]
-    assert "beside the class folders: 1, such as" in next(
+    assert "1 files beside the class folders, such as" in next(
         note.text for note in file_list.notes if note.code == "skipped-outside-classes"
     )
 
@@ -53,8 +53,8 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     assert sorted(codes) == ["junk", "junk", "other-class", "other-class", "outside-classes"]
     assert len(file_list.files) + len(file_list.skips) == 7
     texts = {note.code: note.text for note in file_list.notes}
-    assert texts["skipped-junk"].startswith("Skipped as hidden or left behind by a program: 2,")
-    assert texts["skipped-other-class"].startswith("Left out as files of other classes: 2,")
+    assert texts["skipped-junk"].startswith("Skipped 2 hidden or system files,")
+    assert texts["skipped-other-class"].startswith("Skipped 2 files of other classes,")
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,7 @@ def test_a_folder_of_splits_gets_the_two_commands(tmp_path: Path, train: str, ot
     with pytest.raises(DataError) as caught:
         list_labelled_files(tmp_path, NONE)
     place = tmp_path / "all of it"
-    assert f"twofold train '{place / train}' --out NAME.twofold" in str(caught.value)
-    assert f"twofold evaluate NAME.twofold '{place / other}'" in str(caught.value)
+    assert f"train on {place / train} and evaluate on {place / other}" in str(caught.value)
 
 
 def test_classes_may_be_called_train_and_test_when_asked_for(tmp_path: Path) -> None:
@@ -87,10 +86,10 @@ def test_what_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     cases = {
         "nowhere": "There is no .*nowhere",
-        "one": r"found only cats \(1 files\)",
+        "one": r"got only cats \(1 files\)",
         "hollow": "class 'dogs' of .* has no files",
-        "empty": "found none, and 0 files",
-        "one/cats": r"found none, and 1 files without a class: make one sub-folder",
+        "empty": "got none, and 0 files",
+        "one/cats": r"got none, and 1 files without a class: make one sub-folder",
         "pictures.zip": "neither a folder, an archive",
     }
     for name, text in cases.items():
@@ -109,7 +108,7 @@ def test_a_pattern_that_cannot_be_used_is_wrong_usage(tmp_path: Path) -> None:
     make(tmp_path, "list.csv")
     cases = [
         (tmp_path, "cat|dog", "has no group"),
-        (tmp_path, "(cat", "no regular expression"),
+        (tmp_path, "(cat", "not a regular expression"),
         (tmp_path / "list.csv", "(a)", "leave it out"),
     ]
     for data, pattern, text in cases:

@@ -10,7 +10,7 @@ import pytest
 
 from twofold.core.errors import DataError
 from twofold.core.options import DataOptions
-from twofold.data import commands, find_parts, list_labelled_files
+from twofold.data import SplitPlan, find_splits, list_labelled_files, plan_splits
 from twofold.data.split_names import split_kind
 
 NONE = DataOptions()
@@ -58,8 +58,8 @@ def test_splits_with_longer_names_get_the_two_commands(train: str, other: str, t
     make(tmp_path, *inside(train, other))
     said = read_error(tmp_path)
     assert f"holds splits ({train}, {other}), not classes" in said
-    assert [f"twofold {word}" for word in ("train", "evaluate")] == re.findall("twofold (?:train|evaluate)", said)
-    assert find_parts(tmp_path) == [tmp_path / train, tmp_path / other]
+    assert f"train on {tmp_path}/{train} and evaluate on {tmp_path}/{other}" in said
+    assert find_splits(tmp_path) == [tmp_path / train, tmp_path / other]
     assert list_labelled_files(tmp_path, DataOptions(classes=(train, other))).files  # who means it can have it
 
 
@@ -70,8 +70,7 @@ def test_splits_whose_test_images_have_no_labels_lead_to_predict(kind: str, tmp_
     if kind != "folder":
         data = Path(shutil.make_archive(str(tmp_path / "packed"), kind, data))
     said = read_error(data)
-    assert f"twofold train {data}/seg_train --out NAME.twofold" in said
-    assert f"twofold predict NAME.twofold {data}/seg_pred" in said
+    assert f"train on {data}/seg_train and predict {data}/seg_pred" in said
     assert classes(data / "seg_train") == ("sea", "street")
 
 
@@ -79,10 +78,7 @@ def test_of_several_splits_one_with_labels_is_evaluated_on(tmp_path: Path) -> No
     names = ["seg_train/seg_train/sea/1.jpg", "seg_train/seg_train/street/1.jpg", "seg_pred/seg_pred/1.jpg"]
     names += ["seg_test/seg_test/sea/1.jpg", "seg_test/seg_test/street/1.jpg"]
     make(tmp_path, *names)
-    assert commands(find_parts(tmp_path)) == [
-        f"twofold train {tmp_path}/seg_train --out NAME.twofold",
-        f"twofold evaluate NAME.twofold {tmp_path}/seg_test",
-    ]
+    assert plan_splits(find_splits(tmp_path)) == SplitPlan(tmp_path / "seg_train", evaluate=tmp_path / "seg_test")
     assert "seg_test" in read_error(tmp_path)
 
 
@@ -101,7 +97,7 @@ def test_of_several_splits_one_with_labels_is_evaluated_on(tmp_path: Path) -> No
     ],
 )
 def test_splits_are_told_by_the_folders_in_them(names: list[str], tmp_path: Path) -> None:
-    assert "not classes: type 'twofold train" in read_error(make(tmp_path, *names))
+    assert "not classes: train on" in read_error(make(tmp_path, *names))
 
 
 @pytest.mark.parametrize(
@@ -132,12 +128,11 @@ def test_splits_below_the_classes_are_never_taken_for_one(tmp_path: Path) -> Non
     for options in (NONE, DataOptions(classes=("dogs", "my cats"))):
         said = read_error(tmp_path, options)
         assert f"The class folders hold splits ({tmp_path}/dogs/train, {tmp_path}/dogs/test)" in said
-    (loop,) = re.findall("`(.*?)`", said)
+    (loop,) = re.findall("run: (.*); then", said)
     subprocess.run(["sh", "-c", loop], cwd=tmp_path, check=True)
     for split in ("train", "test"):
         assert classes(tmp_path / "SPLITS" / split) == ("dogs", "my cats")
-    assert "twofold train SPLITS/train --out NAME.twofold" in said
-    assert "twofold evaluate NAME.twofold SPLITS/test" in said
+    assert "train on SPLITS/train and evaluate on SPLITS/test" in said
 
 
 @pytest.mark.parametrize(
@@ -156,7 +151,7 @@ def test_splits_below_the_classes_of_an_archive_are_to_be_fetched_first(tmp_path
     make(tmp_path / "all", *(f"{label}/{split}/1.jpg" for label in ("cats", "dogs") for split in ("train", "test")))
     with tarfile.open(tmp_path / "pets.tar", "w") as archive:
         archive.add(tmp_path / "all", "all")
-    assert f"type 'twofold fetch {tmp_path}/pets.tar/all --out FOLDER', then 'for split" in read_error(
+    assert f"unpack {tmp_path}/pets.tar/all into a folder DATA, then run: for split" in read_error(
         tmp_path / "pets.tar"
     )
 
@@ -164,8 +159,8 @@ def test_splits_below_the_classes_of_an_archive_are_to_be_fetched_first(tmp_path
 def test_splits_in_a_folder_that_is_read_by_pattern_are_refused(tmp_path: Path) -> None:
     make(tmp_path, *(f"{split}/{label}.1.jpg" for split in ("train", "test1") for label in ("cat", "dog")))
     said = read_error(tmp_path, DataOptions(label_pattern="^(cat|dog)"))
-    assert f"`twofold train {tmp_path}/train --label-pattern '^(cat|dog)' --out NAME.twofold`" in said
-    assert f"`twofold evaluate NAME.twofold {tmp_path}/test1 --label-pattern '^(cat|dog)'`" in said
+    assert f"train on {tmp_path}/train and evaluate on {tmp_path}/test1" in said
+    assert "each with `label_pattern='^(cat|dog)'`" in said
     for path in (tmp_path / "test1").iterdir():
         path.rename(path.with_name(path.name[4:]))  # without a label they are no danger
     assert len(list_labelled_files(tmp_path, DataOptions(label_pattern="^(cat|dog)")).files) == 2
@@ -175,7 +170,7 @@ def test_classes_that_hold_the_same_folders_get_a_note(tmp_path: Path) -> None:
     make(tmp_path, *inside("2019", "2020"))
     (note,) = list_labelled_files(tmp_path, NONE).notes
     assert note.code == "shared-folders"
-    assert "hold the same folders (cats, dogs)" in note.text
+    assert "have the same sub-folders (cats, dogs)" in note.text
     assert str(tmp_path / "2019") in note.text
     make(tmp_path, "2019/1.jpg")
     assert list_labelled_files(tmp_path, NONE).notes == ()

@@ -97,9 +97,7 @@ def test_every_picture_is_as_likely_to_be_held_out() -> None:
 
 def test_a_class_that_is_in_too_few_groups_is_named() -> None:
     labels = np.array([0] * 20 + [1] * 6)
-    with pytest.raises(
-        DataError, match="class '1' cannot be dealt out to 5 folds: it has 2 pictures that are no copies"
-    ):
+    with pytest.raises(DataError, match="class '1' cannot be divided into 5 folds: it has 2 groups of images"):
         folds(labels, np.array([*range(20), 20, 20, 20, 21, 21, 21]), 5, 0)
-    with pytest.raises(DataError, match="held-out"):
+    with pytest.raises(DataError, match="a training and a validation part"):
         split(np.array([0, 0, 0, 1]), np.arange(4))

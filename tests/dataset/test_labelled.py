@@ -42,7 +42,7 @@ def test_near_copies_part_no_pictures_that_are_all_alike(chained: int, groups: i
     """Of 30 a chain of 21 leaves 10 groups of the class, a chain of 22 would leave 9."""
     alike = dataset(*((row, row + 1) for row in range(chained - 1)))
     assert len(np.unique(alike.groups)) == groups
-    assert ("all-alike" in {note.code for note in alike.notes()}) == (groups == 2 * EACH)
+    assert ("similar-by-nature" in {note.code for note in alike.notes()}) == (groups == 2 * EACH)
 
 
 @pytest.mark.parametrize(("each", "chained", "groups"), [(8, 5, 16), (8, 4, 13), (3, 3, 6)])

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twofold.decision.counts import accuracy, count, f1
-from twofold.decision.sweep import best_threshold, chance_of_gain, sweep
+from twofold.decision.sweep import MAX_EXACT, best_threshold, chance_of_gain, sweep
 
 
 def draw(n: int, seed: int, *, decimals: int = 15) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
@@ -78,3 +78,18 @@ def test_the_same_seed_gives_the_same_chance() -> None:
     labels, probabilities = draw(100, 3)
     chances = {chance_of_gain(labels, probabilities, probabilities, f1, 0.5, 11) for _ in range(3)}
     assert len(chances) == 1
+
+
+def test_above_the_exact_limit_a_gain_by_luck_is_as_rare() -> None:
+    chances = [
+        chance_of_gain(*draw(MAX_EXACT + 1, seed), draw(MAX_EXACT + 1, seed)[1], accuracy, 0.5, seed)
+        for seed in range(60)
+    ]
+    assert np.mean(np.array(chances) < 0.05) <= 0.12
+    assert 0.25 <= np.mean(np.array(chances) < 0.5) <= 0.75
+
+
+def test_above_the_exact_limit_a_real_gain_is_found() -> None:
+    labels, probabilities = draw(MAX_EXACT + 1, 7)
+    shifted = probabilities**1.2
+    assert chance_of_gain(labels, shifted, shifted, accuracy, 0.5, 0) < 0.05

@@ -1,4 +1,4 @@
-"""Running a backbone: the same vectors however it is run."""
+"""An engine gives the same features however it runs."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from drawings import draw
 from numpy.typing import NDArray
@@ -23,28 +24,28 @@ from twofold.networks.dtypes import processor_features
 
 
 @pytest.mark.parametrize("dtype", ["f32", "int8"])
-def test_a_vector_does_not_depend_on_its_companions(dtype: str, lite0: dict[str, Backbone]) -> None:
+def test_features_do_not_depend_on_the_rest_of_the_batch(dtype: str, lite0: dict[str, Backbone]) -> None:
     pixels = model_inputs([draw(pattern, number) for number in range(4) for pattern in ("bars", "rings")], 96)
     (request,) = Engine(lite0[dtype], threads=1).requests
     request.model_inputs[:] = pixels
     together = request.run(BATCH)
-    for place in range(BATCH):
+    for position in range(BATCH):
         request.model_inputs[:] = 255 - pixels
-        request.model_inputs[place] = pixels[0]
-        assert np.array_equal(request.run(BATCH)[place], together[0])
+        request.model_inputs[position] = pixels[0]
+        assert np.array_equal(request.run(BATCH)[position], together[0])
 
 
-def test_every_lane_gives_the_same(lite0: dict[str, Backbone]) -> None:
+def test_every_request_gives_the_same_features(lite0: dict[str, Backbone]) -> None:
     pixels = model_inputs([draw("bars", number) for number in range(BATCH)], 96)
-    found = []
+    outputs = []
     for request in (*Engine(lite0["f32"], threads=2).requests, *Engine(lite0["f32"], threads=1).requests):
         request.model_inputs[:] = pixels
-        found.append(request.run(BATCH))
-    assert np.array_equal(found[0], found[1])
-    assert np.array_equal(found[0], found[2])
+        outputs.append(request.run(BATCH))
+    assert np.array_equal(outputs[0], outputs[1])
+    assert np.array_equal(outputs[0], outputs[2])
 
 
-def test_what_a_lane_gave_stays_when_it_runs_again(tiny: Backbone) -> None:
+def test_features_stay_when_their_request_runs_again(tiny: Backbone) -> None:
     (request,) = Engine(tiny, threads=1).requests
     request.model_inputs[:] = 10
     first = request.run(2)
@@ -55,34 +56,34 @@ def test_what_a_lane_gave_stays_when_it_runs_again(tiny: Backbone) -> None:
     assert first.shape == (2, 6)
 
 
-def test_lanes_are_made_once(tiny: Backbone) -> None:
+def test_requests_are_made_once(tiny: Backbone) -> None:
     engine = Engine(tiny, threads=2)
     assert engine.requests is engine.requests
     assert len(engine.requests) == 2
 
 
-def test_compiled_networks_are_kept_and_give_the_same(lite0: dict[str, Backbone], tmp_path: Path) -> None:
+def test_a_cached_compiled_network_gives_the_same_features(lite0: dict[str, Backbone], tmp_path: Path) -> None:
     pixels = model_inputs([draw("bars", 0)], 96)
-    found = []
+    outputs = []
     for _ in range(2):
         (request,) = Engine(lite0["int8"], threads=1, cache=tmp_path).requests
         request.model_inputs[:1] = pixels
-        found.append(request.run(1))
+        outputs.append(request.run(1))
         assert len(list(tmp_path.glob("*/*.blob"))) == 1
-    assert np.array_equal(*found)
+    assert np.array_equal(*outputs)
 
 
-def test_a_damaged_compiled_network_is_compiled_anew(tiny: Backbone, tmp_path: Path) -> None:
-    def turned(data: bytes, at: float) -> bytes:
-        place = int(at * len(data))
-        return data[:place] + bytes(255 - byte for byte in data[place : place + 8]) + data[place + 8 :]
+def test_a_damaged_compiled_network_is_compiled_again(tiny: Backbone, tmp_path: Path) -> None:
+    def inverted(data: bytes, fraction: float) -> bytes:
+        start = int(fraction * len(data))
+        return data[:start] + bytes(255 - byte for byte in data[start : start + 8]) + data[start + 8 :]
 
-    found = []
+    outputs = []
     damages = [
         lambda _: b"",
         lambda _: b"nonsense",
         lambda data: data[:-1],
-        *(partial(turned, at=at) for at in (0.1, 0.5, 0.9)),
+        *(partial(inverted, fraction=fraction) for fraction in (0.1, 0.5, 0.9)),
     ]
     for damage in (None, *damages):
         for blob in tmp_path.glob("*/*.blob"):
@@ -90,9 +91,9 @@ def test_a_damaged_compiled_network_is_compiled_anew(tiny: Backbone, tmp_path: P
             blob.write_bytes(damage(blob.read_bytes()))
         (request,) = Engine(tiny, threads=1, cache=tmp_path).requests
         request.model_inputs[:] = 99
-        found.append(request.run(1))
-    assert len(found) == 7
-    assert all(np.array_equal(found[0], features) for features in found)
+        outputs.append(request.run(1))
+    assert len(outputs) == 7
+    assert all(np.array_equal(outputs[0], features) for features in outputs)
 
 
 def test_only_the_newest_compiled_networks_are_kept(tiny: Backbone, tmp_path: Path) -> None:
@@ -104,24 +105,24 @@ def test_only_the_newest_compiled_networks_are_kept(tiny: Backbone, tmp_path: Pa
     assert len(list(tmp_path.glob("*/checksums.txt"))) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_done_without(tiny: Backbone, tmp_path: Path) -> None:
+def test_an_engine_works_without_a_cache_folder_that_cannot_be_created(tiny: Backbone, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert len(Engine(tiny, threads=1, cache=tmp_path / "file" / "folder").requests) == 1
 
 
 @pytest.mark.parametrize("graph", [b"", b"not a network"])
-def test_a_graph_that_cannot_be_run_is_told(graph: bytes) -> None:
+def test_a_graph_that_cannot_be_run_is_a_backbone_error(graph: bytes) -> None:
     with pytest.raises(BackboneError, match="The network test cannot be run by OpenVINO: "):
         run(as_backbone(graph, 16), np.zeros((1, 16, 16, 3), np.uint8))
 
 
-def test_openvino_is_imported_without_its_reporter() -> None:
+def test_openvino_is_imported_without_its_telemetry() -> None:
     program = (
         "import sys; from twofold.embedding.compilation import import_openvino; import_openvino(); "
         "print(*(name for name in sys.modules if name.startswith('openvino_telemetry')))"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["openvino_telemetry"]
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["openvino_telemetry"]
 
 
 def test_probe_images_are_the_same_everywhere() -> None:
@@ -131,62 +132,107 @@ def test_probe_images_are_the_same_everywhere() -> None:
     assert zlib.crc32(images.tobytes()) == 1312578569
 
 
-def probed(engine: Engine) -> NDArray[np.float32]:
-    """The vectors of the probe images, (32, d)."""
-    looks = [preprocess(image, engine.backbone.preprocessing) for image in probe_images()]
-    pixels = np.stack([seen.model_input for seen in looks if isinstance(seen, PreprocessedImage)])
-    found = []
-    for at in range(0, len(pixels), BATCH):
-        engine.requests[0].model_inputs[:] = pixels[at : at + BATCH]
-        found.append(engine.requests[0].run(BATCH))
-    return np.concatenate(found)
+def probe_features(engine: Engine) -> NDArray[np.float32]:
+    """The features of the probe images, (32, d)."""
+    images = [preprocess(image, engine.backbone.preprocessing) for image in probe_images()]
+    pixels = np.stack([image.model_input for image in images if isinstance(image, PreprocessedImage)])
+    batches = []
+    for first in range(0, len(pixels), BATCH):
+        engine.requests[0].model_inputs[:] = pixels[first : first + BATCH]
+        batches.append(engine.requests[0].run(BATCH))
+    return np.concatenate(batches)
 
 
 def head(size: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=size).astype(np.float32)
 
 
-def test_arithmetic_that_gives_the_logits_of_the_probes_is_used(lite0: dict[str, Backbone], tmp_path: Path) -> None:
-    features = probed(Engine(lite0["int8"]))
+def test_arithmetic_that_gives_the_probe_logits_is_used(lite0: dict[str, Backbone], tmp_path: Path) -> None:
+    features = probe_features(Engine(lite0["int8"]))
     weights = head(features.shape[1])
     engine = Engine(lite0["int8"], cache=tmp_path, probes=Probes(weights, 1.0, features @ weights + 1.0))
-    assert np.array_equal(probed(engine), features)
-    assert engine.notes == []
-    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 1  # that it agreed
+    assert np.array_equal(probe_features(engine), features)
+    assert engine.notes == ()
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 1  # the positive answer
 
 
-def test_arithmetic_that_gives_other_logits_is_replaced_by_float32_with_a_note(lite0: dict[str, Backbone]) -> None:
+def test_arithmetic_that_gives_other_probe_logits_is_replaced_by_float32_with_a_note(
+    lite0: dict[str, Backbone],
+) -> None:
     native = Engine(lite0["bf16"])  # exact where there is no bfloat16
-    features = probed(native)
+    features = probe_features(native)
     weights = head(features.shape[1])
     engine = Engine(lite0["bf16"], probes=Probes(weights, 0.0, (features @ weights)[::-1]))
-    assert np.array_equal(probed(engine), probed(Engine(lite0["f32"])))
+    assert np.array_equal(probe_features(engine), probe_features(Engine(lite0["f32"])))
     assert engine.exact
     assert engine.identity != lite0["bf16"].identity
     assert [note.code for note in engine.notes] == ([] if native.exact else ["exact-arithmetic"])
 
 
-def test_where_exact_arithmetic_gives_other_logits_too_nothing_is_answered(lite0: dict[str, Backbone]) -> None:
-    features = probed(Engine(lite0["int8"]))
+def test_where_float32_gives_other_probe_logits_too_the_engine_does_not_start(lite0: dict[str, Backbone]) -> None:
+    features = probe_features(Engine(lite0["int8"]))
     weights = head(features.shape[1])
     with pytest.raises(BackboneError, match="does not give here what it gave where the model was trained"):
         Engine(lite0["int8"], probes=Probes(weights, 0.0, (features @ weights)[::-1])).requests  # noqa: B018
 
 
-def test_a_network_whose_numbers_are_not_finite_refuses_the_picture(tmp_path: Path) -> None:
+def model_of(*nodes: onnx.NodeProto, width: int) -> bytes:
+    """A network on 16 x 16 images from `image` to `features` (batch, width)."""
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 16, 16, 3])
-    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 3])
-    nodes = [
-        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMin", ["pixels"], ["least"], axes=[1, 2], keepdims=0),
-        helper.make_node("Log", ["least"], ["features"]),
-    ]
-    graph = helper.make_graph(nodes, "log", [image], [features])
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])
+    graph = helper.make_graph(nodes, "network", [image], [features])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    engine = Engine(as_backbone(model.SerializeToString(), 16), threads=2)
+    return model.SerializeToString()
+
+
+CAST = helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT)
+MINIMUM = helper.make_node("ReduceMin", ["pixels"], ["minimum"], axes=[1, 2], keepdims=0)
+
+
+def test_features_that_are_not_finite_are_a_read_error() -> None:
+    logarithm = helper.make_node("Log", ["minimum"], ["features"])
+    engine = Engine(as_backbone(model_of(CAST, MINIMUM, logarithm, width=3), 16), threads=2)
     black, grey = np.zeros((20, 20, 3), np.uint8), np.full((20, 20, 3), 90, np.uint8)
-    found = list(embed([grey, black, grey], engine))
-    assert [seen.read_error and seen.read_error.code for seen in found] == [None, "not-finite", None]
+    rows = list(embed([grey, black, grey], engine))
+    assert [row.read_error and row.read_error.code for row in rows] == [None, "not-finite", None]
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
+def test_a_request_for_a_single_image_gives_the_features_of_a_batch(dtype: str, lite0: dict[str, Backbone]) -> None:
+    engine = Engine(lite0[dtype], threads=2)
+    engine.warm()
+    pixels = model_inputs([draw("rings", number) for number in range(BATCH)], 96)
+    with engine.request() as request:
+        request.model_inputs[:] = pixels
+        batch = request.run(BATCH)
+    with engine.request(1) as request:
+        assert len(request.model_inputs) == 1
+        for image, features in zip(pixels, batch, strict=True):
+            request.model_inputs[0] = image
+            assert np.array_equal(request.run(1)[0], features)
+
+
+def test_single_images_get_requests_of_their_own_from_the_second_on(tiny: Backbone) -> None:
+    engine = Engine(tiny, threads=1)
+    sizes, expected = [], [row.features for row in embed([draw("bars", number) for number in range(3)], engine)]
+    for number in range(3):
+        (row,) = embed([draw("bars", number)], engine)
+        assert np.array_equal(row.features, expected[number])
+        with engine.request(1) as request:
+            sizes.append(len(request.model_inputs))
+    assert sizes == [BATCH, 1, 1]
+
+
+def test_a_network_that_depends_on_the_size_of_the_batch_runs_in_batches_alone() -> None:
+    nodes = [
+        helper.make_node("Shape", ["image"], ["size"], start=0, end=1),
+        helper.make_node("Cast", ["size"], ["batch_size"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["minimum", "batch_size"], ["features"]),
+    ]
+    engine = Engine(as_backbone(model_of(CAST, MINIMUM, *nodes, width=3), 16), threads=1)
+    engine.warm()
+    with engine.request(1) as request:
+        assert len(request.model_inputs) == BATCH
 
 
 PROGRAM = """
@@ -212,28 +258,30 @@ np.savez(sys.argv[2], **features)
 """
 
 
-def test_vectors_are_the_same_on_every_processor(tmp_path: Path) -> None:
-    found = {}
-    for most in ("", "AVX512_CORE", "AVX2"):  # what oneDNN may use of this one
-        file = tmp_path / f"{most}.npz"
-        run = [sys.executable, "-c", PROGRAM, str(tmp_path), str(file)]
-        subprocess.run(run, check=True, env=os.environ | ({"ONEDNN_MAX_CPU_ISA": most} if most else {}))
-        found[most] = np.load(file)
-    scale = found[""]["f32"].std(axis=0) + 1e-3
-    for most in ("AVX512_CORE", "AVX2"):
-        for dtype, least in (("int8", 0.99), ("bf16", 0.98), ("f32", 1 - 1e-6)):
-            alike = cosines(found[most][dtype] / scale, found[""][dtype] / scale)
-            assert np.median(alike) > least
+def test_features_are_nearly_the_same_on_every_processor(tmp_path: Path) -> None:
+    features = {}
+    for instructions in ("", "AVX512_CORE", "AVX2"):  # that oneDNN may use; all by default
+        file = tmp_path / f"{instructions}.npz"
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path), str(file)]
+        limit = {"ONEDNN_MAX_CPU_ISA": instructions} if instructions else {}
+        subprocess.run(command, check=True, env=os.environ | limit)
+        features[instructions] = np.load(file)
+    scale = features[""]["f32"].std(axis=0) + 1e-3
+    for instructions in ("AVX512_CORE", "AVX2"):
+        for dtype, min_cosine in (("int8", 0.99), ("bf16", 0.98), ("f32", 1 - 1e-6)):
+            cosine = cosines(features[instructions][dtype] / scale, features[""][dtype] / scale)
+            assert np.median(cosine) > min_cosine
 
 
-@pytest.mark.skipif(not processor_features(), reason="the instruction sets of this processor are not known")
-@pytest.mark.parametrize("most", ["", "AVX512_CORE", "AVX2"])
-def test_saturation_in_sixteen_bits_is_noticed(most: str) -> None:
+@pytest.mark.skipif(not processor_features(), reason="the instruction sets of this processor are unknown")
+@pytest.mark.parametrize("instructions", ["", "AVX512_CORE", "AVX2"])
+def test_saturation_in_sixteen_bits_is_detected(instructions: str) -> None:
     program = (
         "from twofold.embedding.compilation import computes_int8, import_openvino; "
         "print(computes_int8(import_openvino().Core()))"
     )
-    environment = os.environ | ({"ONEDNN_MAX_CPU_ISA": most} if most else {})
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-    limited = most or "ONEDNN_MAX_CPU_ISA" in os.environ
-    assert found.stdout.strip() == str("int8" in fast_dtypes() and not limited)
+    environment = os.environ | ({"ONEDNN_MAX_CPU_ISA": instructions} if instructions else {})
+    command = [sys.executable, "-c", program]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    limited = instructions or "ONEDNN_MAX_CPU_ISA" in os.environ
+    assert process.stdout.strip() == str("int8" in fast_dtypes() and not limited)

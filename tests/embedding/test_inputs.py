@@ -1,4 +1,4 @@
-"""What may be handed over as a list of images, and what is refused in one sentence."""
+"""Which lists of images are accepted, and the error for all others."""
 
 import io
 import mmap
@@ -16,14 +16,14 @@ from PIL import Image
 
 from twofold.core.errors import DataError
 from twofold.core.privacy import public_address
-from twofold.embedding import image_sources
+from twofold.embedding import image_sources, stream_sources
 
 IMAGE = draw("rings", 1, side=32)
 PIXELS = np.asarray(IMAGE)
 
 
-class FeatureTable:
-    """As a pandas DataFrame: iterated, it gives the names of its columns."""
+class DataFrame:
+    """Like a pandas DataFrame, whose iterator gives the names of the columns."""
 
     def __init__(self, **columns: list[Any]) -> None:
         self._columns = columns
@@ -44,7 +44,7 @@ class FeatureTable:
 
 
 class Series:
-    """As a pandas Series."""
+    """Like a pandas Series."""
 
     def __init__(self, *values: Any) -> None:
         self._values = values
@@ -55,8 +55,8 @@ class Series:
         return cells
 
 
-class Indexed:
-    """The sequence protocol of old: a length and items."""
+class OldSequence:
+    """The old sequence protocol: a length and items."""
 
     def __init__(self, *values: Any) -> None:
         self._values = values
@@ -111,19 +111,19 @@ def entry(file: Path) -> os.DirEntry[str]:
     ],
     ids=lambda image: type(image).__name__,
 )
-def test_one_image_instead_of_a_list_is_refused_with_what_to_write(image: Any) -> None:
+def test_a_single_image_is_refused_with_what_to_write(image: Any) -> None:
     with pytest.raises(DataError, match=r"A list of images is needed, got .*: give a list, as in predict\(\[image\]\)"):
         image_sources(image)
 
 
-def test_one_open_file_or_entry_of_a_folder_is_refused(file: Path) -> None:
+def test_a_single_open_file_or_folder_entry_is_refused(file: Path) -> None:
     with file.open("rb") as opened, pytest.raises(DataError, match="A list of images is needed, got BufferedReader"):
         image_sources(opened)
     with pytest.raises(DataError, match="A list of images is needed, got DirEntry"):
         image_sources(entry(file))
 
 
-def test_what_has_no_order_is_refused() -> None:
+def test_collections_without_an_order_are_refused() -> None:
     for images in ({"a.jpg", "b.jpg"}, frozenset(["a.jpg"])):
         with pytest.raises(DataError, match="which has no order: give a list"):
             image_sources(images)
@@ -169,18 +169,18 @@ def test_stacks_and_lists_of_arrays_are_taken_image_by_image(images: Any, count:
         np.array(["a.jpg", Path("b.jpg")], dtype=object),
         np.array([["a.jpg"], ["b.jpg"]]),
         np.array([["a.jpg"], ["b.jpg"]], dtype=object),
-        FeatureTable(path=["a.jpg", "b.jpg"]),
+        DataFrame(path=["a.jpg", "b.jpg"]),
         Series("a.jpg", "b.jpg"),
-        Indexed("a.jpg", PurePath("b.jpg")),
+        OldSequence("a.jpg", PurePath("b.jpg")),
     ],
     ids=lambda images: type(images).__name__,
 )
-def test_paths_are_taken_from_whatever_holds_them_in_an_order(images: Any) -> None:
+def test_paths_are_taken_from_any_ordered_collection(images: Any) -> None:
     assert image_sources(images) == [Path("a.jpg"), Path("b.jpg")]
 
 
 def test_images_are_taken_from_a_column(file: Path) -> None:
-    assert image_sources(FeatureTable(image=[IMAGE, IMAGE])) == [IMAGE, IMAGE]
+    assert image_sources(DataFrame(image=[IMAGE, IMAGE])) == [IMAGE, IMAGE]
     assert [type(source) for source in image_sources(Series(PIXELS, file, IMAGE))] == [
         np.ndarray,
         type(file),
@@ -190,7 +190,7 @@ def test_images_are_taken_from_a_column(file: Path) -> None:
 
 def test_a_table_of_several_columns_is_refused() -> None:
     for images in (
-        FeatureTable(path=["a.jpg"], label=["cats"]),
+        DataFrame(path=["a.jpg"], label=["cats"]),
         np.array([["a.jpg", "cats"]]),
         np.array([["a", "b", "c"]]),
     ):
@@ -198,11 +198,11 @@ def test_a_table_of_several_columns_is_refused() -> None:
             image_sources(images)
 
 
-def test_bytes_of_any_kind_and_files_are_read_wherever_they_stood(file: Path) -> None:
+def test_bytes_of_any_kind_and_files_are_read_from_the_start(file: Path) -> None:
     data = file.read_bytes()
     with file.open("rb") as opened, file.open("rb") as mapped:
         stream = io.BytesIO()
-        stream.write(data)  # and stands at its end, as after Image.save
+        stream.write(data)  # its position is the end, as after Image.save
         opened.seek(9)
         members = [
             bytearray(data),
@@ -217,7 +217,7 @@ def test_bytes_of_any_kind_and_files_are_read_wherever_they_stood(file: Path) ->
     assert np.array_equal(image_sources([torch.tensor(PIXELS)])[0], PIXELS)
 
 
-def test_bytes_that_change_later_do_not_change_what_was_handed_over() -> None:
+def test_bytes_that_change_later_do_not_change_the_source() -> None:
     data = bytearray(b"one")
     (source,) = image_sources([data])
     data[0] = 0
@@ -225,7 +225,7 @@ def test_bytes_that_change_later_do_not_change_what_was_handed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "said"),
+    ("member", "text"),
     [
         (None, "row 1 is None"),
         (float("nan"), "row 1 is float"),
@@ -240,8 +240,8 @@ def test_bytes_that_change_later_do_not_change_what_was_handed_over() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_no_image_is_named_by_row_and_type(member: Any, said: str) -> None:
-    with pytest.raises(DataError, match=f"1 of 3 entries are no images that can be read: {said}.* Give paths, bytes"):
+def test_members_that_are_no_images_are_named_by_row_and_type(member: Any, text: str) -> None:
+    with pytest.raises(DataError, match=f"1 of 3 entries are no images that can be read: {text}.* Give paths, bytes"):
         image_sources(["a.jpg", member, b"bytes"])
 
 
@@ -258,7 +258,31 @@ def test_a_closed_file_is_named_and_many_faults_are_counted(file: Path) -> None:
     "address", ["s3://bucket/1.jpg", "https://ann:secret@host/1.jpg", "hf:owner/name", "gs://b/1.png"]
 )
 def test_an_address_is_refused_by_its_name(address: str) -> None:
-    with pytest.raises(DataError, match="row 1 is str \\(the address ") as told:
+    with pytest.raises(DataError, match="row 1 is str \\(the address ") as raised:
         image_sources(["a.jpg", address])
-    assert public_address(address) in str(told.value)
-    assert "secret" not in str(told.value)
+    assert public_address(address) in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_an_iterator_is_read_as_far_as_it_is_needed(file: Path) -> None:
+    taken = []
+
+    def members() -> Iterator[Any]:
+        for member in (str(file), PIXELS, None):
+            taken.append(member)
+            yield member
+
+    sources = stream_sources(members())
+    assert taken == []
+    assert next(sources) == file
+    assert len(taken) == 1
+    assert next(sources) is PIXELS
+    with pytest.raises(DataError, match=r"An entry is no image that can be read: row 2 is None\. Give paths, bytes"):
+        next(sources)
+
+
+def test_a_list_is_checked_before_the_first_image(file: Path) -> None:
+    with pytest.raises(DataError, match="1 of 2 entries are no images that can be read: row 1 is None"):
+        stream_sources([file, None])
+    with file.open("rb") as opened, pytest.raises(DataError, match="A list of images is needed, got BufferedReader"):
+        stream_sources(opened)

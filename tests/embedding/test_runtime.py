@@ -1,4 +1,4 @@
-"""A run on this machine: what it remembers, and what it notes when it cannot."""
+"""A runtime caches what was computed, and its tables note where it cannot."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from drawings import draw
 
+from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.embedding import Runtime
 from twofold.networks import Backbone
@@ -31,17 +32,17 @@ def test_a_table_has_a_row_for_every_source(tiny: Backbone, tmp_path: Path) -> N
     assert table.used.tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]
     assert table.features.shape == (10, 6)
     assert table.features.dtype == np.float32
-    assert runtime.notes == []
+    assert table.notes == ()
 
 
-def test_no_source_gives_an_empty_table(tiny: Backbone, tmp_path: Path) -> None:
+def test_no_sources_give_an_empty_table(tiny: Backbone, tmp_path: Path) -> None:
     runtime = Runtime(tmp_path)
     table = runtime.embed([], runtime.engine(tiny))
     assert table.metadata == table.read_errors == ()
     assert len(table.features) == len(table.used) == 0
 
 
-def test_the_folder_remembers_vectors_and_compiled_networks(tiny: Backbone, tmp_path: Path) -> None:
+def test_the_folder_caches_features_and_compiled_networks(tiny: Backbone, tmp_path: Path) -> None:
     runtime = Runtime(tmp_path / "cache")
     paths = sources(tmp_path)
     first = runtime.embed(paths, runtime.engine(tiny))
@@ -60,17 +61,17 @@ def test_without_the_cache_nothing_is_written(tiny: Backbone, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("damage", ["no database", "damaged pages", "a folder in its place", "no folder"])
-def test_a_cache_that_cannot_be_used_is_noted_and_gone_without(damage: str, tiny: Backbone, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_used_is_noted_and_not_needed(damage: str, tiny: Backbone, tmp_path: Path) -> None:
     folder, paths = tmp_path / "cache", sources(tmp_path, 60)
     expected = Runtime(folder).embed(paths, Runtime(folder).engine(tiny)).features
-    store = folder / "vectors.sqlite"
-    whole = store.read_bytes()
+    store = folder / "features.sqlite"
+    content = store.read_bytes()
     store.unlink()
     match damage:
         case "no database":
             store.write_bytes(b"nonsense " * 1000)
         case "damaged pages":
-            store.write_bytes(whole[:8192] + bytes(255 for _ in whole[8192:]))
+            store.write_bytes(content[:8192] + bytes(255 for _ in content[8192:]))
         case "a folder in its place":
             store.mkdir()
         case "no folder":
@@ -79,25 +80,33 @@ def test_a_cache_that_cannot_be_used_is_noted_and_gone_without(damage: str, tiny
     runtime = Runtime(folder)
     table = runtime.embed(paths, runtime.engine(tiny))
     assert np.array_equal(table.features, expected)
-    assert [note.code for note in runtime.notes] == ["cache-unusable"]
-    assert "--no-cache" in runtime.notes[0].text
+    assert [note.code for note in table.notes] == ["cache-unusable"]
+    assert "`cache=False`" in table.notes[0].text
+    assert runtime.notes == ()  # of the table alone
 
 
-def test_progress_is_seen_by_who_watches(tiny: Backbone, tmp_path: Path) -> None:
-    seen: list[Any] = []
+def test_every_table_has_the_notes_of_its_runtime(tiny: Backbone, tmp_path: Path) -> None:
+    note = Note("cache-unusable", "There is no home folder for a cache.")
+    runtime = Runtime(tmp_path, RuntimeOptions(cache=False), notes=(note,))
+    assert runtime.embed([], runtime.engine(tiny)).notes == (note,)
+    assert runtime.scan([]).notes == (note,)
+
+
+def test_progress_is_given_every_row(tiny: Backbone, tmp_path: Path) -> None:
+    events: list[Any] = []
 
     def progress(stream: Iterable[Any], length: int, what: str) -> Iterable[Any]:
-        seen.append((length, what))
+        events.append((length, what))
         for item in stream:
-            seen.append(item.metadata.width)
+            events.append(item.metadata.width)
             yield item
 
     runtime = Runtime(tmp_path / "cache", progress=progress)
     runtime.embed(sources(tmp_path), runtime.engine(tiny), what="train")
-    assert seen == [(12, "train"), *range(20, 32)]
+    assert events == [(12, "train"), *range(20, 32)]
 
 
-def test_the_limit_on_pixels_reaches_the_pictures(tiny: Backbone, tmp_path: Path) -> None:
+def test_images_above_the_limit_on_pixels_are_read_errors(tiny: Backbone, tmp_path: Path) -> None:
     runtime = Runtime(tmp_path / "cache", RuntimeOptions(max_megapixels=0.0005))  # 500 pixels
     table = runtime.embed(sources(tmp_path), runtime.engine(tiny))
     assert table.used.tolist() == [0, 1, 2]  # 20, 21 and 22 pixels wide

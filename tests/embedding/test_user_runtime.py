@@ -1,4 +1,4 @@
-"""Where there is no home folder, or no cache in it, twofold goes on without."""
+"""Without a home folder or a cache in it, twofold works all the same."""
 
 from pathlib import Path
 
@@ -9,39 +9,37 @@ from twofold.core.options import RuntimeOptions
 from twofold.embedding import user_runtime
 
 
-def test_the_cache_folder_is_the_user_s_and_made_by_who_keeps_something(
+def test_the_cache_folder_is_the_users_and_is_not_created_before_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     runtime = user_runtime(RuntimeOptions())
-    assert (runtime.folder, runtime.options.cache, runtime.notes) == (tmp_path / "cache/twofold", True, [])
+    assert (runtime.folder, runtime.options.cache, runtime.notes) == (tmp_path / "cache/twofold", True, ())
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("place", ["file", "file/below", "closed", "closed/below", "/dev/null", "/proc/none", "loop"])
-def test_a_cache_that_cannot_be_used_is_noted_and_gone_without(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["file", "file/below", "closed", "closed/below", "/dev/null", "/proc/none", "loop"])
+def test_a_cache_folder_that_cannot_be_used_is_noted_and_not_needed(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "closed").mkdir(mode=0o555)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / path))
     with ordinary_rights():
-        runtime, silent = user_runtime(RuntimeOptions()), user_runtime(RuntimeOptions(cache=False))
+        runtime, uncached = user_runtime(RuntimeOptions()), user_runtime(RuntimeOptions(cache=False))
     assert not runtime.options.cache
     assert [note.code for note in runtime.notes] == ["cache-unusable"]
-    assert "nothing is kept between runs: set XDG_CACHE_HOME" in runtime.notes[0].text
-    assert silent.notes == []
-    assert runtime.folder == silent.folder  # what was downloaded is there the next time
+    assert "Nothing is kept between runs: set XDG_CACHE_HOME" in runtime.notes[0].text
+    assert uncached.notes == ()
+    assert runtime.folder == uncached.folder  # nothing is downloaded twice
     assert runtime.folder.is_dir()
     assert not runtime.folder.is_relative_to(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "closed", "loop"}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", "closed", "loop"}
 
 
 @pytest.mark.parametrize("home", ["relative", "../up", "~nobody-of-this-name", "file"])
-def test_a_home_that_is_no_folder_is_no_place_to_keep_anything(
-    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_home_that_is_no_folder_stays_untouched(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "file") if home == "file" else home)

@@ -10,7 +10,9 @@ from twofold.decision import Rule, counts
 from twofold.decision.counts import balanced_accuracy, count, f1, mcc
 from twofold.evaluation import METRICS, evaluate, metrics
 from twofold.evaluation.intervals import (
+    MAX_EXACT,
     Interval,
+    Z,
     delong,
     from_bins,
     from_losses,
@@ -155,3 +157,21 @@ def test_a_single_class_has_no_area_but_losses() -> None:
     assert math.isnan(metrics.roc_auc(labels, probabilities))
     assert from_losses(probabilities, labels).low > 0
     assert math.isnan(from_resamples(1 - labels, probabilities, 0).value)
+
+
+@pytest.mark.parametrize("prevalence", [0.05, 0.5])
+def test_average_precision_of_many_images_has_the_error_of_a_bootstrap(prevalence: float) -> None:
+    """Above `MAX_EXACT` images scores are resampled in bins; the reference draws each image, 400 times."""
+    rng = np.random.default_rng(3)
+    labels = (rng.random(MAX_EXACT + 5) < prevalence).astype(np.int8)
+    probabilities = 1 / (1 + np.exp(-(rng.normal(0, 1.5, len(labels)) + 2 * labels - 1)))
+    positives, negatives = np.sort(probabilities[labels == 1])[::-1], np.sort(probabilities[labels == 0])[::-1]
+    values = []
+    for _ in range(400):
+        right = rng.multinomial(len(positives), np.full(len(positives), 1 / len(positives))).astype(float)[None]
+        wrong = rng.multinomial(len(negatives), np.full(len(negatives), 1 / len(negatives))).astype(float)[None]
+        values.append(float(metrics.weighted_average_precision(positives, negatives, right, wrong)[0]))
+    interval = from_resamples(labels, probabilities, 0)
+    width = math.log(interval.high / (1 - interval.high)) - math.log(interval.low / (1 - interval.low))
+    error = width / (2 * Z) * interval.value * (1 - interval.value)
+    assert error == pytest.approx(np.std(values), rel=0.15)  # 400 draws know it to 3.5%

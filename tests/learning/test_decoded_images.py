@@ -17,6 +17,7 @@ from drawings import draw
 from numpy.typing import NDArray
 
 from twofold.core.errors import DataError
+from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, RuntimeOptions
 from twofold.data import PreprocessedImage, Preprocessing, preprocess
 from twofold.embedding import Runtime
@@ -34,6 +35,7 @@ class Watched:
 
     def __init__(self, folder: Path, *, cache: bool = True) -> None:
         self.done: list[str] = []
+        self.notes: tuple[Note, ...] = ()
         self.runtime = Runtime(folder, RuntimeOptions(cache=cache), self._watch)
 
     def _watch(self, stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
@@ -70,6 +72,7 @@ def expected(files: list[Path]) -> NDArray[np.uint8]:
 
 def run(files: list[Path], progress_bar: Watched, limit: int = ALL) -> NDArray[np.uint8]:
     with decoded(files, SQUARE, progress_bar.runtime, limit=limit) as pixels:
+        progress_bar.notes = pixels.notes
         return pixels.take(np.arange(len(pixels.used)))
 
 
@@ -79,7 +82,7 @@ def held(folder: Path) -> int:
 
 
 def codes(progress_bar: Watched) -> list[str]:
-    return [note.code for note in progress_bar.runtime.notes]
+    return [note.code for note in progress_bar.notes]
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -91,6 +94,7 @@ def test_squares_are_those_of_a_look_wherever_they_are_kept(
     for _ in range(2):
         progress_bar = Watched(tmp_path / "cache", cache=cache)
         with decoded(files, SQUARE, progress_bar.runtime, limit=limit) as pixels:
+            progress_bar.notes = pixels.notes
             assert np.array_equal(pixels.take(rows), model_inputs[rows])
             assert np.array_equal(pickle.loads(pickle.dumps(pixels)).take(rows), model_inputs[rows])
             assert pixels.take(rows[:0]).shape == (0, 24, 24, 3)
@@ -237,7 +241,7 @@ def test_a_disk_that_fills_up_costs_time_alone(files: list[Path], tmp_path: Path
     with largest_file(6 * BYTES):
         assert np.array_equal(run(files, progress_bar), expected(files))
     assert codes(progress_bar) == ["cache-unusable", "cache-unusable"]
-    assert "make room there, or pass --no-cache" in progress_bar.runtime.notes[0].text
+    assert "make room there, or pass --no-cache" in progress_bar.notes[0].text
     assert held(tmp_path) == 0
     assert not any(temporary.iterdir())
 
@@ -248,7 +252,7 @@ def test_a_folder_that_cannot_be_made_is_done_without(files: list[Path], tmp_pat
     with decoded(files, SQUARE, progress_bar.runtime, limit=ALL) as pixels:
         assert any(temporary.iterdir())
         assert np.array_equal(pixels.take(np.arange(12)), expected(files))
-    assert codes(progress_bar) == ["cache-unusable"]
+    assert [note.code for note in pixels.notes] == ["cache-unusable"]
     assert not any(temporary.iterdir())
 
 

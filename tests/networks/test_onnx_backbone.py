@@ -268,25 +268,25 @@ def test_functions_of_the_file_are_written_out(tmp_path: Path) -> None:
 def test_the_size_may_be_left_to_the_user(tmp_path: Path) -> None:
     made = Made(sides=("height", None))
     assert load(made, tmp_path, size=12).preprocessing.size == 12
-    with pytest.raises(UsageError, match=r"takes squares of any size; say which with --size"):
+    with pytest.raises(UsageError, match=r"takes squares of any size; say which with `size`"):
         load(made, tmp_path)
 
 
 def test_a_size_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
     assert load(Made(), tmp_path, size=8).preprocessing.size == 8
-    with pytest.raises(UsageError, match=r"takes squares of 8 pixels, not --size 9; leave --size out"):
+    with pytest.raises(UsageError, match=r"takes squares of 8 pixels, not `size` 9; leave `size` out"):
         load(Made(), tmp_path, size=9)
 
 
 @pytest.mark.parametrize(
     ("made", "options", "sentence"),
     [
-        (Made(pool="none"), {}, r"no global pooling.*--output, use one such as .*map.*flat"),
-        (Made(), {"output": "rellu"}, r"--output rellu does not exist in .*did you mean 'relu'.*use one such as"),
-        (Made(), {"std": (1.0, 0.0, 1.0)}, r"--std must be above 0, got 1 0 1"),
-        (Made(), {"weights": Path("x.pth")}, r"--weights is for the built-in networks"),
-        (Made(sides=("h", "w")), {"size": 4097}, r"--size must lie between 1 and 4096"),
-        (Made(element=TensorProto.UINT8), {"mean": (1.0, 1.0, 1.0)}, r"takes pixels as they are; leave --mean"),
+        (Made(pool="none"), {}, r"no global pooling.*`output`, use one such as .*map.*flat"),
+        (Made(), {"output": "rellu"}, r"`output` rellu does not exist in .*did you mean 'relu'.*use one such as"),
+        (Made(), {"std": (1.0, 0.0, 1.0)}, r"`std` must be above 0, got 1 0 1"),
+        (Made(), {"weights": Path("x.pth")}, r"`weights` is for the built-in networks"),
+        (Made(sides=("h", "w")), {"size": 4097}, r"`size` must lie between 1 and 4096"),
+        (Made(element=TensorProto.UINT8), {"mean": (1.0, 1.0, 1.0)}, r"takes pixels as they are; leave `mean`"),
     ],
 )
 def test_wrong_options_are_told(made: Made, options: dict[str, Any], sentence: str, tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_file_that_is_no_onnx_is_told(content: bytes, tmp_path: Path) -> None:
 
 def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(
-        BackboneError, match=r"nowhere.onnx cannot be read .No such file or directory.; check --backbone"
+        BackboneError, match=r"nowhere.onnx cannot be read .No such file or directory.; check `backbone`"
     ):
         load_backbone(BackboneOptions(backbone=str(tmp_path / "nowhere.onnx")), "f32", cache=tmp_path)
 

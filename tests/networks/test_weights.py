@@ -15,7 +15,7 @@ from twofold.networks.architectures import ARCHITECTURES, Source
 from twofold.networks.weights import find_weights
 
 CONTENT = bytes(range(256)) * 10_000  # three chunks
-WAYS_OUT = "go online once, or fetch that file elsewhere and pass it with --weights FILE"
+WAYS_OUT = "go online once, or fetch that file elsewhere and pass it with `weights`"
 
 
 class Server(ThreadingHTTPServer):
@@ -163,7 +163,7 @@ def test_a_local_copy_that_is_another_file_is_refused(server: Server, tmp_path: 
 
 
 def test_a_local_copy_that_is_missing_is_told(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"nowhere.pth cannot be read .No such file or directory.; check --weights"):
+    with pytest.raises(BackboneError, match=r"nowhere.pth cannot be read .No such file or directory.; check `weights`"):
         find_weights(server.source("whole"), given=tmp_path / "nowhere.pth", cache=tmp_path)
 
 

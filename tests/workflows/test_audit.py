@@ -9,7 +9,7 @@ from PIL import ImageOps
 from scenes import CHANGES, scene
 
 from twofold.core.errors import DataError
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions
 from twofold.embedding import Runtime
 from twofold.workflows.audit import AuditResult, audit
 
@@ -25,7 +25,7 @@ def lay_out(folder: Path, qualities: tuple[int, int] = (85, 85), count: int = 60
 
 
 def audited(folder: Path, runtime: Runtime, **options: object) -> AuditResult:
-    return audit(folder, DataOptions(), BackboneOptions(), DecisionOptions(), runtime, **options)  # type: ignore[arg-type]
+    return audit(folder, DataOptions(), BackboneOptions(), CrossValidationOptions(), runtime, **options)  # type: ignore[arg-type]
 
 
 def test_a_label_that_can_be_read_off_the_quality_of_the_files_is_named(tmp_path: Path, runtime: Runtime) -> None:
@@ -74,9 +74,9 @@ def test_near_copies_are_told_with_whether_their_labels_agree(tmp_path: Path, ru
     CHANGES["half"](scene(0, (96, 72))).save(data / "one" / "small.png")
     CHANGES["mirrored"](scene(2, (96, 72))).save(data / "two" / "turned.png")
     duplicates = {Path(copy["path"]).name: copy for copy in audited(data, runtime, quick=True).as_json()["duplicates"]}
-    assert Path(duplicates["small.png"]["nearest"]).name == "0.jpg"
+    assert Path(duplicates["small.png"]["duplicate_of"]).name == "0.jpg"
     assert duplicates["small.png"]["labels_agree"]
-    assert Path(duplicates["turned.png"]["nearest"]).name == "2.jpg"
+    assert Path(duplicates["turned.png"]["duplicate_of"]).name == "2.jpg"
     assert not duplicates["turned.png"]["labels_agree"]
 
 

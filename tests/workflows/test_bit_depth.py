@@ -9,7 +9,7 @@ from deepfiles import png
 from drawings import draw
 
 from twofold.bundle.storage import load_bundle
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions, LearningOptions, TrainingOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions, LearningOptions, TrainingOptions
 from twofold.embedding import Runtime
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.audit import audit
@@ -80,14 +80,14 @@ def test_an_audit_without_a_network_uses_the_range(tmp_path: Path, runtime: Runt
     folder = lay_out(tmp_path / "data")
     brighter = (deepened("bars", 3).astype(np.float64) * 0.9).astype(np.uint16)
     (folder / "bars" / "brighter.png").write_bytes(png(brighter))
-    result = audit(folder, DataOptions(), F32, DecisionOptions(), runtime, quick=True)
+    result = audit(folder, DataOptions(), F32, CrossValidationOptions(), runtime, quick=True)
     assert "range-deep" in {note.code for note in result.notes}
     near = {(Path(result.audit.dataset.paths[copy.second]).name, copy.kind) for copy in result.audit.dataset.duplicates}
     assert ("brighter.png", "near") in near
 
 
 def test_a_trained_network_uses_the_range(tmp_path: Path, runtime: Runtime) -> None:
-    learning = LearningOptions(mode="scratch", epochs=1, batch_size=16, validation=0.25)
+    learning = LearningOptions(mode="scratch", epochs=1, batch_size=16, validation_fraction=0.25)
     options = TrainingOptions(backbone=BackboneOptions(size=48, dtype="f32"), learning=learning)
     training = train(lay_out(tmp_path / "data", bits=12), options, runtime)
     assert training.fit.model.backbone.preprocessing.deep == (0, 4095)

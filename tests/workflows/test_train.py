@@ -66,7 +66,7 @@ def test_copies_share_a_fold(drawn: Path, runtime: Runtime, tmp_path: Path) -> N
         }
         assert len({int(training.fit.scores.folds[row]) for row in twins}) == 1
     told = next(note.text for note in training.notes if note.code == "duplicates")
-    assert told.startswith("Copies of other pictures: 2 by their bytes, 2 by their pixels")
+    assert told.startswith("Duplicates of other images: 2 exact, 2 with equal pixels")
 
 
 def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime:
         "positive": "rings",
         "counts": {"bars": 20, "rings": 20},
     }
-    assert "files-refused" in {note.code for note in training.notes}
+    assert "files-skipped" in {note.code for note in training.notes}
 
 
 def test_too_few_pictures_are_refused_with_their_number(runtime: Runtime, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_test_pictures_of_other_classes_are_refused_before_anything_is_embedded(
     [
         (BackboneOptions(backbone="efficientnet-lite9"), "did you mean 'efficientnet-lite"),
         (BackboneOptions(size=50), "between 96 and 384"),
-        (BackboneOptions(mean=(0.0, 0.0, 0.0)), "--mean is for FILE.onnx"),
+        (BackboneOptions(mean=(0.0, 0.0, 0.0)), "`mean` is for FILE.onnx"),
     ],
 )
 def test_a_network_that_is_not_to_be_had_is_a_usage_error(
@@ -132,6 +132,6 @@ def test_an_arithmetic_that_no_learned_network_has_is_refused_before_it_learns(
     mode: Literal["scratch", "finetune"], drawn: Path, runtime: Runtime, tmp_path: Path
 ) -> None:
     options = TrainingOptions(backbone=BackboneOptions(dtype="int8"), learning=LearningOptions(mode))
-    with pytest.raises(UsageError, match="cannot be run in int8; use --dtype bf16 or f32"):
+    with pytest.raises(UsageError, match="cannot be run in int8; use `dtype` bf16 or f32"):
         train(drawn, options, runtime, run_folder=RunFolder(tmp_path / "learning"))
     assert not (tmp_path / "learning").exists()

@@ -30,7 +30,7 @@ from twofold.workflows.training_result import TrainingResult
 
 NETWORK = BackboneOptions(size=48, dtype="f32")
 SCRATCH = TrainingOptions(
-    backbone=NETWORK, learning=LearningOptions(mode="scratch", epochs=3, batch_size=16, validation=0.25)
+    backbone=NETWORK, learning=LearningOptions(mode="scratch", epochs=3, batch_size=16, validation_fraction=0.25)
 )
 
 
@@ -180,7 +180,7 @@ def test_cropped_copies_are_not_parted_by_the_validation_part(runtime: Runtime, 
         folder.mkdir(exist_ok=True)
         for name, change in (("whole", lambda image: image), ("cropped", MOVES["cropped"])):
             change(scene(number)).save(folder / f"{number}-{name}.png")
-    learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation=0.25)  # type: ignore[arg-type]
+    learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation_fraction=0.25)  # type: ignore[arg-type]
     network = replace(NETWORK, size=48 if mode == "scratch" else 96)
     training = train(tmp_path, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
@@ -258,7 +258,7 @@ def test_fine_tuning_that_teaches_a_network_something_is_scored_by_what_was_taug
     size = {"height": 32, "width": 32}
     network = save_tiny("resnet", tmp_path / "network", size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     learning = LearningOptions(
-        mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation=0.25, cv=2, balance="loss"
+        mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation_fraction=0.25, cv=2, balance="loss"
     )
     options = TrainingOptions(backbone=BackboneOptions(str(network), dtype="f32"), learning=learning)
     training = train(tmp_path / "images", options, runtime)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.audit.file_report import FileReportRow, file_report, told
+from twofold.audit.file_report import FileReportRow, duplicates_as_json, file_report
 from twofold.audit.label_issues import LabelIssues, find_label_issues
 from twofold.audit.leakage import LeakedImage
 from twofold.audit.learning_curve import LearningCurve
@@ -15,7 +15,7 @@ from twofold.audit.metadata_features import metadata_features
 from twofold.audit.shortcuts import Shortcuts, find_shortcuts
 from twofold.core.errors import DataError
 from twofold.core.notes import Note
-from twofold.core.options import DecisionOptions
+from twofold.core.options import CrossValidationOptions
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 
@@ -81,7 +81,7 @@ class Audit:
         return {
             "statuses": {status: statuses[status] for status in ("used", "flagged", "skipped")},
             "reasons": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
-            "duplicates": told(self.dataset, self.dataset.duplicates),
+            "duplicates": duplicates_as_json(self.dataset, self.dataset.duplicates),
             **({} if self.against is None else self.against.as_json()),
             "label_issues": [
                 {"path": paths[row], "label": items[used[row]].label, "p_label_error": round(float(doubts[row]), 4)}
@@ -118,7 +118,7 @@ def audit_sample(
     dataset: LabelledDataset,
     rows: NDArray[np.int64],
     logits: NDArray[np.floating],
-    options: DecisionOptions,
+    options: CrossValidationOptions,
     *,
     learning_curve: LearningCurve | None = None,
     against: Against | None = None,
@@ -132,7 +132,7 @@ def audit_sample(
     return Audit(dataset, rows, label_issues, look_for_shortcuts(dataset, options), learning_curve, against)
 
 
-def look_for_shortcuts(dataset: LabelledDataset, options: DecisionOptions) -> Shortcuts | None:
+def look_for_shortcuts(dataset: LabelledDataset, options: CrossValidationOptions) -> Shortcuts | None:
     """What gives the label of the pictures that count away, beside what they show; None where these are too few for folds."""
     rows = np.flatnonzero(dataset.valid)
     parts = folds_of(dataset, rows, options)
@@ -143,7 +143,9 @@ def look_for_shortcuts(dataset: LabelledDataset, options: DecisionOptions) -> Sh
     )
 
 
-def folds_of(dataset: LabelledDataset, rows: NDArray[np.int64], options: DecisionOptions) -> NDArray[np.int64] | None:
+def folds_of(
+    dataset: LabelledDataset, rows: NDArray[np.int64], options: CrossValidationOptions
+) -> NDArray[np.int64] | None:
     """The fold of each of these usable pictures; None where a class cannot be dealt out to that many."""
     try:
         return folds(dataset.names[rows], dataset.groups[rows], options.folds, options.seed)

@@ -1,6 +1,8 @@
-"""What answers: a backbone, a head, a calibration and a threshold."""
+"""The model: a backbone, a head, a calibration and a rule, from images to predictions."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -9,29 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.errors import BackboneError
+from twofold.core.notes import Note
+from twofold.data import ReadError
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Calibration, Head, Rule
-from twofold.embedding import Engine, FeatureTable, Probes, Runtime, Source, image_sources, probe_images
+from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, image_sources, probe_images, stream_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one picture; without a label there is a `reason` why not."""
+    """The prediction for one image; one without a label has a `reason`, the code of its `read_error`.
+
+    `path` is empty for an image that is no file.
+    """
 
     path: str
     label: str | None
     probability: float | None
     logit: float | None
     reason: str | None
+    read_error: ReadError | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """`classes` are (negative, positive); `threshold` is the probability from which on the answer is the positive class.
+    """`classes` are (negative, positive); `rule` turns the probability of the positive class into one of them.
 
-    `probe_logits` are those of the probe images on the machine of the training; None where the network has none for them.
+    `probe_logits` are the logits of the probe images on the machine of the training; None where the network refuses them.
     """
 
     classes: tuple[str, str]
@@ -42,57 +50,85 @@ class Model:
     probe_logits: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def engine(self, runtime: Runtime) -> Engine:
-        """An engine for the backbone, whose fast arithmetic is that of the training, or is not used."""
+        """An engine for the backbone; it uses fast arithmetic only where that gives the probe logits of the training."""
         if self.probe_logits is None:
             return runtime.engine(self.backbone)
         return runtime.engine(self.backbone, Probes(self.head.weights, self.head.bias, self.probe_logits))
 
     def probed(self, runtime: Runtime, engine: Engine) -> Self:
-        """The model with what it says of the probe images."""
+        """The model with its logits for the probe images."""
         table = runtime.embed(probe_images(), engine, what="probe images")
-        known = all(read_error is None for read_error in table.read_errors)
-        return replace(self, probe_logits=self.logits(table.features) if known else None)
+        embedded = all(read_error is None for read_error in table.read_errors)
+        return replace(self, probe_logits=self.logits(table.features) if embedded else None)
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The chance of the positive class for each vector, (n, d) -> (n,)."""
+        """The probability of the positive class, (n, d) -> (n,)."""
         return self.calibration.probabilities(self.logits(features))
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The logit of each vector, (n, d) -> (n,). BackboneError where the head is one for vectors of another width."""
+        """The logits, (n, d) -> (n,). BackboneError where the head takes features of another width."""
         width = self.head.weights.size
         if len(features) and features.shape[1] != width:
             raise BackboneError(
-                f"The network {self.backbone.name} gives vectors of {features.shape[1]} numbers, its head takes {width}; "
+                f"The network {self.backbone.name} gives {features.shape[1]} features, its head takes {width}; "
                 "take the bundle from a copy, or train it again."
             )
-        return self.head.logits(features.reshape(-1, width))  # also where there is none
+        return self.head.logits(features.reshape(-1, width))  # also where there are no rows
 
     def predict(
         self, sources: Iterable[Source | str], runtime: Runtime, engine: Engine | None = None
     ) -> list[Prediction]:
-        """One answer for every source, in the order given; `engine` may be one that is kept running.
+        """One prediction for every source, in the order given; `engine` may be one that is kept running.
 
-        DataError where `sources` is no list of images, as a single one is not.
+        DataError where `sources` is no list of images, such as a single image.
         """
-        asked = image_sources(sources)
-        table = runtime.embed(asked, engine or self.engine(runtime))
-        return self.answers([str(source) if isinstance(source, Path) else "" for source in asked], table)
+        images = image_sources(sources)
+        with closing(self.stream(images, runtime, engine or self.engine(runtime))) as predictions:
+            return list(runtime.progress(predictions, len(images), "images"))
 
-    def answers(self, names: Sequence[str], table: FeatureTable) -> list[Prediction]:
-        """The answers for a table of observations, a row for every name."""
-        logits = self.logits(table.features)
+    def stream(
+        self,
+        sources: Iterable[Source | str],
+        runtime: Runtime,
+        engine: Engine,
+        add_note: Callable[[Note], None] = lambda note: None,
+    ) -> Generator[Prediction]:
+        """The same in bounded memory, each prediction as soon as it is there. An iterator of sources is read as it is needed.
+
+        `add_note` is called where the cache cannot be used; what concerns the network is noted in `engine.notes`.
+        """
+        return self._stream(stream_sources(sources), runtime, engine, add_note)
+
+    def _stream(
+        self, sources: Iterator[Source], runtime: Runtime, engine: Engine, add_note: Callable[[Note], None]
+    ) -> Generator[Prediction]:
+        paths: deque[str] = deque()  # of the sources that were read and have no prediction yet
+
+        def recorded() -> Iterator[Source]:
+            for source in sources:
+                paths.append(str(source) if isinstance(source, Path) else "")
+                yield source
+
+        with closing(runtime.embed_chunks(recorded(), engine, add_note)) as chunks:
+            for rows in chunks:
+                yield from self._predictions([paths.popleft() for _ in rows], rows)
+
+    def _predictions(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
+        features = [row.features for row in rows if row.features is not None]
+        # A row's logit and probability do not depend on the other rows, to the bit: chunks may be of any length.
+        logits = self.logits(np.stack(features) if features else np.empty((0, 0), np.float32))
         probabilities = self.calibration.probabilities(logits)
         labels = (self.classes[decision] for decision in self.rule.decide(probabilities))
-        scored = zip(labels, probabilities.tolist(), logits.tolist(), strict=True)
+        scores = zip(labels, probabilities.tolist(), logits.tolist(), strict=True)
         return [
-            Prediction(name, *next(scored), None)
-            if read_error is None
-            else Prediction(name, None, None, None, read_error.code)
-            for name, read_error in zip(names, table.read_errors, strict=True)
+            Prediction(path, *next(scores), None)
+            if row.read_error is None
+            else Prediction(path, None, None, None, row.read_error.code, row.read_error)
+            for path, row in zip(paths, rows, strict=True)
         ]
 
     def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
-        """How the model does on the labelled pictures that count, or on those `rows` of the usable ones."""
+        """The evaluation on the valid images of a labelled dataset, or on those `rows` of the usable ones."""
         rows = np.flatnonzero(dataset.valid) if rows is None else rows
         probabilities = self.probabilities(dataset.table.features[rows])
         return evaluate(dataset.labels[rows], probabilities, self.rule, classes=self.classes)

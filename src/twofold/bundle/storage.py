@@ -5,10 +5,9 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,7 @@ from twofold.core.privacy import public_address
 from twofold.core.replacement import OLD, clear_leftovers, exchange, held, temporary_folder
 from twofold.data import is_address
 from twofold.duplicates import FingerprintIndex, read_index
-from twofold.embedding import Engine, Runtime, Source
+from twofold.embedding import Engine, Runtime, Source, image_sources
 from twofold.networks import Backbone, check_network, with_head, without_head
 
 FILES: Final = {
@@ -41,6 +40,7 @@ class Bundle:
     path: Path
     model: Model = field(repr=False)
     record: dict[str, Any] = field(repr=False)
+    _engines: dict[tuple[Path, RuntimeOptions], Engine] = field(default_factory=dict, init=False, repr=False)
 
     def fingerprint_index(self) -> FingerprintIndex:
         """Fingerprints of the training images. BundleError where they are missing or altered."""
@@ -52,24 +52,41 @@ class Bundle:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); train it again.") from error
 
     def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
-        """One answer for every path, bytes, PIL image or array, in the order given.
+        """One prediction for every path, bytes, PIL image or array, in the order given.
 
-        The network is compiled at the first call. Nothing else is kept between calls unless `machine` says where. BundleError
-        where the network cannot be run.
+        The network is compiled once for each cache folder and options of a runtime. Without a `runtime` no file is cached.
+        BundleError where the network cannot be run. For several threads, or more images than fit into memory, use a `Predictor`.
         """
-        here, engine = (runtime, None) if runtime else (Runtime(self.path, RuntimeOptions(cache=False)), self._engine)
-        try:
-            return self.model.predict(sources, here, engine)
-        except BackboneError as error:
-            raise BundleError(f"{self.path} cannot answer: {error}") from error
+        images = image_sources(sources)
+        runtime = runtime or Runtime(self.path, RuntimeOptions(cache=False))
+        with closing(self.stream(images, runtime, self._engine(runtime))) as predictions:
+            return list(runtime.progress(predictions, len(images), "images"))
 
-    @cached_property
-    def _engine(self) -> Engine:
-        return self.model.engine(Runtime(self.path, RuntimeOptions(cache=False)))
+    def stream(
+        self,
+        sources: Iterable[Source | str],
+        runtime: Runtime,
+        engine: Engine,
+        add_note: Callable[[Note], None] = lambda note: None,
+    ) -> Generator[Prediction]:
+        """See `Model.stream`; BundleError where the network cannot be run."""
+        return self._named(self.model.stream(sources, runtime, engine, add_note))
+
+    def _named(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
+        try:
+            with closing(predictions):
+                yield from predictions
+        except BackboneError as error:
+            raise BundleError(f"{self.path} cannot be used for predictions: {error}") from error
+
+    def _engine(self, runtime: Runtime) -> Engine:
+        """The engine for this runtime; the first of several threads makes it."""
+        key = (runtime.folder, runtime.options)
+        return self._engines.get(key) or self._engines.setdefault(key, self.model.engine(runtime))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the engine, which belongs to one process."""
-        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+        """Without the engines, which belong to one process."""
+        return {**self.__dict__, "_engines": {}}
 
 
 def check_free(path: Path, *, force: bool) -> None:

@@ -2,73 +2,90 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from twofold.cli.progress_bar import runtime
+from twofold.cli.terminal import runtime
 from twofold.core.options import RuntimeOptions
 
-_SHOWN: Final = 3  # addresses
+if TYPE_CHECKING:
+    from twofold.bundle.model import Prediction
+
+_MAX_NAMED: Final = 3  # addresses
 
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     paths: Annotated[
         list[str],
-        typer.Argument(help="Pictures, folders and archives of pictures; - reads paths from stdin.", metavar="PATH…"),
+        typer.Argument(help="Images, folders and archives of images; - reads paths from stdin.", metavar="PATH…"),
     ],
     engine: RuntimeOptions,
-    out: Annotated[Path | None, typer.Option(help="Write the answers to this CSV file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of answers.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> int:
-    """Answer for new pictures: path, label, probability, logit and, where there is no label, the reason.
+    """Predict the label of new images: path, label, probability, logit and, where there is no label, the reason.
 
-    The exit code is 1 where no picture could be read.
+    The exit code is 1 where no image could be read.
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
     from twofold.core.files import check_replaceable, printable
     from twofold.data import list_files
-    from twofold.report.result_text import print_answers
+    from twofold.report.predictions_text import print_predictions
+    from twofold.workflows.predict import Predictor
 
     if out is not None:
-        check_replaceable(out, "path,label,probability,", "table of answers", force=force)
+        check_replaceable(out, "path,label,probability,", "table of predictions", force=force)
     loaded = load_bundle(bundle)
-    given = _lines() if paths == ["-"] else paths
-    _refuse_addresses(given)
-    files = list_files([Path(path) for path in given])
+    arguments = _lines() if paths == ["-"] else paths
+    _check_no_addresses(arguments)
+    files = list_files([Path(path) for path in arguments])
     if not files:
-        raise DataError(f"There is no file in {' '.join(paths)}; name pictures or folders that hold some.")
-    here = runtime(engine, quiet=quiet)
-    answers = loaded.predict(files, here)
-    print_answers(answers, out, as_json=json)
-    for note in here.notes:  # stdout is for the answers
+        raise DataError(f"There is no file in {' '.join(paths)}; name images or folders of images.")
+    rows_on_terminal = sys.stdout.isatty() and (
+        out is None or json
+    )  # they show the progress, and a bar would break them
+    here = runtime(engine, quiet=quiet or rows_on_terminal)
+    reasons: Counter[str | None] = Counter()
+    with Predictor(loaded, here) as predictor, closing(predictor.stream(files)) as predictions:
+        print_predictions(_count(reasons, here.progress(predictions, len(files), "images")), out, as_json=json)
+    for note in predictor.notes:  # stdout is for the predictions
         typer.echo(f"note: {printable(note.text)}", err=True)
-    reasons = Counter(answer.reason for answer in answers if answer.label is None)
     if reasons:
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
-        typer.echo(f"twofold: {reasons.total()} of {len(answers)} files have no answer ({told}).", err=True)
-    return int(reasons.total() == len(answers))
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
+        typer.echo(f"twofold: {reasons.total()} of {len(files)} files have no prediction ({counts}).", err=True)
+    return int(reasons.total() == len(files))
+
+
+def _count(reasons: "Counter[str | None]", predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":
+    """The same predictions; counts the reasons of those without a label."""
+    for prediction in predictions:
+        if prediction.label is None:
+            reasons[prediction.reason] += 1
+        yield prediction
 
 
 def _lines() -> list[str]:
     return [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
 
 
-def _refuse_addresses(given: Sequence[str]) -> None:
-    """UsageError where a path is an address, of which a path would make something else."""
+def _check_no_addresses(arguments: Sequence[str]) -> None:
+    """UsageError where an argument is an address, which as a path would mean something else."""
     from twofold.core.errors import UsageError
     from twofold.core.privacy import public_address
     from twofold.data import advice, is_address
 
-    found = [public_address(text) for text in given if is_address(text)]
-    if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    addresses = [public_address(text) for text in arguments if is_address(text)]
+    if addresses:
+        more = f" and {len(addresses) - _MAX_NAMED} more" if len(addresses) > _MAX_NAMED else ""
         raise UsageError(
-            f"predict reads files on this machine and no addresses, got {', '.join(found[:_SHOWN])}{more}: {advice(found[0])}."
+            f"predict reads files on this machine and no addresses, got {', '.join(addresses[:_MAX_NAMED])}{more}: "
+            f"{advice(addresses[0])}."
         )

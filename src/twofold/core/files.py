@@ -42,7 +42,7 @@ def check_replaceable(path: Path, beginning: str, what: str, *, force: bool) -> 
         if not ours:
             raise UsageError(f"{path} exists, and is no {what}: name another file.")
         if not force:
-            raise UsageError(f"{path} exists already; pass --force to replace it, or another --out.")
+            raise UsageError(f"{path} exists already; replace it with `force=True`, or give another path.")
 
 
 def check_writable(path: Path) -> None:

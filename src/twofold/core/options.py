@@ -1,4 +1,4 @@
-"""Every option, once: its name, default and help. Flags, help pages and the saved record derive from these records."""
+"""Every option, once: name, type, default and help. Flags, help pages and the saved record are made from these records."""
 
 import math
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
@@ -20,15 +20,15 @@ Mode = Literal["frozen", "finetune", "scratch"]
 RecipeName = Literal["classic", "modern"]
 Balance = Literal["none", "loss", "sampler"]
 
-_NAMES = {
+_TYPE_NAMES = {
     NoneType: "None",
     bool: "True or False",
     float: "a finite number",
-    int: "a whole number",
+    int: "an integer",
     str: "text",
     Path: "a path",
 }
-_MOST = 80  # letters of a value that are shown
+_MAX_LENGTH = 80  # characters of a value in a message
 
 
 def _option(default: Any, text: str, *flags: str) -> Any:
@@ -37,159 +37,165 @@ def _option(default: Any, text: str, *flags: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """Which pictures are read, and how a label is read off them."""
+    """Which images are read, and where their labels come from."""
 
-    classes: tuple[str, str] | None = _option(None, "The two classes to use, where DATA has more: A B.")
+    PANEL: ClassVar[str] = "Data"
+
+    classes: tuple[str, str] | None = _option(None, "Two class names, where DATA has more classes: A B.")
     label_pattern: str | None = _option(
-        None, "For a flat folder: a regular expression on the file name whose first group is the class, as '(cat|dog)'."
+        None, "For a flat folder: regular expression on the file name; its first group is the class, as '(cat|dog)'."
     )
 
     def __post_init__(self) -> None:
         _check_types(self)
         if self.classes is not None and len(set(self.classes)) != 2:
-            raise UsageError(f"--classes takes two different names, got {' '.join(self.classes)}.")
+            raise UsageError(f"`classes` must be two different names, got {' '.join(self.classes)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneOptions:
-    """Which frozen network turns pixels into a vector, and how."""
+    """Which network computes the features, and how."""
+
+    PANEL: ClassVar[str] = "Network"
 
     backbone: str = _option(
         "efficientnet-lite0",
-        "A built-in network, FILE.onnx, hf:ID of a network on Hugging Face, a folder that holds one, or MODULE:FUNCTION.",
+        "Built-in network, FILE.onnx, hf:ID on Hugging Face, a folder with a network, or MODULE:FUNCTION.",
     )
-    weights: Path | None = _option(None, "A local copy of the network's weights.")
+    weights: Path | None = _option(None, "Local file with the network's weights.")
     size: int | None = _option(
-        None, "Side of the square the network sees, in pixels; the network's own by default.", "--size", "--image-size"
+        None, "Side of the model input in pixels; default: the network's.", "--size", "--image-size"
     )
-    features: FeatureSet = _option("stages", "What the vector holds: every stage, or the last pooling alone.")
-    dtype: DtypeOption = _option(
-        "auto", "Arithmetic of the network; auto takes the fastest that this processor runs well."
-    )
-    output: str | None = _option(None, "For FILE.onnx: the tensor to take; the input of its global pooling by default.")
+    features: FeatureSet = _option("stages", "Features of all stages, or of the last pooling only.")
+    dtype: DtypeOption = _option("auto", "Number format; auto: the fastest that this processor runs well.")
+    output: str | None = _option(None, "For FILE.onnx: output tensor; default: the input of its global pooling.")
     crop_mode: CropMode | None = _option(
-        None,
-        "How a picture becomes a square: crop (the default) takes the middle, 7/8 of the short side; stretch and pad take all.",
+        None, "center (default): the middle, 7/8 of the short side; squash and pad: the whole image."
     )
-    filter: Filter | None = _option(None, "How pixels are interpolated; the network's own by default.")
+    filter: Filter | None = _option(None, "Interpolation; default: the network's.")
     mean: tuple[float, float, float] | None = _option(
-        None, "For networks from elsewhere: subtracted from R G B, on a scale of 0 to 255."
+        None, "For external networks: mean of R G B, on a scale of 0 to 255."
     )
     std: tuple[float, float, float] | None = _option(
-        None, "For networks from elsewhere: what R G B are then divided by."
+        None, "For external networks: standard deviation of R G B, on a scale of 0 to 255."
     )
 
     def __post_init__(self) -> None:
         _check_types(self)
-        _check_least("--size", self.size, 1)
+        _check_minimum("size", self.size, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class LearningOptions:
-    """Whether the network itself learns, and how; all but `mode` is for finetune and scratch."""
+    """Whether the network is trained, and how. All but `mode` need mode finetune or scratch."""
+
+    PANEL: ClassVar[str] = "Fine-tuning and training from scratch"
 
     mode: Mode = _option(
-        "frozen",
-        "What learns: the head on a frozen network, the network too (finetune), or a network of its own (scratch).",
+        "frozen", "frozen: fit a head; finetune: train a pretrained network; scratch: train a new network."
     )
-    recipe: RecipeName | None = _option(
-        None, "For scratch: classic (the default), the well-known CNN, or modern, a small residual network."
-    )
-    epochs: int | None = _option(None, "Times that every picture is seen: at most, where the recipe stops early.")
-    batch_size: int | None = _option(None, "Pictures a step; the recipe's own by default.")
-    learning_rate: float | None = _option(None, "How far a step goes; the recipe's own by default.")
-    weight_decay: float | None = _option(None, "How strongly weights are held small; the recipe's own by default.")
-    dropout: float | None = _option(
-        None, "Share of the vector that is left out at random; the recipe's own by default."
-    )
-    augment: float = _option(1.0, "How strongly pictures are varied: 0 not at all, 1 as the recipe says.")
+    recipe: RecipeName | None = _option(None, "For scratch: classic (default), or modern, a small residual network.")
+    epochs: int | None = _option(None, "Number of epochs; a maximum where the recipe stops early.")
+    batch_size: int | None = _option(None, "Batch size; default: the recipe's.")
+    learning_rate: float | None = _option(None, "Learning rate; default: the recipe's.")
+    weight_decay: float | None = _option(None, "Weight decay; default: the recipe's.")
+    dropout: float | None = _option(None, "Dropout before the head; default: the recipe's.")
+    augment: float = _option(1.0, "Strength of augmentation: 0 none, 1 as in the recipe.")
     fixed_orientation: bool = _option(
-        True, "Pictures have an up; without, they are also learned upside down and turned by quarters."
+        True, "Images have a fixed orientation; if not, they are also flipped and rotated by quarter turns."
     )
-    validation: float = _option(
-        0.2, "Share of the pictures that is held out to stop, calibrate and choose the threshold by."
+    validation_fraction: float = _option(
+        0.2, "Fraction of images held out for early stopping, calibration and the rule."
     )
-    cv: int | None = _option(
-        None, "Learn this many networks more, so that every picture is scored by one that did not see it."
-    )
-    balance: Balance = _option(
-        "none",
-        "Let both classes weigh the same, in the loss or by how often they are drawn; probabilities are put right.",
-    )
-    tune: int | None = _option(
-        None,
-        "Try this many settings of the recipe first, and learn with the best; options that you change stay as you set them.",
-    )
-    devices: int | None = _option(None, "Processes or GPUs that learn together; one process, or all GPUs, by default.")
-    num_nodes: int = _option(1, "Machines that learn together.")
+    cv: int | None = _option(None, "Train this many more networks, so that each image has an out-of-fold score.")
+    balance: Balance = _option("none", "Give both classes equal weight, in the loss or by sampling.")
+    tune: int | None = _option(None, "Number of hyper-parameter trials before the training; given options stay fixed.")
+    devices: int | None = _option(None, "Processes or GPUs per machine; default: one process, or all GPUs.")
+    num_nodes: int = _option(1, "Number of machines.")
     pixels_gb: float = _option(
-        10.0, "Room for decoded pictures, in your cache folder; what does not fit is decoded each time."
+        10.0, "Size limit of the cache of decoded images; images beyond it are decoded each epoch."
     )
 
     def __post_init__(self) -> None:
         _check_types(self)
-        _check_least("--epochs", self.epochs, 1)
-        _check_least("--batch-size", self.batch_size, 2)
-        _check_least("--cv", self.cv, 2)
-        _check_least("--tune", self.tune, 1)
-        _check_least("--devices", self.devices, 1)
-        _check_least("--num-nodes", self.num_nodes, 1)
-        _check_least("--augment", self.augment, 0)
-        _check_least("--weight-decay", self.weight_decay, 0)
-        _check_least("--pixels-gb", self.pixels_gb, 0)
+        _check_minimum("epochs", self.epochs, 1)
+        _check_minimum("batch_size", self.batch_size, 2)
+        _check_minimum("cv", self.cv, 2)
+        _check_minimum("tune", self.tune, 1)
+        _check_minimum("devices", self.devices, 1)
+        _check_minimum("num_nodes", self.num_nodes, 1)
+        _check_minimum("augment", self.augment, 0)
+        _check_minimum("weight_decay", self.weight_decay, 0)
+        _check_minimum("pixels_gb", self.pixels_gb, 0)
         if self.learning_rate is not None and not self.learning_rate > 0:
-            raise UsageError(f"--learning-rate must be above 0, got {self.learning_rate:g}.")
+            raise UsageError(f"`learning_rate` must be above 0, got {self.learning_rate:g}.")
         if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise UsageError(f"--dropout must lie between 0 and 1, got {self.dropout:g}.")
-        if not 0.02 <= self.validation <= 0.5:
-            raise UsageError(f"--validation must lie between 0.02 and 0.5, got {self.validation:g}.")
+            raise UsageError(f"`dropout` must be in [0, 1), got {self.dropout:g}.")
+        if not 0.02 <= self.validation_fraction <= 0.5:
+            raise UsageError(f"`validation_fraction` must be in [0.02, 0.5], got {self.validation_fraction:g}.")
         if self.recipe is not None and self.mode != "scratch":
-            raise UsageError("--recipe is for --mode scratch.")
+            raise UsageError("`recipe` needs `mode='scratch'`.")
         if self.mode == "frozen":
-            given = _given(self, [field.name for field in fields(self)])
-            if given:
-                raise UsageError(f"{given[0]} is for --mode scratch or finetune; a frozen network does not learn.")
+            changed = _changed(self, [field.name for field in fields(self)])
+            if changed:
+                raise UsageError(
+                    f"`{changed[0]}` needs `mode='finetune'` or `mode='scratch'`: a frozen network is not trained."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidationOptions:
+    """How images are assigned to folds, and the seed of everything random."""
+
+    PANEL: ClassVar[str] = "Data"
+
+    folds: int = _option(5, "Number of folds of the cross-validation.")
+    seed: int = _option(0, "Seed of everything random.")
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        if not 2 <= self.folds <= 50:
+            raise UsageError(f"`folds` must be in [2, 50], got {self.folds}.")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"`seed` must be in [0, {2**32 - 1}], got {self.seed}.")
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionOptions:
-    """How scores become answers."""
+    """How probabilities become decisions."""
 
-    positive: str | None = _option(
-        None, "The class that counts as positive; the second in alphabetical order by default."
-    )
-    threshold: float | None = _option(None, "The probability from which on the answer is the positive class.")
-    optimize: Optimize = _option("accuracy", "What the threshold is chosen for, on out-of-fold scores.")
-    folds: int = _option(5, "Parts of the cross-validation.")
-    seed: int = _option(0, "Seed of everything that is drawn at random.")
+    PANEL: ClassVar[str] = "Decision"
+
+    positive: str | None = _option(None, "The positive class; default: the second in alphabetical order.")
+    threshold: float | None = _option(None, "Probability from which on the positive class is predicted.")
+    optimize: Optimize = _option("accuracy", "Metric that the threshold is chosen for, on out-of-fold scores.")
 
     def __post_init__(self) -> None:
         _check_types(self)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise UsageError(f"--threshold must lie between 0 and 1, got {self.threshold}.")
-        if not 2 <= self.folds <= 50:
-            raise UsageError(f"--folds must lie between 2 and 50, got {self.folds}.")
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
+            raise UsageError(f"`threshold` must be in [0, 1], got {self.threshold}.")
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """How the machine is used; none of this changes an answer, but for pictures too large to be read."""
+    """How the machine is used. No option changes a prediction, except for images that are too large to be read."""
 
-    cache: bool = _option(True, "Keep vectors between runs, in your cache folder.")
-    threads: int | None = _option(None, "Processors to use; all that this process may use by default.")
-    max_megapixels: float = _option(50.0, "Refuse pictures whose header says that they are larger than this.")
+    PANEL: ClassVar[str] = "Runtime"
+
+    cache: bool = _option(True, "Keep features between runs, in your cache folder.")
+    threads: int | None = _option(None, "Number of processors; default: all that this process may use.")
+    max_megapixels: float = _option(50.0, "Size limit of an image in megapixels.")
 
     def __post_init__(self) -> None:
         _check_types(self)
         if self.threads is not None and self.threads < 1:
-            raise UsageError(f"--threads must be at least 1, got {self.threads}.")
+            raise UsageError(f"`threads` must be at least 1, got {self.threads}.")
         if self.max_megapixels <= 0:
-            raise UsageError(f"--max-megapixels must be above 0, got {self.max_megapixels}.")
+            raise UsageError(f"`max_megapixels` must be above 0, got {self.max_megapixels}.")
 
     @property
     def max_pixels(self) -> int:
+        """The size limit in pixels."""
         return int(self.max_megapixels * 1e6)
 
 
@@ -200,43 +206,41 @@ class TrainingOptions:
     data: DataOptions = field(default_factory=DataOptions)
     backbone: BackboneOptions = field(default_factory=BackboneOptions)
     learning: LearningOptions = field(default_factory=LearningOptions)
+    cross_validation: CrossValidationOptions = field(default_factory=CrossValidationOptions)
     decision: DecisionOptions = field(default_factory=DecisionOptions)
 
     def __post_init__(self) -> None:
         _check_types(self)
         if self.learning.mode == "scratch":
-            given = _given(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
-            if given:
-                raise UsageError(
-                    f"{given[0]} is for networks that were trained before; --mode scratch begins with none."
-                )
+            changed = _changed(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
+            if changed:
+                raise UsageError(f"`{changed[0]}` is for pretrained networks; `mode='scratch'` trains a new one.")
 
 
-def flag(name: str) -> str:
-    """What a field is called on the command line."""
-    return "--" + name.replace("_", "-")
-
-
-def _given(record: Any, names: Iterable[str]) -> list[str]:
-    """The flags of these fields that are not at their defaults."""
+def _changed(record: Any, names: Iterable[str]) -> list[str]:
+    """The names of these fields that are not at their defaults."""
     defaults = {field.name: field.default for field in fields(record)}
-    return [flag(name) for name in names if getattr(record, name) != defaults[name]]
+    return [name for name in names if getattr(record, name) != defaults[name]]
 
 
-def _check_least(name: str, value: float | None, least: float) -> None:
-    if value is not None and not value >= least:
-        raise UsageError(f"{name} must be at least {least:g}, got {value:g}.")
+def _check_minimum(name: str, value: float | None, minimum: float) -> None:
+    if value is not None and not value >= minimum:
+        raise UsageError(f"`{name}` must be at least {minimum:g}, got {value:g}.")
 
 
 def _check_types(record: Any) -> None:
-    """UsageError that names every field whose value is not of its type; numpy's numbers become Python's, which JSON takes."""
+    """UsageError that names every field with a value of another type. NumPy's numbers become Python's, which JSON takes."""
     faults = []
-    for name, hint in get_type_hints(type(record)).items():
-        given = getattr(record, name)
+    hints = get_type_hints(type(record))
+    for name in [each.name for each in fields(record)]:
+        value = getattr(record, name)
         try:
-            object.__setattr__(record, name, _as(given.tolist() if hasattr(given, "tolist") else given, hint))
+            plain = value.tolist() if hasattr(value, "tolist") else value
+            object.__setattr__(record, name, _convert(plain, hints[name]))
         except (TypeError, OverflowError):
-            faults.append(f"{flag(name)} must be {_legal(hint)}, got {_shown(given)}{_meant(given, hint)}.")
+            faults.append(
+                f"`{name}` must be {_legal(hints[name])}, got {_shorten(value)}{_suggest(value, hints[name])}."
+            )
     if faults:
         raise UsageError(" ".join(faults))
 
@@ -245,15 +249,15 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
-def _as(value: Any, hint: Any) -> Any:
-    """The value as what its type says, a list as a tuple; TypeError where it is none. True is no number, and none is endless."""
+def _convert(value: Any, hint: Any) -> Any:
+    """The value in the type of the hint, a list as a tuple. TypeError where it has another type; True is not a number."""
     for kind in _kinds(hint):
-        parts = get_args(kind)
+        arguments = get_args(kind)
         number = kind in (int, float) and not isinstance(value, bool)
-        if get_origin(kind) is Literal and isinstance(value, str) and value in parts:
+        if get_origin(kind) is Literal and isinstance(value, str) and value in arguments:
             return value
-        if get_origin(kind) is tuple and isinstance(value, list | tuple) and len(value) == len(parts):
-            return tuple(map(_as, value, parts))
+        if get_origin(kind) is tuple and isinstance(value, list | tuple) and len(value) == len(arguments):
+            return tuple(map(_convert, value, arguments))
         if number and isinstance(value, Integral if kind is int else Real) and math.isfinite(value):
             return kind(value)
         if isinstance(kind, type) and kind not in (int, float) and isinstance(value, kind):
@@ -262,23 +266,23 @@ def _as(value: Any, hint: Any) -> Any:
 
 
 def _legal(hint: Any) -> str:
-    words = [word for kind in _kinds(hint) for word in _words(kind)]
-    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+    words = [word for kind in _kinds(hint) for word in _describe(kind)]
+    return " or ".join(text for text in (", ".join(words[:-1]), words[-1]) if text)
 
 
-def _words(kind: Any) -> list[str]:
+def _describe(kind: Any) -> list[str]:
     if get_origin(kind) is Literal:
         return [repr(choice) for choice in get_args(kind)]
     if get_origin(kind) is tuple:
         return [f"{len(get_args(kind))} values (each {_legal(get_args(kind)[0])})"]
-    return [_NAMES.get(kind, kind.__name__)]
+    return [_TYPE_NAMES.get(kind, kind.__name__)]
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _MOST else f"{text[:_MOST]}... ({type(value).__name__})"
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}... ({type(value).__name__})"
 
 
-def _meant(value: Any, hint: Any) -> str:
+def _suggest(value: Any, hint: Any) -> str:
     choices = [choice for kind in _kinds(hint) if get_origin(kind) is Literal for choice in get_args(kind)]
     return nearest(value, choices) if isinstance(value, str) else ""

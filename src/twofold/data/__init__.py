@@ -6,7 +6,7 @@ from twofold.data.bit_depth import Extent, may_be_deep
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.decoding import extent_of
 from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, Ranges
-from twofold.data.file_list import FileList, LabelledFile, contents, find_parts, list_labelled_files
+from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
 from twofold.data.folders import Skip, list_files, walk
 from twofold.data.formats import read_bytes, read_head
 from twofold.data.intensity import choose_ranges
@@ -20,7 +20,7 @@ from twofold.data.preprocessing import (
     preprocess,
 )
 from twofold.data.read_errors import ReadError
-from twofold.data.split_folders import commands
+from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.tables import find_table, read_split, read_table
 
 __all__ = [
@@ -36,16 +36,16 @@ __all__ = [
     "Ranges",
     "ReadError",
     "Skip",
+    "SplitPlan",
     "advice",
     "archive_kind",
     "check_counts",
     "check_same_classes",
     "choose_positive",
     "choose_ranges",
-    "commands",
     "contents",
     "extent_of",
-    "find_parts",
+    "find_splits",
     "find_table",
     "is_address",
     "is_archive",
@@ -54,6 +54,7 @@ __all__ = [
     "may_be_deep",
     "numbers_of",
     "open_image",
+    "plan_splits",
     "preprocess",
     "read_bytes",
     "read_head",

@@ -1,7 +1,6 @@
-"""DATA to paths and labels: a folder or an archive with one sub-folder a class, a table, or a flat folder with a pattern."""
+"""File lists: DATA as paths and labels. DATA is a folder or an archive with one sub-folder per class, a table, or a flat folder."""
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,28 +13,28 @@ from twofold.core.options import DataOptions
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
 from twofold.data.folders import LEFTOVER, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
-from twofold.data.split_folders import commands, refuse_nested, shared_folders, splits_below, splits_of, typed
+from twofold.data.split_folders import plan_splits, refuse_nested, shared_folders, splits_below, splits_of
 from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
 
-_PASSED_OVER: Final = {
-    "junk": "Skipped as hidden or left behind by a program: {count}, such as {example}.",
-    "loop": "Skipped as links that lead back to a folder they lie in: {count}, such as {example}.",
-    "unreadable": "Skipped as folders that cannot be listed: {count}, such as {example}.",
-    "outside-classes": "Skipped as files beside the class folders: {count}, such as {example}.",
-    "no-label": "Skipped as files whose names do not match --label-pattern: {count}, such as {example}.",
-    "link": "Left out as links inside an archive, which are never followed: {count}, such as {example}.",
-    "device": "Left out as devices, pipes or sparse files inside an archive: {count}, such as {example}.",
-    "unsafe-name": "Left out as names that lead out of the archive: {count}, such as {example}.",
-    "too-deep": "Left out as more than 100 folders deep: {count}, such as {example}.",
-    "same-name": "Left out as members of which the archive has another of the same name: {count}, such as {example}.",
-    "other-class": "Left out as files of other classes: {count}, such as {example}.",
+SKIP_NOTES: Final = {
+    "junk": "Skipped {count} hidden or system files, such as {example}.",
+    "loop": "Skipped {count} links to a folder that contains them, such as {example}.",
+    "unreadable": "Skipped {count} folders that cannot be listed, such as {example}.",
+    "outside-classes": "Skipped {count} files beside the class folders, such as {example}.",
+    "no-label": "Skipped {count} files whose names do not match `label_pattern`, such as {example}.",
+    "link": "Skipped {count} links inside an archive, such as {example}.",
+    "device": "Skipped {count} devices, pipes or sparse files inside an archive, such as {example}.",
+    "unsafe-name": "Skipped {count} names that lead out of the archive, such as {example}.",
+    "too-deep": "Skipped {count} files more than 100 folders deep, such as {example}.",
+    "same-name": "Skipped {count} members of an archive whose name occurs again, such as {example}.",
+    "other-class": "Skipped {count} files of other classes, such as {example}.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A file that is to be a picture of its class; items of one group are never parted."""
+    """A file with its class, and its group where DATA gives one. Each group stays in one fold."""
 
     path: Path
     label: str
@@ -44,7 +43,7 @@ class LabelledFile:
 
 @dataclass(frozen=True, slots=True)
 class FileList:
-    """What DATA holds, before any file is opened."""
+    """The labelled files of DATA, before any is opened."""
 
     files: tuple[LabelledFile, ...] = field(repr=False)
     skips: tuple[Skip, ...] = field(repr=False)
@@ -65,7 +64,7 @@ class FileList:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Listing:
     files: list[LabelledFile] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)  # classes without a file
@@ -75,32 +74,32 @@ class _Found:
 def list_labelled_files(
     data: Path, options: DataOptions, *, positive: str | None = None, wanted: Sequence[str] = ()
 ) -> FileList:
-    """Every file of the two classes, in sorted order (a table's own order), and what was passed over; `wanted` are the classes
-    of the model that is to answer for them, if there is one.
+    """The files of the two classes, in sorted order or in the order of the table, and the skipped paths.
 
-    Raises DataError where DATA does not have two classes with files, UsageError where an option does not fit it.
+    `wanted` are the classes of the model to be tested, where there is one. Raises DataError where DATA does not have two classes
+    with files, UsageError where an option does not fit it.
     """
-    found = _find(data, options, wanted)
-    counts = dict.fromkeys(found.empty, 0) | Counter(item.label for item in found.files)
-    loose = sum(skip.code in ("outside-classes", "no-label") for skip in found.skips)
-    classes = choose_classes(counts, options, str(data), loose, wanted)
-    items = tuple(item for item in found.files if item.label in classes)
-    others = [
-        Skip(item.path, "other-class", f"Its class is {item.label!r}.")
-        for item in found.files
-        if item.label not in classes
+    listing = _find(data, options, wanted)
+    counts = dict.fromkeys(listing.empty, 0) | Counter(file.label for file in listing.files)
+    unlabelled = sum(skip.code in ("outside-classes", "no-label") for skip in listing.skips)
+    classes = choose_classes(counts, options, str(data), unlabelled, wanted)
+    files = tuple(file for file in listing.files if file.label in classes)
+    other_classes = [
+        Skip(file.path, "other-class", f"Its class is {file.label!r}.")
+        for file in listing.files
+        if file.label not in classes
     ]
-    skips = (*found.skips, *others)
-    return FileList(items, skips, classes, choose_positive(classes, positive), (*found.notes, *_notes(skips)))
+    skips = (*listing.skips, *other_classes)
+    return FileList(files, skips, classes, choose_positive(classes, positive), (*listing.notes, *_notes(skips)))
 
 
-def find_parts(data: Path) -> list[Path]:
-    """The folders of a data set's parts, those to train on first; none where DATA holds classes, not parts."""
-    return splits_of(_step_in(data, _Found()))
+def find_splits(data: Path) -> list[Path]:
+    """The folders of a data set's splits, those to train on first; none where DATA holds classes."""
+    return splits_of(_step_in(data, _Listing()))
 
 
 def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
-    """Every file of a folder or an archive, with its name below that; a Skip for what is passed over.
+    """Every file of a folder or an archive, with its name inside; a Skip for each skipped path.
 
     Raises DataError where it is neither.
     """
@@ -108,69 +107,69 @@ def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
         raise DataError(f"There is no folder or archive (zip, tar, Parquet) {data}: check the path.")
     roots = _roots(data)
     for root in roots:
-        for met in (*walk(root), *archive_skips(root)):
-            path = met.path if isinstance(met, Skip) else met
+        for entry in (*walk(root), *archive_skips(root)):
+            path = entry.path if isinstance(entry, Skip) else entry
             name = PurePath(path.relative_to(root))
-            yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), met
+            yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), entry
 
 
-def _find(data: Path, options: DataOptions, wanted: Sequence[str]) -> _Found:
+def _find(data: Path, options: DataOptions, wanted: Sequence[str]) -> _Listing:
     if is_folder(data) or (data.is_file() and is_archive(data)):
-        found = _Found()
+        listing = _Listing()
         for root in _roots(data):
             if options.label_pattern:
-                _by_name(root, options.label_pattern, found)
+                _by_name(root, options.label_pattern, listing)
             else:
-                _by_folder(root, options, found, wanted)
-            found.skips += archive_skips(root)
-        return found
+                _by_folder(root, options, listing, wanted)
+            listing.skips += archive_skips(root)
+        return listing
     table = find_table(data)
     if table is None and not data.exists():
         raise DataError(
-            f"There is no {data}: give a folder with one sub-folder for each class, an archive of such, or a CSV file."
+            f"There is no {data}: give a folder with one sub-folder per class, an archive of one, or a CSV file."
         )
     if options.label_pattern:
-        raise UsageError(f"--label-pattern is for a folder, and {data} is a file: leave it out.")
+        raise UsageError(f"`label_pattern` is for a folder, and {data} is a file: leave it out.")
     if table is None:
         raise DataError(
-            f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the pictures in a CSV file."
+            f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the images in a CSV file."
         )
-    return _Found([LabelledFile(*row) for row in read_split(*table)])
+    return _Listing([LabelledFile(*row) for row in read_split(*table)])
 
 
 def _roots(data: Path) -> list[Path]:
-    """The folder or archive itself; where a folder holds Parquet files and nothing else, these, as parts of one whole."""
-    inside = parquet_files(data)
-    if len({split_kind(path.stem) for path in inside} - {None}) > 1:
-        raise DataError(f"{data} holds Parquet files of several splits: put those of each into a folder of its own.")
-    return inside or [data]
+    """The folder or archive itself, or the Parquet files of a folder that holds nothing else."""
+    files = parquet_files(data)
+    if len({split_kind(path.stem) for path in files} - {None}) > 1:
+        raise DataError(f"{data} holds Parquet files of several splits: put each split into its own folder.")
+    return files or [data]
 
 
-def _by_folder(data: Path, options: DataOptions, found: _Found, wanted: Sequence[str]) -> None:
-    folders = _step_in(data, found, wanted)
+def _by_folder(data: Path, options: DataOptions, listing: _Listing, wanted: Sequence[str]) -> None:
+    folders = _step_in(data, listing, wanted)
     _refuse_splits(folders, options)
     files: dict[Path, list[Path]] = {}
     for folder in folders:
-        listed = list(_listed(folder, options))
-        found.skips += [met for met in listed if isinstance(met, Skip)]
-        files[folder] = [met for met in listed if isinstance(met, Path)]
-        found.files += [LabelledFile(path, folder.name) for path in files[folder]]
+        folder_entries = list(_walk_class(folder, options))
+        listing.skips += [entry for entry in folder_entries if isinstance(entry, Skip)]
+        files[folder] = [entry for entry in folder_entries if isinstance(entry, Path)]
+        listing.files += [LabelledFile(path, folder.name) for path in files[folder]]
         if not files[folder]:
-            found.empty.append(folder.name)
-    chosen = {folder: files[folder] for folder in folders if options.classes is None or folder.name in options.classes}
-    refuse_nested(chosen)
-    if shared := shared_folders(chosen):
-        found.notes.append(
+            listing.empty.append(folder.name)
+    classes = {folder: files[folder] for folder in folders if options.classes is None or folder.name in options.classes}
+    refuse_nested(classes)
+    if shared := shared_folders(classes):
+        listing.notes.append(
             Note(
                 "shared-folders",
-                f"All class folders of {folders[0].parent} hold the same folders ({', '.join(shared)}), each taken for a part of "
-                f"its class: if these are the classes, give one of the folders around them, as {folders[0]}.",
+                f"All class folders of {folders[0].parent} have the same sub-folders ({', '.join(shared)}). If these are "
+                f"the classes, give one of the folders around them, as {folders[0]}.",
             )
         )
 
 
-def _listed(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
-    """What lies in a class folder; one that cannot be listed stops all, unless --classes leaves it out."""
+def _walk_class(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
+    """The entries of a class folder. One that cannot be listed raises DataError, unless `classes` excludes it."""
     try:
         yield from walk(folder)
     except DataError as error:
@@ -179,71 +178,75 @@ def _listed(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
         yield Skip(folder, "unreadable", str(error))
 
 
-def _step_in(data: Path, found: _Found, wanted: Sequence[str] = ()) -> list[Path]:
-    """The class folders: those of DATA, or where that holds a single folder of folders, those in there, and so on."""
-    folders = _class_folders(data, found)
+def _step_in(data: Path, listing: _Listing, wanted: Sequence[str] = ()) -> list[Path]:
+    """The class folders: those of DATA or, where that holds a single folder of folders, those inside it, and so on."""
+    folders = _class_folders(data, listing)
     while len(folders) == 1 and any(is_folder(path) and not is_junk(path) for path in entries(folders[0])):
         if folders[0].name in wanted:  # a batch of one class
             break
-        folders = _class_folders(folders[0], found)
+        folders = _class_folders(folders[0], listing)
     return folders
 
 
-def _class_folders(folder: Path, found: _Found) -> list[Path]:
+def _class_folders(folder: Path, listing: _Listing) -> list[Path]:
     folders = []
     for path in entries(folder):
         if is_junk(path):
-            found.skips.append(Skip(path, "junk", LEFTOVER))
+            listing.skips.append(Skip(path, "junk", LEFTOVER))
         elif is_folder(path):
             folders.append(path)
         else:
-            found.skips.append(
-                Skip(path, "outside-classes", "It lies beside the class folders, so that it has no label.")
-            )
+            listing.skips.append(Skip(path, "outside-classes", "It lies beside the class folders and has no label."))
     return folders
 
 
 def _refuse_splits(folders: list[Path], options: DataOptions) -> None:
-    """Raise a DataError if the folders are the splits of a data set and --classes names none of them."""
+    """Raises DataError where the folders are splits, unless `classes` names them."""
     splits = splits_of(folders)
-    named = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}
-    if splits and not named:
-        raise DataError(f"{_held(splits)}, not classes: {typed(commands(splits))}; or name two classes with --classes.")
+    explicit = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}
+    if splits and not explicit:
+        raise DataError(
+            f"{_describe(splits)}, not classes: {plan_splits(splits)}; or choose two classes with `classes`."
+        )
 
 
-def _held(splits: list[Path]) -> str:
+def _describe(splits: list[Path]) -> str:
     return f"{splits[0].parent} holds splits ({', '.join(split.name for split in splits)})"
 
 
-def _by_name(data: Path, given: str, found: _Found) -> None:
-    pattern, first = _compile(given), len(found.files)
+def _by_name(data: Path, label_pattern: str, listing: _Listing) -> None:
+    pattern, first = _compile(label_pattern), len(listing.files)
     for path in walk(data):
         if isinstance(path, Skip):
-            found.skips.append(path)
+            listing.skips.append(path)
         elif (match := pattern.search(path.name)) and match[1]:
-            found.files.append(LabelledFile(path, match[1]))
+            listing.files.append(LabelledFile(path, match[1]))
         else:
-            found.skips.append(Skip(path, "no-label", "Its name does not match --label-pattern."))
-    if splits := splits_below(data, [item.path for item in found.files[first:]]):
-        steps = commands(splits, f" --label-pattern {shlex.quote(given)}", labelled=True)
-        raise DataError(f"{_held(splits)}, which would be taken for one: {typed(steps)}.")
+            listing.skips.append(Skip(path, "no-label", "Its name does not match `label_pattern`."))
+    if splits := splits_below(data, [file.path for file in listing.files[first:]]):
+        plan = plan_splits(splits, labelled=True)
+        raise DataError(
+            f"{_describe(splits)}, which would become one: {plan}, each with `label_pattern={label_pattern!r}`."
+        )
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"--label-pattern {pattern!r} is no regular expression ({error}): try '(cat|dog)'.") from error
+        raise UsageError(
+            f"`label_pattern` {pattern!r} is not a regular expression ({error}): try '(cat|dog)'."
+        ) from error
     if not compiled.groups:
-        raise UsageError(f"--label-pattern {pattern!r} has no group: put the class in brackets, as in '(cat|dog)'.")
+        raise UsageError(f"`label_pattern` {pattern!r} has no group: put the class in brackets, as in '(cat|dog)'.")
     return compiled
 
 
 def _notes(skips: tuple[Skip, ...]) -> tuple[Note, ...]:
-    """One note for every reason there was to pass over a path."""
+    """One note for each reason to skip a path."""
     counts = Counter(skip.code for skip in skips)
     first = {skip.code: skip.path for skip in reversed(skips)}
     return tuple(
-        Note(f"skipped-{code}", _PASSED_OVER[code].format(count=count, example=first[code]))
+        Note(f"skipped-{code}", SKIP_NOTES[code].format(count=count, example=first[code]))
         for code, count in counts.items()
     )

@@ -13,7 +13,7 @@ from twofold.core.hints import nearest
 from twofold.core.privacy import public_address
 from twofold.data.addresses import is_address
 from twofold.data.archives import archived_entries, is_archived_folder
-from twofold.data.split_folders import commands, typed
+from twofold.data.split_folders import plan_splits
 from twofold.data.split_names import split_column, split_kind
 
 Row = tuple[Path, str, str | None]  # path, label, group
@@ -150,8 +150,8 @@ def _several(file: Path, counts: Mapping[str, int]) -> str:
     """What to say of a table with several splits."""
     kinds = {name: split_kind(name) for name in counts}
     names = sorted(counts, key=lambda name: (kinds[name] != "train", kinds[name] == "held-out"))
-    steps = commands([file / name for name in names], labelled=True)
-    return f"{file} lists several splits, {_listed(counts)}, and one is trained on: {typed(steps)}."
+    plan = plan_splits([file / name for name in names], labelled=True)
+    return f"{file} has several splits, {_listed(counts)}: {plan}."
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -1,8 +1,9 @@
-"""A sample: pictures of known class, observed, with the fate of every file that was met."""
+"""The labelled dataset: the feature table of labelled files, with their duplicates, groups and label conflicts."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,183 +13,195 @@ from numpy.typing import NDArray
 from twofold.core.notes import Note
 from twofold.core.options import DataOptions
 from twofold.data import FileList, check_counts, check_same_classes, list_labelled_files
-from twofold.dataset.folds import duplicate_groups
+from twofold.dataset.folds import duplicate_groups, join_groups
 from twofold.duplicates import Duplicate, Fingerprints, Kind, find_duplicates
 from twofold.embedding import Engine, FeatureTable, Runtime, Source
 
+# Near duplicates share a group unless a class would have fewer groups than this, or than half of its groups by exact duplicates.
+_MIN_GROUPS: Final = 10
+_MIN_FOLDS: Final = 5
+_KINDS: Final[dict[Kind, str]] = {"bytes": "exact", "pixels": "with equal pixels", "near": "near"}
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class LabelledDataset:
-    """`table` has a row for every item of `listing`; what follows has one for every usable picture, in that order."""
+    """`table` has a row for every file of `file_list`; the columns below have one for every usable image, in that order.
+
+    Each column is computed once.
+    """
 
     file_list: FileList
     table: FeatureTable
     classes: tuple[str, str]  # (negative, positive)
     duplicates: tuple[Duplicate, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def paths(self) -> list[str]:
-        return [str(self.file_list.files[row].path) for row in self.table.used]
+        """The path of each image, (used,)."""
+        files = self.file_list.files
+        return [str(files[row].path) for row in self.table.used.tolist()]
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int8]:
         """1 for the positive class, (used,)."""
-        return np.array([self.file_list.files[row].label == self.classes[1] for row in self.table.used], np.int8)
+        positive = self.classes[1]
+        return np.array([self.file_list.files[row].label == positive for row in self.table.used.tolist()], np.int8)
 
-    @property
+    @cached_property
     def names(self) -> NDArray[np.str_]:
-        """The class of each, (used,)."""
+        """The class of each image, (used,)."""
         return np.asarray(self.classes, np.str_)[self.labels]
 
-    @property
+    @cached_property
     def fingerprints(self) -> Fingerprints:
-        """What tells copies."""
+        """What duplicates are recognised by."""
         return fingerprints_of(self.table)
 
-    @property
+    @cached_property
     def valid_fingerprints(self) -> tuple[list[str], Fingerprints]:
-        """Paths and sights of the pictures that count, to train or to test on: those of conflicts are kept out."""
-        rows, paths, seen = np.flatnonzero(self.valid), self.paths, self.fingerprints
-        features = None if seen.features is None else seen.features[rows]
-        return [paths[row] for row in rows.tolist()], Fingerprints(
-            [seen.keys[row] for row in rows.tolist()], seen.thumbnails[rows], features
-        )
+        """Paths and fingerprints of the images without label conflicts."""
+        rows, fingerprints = np.flatnonzero(self.valid), self.fingerprints
+        if len(rows) == len(self.paths):
+            return self.paths, fingerprints
+        features = None if fingerprints.features is None else fingerprints.features[rows]
+        keys = [fingerprints.keys[row] for row in rows.tolist()]
+        return [self.paths[row] for row in rows.tolist()], Fingerprints(keys, fingerprints.thumbnails[rows], features)
 
-    @property
+    @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """Equal for copies, and for pictures that DATA says belong together, (used,).
+        """Equal for duplicates, and for images that DATA puts into one group, (used,).
 
-        Near copies count, unless that leaves hardly any groups of a class: then its pictures are alike by nature.
+        Near duplicates count, unless a class would be left with hardly any groups: then its images are similar by nature.
         """
-        return self._groups(near=not self._all_alike)
+        return self._exact_groups if self._similar_by_nature else self._near_groups
 
-    @property
-    def _all_alike(self) -> bool:
-        if all(copy.kind != "near" for copy in self.duplicates):
-            return False
-        near, equal = (self._groups_of_class(near=near) for near in (True, False))
-        return any(left < min(_FEWEST, max(_FOLDS, of / 2), of) for left, of in zip(near, equal, strict=True))
-
-    def _groups_of_class(self, *, near: bool) -> list[int]:
-        groups, labels = self._groups(near=near), self.labels
-        return [len(np.unique(groups[labels == label])) for label in (0, 1)]
-
-    def _groups(self, *, near: bool) -> NDArray[np.int64]:
-        linked: dict[int, list[str]] = defaultdict(list)
-        for number, copy in enumerate(self.duplicates if near else ()):  # equal ones have their keys in common
-            linked[copy.first].append(f"copies {number}")
-            linked[copy.second].append(f"copies {number}")
-        given = [self.file_list.files[row].group for row in self.table.used]
-        return duplicate_groups([(*keys, *linked[row]) for row, keys in enumerate(self.fingerprints.keys)], given)
-
-    @property
+    @cached_property
     def valid(self) -> NDArray[np.bool_]:
-        """False for pictures that DATA has under both labels, by their bytes or pixels: neither is believed, (used,)."""
-        alike = duplicate_groups(self.fingerprints.keys, [None] * len(self.labels))
-        least, most = np.ones(len(alike), np.int8), np.zeros(len(alike), np.int8)
-        np.minimum.at(least, alike, self.labels)
-        np.maximum.at(most, alike, self.labels)
-        return np.asarray((least == most)[alike])
+        """False for label conflicts: equal bytes or pixels with both labels, (used,)."""
+        group = duplicate_groups(self.fingerprints.keys, [None] * len(self.labels))
+        lowest, highest = np.ones(len(group), np.int8), np.zeros(len(group), np.int8)
+        np.minimum.at(lowest, group, self.labels)
+        np.maximum.at(highest, group, self.labels)
+        return np.asarray((lowest == highest)[group])
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
-        """Pictures of each class that count, in alphabetical order."""
+        """Images of each class without label conflicts, in alphabetical order."""
         labels = self.labels[self.valid]
         positive = int(labels.sum())
         return dict(sorted(zip(self.classes, (len(labels) - positive, positive), strict=True)))
 
+    @cached_property
+    def _similar_by_nature(self) -> bool:
+        if all(duplicate.kind != "near" for duplicate in self.duplicates):
+            return False
+        near, exact = map(self._count_groups, (self._near_groups, self._exact_groups))
+        return any(
+            count < min(_MIN_GROUPS, max(_MIN_FOLDS, full / 2), full) for count, full in zip(near, exact, strict=True)
+        )
+
+    @cached_property
+    def _exact_groups(self) -> NDArray[np.int64]:
+        groups = [self.file_list.files[row].group for row in self.table.used.tolist()]
+        return duplicate_groups(self.fingerprints.keys, groups)
+
+    @cached_property
+    def _near_groups(self) -> NDArray[np.int64]:
+        return join_groups(self._exact_groups, ((pair.first, pair.second) for pair in self.duplicates))
+
+    def _count_groups(self, groups: NDArray[np.int64]) -> list[int]:
+        """Groups of each class."""
+        return [len(np.unique(groups[self.labels == label])) for label in (0, 1)]
+
     def check_counts(self, minimum: int) -> None:
-        """DataError where a class has fewer usable pictures, with the reasons of those that are not."""
-        rows = zip(self.file_list.files, self.table.read_errors, strict=True)
-        refused = [f"{item.path}: {why.sentence}" for item, why in rows if why]
-        both: dict[str, list[str]] = {name: [] for name in self.counts}
-        for name, path, valid in zip(self.names.tolist(), self.paths, self.valid, strict=True):
-            if not valid:
-                both[name].append(path)
-        check_counts(self.counts, minimum, refused=refused, both=both)
+        """DataError where a class has fewer usable images, with the reasons of the others."""
+        rows = zip(self.file_list.paths, self.table.read_errors, strict=True)
+        errors = [f"{path}: {error.sentence}" for path, error in rows if error]
+        conflicts: dict[str, list[str]] = {name: [] for name in self.counts}
+        for row in np.flatnonzero(~self.valid).tolist():
+            conflicts[str(self.names[row])].append(self.paths[row])
+        check_counts(self.counts, minimum, errors=errors, conflicts=conflicts)
 
     def check_any(self) -> None:
-        """DataError where no picture is left to test on: those of one class will do."""
+        """DataError where no image is left to test on; images of one class suffice."""
         if not self.valid.any():
             self.check_counts(1)
 
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
         images, used = len(self.file_list.files) + len(self.file_list.skips), int(self.valid.sum())
-        named = {"classes": sorted(self.classes), "positive": self.classes[1], "counts": self.counts}
-        return {"images": images, "used": used, "skipped": images - used, **named}
+        classes = {"classes": sorted(self.classes), "positive": self.classes[1], "counts": self.counts}
+        return {"images": images, "used": used, "skipped": images - used, **classes}
 
     def notes(self) -> list[Note]:
         """What was assumed, skipped or corrected."""
-        return [*self.file_list.notes, *self._refused(), *self._copies(), *self._conflicts()]
+        return [*self.file_list.notes, *self._read_error_notes(), *self._duplicate_notes(), *self._conflict_notes()]
 
     def test_notes(self) -> list[Note]:
-        """The same of pictures to test on, which nobody deals out."""
-        told = self._told_copies()
-        duplicates = [Note("duplicates", f"Copies of other pictures: {told}. Each counts.")] if told else []
-        notes = [*self.file_list.notes, *self._refused(), *duplicates, *self._conflicts()]
-        return [replace(note, text=f"Test pictures: {note.text}") for note in notes]
+        """The same for a test set, which has no folds."""
+        counts = self._duplicate_counts()
+        duplicates = [Note("duplicates", f"Duplicates of other images: {counts}. Each counts.")] if counts else []
+        notes = [*self.file_list.notes, *self._read_error_notes(), *duplicates, *self._conflict_notes()]
+        return [replace(note, text=f"Test set: {note.text}") for note in notes]
 
-    def _refused(self) -> list[Note]:
-        codes = Counter(read_error.code for read_error in self.table.read_errors if read_error is not None)
-        told = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-        text = f"Left out as no usable pictures: {told}."
-        return [Note("files-refused", text)] if told else []
+    def _read_error_notes(self) -> list[Note]:
+        codes = Counter(error.code for error in self.table.read_errors if error is not None)
+        counts = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+        files = "file" if codes.total() == 1 else "files"
+        return [Note("files-skipped", f"Skipped {codes.total()} unreadable {files}: {counts}.")] if codes else []
 
-    def _told_copies(self) -> str:
-        kinds = Counter({copy.second: copy.kind for copy in self.duplicates}.values())
+    def _duplicate_counts(self) -> str:
+        kinds = Counter({duplicate.second: duplicate.kind for duplicate in self.duplicates}.values())
         return ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
 
-    def _copies(self) -> list[Note]:
-        told = self._told_copies()
-        if not told:
+    def _duplicate_notes(self) -> list[Note]:
+        counts = self._duplicate_counts()
+        if not counts:
             return []
-        if not self._all_alike:
-            return [Note("duplicates", f"Copies of other pictures: {told}. All that are alike stay together.")]
+        if not self._similar_by_nature:
+            return [
+                Note("duplicates", f"Duplicates of other images: {counts}. Each group of duplicates stays in one fold.")
+            ]
         text = (
-            "Nearly alike pictures may be in different folds, because a class would be left with too few groups. If they show "
-            "the same things, the scores are too good: list the pictures with a column group."
+            "Near duplicates may be in different folds, because a class would be left with too few groups. If they show the same "
+            "objects, the scores are too high: give a CSV file with a column group."
         )
-        equal = Note("duplicates", f"Copies of other pictures: {told}. Equal ones stay together.")
-        return [equal, Note("all-alike", text)]
+        exact = Note("duplicates", f"Duplicates of other images: {counts}. Exact duplicates stay in one fold.")
+        return [exact, Note("similar-by-nature", text)]
 
-    def _conflicts(self) -> list[Note]:
-        apart = np.flatnonzero(~self.valid)
-        if not len(apart):
+    def _conflict_notes(self) -> list[Note]:
+        rows = np.flatnonzero(~self.valid)
+        if not len(rows):
             return []
-        text = f"Under both labels, so left out: {len(apart)} files, such as {self.paths[apart[0]]}. Decide which label is right."
+        text = f"Skipped {len(rows)} files with conflicting labels, such as {self.paths[rows[0]]}. Decide which label is right."
         return [Note("conflicts", text)]
 
 
-# Groups that a class must keep for near copies to count, or half of those it has by equal ones, if that suffices for folds.
-_FEWEST: Final = 10
-_FOLDS: Final = 5
-_KINDS: Final[dict[Kind, str]] = {"bytes": "by their bytes", "pixels": "by their pixels", "near": "nearly alike"}
-
-
 def alphabetical(classes: tuple[str, str]) -> Note:
-    """That nobody chose which of the (negative, positive) classes is the positive one."""
+    """The note that the positive one of the (negative, positive) classes is the default."""
     text = (
-        f"{classes[1]!r} counts as the positive class, because it comes second in the alphabet: precision, recall, specificity, "
-        "F1 and average precision speak of it. Choose with --positive."
+        f"{classes[1]!r} is the positive class, because it is second in alphabetical order. Precision, recall, specificity, F1 and "
+        "average precision are about it. Choose with `positive`."
     )
     return Note("positive-by-alphabet", text)
 
 
 def fingerprints_of(table: FeatureTable) -> Fingerprints:
-    """What tells copies among the usable pictures of a table."""
-    metadata = [seen for seen in table.metadata if seen is not None]
-    features = table.features if table.features.shape[1] else None
-    return Fingerprints([(seen.sha256, seen.pixels) for seen in metadata], table.thumbnails, features)
+    """The fingerprints of the usable images of a feature table."""
+    keys = [(metadata.sha256, metadata.pixels) for metadata in table.metadata if metadata is not None]
+    return Fingerprints(keys, table.thumbnails, table.features if table.features.shape[1] else None)
 
 
 def labelled_dataset(file_list: FileList, table: FeatureTable) -> LabelledDataset:
-    """The sample of a listing whose items were observed, with the copies in it."""
+    """The dataset of a file list and its feature table, with its duplicates."""
     return LabelledDataset(file_list, table, file_list.ordered, tuple(find_duplicates(fingerprints_of(table))))
 
 
 def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> FileList:
-    """The pictures of DATA for a model of (negative, positive) classes, or of one of them; DataError where DATA has others."""
+    """The labelled files of DATA for a model of these (negative, positive) classes, or of one of them.
+
+    DataError where DATA has other classes.
+    """
     file_list = list_labelled_files(data, options, wanted=classes)
     check_same_classes(classes, file_list.classes)
     return replace(file_list, positive=classes[1])
@@ -197,6 +210,5 @@ def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> File
 def embed_files(
     file_list: FileList, sources: Sequence[Source], engine: Engine, runtime: Runtime, *, what: str
 ) -> LabelledDataset:
-    """The pictures of a listing, which are in `sources`, one for each item, observed."""
-    table = runtime.embed(sources, engine, what=what)
-    return labelled_dataset(file_list, table)
+    """The dataset of a file list whose images are `sources`, one for each file."""
+    return labelled_dataset(file_list, runtime.embed(sources, engine, what=what))

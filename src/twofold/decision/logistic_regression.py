@@ -125,7 +125,7 @@ class Regressions:
 def _standardised(features: Matrix) -> tuple[Matrix, Reals, Reals]:
     mean = features.mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all():
-        raise DataError("Some vectors hold values that are not finite numbers; train again with --dtype f32.")
+        raise DataError("Some vectors hold values that are not finite numbers; train again with `dtype='f32'`.")
     matrix = features - mean.astype(np.float32)
     std = with_floor(np.sqrt(np.einsum("nd,nd->d", matrix, matrix, dtype=np.float64) / len(matrix)))
     matrix /= std.astype(np.float32)

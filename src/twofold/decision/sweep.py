@@ -12,6 +12,12 @@ Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
 Score = Callable[[Counts], NDArray[np.float64]]
 
+MAX_EXACT = 20_000
+"""Images up to which a simulation draws each label and tries each threshold."""
+
+MAX_CUTS = 4_000
+"""Thresholds that it tries above that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -67,25 +73,71 @@ def chance_of_gain(
     *,
     samples: int = 199,
 ) -> float:
-    """The chance that the best threshold gains as much over the reference as it does here, were `truth` the truth.
+    """The chance that the best threshold gains as much over the reference as it does here, if `truth` were the truth.
 
-    A test by simulation (Davison and Hinkley 1997, section 4.2) in which the search takes part: labels are drawn with
-    the chances (n,) in `truth`, and for each draw the best threshold is searched anew.
+    A test by simulation (Davison and Hinkley 1997, section 4.2) that includes the search: labels are drawn with the probabilities
+    (n,) in `truth`, and the best threshold of each draw is searched. Above `MAX_EXACT` images the search is over `MAX_CUTS`
+    thresholds, in the draws and in the data alike.
     """
     order = np.argsort(probabilities, kind="stable")
     _, below = _thresholds(probabilities[order])
-    at_reference = np.searchsorted(probabilities[order], [reference], "left")
-
-    def gain(ascending: NDArray[np.bool_]) -> NDArray[np.float64]:
-        scores, start = score(_counts(ascending, below)), score(_counts(ascending, at_reference))
-        return np.asarray(_defined(scores).max(axis=-1) - _defined(start)[..., 0])
-
-    seen = gain(labels[order] == 1)
+    at_reference = int(np.searchsorted(probabilities[order], reference, "left"))
+    draws = _Draws.of(labels[order] == 1, truth[order], below, at_reference)
+    observed = draws.gain(draws.observed, score)
     rng = np.random.default_rng(seed)
-    rows = max(1, 1_000_000 // len(labels))  # at a time, to bound memory
-    drawn = (rng.random((min(rows, samples - start), len(labels))) for start in range(0, samples, rows))
-    reached = sum(int(np.sum(gain(draw < truth[order]) >= seen - 1e-12)) for draw in drawn)
+    rows = max(1, 1_000_000 // draws.size)  # at a time, to bound memory
+    batches = (draws.draw(rng, min(rows, samples - start)) for start in range(0, samples, rows))
+    reached = sum(int(np.sum(draws.gain(fn, score) >= observed - 1e-12)) for fn in batches)
     return (reached + 1) / (samples + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draws:
+    """Labels drawn from their probabilities, as cumulated positives below each cut; the first cut is the reference."""
+
+    cuts: NDArray[np.int64]  # (c,) images below the reference and below each threshold
+    ends: NDArray[np.int64]  # (s,) images below the end of each segment, ascending; the last is n
+    images: NDArray[np.int64]  # (s,) of each segment
+    chance: Probabilities  # (s,) of a positive label in each segment
+    observed: NDArray[np.int64]  # (s + 1,) positives below the start of each segment and in all
+
+    @classmethod
+    def of(
+        cls, ascending: NDArray[np.bool_], truth: Probabilities, below: NDArray[np.int64], at_reference: int
+    ) -> "_Draws":
+        """From labels and probabilities in ascending order of the scores. Each image is a segment, up to `MAX_EXACT` images."""
+        n, positives = len(ascending), np.concatenate([[0], np.cumsum(ascending)])
+        if n <= MAX_EXACT:
+            ends = np.arange(1, n + 1)
+            return cls(np.append(at_reference, below), ends, np.ones(n, np.int64), truth, positives)
+        cuts = below[:: -(-len(below) // MAX_CUTS)]
+        ends = np.unique(np.concatenate([cuts, [at_reference, n]]))
+        ends = ends[ends > 0]
+        images = np.diff(ends, prepend=0)
+        chance = np.diff(np.cumsum(truth)[ends - 1], prepend=0.0) / images
+        return cls(np.append(at_reference, cuts), ends, images, chance.clip(0, 1), np.append(0, positives[ends]))
+
+    @property
+    def size(self) -> int:
+        """Segments."""
+        return len(self.ends)
+
+    def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Positives below the start of each segment and in all, (count, s + 1)."""
+        positives = np.zeros((count, self.size + 1), np.int64)
+        if self.size == self.ends[-1]:
+            np.cumsum(rng.random((count, self.size)) < self.chance, axis=-1, out=positives[:, 1:])
+        else:
+            np.cumsum(rng.binomial(self.images, self.chance, (count, self.size)), axis=-1, out=positives[:, 1:])
+        return positives
+
+    def gain(self, positives: NDArray[np.int64], score: Score) -> NDArray[np.float64]:
+        """What the best cut gains over the reference, for cumulated positives (..., s + 1)."""
+        n = int(self.ends[-1])
+        fn = positives[..., np.searchsorted(np.append(0, self.ends), self.cuts)]
+        tp = positives[..., -1:] - fn
+        scores = _defined(score(Counts(tn=self.cuts - fn, fp=n - self.cuts - tp, fn=fn, tp=tp)))
+        return np.asarray(scores[..., 1:].max(axis=-1) - scores[..., 0])
 
 
 def _defined(scores: NDArray[np.float64]) -> NDArray[np.float64]:

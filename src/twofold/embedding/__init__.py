@@ -1,9 +1,9 @@
-"""Images to features: the engine that runs a backbone, the feature table, the store between runs."""
+"""Images to features: the engine that runs a backbone, the feature table, and the store between runs."""
 
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
 from twofold.embedding.engine import BATCH, Engine
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata
-from twofold.embedding.inputs import image_sources
+from twofold.embedding.inputs import image_sources, stream_sources
 from twofold.embedding.probes import PROBES, Probes, probe_images
 from twofold.embedding.runtime import Runtime, user_runtime
 from twofold.embedding.store import Store
@@ -25,5 +25,6 @@ __all__ = [
     "preprocess_content",
     "probe_images",
     "read_content",
+    "stream_sources",
     "user_runtime",
 ]

@@ -1,4 +1,4 @@
-"""Sources read and hashed, and the one place where facts about a picture are made."""
+"""Sources read, hashed and preprocessed; the one place where metadata is made."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Source = Path | bytes | Image.Image | NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """A picture that has been read and hashed, and still has to be looked at."""
+    """An image that is read and hashed, and not decoded yet."""
 
     source: bytes | Image.Image | NDArray[np.generic]
     sha256: str
@@ -24,7 +24,7 @@ class Content:
 
 
 def read_content(source: Source) -> Content | ReadError:
-    """What the source holds, or why it cannot be read."""
+    """The content of the source, or why it cannot be read."""
     if isinstance(source, Path):
         data = read_bytes(source)
         if isinstance(data, ReadError):
@@ -32,7 +32,7 @@ def read_content(source: Source) -> Content | ReadError:
         source = data
     if isinstance(source, bytes):
         return Content(source, hashlib.sha256(source).hexdigest(), len(source))
-    # Not its own bytes: those of a PIL image may still have to be read, and do not say which way is up.
+    # The pixels, not the bytes: those of a PIL image may not be read yet, and lack the orientation.
     pixels = numbers_of(source)
     if isinstance(pixels, ReadError):
         return pixels
@@ -45,16 +45,16 @@ def read_content(source: Source) -> Content | ReadError:
 def preprocess_content(
     content: Content, preprocessing: Preprocessing, *, max_pixels: int
 ) -> tuple[Metadata, PreprocessedImage] | ReadError:
-    """Its facts and what one look at it gives, or why it cannot be used."""
-    seen = preprocess(content.source, preprocessing, max_pixels=max_pixels)
-    if isinstance(seen, ReadError):
-        return seen
-    whole = hashlib.sha256(seen.thumbnail.tobytes()).hexdigest()[:16]  # the network may not see the border
-    pixels = pixel_hash(seen.width, seen.height, seen.model_input) + whole
-    size, traits = (seen.width, seen.height, seen.format, content.bytes), seen.traits
-    return Metadata(content.sha256, pixels, *size, traits.quality, traits.exif, traits.camera), seen
+    """The metadata and the preprocessed image, or why it cannot be used."""
+    image = preprocess(content.source, preprocessing, max_pixels=max_pixels)
+    if isinstance(image, ReadError):
+        return image
+    thumbnail = hashlib.sha256(image.thumbnail.tobytes()).hexdigest()[:16]  # the model input may lack the border
+    pixels = pixel_hash(image.width, image.height, image.model_input) + thumbnail
+    size, traits = (image.width, image.height, image.format, content.bytes), image.traits
+    return Metadata(content.sha256, pixels, *size, traits.quality, traits.exif, traits.camera), image
 
 
-def pixel_hash(width: int, height: int, preprocessing: ImageArray) -> str:
-    """Of what the network sees of a picture, and of the picture's own size."""
-    return hashlib.sha256(f"{width}x{height} ".encode() + preprocessing.tobytes()).hexdigest()
+def pixel_hash(width: int, height: int, model_input: ImageArray) -> str:
+    """A hash of the model input, and of the image's own size."""
+    return hashlib.sha256(f"{width}x{height} ".encode() + model_input.tobytes()).hexdigest()

@@ -1,7 +1,8 @@
-"""Files -> observations, in order, in one pass and in bounded memory: read, look up, decode, embed, keep."""
+"""Sources to feature rows in one pass, in order and in bounded memory: read, look up, decode, embed, store."""
 
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,101 +15,110 @@ from twofold.embedding.engine import BATCH, Engine, InferenceRequest
 from twofold.embedding.feature_table import FeatureRow, Metadata
 from twofold.embedding.store import Store
 
-_AHEAD = 4  # tasks in flight for each thread: enough to keep all busy, little enough to hold few pictures
-_PORTION = 64  # most observations that travel together
+_CHUNKS_IN_FLIGHT = 4  # for each thread: enough to keep all busy, few enough to hold few images
+_CHUNK_ROWS = 64  # at most
 
 
 @dataclass(slots=True)
-class _Portion:
-    """A stretch of the stream: what is known already, and at most one batch of what is not."""
+class _Chunk:
+    """A stretch of the stream: finished rows, and at most one batch of images that have to be embedded."""
 
     entries: list[FeatureRow | Content] = field(default_factory=list)
-    unseen: int = 0
+    pending: int = 0  # images to embed
 
     def full(self) -> bool:
-        return self.unseen == BATCH or len(self.entries) == _PORTION
+        return self.pending == BATCH or len(self.entries) == _CHUNK_ROWS
 
 
 def embed(
     sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
 ) -> Generator[FeatureRow]:
-    """One observation for every source, in the order given.
+    """One feature row for every source, in the order given; see `embed_chunks`."""
+    with closing(embed_chunks(sources, engine, store, max_pixels=max_pixels)) as chunks:
+        for rows in chunks:
+            yield from rows
 
-    Whoever stops taking them leaves nothing running; what was seen until then is kept in `store`.
+
+def embed_chunks(
+    sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
+) -> Generator[list[FeatureRow]]:
+    """The feature rows of all sources, in the order given, up to 64 at a time, as soon as they are there.
+
+    Closing the generator early stops all threads. Rows computed until then stay in `store`.
     """
 
-    def seen(portion: _Portion) -> list[FeatureRow]:
-        if portion.unseen == 0:
-            return [entry for entry in portion.entries if isinstance(entry, FeatureRow)]
-        with engine.request() as request:
-            return _look_and_embed(portion.entries, request, engine.backbone.preprocessing, max_pixels)
+    def compute(chunk: _Chunk) -> tuple[list[FeatureRow], _Chunk]:
+        if chunk.pending == 0:
+            return [entry for entry in chunk.entries if isinstance(entry, FeatureRow)], chunk
+        with engine.request(chunk.pending) as request:
+            return _embed_pending(chunk.entries, request, engine.backbone.preprocessing, max_pixels), chunk
 
-    def started(portions: Iterator[_Portion]) -> Iterator[_Portion]:
-        for portion in portions:
-            if portion.unseen:
-                engine.requests  # noqa: B018  # made in this thread, at the first picture that is not known
-            yield portion
+    def with_engine_started(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
+        for number, chunk in enumerate(chunks):
+            if chunk.pending:
+                # In this thread: see `Engine.start`. A stream of one image is a caller who waits for it.
+                engine.start(single=number == 0 and len(chunk.entries) == 1)
+            yield chunk
 
-    pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="observe")
+    pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="embed")
     try:
-        read = prefetch(pool, read_content, sources, BATCH * engine.threads)
-        for observations, portion in prefetch(
-            pool, lambda p: (seen(p), p), started(_portions(read, store, engine, max_pixels)), _AHEAD
-        ):
-            if store is not None and portion.unseen:
-                store.put(
-                    (o for o, e in zip(observations, portion.entries, strict=True) if isinstance(e, Content)),
-                    engine.identity,
-                )
-            yield from observations
+        contents = prefetch(pool, read_content, sources, BATCH * engine.threads)
+        chunks = with_engine_started(_chunks(contents, store, engine, max_pixels))
+        for rows, chunk in prefetch(pool, compute, chunks, _CHUNKS_IN_FLIGHT):
+            if store is not None and chunk.pending:
+                pairs = zip(rows, chunk.entries, strict=True)
+                store.put((row for row, entry in pairs if isinstance(entry, Content)), engine.identity)
+            yield rows
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _portions(
-    read: Iterator[Content | ReadError], store: Store | None, engine: Engine, max_pixels: int
-) -> Iterator[_Portion]:
-    portion = _Portion()
-    for entry in read:
-        portion.entries.append(_known(entry, store, engine.identity, max_pixels))
-        portion.unseen += isinstance(portion.entries[-1], Content)
-        if portion.full():
-            yield portion
-            portion = _Portion()
-    if portion.entries:
-        yield portion
+def _chunks(
+    contents: Iterator[Content | ReadError], store: Store | None, engine: Engine, max_pixels: int
+) -> Iterator[_Chunk]:
+    chunk = _Chunk()
+    for content in contents:
+        chunk.entries.append(_look_up(content, store, engine.identity, max_pixels))
+        chunk.pending += isinstance(chunk.entries[-1], Content)
+        if chunk.full():
+            yield chunk
+            chunk = _Chunk()
+    if chunk.entries:
+        yield chunk
 
 
-def _known(entry: Content | ReadError, store: Store | None, backbone: str, max_pixels: int) -> FeatureRow | Content:
-    if isinstance(entry, ReadError):
-        return FeatureRow(None, None, None, entry)
-    kept = store.get(entry.sha256, backbone) if store is not None else None
-    known = kept is not None and kept.metadata is not None and kept.metadata.width * kept.metadata.height <= max_pixels
-    return kept if kept is not None and known else entry  # a picture that is too large now is refused anew
+def _look_up(content: Content | ReadError, store: Store | None, identity: str, max_pixels: int) -> FeatureRow | Content:
+    """The stored row of the content, or the row of its read error; the content itself where it has to be embedded."""
+    if isinstance(content, ReadError):
+        return FeatureRow(None, None, None, content)
+    row = store.get(content.sha256, identity) if store is not None else None
+    if row is None or row.metadata is None or row.metadata.width * row.metadata.height > max_pixels:
+        return content  # also an image stored under a higher limit: it is refused when it is decoded
+    return row
 
 
-def _look_and_embed(
+def _embed_pending(
     entries: list[FeatureRow | Content], request: InferenceRequest, preprocessing: Preprocessing, max_pixels: int
 ) -> list[FeatureRow]:
-    done: list[FeatureRow | tuple[Metadata, PreprocessedImage]] = []
+    rows: list[FeatureRow | tuple[Metadata, PreprocessedImage]] = []
     count = 0
     for entry in entries:
         if isinstance(entry, FeatureRow):
-            done.append(entry)
+            rows.append(entry)
             continue
-        seen = preprocess_content(entry, preprocessing, max_pixels=max_pixels)
-        if isinstance(seen, ReadError):
-            done.append(FeatureRow(None, None, None, seen))
+        preprocessed = preprocess_content(entry, preprocessing, max_pixels=max_pixels)
+        if isinstance(preprocessed, ReadError):
+            rows.append(FeatureRow(None, None, None, preprocessed))
             continue
-        request.model_inputs[count] = seen[1].model_input
+        request.model_inputs[count] = preprocessed[1].model_input
         count += 1
-        done.append(seen)
+        rows.append(preprocessed)
     features = iter(request.run(count)) if count else iter(())
-    return [entry if isinstance(entry, FeatureRow) else _observation(*entry, next(features)) for entry in done]
+    return [row if isinstance(row, FeatureRow) else _feature_row(*row, next(features)) for row in rows]
 
 
-def _observation(metadata: Metadata, seen: PreprocessedImage, features: NDArray[np.float32]) -> FeatureRow:
+def _feature_row(metadata: Metadata, image: PreprocessedImage, features: NDArray[np.float32]) -> FeatureRow:
     if np.isfinite(features).all():
-        return FeatureRow(metadata, seen.thumbnail, features, None)
-    sentence = "The network gives numbers for it that are not finite: look at the image, and at the network."
+        return FeatureRow(metadata, image.thumbnail, features, None)
+    sentence = "The network's features for it are not finite: check the image and the network."
     return FeatureRow(None, None, None, ReadError("not-finite", sentence))

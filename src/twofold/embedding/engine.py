@@ -1,4 +1,4 @@
-"""Running a backbone: a fixed batch, one inference request for each processor."""
+"""The engine, which runs a backbone: a fixed batch, and one inference request for each processor."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,14 @@ from twofold.core.errors import BackboneError
 from twofold.core.notes import Note
 from twofold.core.parallel import available_processors
 from twofold.data import PreprocessedImage, Preprocessing, preprocess
-from twofold.embedding.compilation import check_sizes, computes_int8, fold_constants, import_openvino, prepare, remember
+from twofold.embedding.compilation import (
+    check_sizes,
+    computes_int8,
+    fold_constants,
+    import_openvino,
+    prepare_folder,
+    record_checksums,
+)
 from twofold.embedding.probes import Probes, probe_images
 from twofold.networks import Backbone, fast_dtypes, processor_name
 
@@ -25,20 +32,20 @@ if TYPE_CHECKING:
     import openvino
 
 BATCH = 8
-_PATIENCE = 0.15  # seconds for probe images, after which no further round of them begins
+_PROBE_SECONDS = 0.15  # for probe images; no further round of them begins after that
 
 
 class InferenceRequest:
-    """One inference request with its own input: fill `squares`, then `run`. For one thread at a time."""
+    """One inference request with its own input: fill `model_inputs`, then `run`. For one thread at a time."""
 
     def __init__(self, request: "openvino.InferRequest") -> None:
         self._request = request
-        # OpenVINO's own memory: nothing is shared with or freed by Python. It is asked for here because two threads that were
-        # the first to ask for any tensor's `data` have waited for each other for ever.
+        # Memory that OpenVINO owns: Python neither shares nor frees it. It is taken here because two threads that were the first
+        # to ask for any tensor's `data` have deadlocked.
         self.model_inputs: NDArray[np.uint8] = request.get_input_tensor().data
 
     def run(self, count: int) -> NDArray[np.float32]:
-        """The vectors of the first `count` squares, (count, d)."""
+        """The features of the first `count` model inputs, (count, d)."""
         try:
             self._request.infer()
             return np.array(self._request.get_tensor("features").data[:count])
@@ -47,10 +54,10 @@ class InferenceRequest:
 
 
 class Engine:
-    """A backbone ready to run, by any number of threads; compiled at the first use, in the thread that starts it.
+    """A backbone that any number of threads can run; compiled at the first use, in the thread that starts it.
 
-    `cache` is a folder for compiled networks, or None. With `probes`, fast arithmetic is used only where it gives their logits.
-    A vector does not depend on what else is in its batch.
+    `cache` is a folder for compiled networks, or None. With `probes`, fast arithmetic is used only where it reproduces their
+    logits. The features of an image do not depend on the rest of its batch.
     """
 
     def __init__(
@@ -63,60 +70,98 @@ class Engine:
     ) -> None:
         self.backbone = backbone
         self.threads = threads or available_processors()
-        self.notes: list[Note] = []
+        self.notes: tuple[Note, ...] = ()
         self._exact = backbone.dtype == "f32" or backbone.dtype not in fast_dtypes()
         self._cache = cache
         self._probes = probes
         self._starting = Lock()
-        self._lanes: tuple[InferenceRequest, ...] = ()
+        self._requests: tuple[InferenceRequest, ...] = ()
         self._idle: SimpleQueue[InferenceRequest] = SimpleQueue()
+        self._single_untried = Lock()  # taken once, and never given back
+        self._single_starts = 0
+        self._single_requests: tuple[InferenceRequest, ...] = ()
+        self._idle_single: SimpleQueue[InferenceRequest] = SimpleQueue()
 
     @property
     def exact(self) -> bool:
-        """Whether the graph is computed as it is written, in float32; settled once the engine has started."""
+        """Whether the graph is computed in float32 as it is written; final once the engine has started."""
         return self._exact
 
     @property
     def identity(self) -> str:
-        """The identity of the backbone and of the arithmetic that runs it: what a vector depends on beside the picture."""
-        told = self.backbone.identity
-        return f"{told}-exact" if self._exact and self.backbone.dtype != "f32" else told
+        """The identity of the backbone and its arithmetic: beside the image, all that features depend on."""
+        identity = self.backbone.identity
+        return f"{identity}-exact" if self._exact and self.backbone.dtype != "f32" else identity
 
     @property
     def started(self) -> bool:
         """Whether the network is compiled."""
-        return bool(self._lanes)
+        return bool(self._requests)
 
     @property
     def requests(self) -> tuple[InferenceRequest, ...]:
-        """One lane for each thread. All requests are made here, together: made inside worker threads they have crashed."""
-        with self._starting:
-            if not self._lanes:
-                self._lanes = self._checked_lanes(import_openvino().Core())
-                for request in self._lanes:
-                    self._idle.put(request)
-        return self._lanes
+        """One request of BATCH images for each thread. All are made here, together: made inside worker threads they crashed."""
+        if not self._requests:
+            with self._starting:
+                if not self._requests:
+                    requests = self._checked_requests(import_openvino().Core())
+                    for request in requests:
+                        self._idle.put(request)
+                    self._requests = requests
+        return self._requests
+
+    def start(self, *, single: bool = False) -> None:
+        """Compiles the network, where that is still to be done; to be called before `request`, outside of worker threads.
+
+        With `single`, a single image waits for its prediction: from the second time on it has requests of its own, which take an
+        eighth of the time. The first may be the only one.
+        """
+        self.requests  # noqa: B018
+        if single:
+            self._single_starts += 1
+            if self._single_starts > 1:
+                self._start_single()
+
+    def warm(self) -> None:
+        """Compiles everything now, also the requests for single images."""
+        self.requests  # noqa: B018
+        self._start_single()
 
     @contextmanager
-    def request(self) -> Iterator[InferenceRequest]:
-        """A lane that nobody else has meanwhile; waits for one to be free. The engine must have started."""
-        assert self._lanes
-        request = self._idle.get()
+    def request(self, count: int = BATCH) -> Iterator[InferenceRequest]:
+        """A request for `count` images that nobody else uses meanwhile; waits until one is free. The engine must have started."""
+        assert self._requests
+        idle = self._idle_single if count == 1 and self._single_requests else self._idle
+        request = idle.get()
         try:
             yield request
         finally:
-            self._idle.put(request)
+            idle.put(request)
 
-    def _checked_lanes(self, core: "openvino.Core") -> tuple[InferenceRequest, ...]:
+    def _start_single(self) -> None:
+        """Makes the requests for single images, where they give the features of a batch to the bit.
+
+        Tried once. Other threads do not wait for it: batches serve single images, too.
+        """
+        if not self._single_untried.acquire(blocking=False):
+            return
+        with suppress(BackboneError):
+            requests = self._compiled_requests(import_openvino().Core(), batch=1)
+            if self._same_features(requests[0]):
+                for request in requests:
+                    self._idle_single.put(request)
+                self._single_requests = requests
+
+    def _checked_requests(self, core: "openvino.Core") -> tuple[InferenceRequest, ...]:
         if not self._exact:
-            with suppress(BackboneError):  # as bfloat16 where oneDNN was told to do without
+            with suppress(BackboneError):  # such as bfloat16 where oneDNN was limited to older instructions
                 if self.backbone.dtype != "int8" or computes_int8(core):
-                    requests = self._made_lanes(core)
+                    requests = self._compiled_requests(core)
                     if self._agree(requests):
                         return requests
-                    self.notes.append(_slower(self.backbone))
+                    self.notes = (_slower(self.backbone),)
             self._exact = True
-        requests = self._made_lanes(core)
+        requests = self._compiled_requests(core)
         if self.backbone.dtype == "int8" and not self._agree(requests):
             raise BackboneError(
                 f"The network {self.backbone.name} does not give here what it gave where the model was trained, not even in "
@@ -124,17 +169,17 @@ class Engine:
             )
         return requests
 
-    def _made_lanes(self, core: "openvino.Core") -> tuple[InferenceRequest, ...]:
-        compiled = self._compiled(core)
+    def _compiled_requests(self, core: "openvino.Core", batch: int = BATCH) -> tuple[InferenceRequest, ...]:
+        compiled = self._compiled(core, batch)
         return tuple(InferenceRequest(compiled.create_infer_request()) for _ in range(self.threads))
 
-    def _compiled(self, core: "openvino.Core") -> "openvino.CompiledModel":
-        fast = "f32" if self._exact else self.backbone.dtype
+    def _compiled(self, core: "openvino.Core", batch: int) -> "openvino.CompiledModel":
+        dtype = "f32" if self._exact else self.backbone.dtype
         settings = {
-            # Left alone, OpenVINO computes in bfloat16 wherever the processor can, and answers depend on the machine.
-            "INFERENCE_PRECISION_HINT": "bf16" if fast == "bf16" else "f32",
+            # By default OpenVINO computes in bfloat16 wherever the processor can, and predictions depend on the machine.
+            "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bf16" else "f32",
             # Off, quantised tensors are computed in float32: as the graph says, at about the speed of a float network.
-            "LP_TRANSFORMS_MODE": fast == "int8",
+            "LP_TRANSFORMS_MODE": dtype == "int8",
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": self.threads,
             "INFERENCE_NUM_THREADS": self.threads,
@@ -146,76 +191,90 @@ class Engine:
                 core.set_property({"CACHE_DIR": str(folder)})
         try:
             model = core.read_model(self.backbone.graph)
-            model.reshape({"image": [BATCH, side, side, 3]})
+            model.reshape({"image": [batch, side, side, 3]})
             check_sizes(model)
-            if fast != "int8":
+            if dtype != "int8":
                 fold_constants(model)
             compiled = core.compile_model(model, "CPU", settings)
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _failure(f"The network {self.backbone.name}", error) from error
         if folder is not None:
-            remember(folder)
+            record_checksums(folder)
         return compiled
 
     def _folder(self) -> Path | None:
-        """Where the compiled network is kept; None where that cannot be: it is compiled anew each time."""
+        """The folder of the compiled network; None where it cannot be made, and the network is compiled each time."""
         if self._cache is None:
             return None
         folder = self._cache / _digest(self.identity)
         try:
-            prepare(folder)
+            prepare_folder(folder)
         except OSError:
             return None
         return folder
 
     def _agree(self, requests: Sequence[InferenceRequest]) -> bool:
-        """Whether the lanes give the logits of the probes; asked once on each processor, where that can be remembered."""
+        """Whether the requests give the logits of the probes; a positive answer is remembered for this processor."""
         if self._probes is None:
             return True
-        asked = (self.identity, self._probes.digest, processor_name(), import_openvino().__version__)
-        verdict = None if self._cache is None else self._cache / _digest(*asked)
+        key = (self.identity, self._probes.digest, processor_name(), import_openvino().__version__)
+        verdict = None if self._cache is None else self._cache / _digest(*key)
         if verdict is not None and verdict.is_file():
             return True
-        if not self._probes.agree(_probe_vectors(requests, self.backbone.preprocessing)):
+        if not self._probes.agree(_probe_features(requests, self.backbone.preprocessing)):
             return False
         if verdict is not None:
             with suppress(OSError):
                 verdict.touch()
         return True
 
+    def _same_features(self, single: InferenceRequest) -> bool:
+        """Whether a request for single images gives the features of a batch to the bit, for a batch of probe images."""
+        model_inputs = _probe_inputs(self.backbone.preprocessing)[:BATCH]
+        with self.request() as request:
+            expected = _features([request], model_inputs)
+        return np.array_equal(_features([single], model_inputs, batch=1), expected)
 
-def _probe_vectors(requests: Sequence[InferenceRequest], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """The vectors of the probe images, or of as many as there is time for, (n, d)."""
-    looks = [preprocess(image, preprocessing) for image in probe_images()]
-    model_inputs = np.stack([seen.model_input for seen in looks if isinstance(seen, PreprocessedImage)])
-    begun, rounds = perf_counter(), []
-    for at in range(0, len(model_inputs), BATCH * len(requests)):
-        rounds.append(_vectors(requests, model_inputs[at : at + BATCH * len(requests)]))
-        if perf_counter() - begun > _PATIENCE:
+
+def _probe_inputs(preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """The model inputs of the probe images, (PROBES, size, size, 3)."""
+    images = [preprocess(image, preprocessing) for image in probe_images()]
+    return np.stack([image.model_input for image in images if isinstance(image, PreprocessedImage)])
+
+
+def _probe_features(requests: Sequence[InferenceRequest], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """The features of the probe images, or of as many as there is time for, (n, d)."""
+    model_inputs, step = _probe_inputs(preprocessing), BATCH * len(requests)
+    start, rounds = perf_counter(), []
+    for first in range(0, len(model_inputs), step):
+        rounds.append(_features(requests, model_inputs[first : first + step]))
+        if perf_counter() - start > _PROBE_SECONDS:
             break
     return np.concatenate(rounds)
 
 
-def _vectors(requests: Sequence[InferenceRequest], model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The vectors of squares (n, size, size, 3), by all lanes at once, (n, d)."""
+def _features(
+    requests: Sequence[InferenceRequest], model_inputs: NDArray[np.uint8], batch: int = BATCH
+) -> NDArray[np.float32]:
+    """The features of model inputs (n, size, size, 3), by all requests at once, (n, d)."""
     idle: SimpleQueue[InferenceRequest] = SimpleQueue()
     for request in requests:
         idle.put(request)
 
-    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         request = idle.get()
-        request.model_inputs[: len(batch)] = batch
-        features = request.run(len(batch))
+        request.model_inputs[: len(inputs)] = inputs
+        features = request.run(len(inputs))
         idle.put(request)
         return features
 
     with ThreadPoolExecutor(len(requests)) as pool:
-        return np.concatenate(list(pool.map(run, np.split(model_inputs, range(BATCH, len(model_inputs), BATCH)))))
+        return np.concatenate(list(pool.map(run, np.split(model_inputs, range(batch, len(model_inputs), batch)))))
 
 
 def _slower(backbone: Backbone) -> Note:
     text = (
-        f"This processor computes {backbone.dtype} differently from the one that the model was trained on, so float32 was "
+        f"This processor computes {backbone.dtype} differently from the one on which the model was trained, so float32 was "
         "used: slower, and exact."
     )
     return Note("exact-arithmetic", text)

@@ -1,17 +1,22 @@
-"""What one look at a file gives, and keeps."""
+"""What embedding an image gives: metadata, a thumbnail and features; and the table of many."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.notes import Note
 from twofold.data import SMALL, ImageArray, ReadError
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """`pixels` is the hash of what the network sees and of the picture's size: equal for copies that differ in metadata."""
+    """What is recorded about an image.
+
+    `pixels` is a hash of the model input and of the image's size: equal for files that differ in nothing but their metadata.
+    """
 
     sha256: str
     pixels: str
@@ -26,7 +31,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureRow:
-    """Either facts, a thumbnail, uint8 (SMALL, SMALL, 3), and a vector, float32 (d,), or a refusal."""
+    """One image: metadata, a thumbnail, uint8 (SMALL, SMALL, 3), and features, float32 (d,); or a read error instead."""
 
     metadata: Metadata | None
     thumbnail: ImageArray | None = field(repr=False)
@@ -34,34 +39,38 @@ class FeatureRow:
     read_error: ReadError | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """`facts` and `refusals` have a row for every source, and one of the two is set; `vectors` (used, d) and `thumbnails`
-    (used, SMALL, SMALL, 3) have the usable rows."""
+    """`metadata` and `read_errors` have a row for every source, and exactly one of the two is set.
+
+    `features` (used, d) and `thumbnails` (used, SMALL, SMALL, 3) have the usable rows only. `notes` say what went wrong with the
+    cache or the network's arithmetic.
+    """
 
     metadata: tuple[Metadata | None, ...] = field(repr=False)
     read_errors: tuple[ReadError | None, ...] = field(repr=False)
     features: NDArray[np.float32] = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
+    notes: tuple[Note, ...] = field(default=(), repr=False)
 
-    @property
+    @cached_property
     def used(self) -> NDArray[np.intp]:
-        """Rows that have a vector, (used,)."""
+        """The rows that have features, (used,)."""
         return np.array([row for row, metadata in enumerate(self.metadata) if metadata is not None], dtype=np.intp)
 
 
-def collect_features(observations: Iterable[FeatureRow], count: int) -> FeatureTable:
-    """The table of a stream of `count` observations; holds one copy of the vectors, however many."""
+def collect_features(rows: Iterable[FeatureRow], count: int) -> FeatureTable:
+    """The table of a stream of `count` rows; the features are held once, however many there are."""
     metadata: list[Metadata | None] = []
     read_errors: list[ReadError | None] = []
     features, filled = np.empty((0, 0), np.float32), 0
     thumbnails = np.empty((count, SMALL, SMALL, 3), np.uint8)
-    for seen in observations:
-        metadata.append(seen.metadata)
-        read_errors.append(seen.read_error)
-        if seen.features is not None and seen.thumbnail is not None:
+    for row in rows:
+        metadata.append(row.metadata)
+        read_errors.append(row.read_error)
+        if row.features is not None and row.thumbnail is not None:
             if filled == 0:
-                features = np.empty((count, seen.features.size), np.float32)
-            features[filled], thumbnails[filled] = seen.features, seen.thumbnail
+                features = np.empty((count, row.features.size), np.float32)
+            features[filled], thumbnails[filled] = row.features, row.thumbnail
             filled += 1
     return FeatureTable(tuple(metadata), tuple(read_errors), features[:filled], thumbnails[:filled])

@@ -1,7 +1,7 @@
-"""Images as a caller hands them over, to sources that can be read, or to one sentence on what to give."""
+"""Images in the forms that callers use -> sources that can be read, or an error that says what to pass."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,41 +16,61 @@ from twofold.data import advice, is_address
 from twofold.embedding.content import Source
 
 _BYTES: Final = (bytes, bytearray, memoryview)
-_ONE: Final = (str, *_BYTES, os.PathLike, Image.Image, np.generic, Mapping)
+_NO_LISTS: Final = (str, *_BYTES, os.PathLike, Image.Image, np.generic, Mapping)
 _CHANNELS: Final = (1, 3, 4)
-_SHOWN: Final = 5
+_MAX_NAMED: Final = 5
+_MEMBER_ERRORS: Final = (TypeError, ValueError, RuntimeError, OSError)
+_ADVICE: Final = "Give paths, bytes, PIL images or arrays of height x width x 3."
 
 
 def image_sources(images: Any) -> list[Source]:
     """Each image as a path, bytes, PIL image or array, in the order given.
 
     `images` may be a list, another sequence or iterator, an array of images, or a table of one column. Raises DataError for a
-    single image, for what has no order and for members that are no images, whose rows it names.
+    single image, for a collection without an order, and for members that are no images; it names their rows.
     """
     members = _members(images)
     sources, faults = [], []
     for row, member in enumerate(members):
         try:
             sources.append(_source(member))
-        except (TypeError, ValueError, RuntimeError, OSError) as error:
-            faults.append(f"row {row} is {_kind(member)}" + (f" ({error})" if str(error) else ""))
+        except _MEMBER_ERRORS as error:
+            faults.append(_fault(row, member, error))
     if faults:
-        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        more = f" and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DataError(
-            f"{len(faults)} of {len(members)} entries are no images that can be read: {'; '.join(faults[:_SHOWN])}{more}. "
-            "Give paths, bytes, PIL images or arrays of height x width x 3."
+            f"{len(faults)} of {len(members)} entries are no images that can be read: {'; '.join(faults[:_MAX_NAMED])}{more}. "
+            f"{_ADVICE}"
         )
     return sources
 
 
+def stream_sources(images: Any) -> Iterator[Source]:
+    """The same as a stream. Of an iterator each member is taken when it is needed, and DataError names the first bad one."""
+    if not isinstance(images, Iterator) or hasattr(images, "read"):
+        return iter(image_sources(images))
+
+    def sources() -> Iterator[Source]:
+        for row, member in enumerate(images):
+            try:
+                source = _source(member)
+            except _MEMBER_ERRORS as error:
+                raise DataError(
+                    f"An entry is no image that can be read: {_fault(row, member, error)}. {_ADVICE}"
+                ) from error
+            yield source
+
+    return sources()
+
+
 def _members(images: Any) -> list[Any]:
-    if isinstance(images, _ONE) or hasattr(images, "read"):  # iterated, these are letters, numbers, lines or keys
+    if isinstance(images, _NO_LISTS) or hasattr(images, "read"):  # iteration would give letters, numbers, lines or keys
         raise _no_list(images)
     if isinstance(images, set | frozenset):
         raise _no_list(images, ", which has no order")
     if hasattr(images, "nnz"):
         raise _no_list(images, ", a sparse matrix")
-    if hasattr(images, "columns"):  # a table, which when iterated gives the names of its columns
+    if hasattr(images, "columns"):  # a table; iteration would give the names of its columns
         return list(_column(_array(images)))
     if hasattr(images, "__array__"):
         return list(_stack(_array(images)))
@@ -72,7 +92,7 @@ def _array(images: Any) -> NDArray[Any]:
 
 
 def _stack(array: NDArray[Any]) -> NDArray[Any]:
-    """The array, whose rows are images; DataError where it is one image, or may be."""
+    """The array, whose rows are images; DataError where it is or may be a single image."""
     if array.ndim == 2 and array.dtype.kind not in "biufc":
         return _column(array)
     if array.ndim in (0, 2) or (array.ndim == 3 and array.shape[2] in _CHANNELS):
@@ -108,13 +128,17 @@ def _source(member: Any) -> Source:
 
 
 def _read(file: Any) -> bytes:
-    """The whole file, wherever it was read up to."""
-    with suppress(OSError, AttributeError):  # a pipe has no beginning to go back to
+    """The content of the file from its start, wherever its position is."""
+    with suppress(OSError, AttributeError):  # a pipe cannot seek
         file.seek(0)
     data = file.read()
     if not isinstance(data, bytes):
         raise TypeError("opened as text: open it with 'rb'")
     return data
+
+
+def _fault(row: int, member: Any, error: Exception) -> str:
+    return f"row {row} is {_kind(member)}" + (f" ({error})" if str(error) else "")
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Sources -> the range of their numbers, where some hold more than eight bits: to be found before any is embedded."""
+"""The intensity range of sources with more than eight bits, which has to be known before any is embedded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,32 +14,32 @@ from twofold.core.progress import Progress, no_progress
 from twofold.data import DEEP_MODES, Extent, Ranges, choose_ranges, extent_of, may_be_deep, read_bytes, read_head
 from twofold.embedding.content import Source
 
-_MOST: Final = 1000  # images that are decoded for it
-_AHEAD: Final = 2  # images in flight for each thread
+_MAX_IMAGES: Final = 1000  # decoded at most
+_IMAGES_IN_FLIGHT: Final = 2  # for each thread
 
 
 def find_ranges(
     sources: Sequence[Source], *, threads: int | None = None, max_pixels: int, progress: Progress = no_progress
 ) -> tuple[Ranges, list[Note]]:
-    """The ranges for a data set of these sources, and notes that tell them.
+    """The intensity ranges of a dataset, and notes that state them.
 
-    Of each file the beginning is read, and whole are those that may hold more than eight bits, by chance where they are many.
+    The head of each file is read. Files that may hold more than eight bits are read in full; of more than 1,000 a random sample.
     """
     deep = [source for source in sources if _may_be_deep(source)]
     if not deep:
         return Ranges(), []
-    if len(deep) > _MOST:
-        chosen = np.random.default_rng(0).choice(len(deep), _MOST, replace=False)
-        deep = [deep[row] for row in np.sort(chosen).tolist()]
+    if len(deep) > _MAX_IMAGES:
+        rows = np.random.default_rng(0).choice(len(deep), _MAX_IMAGES, replace=False)
+        deep = [deep[row] for row in np.sort(rows).tolist()]
     threads = threads or available_processors()
 
-    def measured() -> Iterator[Extent | None]:
-        # Objects of PIL are loaded here, by one thread: others may hold the same.
+    def extents() -> Iterator[Extent | None]:
+        # PIL images are loaded here, in one thread: the same object may be among the sources twice.
         yield from (extent_of(source, max_pixels) for source in deep if not isinstance(source, Path | bytes))
         files = [source for source in deep if isinstance(source, Path | bytes)]
         yield from _in_threads(lambda source: _extent(source, max_pixels), files, threads)
 
-    return choose_ranges([found for found in progress(measured(), len(deep), "depth") if found is not None])
+    return choose_ranges([extent for extent in progress(extents(), len(deep), "depth") if extent is not None])
 
 
 def _in_threads(
@@ -47,7 +47,7 @@ def _in_threads(
 ) -> Iterator[Extent | None]:
     pool = ThreadPoolExecutor(threads, thread_name_prefix="depth")
     try:
-        yield from prefetch(pool, function, files, _AHEAD * threads)
+        yield from prefetch(pool, function, files, _IMAGES_IN_FLIGHT * threads)
     finally:
         pool.shutdown(cancel_futures=True)
 

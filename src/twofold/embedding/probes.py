@@ -1,6 +1,6 @@
-"""Probe images: drawn by rule, the same on every machine, so that an engine can be compared with the one of training.
+"""Probe images: generated, and the same on every machine, so that an engine can be compared with the one of the training.
 
-Whole numbers alone, and random bits that NumPy promises never to change: no library's rounding has a say.
+They are made of integers and of random bits that NumPy guarantees to be stable, so no library's rounding changes them.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ from twofold.data import ImageArray
 
 PROBES: Final = 32
 _SIDE: Final = 64
-# Of the deviation of the logits, at the median. Decision 008: exact arithmetic differs from that of VNNI and AMX by 0.03 at most,
-# arithmetic that saturates by 0.2 and more.
+# Median difference, in standard deviations of the logits. Decision 008: exact arithmetic differs from VNNI and AMX by at most
+# 0.03, arithmetic that saturates by at least 0.2.
 _TOLERANCE: Final = 0.07
-_CELLS: Final = (2, 4, 8, 16, 32)  # along a side: from large shapes to fine grain
-_ONE: Final = 256  # a fraction of 1, as a whole number
+_CELLS: Final = (2, 4, 8, 16, 32)  # per side: from large shapes to fine grain
+_ONE: Final = 256  # 1.0 in fixed point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probes:
-    """What a model says of the probe images: `logits` (PROBES,), of a head with these weights, (d,), and bias."""
+    """A model's `logits` for the probe images, (PROBES,), and its head: `weights` (d,) and `bias`."""
 
     weights: NDArray[np.float32]
     bias: float
@@ -31,38 +31,38 @@ class Probes:
 
     @property
     def digest(self) -> str:
-        """A hash of all of it."""
-        numbers = (self.weights, np.float64(self.bias), self.logits)
-        return hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in numbers)).hexdigest()
+        """A hash of head and logits."""
+        arrays = (self.weights, np.float64(self.bias), self.logits)
+        return hashlib.sha256(b"".join(np.asarray(array).tobytes() for array in arrays)).hexdigest()
 
     def agree(self, features: NDArray[np.float32]) -> bool:
-        """Whether vectors (n, d) of the first n images give their logits, but for how values are rounded."""
-        apart = np.abs(features.astype(np.float64) @ self.weights + self.bias - self.logits[: len(features)])
-        return bool(np.median(apart) <= _TOLERANCE * np.std(self.logits))
+        """Whether features (n, d) of the first n images give their logits, up to rounding."""
+        differences = np.abs(features.astype(np.float64) @ self.weights + self.bias - self.logits[: len(features)])
+        return bool(np.median(differences) <= _TOLERANCE * np.std(self.logits))
 
 
 def probe_images() -> list[ImageArray]:
-    """PROBES images, (_SIDE, _SIDE, 3): textures of many contrasts, half of them grey, every fourth with hard edges."""
+    """PROBES images (64, 64, 3): textures of various contrasts, half of them grey, every fourth with hard edges."""
     return [_texture(number) for number in range(PROBES)]
 
 
 def _texture(number: int) -> ImageArray:
     bits = np.random.PCG64(number)
-    coarse, contrast, ground = 1 + number % 3, 1 + number % 5, 64 + 16 * (number % 9)
+    coarseness, contrast, brightness = 1 + number % 3, 1 + number % 5, 64 + 16 * (number % 9)
     grey = number % 2 == 1
-    layers = [_layer(bits, cells, grey=grey) * (16 >> level * coarse // 2) for level, cells in enumerate(_CELLS)]
+    layers = [_layer(bits, cells, grey=grey) * (16 >> level * coarseness // 2) for level, cells in enumerate(_CELLS)]
     texture = np.sum(layers, axis=0) * contrast // _ONE
     if number % 4 == 3:
         texture = np.sign(texture) * 25 * contrast
-    return np.asarray((texture + ground).clip(0, 255), np.uint8)
+    return np.asarray((texture + brightness).clip(0, 255), np.uint8)
 
 
 def _layer(bits: np.random.PCG64, cells: int, *, grey: bool) -> NDArray[np.int32]:
-    """Random values, -128 to 127, at the corners of cells, and between them values in between, (_SIDE, _SIDE, 3)."""
-    drawn = (bits.random_raw((cells + 1) ** 2 * 3) >> np.uint64(56)).astype(np.int32).reshape(cells + 1, cells + 1, 3)
-    corners = (drawn[..., :1] if grey else drawn) - 128
-    place, part = np.divmod(np.arange(_SIDE, dtype=np.int32) * cells * _ONE // _SIDE, _ONE)
-    down, across = part[:, None, None], part[None, :, None]
-    rows = corners[place] * (_ONE - down) + corners[place + 1] * down
-    between = rows[:, place] * (_ONE - across) + rows[:, place + 1] * across
-    return np.broadcast_to(between // _ONE**2, (_SIDE, _SIDE, 3))
+    """Random values, -128 to 127, at the corners of cells, and bilinear interpolation between them, (_SIDE, _SIDE, 3)."""
+    values = (bits.random_raw((cells + 1) ** 2 * 3) >> np.uint64(56)).astype(np.int32).reshape(cells + 1, cells + 1, 3)
+    corners = (values[..., :1] if grey else values) - 128
+    cell, fraction = np.divmod(np.arange(_SIDE, dtype=np.int32) * cells * _ONE // _SIDE, _ONE)
+    down, across = fraction[:, None, None], fraction[None, :, None]
+    rows = corners[cell] * (_ONE - down) + corners[cell + 1] * down
+    layer = rows[:, cell] * (_ONE - across) + rows[:, cell + 1] * across
+    return np.broadcast_to(layer // _ONE**2, (_SIDE, _SIDE, 3))

@@ -1,9 +1,9 @@
-"""What a run may use of the machine: processors, and a folder to remember in."""
+"""The runtime: the threads, the cache folder and the progress of a run."""
 
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -20,9 +20,9 @@ from twofold.core.privacy import without_home
 from twofold.core.progress import Progress, no_progress
 from twofold.data import Ranges
 from twofold.embedding.content import Source
-from twofold.embedding.embed import embed
+from twofold.embedding.embed import embed_chunks
 from twofold.embedding.engine import Engine
-from twofold.embedding.feature_table import FeatureTable, collect_features
+from twofold.embedding.feature_table import FeatureRow, FeatureTable, collect_features
 from twofold.embedding.intensity_scan import find_ranges
 from twofold.embedding.probes import Probes
 from twofold.embedding.scan import scan
@@ -32,95 +32,107 @@ from twofold.networks import Backbone
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`folder` keeps downloaded weights and, with `options.cache`, compiled networks and vectors.
+    """`folder` keeps downloaded weights and, with `options.cache`, compiled networks and feature rows.
 
-    `notes` collects what went wrong there.
+    `notes` say what was settled when it was made. Every table starts with them; what happens later is noted in the table alone.
     """
 
     folder: Path
     options: RuntimeOptions = field(default_factory=RuntimeOptions)
     progress: Progress = no_progress
-    notes: list[Note] = field(default_factory=list)
+    notes: tuple[Note, ...] = ()
 
     def engine(self, backbone: Backbone, probes: Probes | None = None) -> Engine:
-        """An engine for the backbone, whose fast arithmetic must give the logits of `probes`, where there are any."""
+        """An engine for the backbone, whose fast arithmetic must reproduce the logits of `probes`, where these are given."""
         compiled = self.folder / "compiled" if self.options.cache else None
         return Engine(backbone, threads=self.options.threads, cache=compiled, probes=probes)
 
     def embed(self, sources: Sequence[Source], engine: Engine, *, what: str = "images") -> FeatureTable:
-        """The table of all sources, in their order."""
-        with self._store() as store:
-            observations = embed(sources, engine, store, max_pixels=self.options.max_pixels)
-            with closing(observations) as stream:  # at an interruption, too, nothing is left running
-                table = collect_features(self.progress(stream, len(sources), what), len(sources))
-        self.notes.extend(note for note in engine.notes if note not in self.notes)
-        return table
+        """The feature table of all sources, in their order."""
+        notes = list(self.notes)
+        with closing(
+            self.embed_chunks(sources, engine, notes.append)
+        ) as chunks:  # an interruption, too, leaves no threads
+            rows = self.progress((row for chunk in chunks for row in chunk), len(sources), what)
+            table = collect_features(rows, len(sources))
+        return replace(table, notes=(*notes, *engine.notes))
+
+    def embed_chunks(
+        self, sources: Iterable[Source], engine: Engine, add_note: Callable[[Note], None]
+    ) -> Generator[list[FeatureRow]]:
+        """The feature rows of all sources as a stream, up to 64 at a time; `add_note` is called where the cache cannot be used."""
+        with (
+            self._store(add_note) as store,
+            closing(embed_chunks(sources, engine, store, max_pixels=self.options.max_pixels)) as chunks,
+        ):
+            yield from chunks
 
     def ranges(self, sources: Sequence[Source]) -> tuple[Ranges, list[Note]]:
-        """Black and white for the sources that have more than eight bits, and notes that tell them."""
-        threads, most = self.options.threads, self.options.max_pixels
-        return find_ranges(sources, threads=threads, max_pixels=most, progress=self.progress)
+        """The intensity ranges of the sources that have more than eight bits, and notes that state them."""
+        threads, max_pixels = self.options.threads, self.options.max_pixels
+        return find_ranges(sources, threads=threads, max_pixels=max_pixels, progress=self.progress)
 
     def scan(self, sources: Sequence[Source], ranges: Ranges | None = None, *, what: str = "images") -> FeatureTable:
-        """The table of all sources, in their order, with vectors that hold no number; `ranges` are by default their own."""
+        """The feature table of all sources, in their order, with no features; `ranges` are by default those of the sources."""
         ranges = self.ranges(sources)[0] if ranges is None else ranges
-        threads, most = self.options.threads, self.options.max_pixels
-        observations = scan(sources, threads=threads, max_pixels=most, ranges=ranges)
-        with closing(observations) as stream:
-            return collect_features(self.progress(stream, len(sources), what), len(sources))
+        threads, max_pixels = self.options.threads, self.options.max_pixels
+        with closing(scan(sources, threads=threads, max_pixels=max_pixels, ranges=ranges)) as rows:
+            table = collect_features(self.progress(rows, len(sources), what), len(sources))
+        return replace(table, notes=self.notes)
 
     @contextmanager
-    def _store(self) -> Iterator[Store | None]:
+    def _store(self, add_note: Callable[[Note], None]) -> Iterator[Store | None]:
         if not self.options.cache:
             yield None
             return
-        path = self.folder / "vectors.sqlite"
+        path = self.folder / "features.sqlite"
         try:
             store = Store(path)
         except (sqlite3.Error, OSError) as error:
-            self.notes.append(_unusable(path, str(error)))
+            add_note(_unusable(path, str(error)))
             yield None
             return
         with store:
             yield store
         if store.fault is not None:
-            self.notes.append(_unusable(path, store.fault))
+            add_note(_unusable(path, store.fault))
 
 
-def _unusable(path: Path, why: str) -> Note:
-    text = f"The cache {path} cannot be used ({why}), so pictures were looked at anew."
-    return Note("cache-unusable", f"{text} Delete that file, or pass --no-cache.")
+def _unusable(path: Path, fault: str) -> Note:
+    text = f"The cache {path} cannot be used ({fault}), so images were embedded again."
+    return Note("cache-unusable", f"{text} Delete that file, or use `cache=False`.")
 
 
-_NOWHERE: Final = Path(os.devnull) / "twofold"  # no folder can be made there
+_NOWHERE: Final = Path(os.devnull) / "twofold"  # where no folder can be created
 
 
 def user_runtime(options: RuntimeOptions, progress: Progress = no_progress) -> Runtime:
-    """What keeps all in the user's cache folder; where that cannot be used, a note says so, and nothing is kept.
+    """The runtime with the user's cache folder; where that cannot be used, nothing is cached, and a note says so.
 
-    What has to be downloaded then goes into a temporary folder, which is gone when the process ends.
+    Downloads then go into a temporary folder, which is deleted when the process ends.
     """
     try:
         return Runtime(_cache_folder(), options, progress)
     except TwofoldError as error:
         note = Note(
-            "cache-unusable", f"{error} So nothing is kept between runs: set XDG_CACHE_HOME to a folder of yours."
+            "cache-unusable",
+            f"{error} Nothing is kept between runs: set XDG_CACHE_HOME to a folder that you can write to.",
         )
-        return Runtime(_temporary_folder(), replace(options, cache=False), progress, [note] if options.cache else [])
+        return Runtime(_temporary_folder(), replace(options, cache=False), progress, (note,) if options.cache else ())
 
 
 def _cache_folder() -> Path:
-    """TwofoldError, a sentence, where it cannot be used."""
+    """The user's cache folder. TwofoldError where it cannot be used."""
     try:
         folder = user_cache_path("twofold")
     except (RuntimeError, KeyError, OSError):
-        raise TwofoldError("You have no home folder, and so no cache.") from None
-    if not folder.is_absolute():  # made from a HOME or XDG_CACHE_HOME that is not, or from an unknown ~
-        raise TwofoldError("You have no home folder with an absolute path, and so no cache.")
+        raise TwofoldError("There is no home folder for a cache.") from None
+    if not folder.is_absolute():  # as HOME or XDG_CACHE_HOME may be, or an unknown ~user
+        raise TwofoldError("There is no home folder with an absolute path for a cache.")
     try:
-        # Where it is missing, whoever keeps something makes it.
-        above = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-        with tempfile.TemporaryFile(dir=above):
+        # Where it is missing, the first to store something creates it.
+        existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        with tempfile.TemporaryFile(dir=existing):
             return folder
     except OSError as error:
         raise TwofoldError(f"The cache {without_home(str(folder))} cannot be used ({reason(error)}).") from None
@@ -129,11 +141,11 @@ def _cache_folder() -> Path:
 def _temporary_folder() -> Path:
     try:
         return Path(_temporary().name)
-    except OSError:  # TMPDIR leads nowhere, either: only what needs a folder fails
+    except OSError:  # no temporary files either: only what needs a folder fails
         return _NOWHERE
 
 
 @cache
 def _temporary() -> tempfile.TemporaryDirectory[str]:
-    """One for the process, so that what was downloaded is there the next time; gone when it ends."""
+    """One folder for the process, so that nothing is downloaded twice; deleted when the process ends."""
     return tempfile.TemporaryDirectory(prefix="twofold-", ignore_cleanup_errors=True)

@@ -1,7 +1,8 @@
-"""Files -> observations without vectors: read and decoded, and seen by no network."""
+"""Sources to feature rows without features: read and decoded, with no network."""
 
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import numpy as np
 
@@ -10,9 +11,9 @@ from twofold.data import NO_RANGES, Preprocessing, Ranges, ReadError
 from twofold.embedding.content import Source, preprocess_content, read_content
 from twofold.embedding.feature_table import FeatureRow
 
-_AHEAD = 8  # pictures in flight for each thread
-_SQUARE = Preprocessing(224, "squash", "bilinear")  # whose pixels are hashed
-_NOTHING = np.empty(0, np.float32)
+_IMAGES_IN_FLIGHT: Final = 8  # for each thread
+_PREPROCESSING: Final = Preprocessing(224, "squash", "bilinear")  # its pixels are hashed
+_NO_FEATURES: Final = np.empty(0, np.float32)
 
 
 def scan(
@@ -22,23 +23,22 @@ def scan(
     max_pixels: int = 50_000_000,
     ranges: Ranges = NO_RANGES,
 ) -> Generator[FeatureRow]:
-    """One observation for every source, in the order given, whose vector is empty."""
+    """One feature row for every source, in the order given; its features are an empty array."""
     threads = threads or available_processors()
-    preprocessing = _SQUARE.ranged(ranges)
+    preprocessing = _PREPROCESSING.ranged(ranges)
 
-    def seen(source: Source) -> FeatureRow:
+    def scan_source(source: Source) -> FeatureRow:
         content = read_content(source)
-        found = (
-            content
-            if isinstance(content, ReadError)
-            else preprocess_content(content, preprocessing, max_pixels=max_pixels)
-        )
-        if isinstance(found, ReadError):
-            return FeatureRow(None, None, None, found)
-        return FeatureRow(found[0], found[1].thumbnail, _NOTHING, None)
+        if isinstance(content, ReadError):
+            return FeatureRow(None, None, None, content)
+        preprocessed = preprocess_content(content, preprocessing, max_pixels=max_pixels)
+        if isinstance(preprocessed, ReadError):
+            return FeatureRow(None, None, None, preprocessed)
+        metadata, image = preprocessed
+        return FeatureRow(metadata, image.thumbnail, _NO_FEATURES, None)
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="examine")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="scan")
     try:
-        yield from prefetch(pool, seen, sources, _AHEAD * threads)
+        yield from prefetch(pool, scan_source, sources, _IMAGES_IN_FLIGHT * threads)
     finally:
         pool.shutdown(cancel_futures=True)

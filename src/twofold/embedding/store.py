@@ -1,4 +1,4 @@
-"""Vectors kept between runs, in one SQLite file: safe for several processes, bounded, and free to be deleted at any time."""
+"""Feature rows stored between runs in one SQLite file: safe for several processes, bounded, and free to be deleted."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 
@@ -16,34 +16,36 @@ from twofold.embedding.feature_table import FeatureRow, Metadata
 
 T = TypeVar("T")
 
-LIMIT = 2_000_000_000  # bytes on disk: some 150,000 pictures with the default network
+LIMIT: Final = 2_000_000_000  # bytes on disk: some 150,000 images with the default network
+_MAX_UNRECORDED: Final = 1000  # rows that were read and whose time of use is not written yet
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS seen (
-    content TEXT, backbone TEXT, facts TEXT NOT NULL, thumbnail BLOB NOT NULL, vector BLOB NOT NULL, used REAL NOT NULL,
-    PRIMARY KEY (content, backbone)
+CREATE TABLE IF NOT EXISTS feature_rows (
+    content TEXT, network TEXT, metadata TEXT NOT NULL, thumbnail BLOB NOT NULL, features BLOB NOT NULL, used REAL NOT NULL,
+    PRIMARY KEY (content, network)
 ) WITHOUT ROWID
 """
-_FIND = "SELECT facts, thumbnail, vector FROM seen WHERE content = ? AND backbone = ?"
-_KEEP = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?)"
-_TOUCH = "UPDATE seen SET used = ? WHERE content = ? AND backbone = ?"
+_SELECT = "SELECT metadata, thumbnail, features FROM feature_rows WHERE content = ? AND network = ?"
+_INSERT = "INSERT OR REPLACE INTO feature_rows VALUES (?, ?, ?, ?, ?, ?)"
+_RECORD_USE = "UPDATE feature_rows SET used = ? WHERE content = ? AND network = ?"
 
 
 class Store:
-    """What was observed before, by the picture's content hash and the backbone's identity. Use it in one thread.
+    """Feature rows by the image's content hash and the network's identity. For one thread at a time.
 
-    At most about `limit` bytes are kept; another process that writes is waited for with `patience`, in seconds.
+    At most about `limit` bytes are stored. A write waits up to `patience` seconds for another process that writes.
 
-    Raises sqlite3.Error or OSError where the file cannot be opened; the caller then goes on without. When it fails later,
-    `fault` says how, and it gives and keeps nothing more.
+    Raises sqlite3.Error or OSError where the file cannot be opened; the caller then works without a store. Where it fails later,
+    `fault` says how, and from then on nothing is read or written.
     """
 
     def __init__(self, path: Path, *, limit: int = LIMIT, patience: float = 30) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.fault: str | None = None
         self._limit = limit
-        self._database = sqlite3.connect(path, timeout=patience)
-        self._touched: list[tuple[float, str, str]] = []
+        # A stream of predictions may be handed from thread to thread.
+        self._database = sqlite3.connect(path, timeout=patience, check_same_thread=False)
+        self._unrecorded: dict[tuple[str, str], float] = {}
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")  # a crash may lose the last rows, never the file
@@ -58,48 +60,52 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unless_broken(self._leave)
+        self._record_use()
+        self._unless_broken(self._prune)
         self._database.close()
 
-    def get(self, content: str, backbone: str) -> FeatureRow | None:
-        """The observation kept for this content, or None."""
-        row = self._unless_broken(lambda: self._database.execute(_FIND, (content, backbone)).fetchone())
-        if row is None:
+    def get(self, content: str, network: str) -> FeatureRow | None:
+        """The row stored for this content, or None."""
+        record = self._unless_broken(lambda: self._database.execute(_SELECT, (content, network)).fetchone())
+        if record is None:
             return None
         try:
-            thumbnail = np.frombuffer(row[1], np.uint8).reshape(SMALL, SMALL, 3)
-            features = np.frombuffer(row[2], np.float32)
-            known = FeatureRow(Metadata(**json.loads(row[0])), thumbnail, features, None)
-        except (TypeError, ValueError):  # another version's row, or a damaged one: it will be replaced
+            metadata = Metadata(**json.loads(record[0]))
+            thumbnail = np.frombuffer(record[1], np.uint8).reshape(SMALL, SMALL, 3)
+            features = np.frombuffer(record[2], np.float32)
+        except (TypeError, ValueError):  # a row of another version, or a damaged one: it will be replaced
             return None
         if not np.isfinite(features).all():
             return None
-        self._touched.append((time.time(), content, backbone))
-        return known
+        self._unrecorded[content, network] = time.time()
+        if len(self._unrecorded) >= _MAX_UNRECORDED:
+            self._record_use()
+        return FeatureRow(metadata, thumbnail, features, None)
 
-    def put(self, observations: Iterable[FeatureRow], backbone: str) -> None:
-        """Keeps those that have a vector."""
-        rows = [
+    def put(self, rows: Iterable[FeatureRow], network: str) -> None:
+        """Stores the rows that have features."""
+        records = [
             (
-                seen.metadata.sha256,
-                backbone,
-                json.dumps(asdict(seen.metadata)),
-                seen.thumbnail.data,
-                seen.features.data,
+                row.metadata.sha256,
+                network,
+                json.dumps(asdict(row.metadata)),
+                row.thumbnail.data,
+                row.features.data,
                 time.time(),
             )
-            for seen in observations
-            if seen.metadata is not None and seen.thumbnail is not None and seen.features is not None
+            for row in rows
+            if row.metadata is not None and row.thumbnail is not None and row.features is not None
         ]
-        self._unless_broken(lambda: self._write(_KEEP, rows))
+        self._unless_broken(lambda: self._write(_INSERT, records))
 
-    def _leave(self) -> None:
-        self._write(_TOUCH, self._touched)
-        self._prune()
+    def _record_use(self) -> None:
+        records = [(used, *key) for key, used in self._unrecorded.items()]
+        self._unrecorded.clear()
+        self._unless_broken(lambda: self._write(_RECORD_USE, records))
 
-    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    def _write(self, statement: str, records: list[tuple[Any, ...]]) -> None:
         with self._database:
-            self._database.executemany(statement, rows)
+            self._database.executemany(statement, records)
 
     def _unless_broken(self, action: Callable[[], T]) -> T | None:
         try:
@@ -109,16 +115,16 @@ class Store:
             return None
 
     def _prune(self) -> None:
-        """Drops what was not used for longest until a tenth is free again."""
+        """Deletes the rows not used for longest until a tenth of the limit is free again."""
         size = self._pragma("page_count") * self._pragma("page_size")
         free = self._pragma("freelist_count") * self._pragma("page_size")
         if size - free <= self._limit:
             return
-        count = self._database.execute("SELECT count(*) FROM seen").fetchone()[0]
-        drop = int(count * (1 - 0.9 * self._limit / (size - free))) + 1
+        count = self._database.execute("SELECT count(*) FROM feature_rows").fetchone()[0]
+        excess = int(count * (1 - 0.9 * self._limit / (size - free))) + 1
         with self._database:
-            oldest = "SELECT content, backbone FROM seen ORDER BY used LIMIT ?"
-            self._database.execute(f"DELETE FROM seen WHERE (content, backbone) IN ({oldest})", (drop,))
+            oldest = "SELECT content, network FROM feature_rows ORDER BY used LIMIT ?"
+            self._database.execute(f"DELETE FROM feature_rows WHERE (content, network) IN ({oldest})", (excess,))
 
     def _pragma(self, name: str) -> int:
         return int(self._database.execute(f"PRAGMA {name}").fetchone()[0])

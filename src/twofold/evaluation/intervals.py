@@ -27,6 +27,12 @@ from twofold.evaluation.metrics import (
 Z = 1.959963984540054
 """The 97.5% point of the normal distribution."""
 
+MAX_EXACT = 20_000
+"""Images up to which the bootstrap of average precision draws each image."""
+
+AP_BINS = 500
+"""Bins of the scores above that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -116,13 +122,36 @@ def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> flo
 
 
 def _resampled(positives: Probabilities, negatives: Probabilities, seed: int, samples: int) -> NDArray[np.float64]:
+    """Average precision of bootstrap samples within the classes, (samples,), from probabilities in descending order."""
     rng = np.random.default_rng(seed)
-    rows = max(1, 1_000_000 // (len(positives) + len(negatives)))  # at a time: 100 MB for 20,000 pictures, not 1 GB
-    parts = []
+    if len(positives) + len(negatives) > MAX_EXACT:
+        return _resampled_in_bins(positives, negatives, rng, samples)
+    rows = max(1, 1_000_000 // (len(positives) + len(negatives)))  # at a time, to bound memory
+    values = []
     for start in range(0, samples, rows):
-        drawn = (_times_drawn(rng, min(rows, samples - start), len(own)) for own in (positives, negatives))
-        parts.append(weighted_average_precision(positives, negatives, *drawn))
-    return np.concatenate(parts)
+        weights = (_times_drawn(rng, min(rows, samples - start), len(scores)) for scores in (positives, negatives))
+        values.append(weighted_average_precision(positives, negatives, *weights))
+    return np.concatenate(values)
+
+
+def _resampled_in_bins(
+    positives: Probabilities, negatives: Probabilities, rng: np.random.Generator, samples: int
+) -> NDArray[np.float64]:
+    """The same with the scores in `AP_BINS` bins: a sample is then two draws of multinomial counts.
+
+    The bins hold equal numbers of positives, which are the steps of average precision. The standard error is the same within 2%
+    (tests/evaluation/test_intervals.py).
+    """
+    edges = np.unique(np.quantile(positives, np.linspace(0, 1, AP_BINS + 1)[1:-1]))
+    counts = [
+        np.bincount(np.searchsorted(edges, scores, "right"), minlength=len(edges) + 1)[::-1]
+        for scores in (positives, negatives)
+    ]
+    right, wrong = (rng.multinomial(count.sum(), count / count.sum(), samples) for count in counts)
+    tp, fp = np.cumsum(right, axis=1), np.cumsum(wrong, axis=1)
+    # Within a bin recall rises evenly, so its precision is taken in the middle.
+    precision = (tp - right / 2) / np.maximum(tp - right / 2 + fp - wrong / 2, 1e-12)
+    return np.asarray(np.sum(right * precision, axis=1) / len(positives))
 
 
 def _times_drawn(rng: np.random.Generator, rows: int, n: int) -> Weights:

@@ -65,7 +65,7 @@ def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alph
     form = _FORM.fullmatch(text)
     if not form:
         raise UsageError(
-            f"--require takes METRIC>=NUMBER (or <=, >, <), as in 'recall>=0.95' or 'recall:CLASS>=0.95', got {text!r}."
+            f"`require` takes METRIC>=NUMBER (or <=, >, <), as in 'recall>=0.95' or 'recall:CLASS>=0.95', got {text!r}."
         )
     left, colon, rest = form[1].partition(":")
     name, part = _metric(left.strip())
@@ -88,14 +88,14 @@ def _metric(text: str) -> tuple[str, Part]:
     name = form[1].replace("-", "_") if form else text
     if form is None or name not in METRICS:
         raise UsageError(
-            f"--require: there is no metric {name!r}{nearest(name, METRICS)}: choose from {', '.join(METRICS)}."
+            f"`require`: there is no metric {name!r}{nearest(name, METRICS)}: choose from {', '.join(METRICS)}."
         )
     return name, _part(name, form[2] or "value")
 
 
 def _part(name: str, part: str) -> Part:
     if part not in PARTS:
-        raise UsageError(f"--require: a metric has {', '.join(PARTS)}, got {name}.{part}{nearest(part, PARTS)}.")
+        raise UsageError(f"`require`: a metric has {', '.join(PARTS)}, got {name}.{part}{nearest(part, PARTS)}.")
     return part
 
 
@@ -107,7 +107,7 @@ def _class(text: str, classes: tuple[str, str]) -> tuple[str, Part]:
             return known[_plain(name)], _part(name, part)
     names = " and ".join(repr(name) for name in sorted(classes))
     close = nearest(next(iter(_readings(text)))[0], classes) or nearest(text.rpartition(".")[0], classes)
-    raise UsageError(f"--require: the model has no class {text!r}{close}, it has {names}.")
+    raise UsageError(f"`require`: the model has no class {text!r}{close}, it has {names}.")
 
 
 def _readings(text: str) -> Iterator[tuple[str, str]]:
@@ -127,25 +127,25 @@ def _plain(name: str) -> str:
 def _unnamed(requirement: Requirement, classes: tuple[str, str]) -> str:
     forms = " or ".join(repr(str(replace(requirement, of=of))) for of in sorted(classes))
     return (
-        f"--require '{requirement}' speaks of one class, and {classes[1]!r} is positive by the alphabet alone: write "
-        f"{forms}, or choose the class with --positive."
+        f"`require` '{requirement}' speaks of one class, and {classes[1]!r} is positive by the alphabet alone: write "
+        f"{forms}, or choose the class with `positive`."
     )
 
 
 def _misplaced(text: str, name: str, part: Part) -> str:
     if name in PER_CLASS_METRICS:
-        return f"--require {text!r}: the end of the interval comes last, as in '{name}:CLASS.{part}>=0.95'."
-    return f"--require {text!r}: {name} speaks of both classes; leave the class out, as in '{name}>=0.95'."
+        return f"`require` {text!r}: the end of the interval comes last, as in '{name}:CLASS.{part}>=0.95'."
+    return f"`require` {text!r}: {name} speaks of both classes; leave the class out, as in '{name}>=0.95'."
 
 
 def _bound(metric: str, text: str) -> float:
     try:
         bound = float(text)
     except ValueError:
-        raise UsageError(f"--require: {text!r} is not a number; write '{metric}>=0.95'.") from None
+        raise UsageError(f"`require`: {text!r} is not a number; write '{metric}>=0.95'.") from None
     least, most = (-1, 1) if metric == "mcc" else (0, float("inf") if metric == "log_loss" else 1)
     if not least <= bound <= most:
         raise UsageError(
-            f"--require: {metric} lies between {least} and {most}, got {text}; 95 percent is written 0.95."
+            f"`require`: {metric} lies between {least} and {most}, got {text}; 95 percent is written 0.95."
         )
     return bound

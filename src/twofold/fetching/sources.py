@@ -57,7 +57,7 @@ def find(
 ) -> Found:
     """As `resolve`, with the SHA-256 of an archive, which is checked against `expected` where that is given."""
     if expected is not None and not re.fullmatch("[0-9a-f]{64}", expected):
-        raise UsageError(f"--sha256 takes 64 digits from 0 to f, got {expected!r}.")
+        raise UsageError(f"`sha`256 takes 64 digits from 0 to f, got {expected!r}.")
     folder = cache / "sources"
     scheme = re.match(r"(https?)://|(kaggle|hf):", source, re.IGNORECASE)
     if scheme is None:
@@ -71,7 +71,7 @@ def find(
     if scheme[1]:
         return _download(*urldefrag(source), folder, progress, expected, limit)
     if expected is not None:
-        raise UsageError(f"--sha256 is for an address or a file, and {source} may be many files: leave it out.")
+        raise UsageError(f"`sha`256 is for an address or a file, and {source} may be many files: leave it out.")
     return Found(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, progress, limit))
 
 
@@ -110,7 +110,7 @@ def _local(path: Path, folder: Path, progress: Progress, expected: str | None, l
 
 def _check(path: Path, expected: str) -> None:
     if not path.is_file():
-        raise UsageError(f"--sha256 is for an address or a file, and {path} is none: leave it out.")
+        raise UsageError(f"`sha`256 is for an address or a file, and {path} is none: leave it out.")
     with path.open("rb") as file:
         found = file_digest(file, "sha256").hexdigest()
     if found != expected:

@@ -65,6 +65,7 @@ class DecodedImages:
     kept: PixelFile | NDArray[np.uint8] = field(repr=False)  # the first of the usable
     rest: tuple[Again, ...] = field(default=(), repr=False)  # the others
     threads: int | None = None  # that decode them
+    notes: tuple[Note, ...] = field(default=(), repr=False)
 
     @property
     def used(self) -> NDArray[np.intp]:
@@ -109,8 +110,8 @@ def decoded(
         if pixels is None:
             pixels = job.in_file(stack)
         if len(pixels.kept) + len(pixels.rest) > job.room:
-            runtime.notes.append(_beyond(len(pixels.rest), len(pixels.kept), limit))
-        yield pixels
+            job.notes.append(_beyond(len(pixels.rest), len(pixels.kept), limit))
+        yield replace(pixels, notes=tuple(job.notes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +120,7 @@ class _Job:
     preprocessing: Preprocessing
     runtime: Runtime
     room: int  # squares that may be kept
+    notes: list[Note] = field(default_factory=list)
 
     def kept_in(self, folder: Path, limit: int) -> DecodedImages | None:
         """What the folder holds, or decoded and added to it; None, and a note, where it cannot be used."""
@@ -226,7 +228,7 @@ class _Job:
 
     def _tell(self, what: str, error: OSError, so: str) -> None:
         text = f"{what} cannot be used ({error.strerror or error}), so {so}."
-        self.runtime.notes.append(Note("cache-unusable", text))
+        self.notes.append(Note("cache-unusable", text))
 
 
 def _name(source: Source) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
-from twofold.core.options import BackboneOptions, DecisionOptions, FeatureSet, LearningOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, FeatureSet, LearningOptions
 from twofold.data import Preprocessing, Ranges
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
@@ -89,25 +89,25 @@ def frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone:
     return load_backbone(network, "f32", cache=runtime.folder, progress=runtime.progress)
 
 
-def left_to_learn(frozen: LabelledDataset, decision: DecisionOptions) -> float:
+def left_to_learn(frozen: LabelledDataset, cross_validation: CrossValidationOptions) -> float:
     """Share of the uncertainty about the class, 0 to 1, that a head on the frozen network leaves of pictures it did not see:
     its log-loss, out-of-fold, over the entropy of the classes."""
     rows = np.flatnonzero(frozen.valid)
-    fit = _head(frozen, rows, decision)
+    fit = _head(frozen, rows, cross_validation)
     fraction = float(frozen.labels[rows].mean())
     entropy = -fraction * np.log(fraction) - (1 - fraction) * np.log(1 - fraction)
     return min(1.0, fit.losses[fit.C] / float(entropy))
 
 
-def _head(frozen: LabelledDataset, rows: Rows, decision: DecisionOptions) -> HeadFit:
-    parts = folds(frozen.names[rows], frozen.groups[rows], decision.folds, decision.seed)
+def _head(frozen: LabelledDataset, rows: Rows, cross_validation: CrossValidationOptions) -> HeadFit:
+    parts = folds(frozen.names[rows], frozen.groups[rows], cross_validation.folds, cross_validation.seed)
     return fit_head(frozen.table.features[rows], frozen.labels[rows], parts)
 
 
 def from_trained(
     network: BackboneOptions,
     learning: LearningOptions,
-    decision: DecisionOptions,
+    cross_validation: CrossValidationOptions,
     runtime: Runtime,
     frozen: LabelledDataset,
     backbone: Backbone,
@@ -123,7 +123,7 @@ def from_trained(
 
     def make(rows: Rows) -> Network:
         learned = start()
-        head, features = _head(frozen, rows, decision).head, frozen.table.features[rows]
+        head, features = _head(frozen, rows, cross_validation).head, frozen.table.features[rows]
         std = with_floor(features.std(axis=0)).astype(np.float32)
         learned.start_with(head.weights, head.bias, features.mean(axis=0), std)
         return learned

@@ -118,6 +118,8 @@ def learn(
             *([tuning.note()] if tuning else []),
             *([interpolation.note()] if interpolation else []),
             *learned.notes,
+            *dataset.table.notes,
+            *pixels.notes,
         ]
         backbone, head = begun.backbone(network), Head(*network.affine())
         metadata, duplicates = pixels.metadata, dataset.duplicates
@@ -144,16 +146,18 @@ def _start(
     file_list: FileList, sources: Sequence[Source], options: TrainingOptions, runtime: Runtime, ranges: Ranges
 ) -> tuple[Start, LabelledDataset]:
     """And the pictures as a trained network sees them, which tells copies: the one to fine-tune, or the default."""
-    network, decision = options.backbone, options.decision
+    network, cross_validation = options.backbone, options.cross_validation
     if options.learning.mode == "scratch":
-        from_scratch(network, options.learning, decision.seed)  # raises before the work
+        from_scratch(network, options.learning, cross_validation.seed)  # raises before the work
         engine = runtime.engine(ranged(_default_backbone(runtime), ranges))
         seen = embed_files(file_list, sources, engine, runtime, what="duplicates")
-        return lambda learning: from_scratch(network, learning, decision.seed).ranged(ranges), _without_vectors(seen)
+        return lambda learning: from_scratch(network, learning, cross_validation.seed).ranged(ranges), _without_vectors(
+            seen
+        )
     backbone = ranged(frozen_backbone(network, runtime), ranges)
     frozen = embed_files(file_list, sources, runtime.engine(backbone), runtime, what="train")
-    left = cache(partial(left_to_learn, frozen, decision))
-    return lambda learning: from_trained(network, learning, decision, runtime, frozen, backbone, left()), frozen
+    left = cache(partial(left_to_learn, frozen, cross_validation))
+    return lambda learning: from_trained(network, learning, cross_validation, runtime, frozen, backbone, left()), frozen
 
 
 def _default_backbone(runtime: Runtime) -> Backbone:
@@ -194,7 +198,7 @@ class _Run:
 
     def check_parts(self, rows: Rows) -> None:
         """DataError, before hours of work, where these rows cannot be dealt out to all the parts that are needed."""
-        learning, decision = self.options.learning, self.options.decision
+        learning, cross_validation = self.options.learning, self.options.cross_validation
         every = [rows]
         if learning.cv:
             parts = self._folds(rows, learning.cv)
@@ -202,14 +206,14 @@ class _Run:
         for own in every:
             train, _ = self._split(own)
             if learning.mode == "finetune":
-                self._folds(train, decision.folds)  # for the head that it begins with
+                self._folds(train, cross_validation.folds)  # for the head that it begins with
 
     def _folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
-        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.decision.seed)
+        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.cross_validation.seed)
 
     def _split(self, rows: Rows) -> tuple[Rows, Rows]:
         """Those to learn from, and those to stop by."""
-        validation, seed = self.options.learning.validation, self.options.decision.seed
+        validation, seed = self.options.learning.validation_fraction, self.options.cross_validation.seed
         held = split(self.dataset.names[rows], self.dataset.groups[rows], validation, seed)
         return rows[~held], rows[held]
 
@@ -232,14 +236,16 @@ class _Run:
             run = replace(self.having(settings), devices=replace(self.devices, what=what))
             return run.learned(rows, name, extra=(callback,))[1]
 
-        tuning = tune(attempt, space, self.place, count=count, epochs=recipe.epochs, seed=self.options.decision.seed)
+        tuning = tune(
+            attempt, space, self.place, count=count, epochs=recipe.epochs, seed=self.options.cross_validation.seed
+        )
         return tuning, folder(tuning.best)
 
     def learned(
         self, rows: Rows, name: str, *, extra: tuple[Callback, ...] = ()
     ) -> tuple[Network, TrainingHistory, NDArray[np.bool_]]:
         """A network learned from these rows; True in the array, (used,), for the validation part of them."""
-        labels, seed = self.dataset.labels, self.options.decision.seed
+        labels, seed = self.dataset.labels, self.options.cross_validation.seed
         learning, recipe = self.options.learning, self.begun.recipe
         train, validation = self._split(rows)
         fractions = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)

@@ -16,9 +16,9 @@ def choose_dtype(options: BackboneOptions, offered: tuple[Dtype, ...]) -> Dtype:
     if options.dtype == "auto":
         return next(dtype for dtype in fast_dtypes() if dtype in offered)
     if options.dtype not in offered:
-        raise UsageError(f"This network cannot be run in {options.dtype}; use --dtype {' or '.join(offered)}.")
+        raise UsageError(f"This network cannot be run in {options.dtype}; use `dtype` {' or '.join(offered)}.")
     if options.dtype == "bf16" and "bf16" not in fast_dtypes():
-        raise UsageError("This processor has no bfloat16 arithmetic; use --dtype f32 or auto.")
+        raise UsageError("This processor has no bfloat16 arithmetic; use `dtype='f32'` or auto.")
     return options.dtype
 
 

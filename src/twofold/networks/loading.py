@@ -31,12 +31,12 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
 
         return hub_backbone(options, dtype, cache=cache, progress=progress)
     table = architecture(options.backbone)
-    given = [f"--{name}" for name in ("output", "mean", "std") if getattr(options, name) is not None]
+    given = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
     if given:
         raise UsageError(f"{' and '.join(given)} is for FILE.onnx; {table.name} brings its own.")
     size = options.size or table.size
     if size not in table.sizes:
-        raise UsageError(f"--size for {table.name} lies between {table.sizes[0]} and {table.sizes[-1]}, got {size}.")
+        raise UsageError(f"`size` for {table.name} lies between {table.sizes[0]} and {table.sizes[-1]}, got {size}.")
     preprocessing = Preprocessing(size, options.crop_mode or table.crop_mode, options.filter or table.filter)
     file = find_weights(table.source, given=options.weights, cache=cache, progress=progress)
     graph = _graph(table, file, size, options.features, dtype)

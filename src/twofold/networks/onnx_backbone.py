@@ -32,7 +32,7 @@ def load_custom(options: BackboneOptions, dtype: Dtype) -> Backbone:
     """
     path = Path(options.backbone)
     if options.weights is not None:
-        raise UsageError(f"--weights is for the built-in networks; {path} brings its own.")
+        raise UsageError(f"`weights` is for the built-in networks; {path} brings its own.")
     model = read_network(path)
     entry = find_entry(model, path)
     size = _size(entry, options.size, path)
@@ -49,12 +49,12 @@ def load_custom(options: BackboneOptions, dtype: Dtype) -> Backbone:
 
 def _size(entry: Entry, given: int | None, path: Path) -> int:
     if entry.size is None and given is None:
-        raise UsageError(f"{path} takes squares of any size; say which with --size.")
+        raise UsageError(f"{path} takes squares of any size; say which with `size`.")
     if entry.size is not None and given not in (None, entry.size):
-        raise UsageError(f"{path} takes squares of {entry.size} pixels, not --size {given}; leave --size out.")
+        raise UsageError(f"{path} takes squares of {entry.size} pixels, not `size` {given}; leave `size` out.")
     size = given or entry.size or 0
     if not 1 <= size <= 4096:
-        raise UsageError(f"--size must lie between 1 and 4096, got {size}.")
+        raise UsageError(f"`size` must lie between 1 and 4096, got {size}.")
     return size
 
 
@@ -62,17 +62,17 @@ def _scale(entry: Entry, options: BackboneOptions, path: Path) -> tuple[Triple, 
     """What is subtracted from the pixels and what they are divided by; None where the network takes them as they are."""
     if entry.element == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
-            raise UsageError(f"{path} takes pixels as they are; leave --mean and --std out.")
+            raise UsageError(f"{path} takes pixels as they are; leave `mean` and `std` out.")
         return None
     mean, std = options.mean or IMAGENET_MEAN, options.std or IMAGENET_STD
     if min(std) <= 0:
-        raise UsageError(f"--std must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
+        raise UsageError(f"`std` must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
     return mean, std
 
 
 def _assumed(path: Path) -> Note:
     shown = (" ".join(f"{value:g}" for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    text = "ImageNet's stood in for what was not given of --mean ({}) and --std ({}); check that {} was trained so."
+    text = "ImageNet's stood in for what was not given of `mean` ({}) and `std` ({}); check that {} was trained so."
     return Note("assumed-preprocessing", text.format(*shown, path))
 
 
@@ -100,7 +100,7 @@ def _trimmed(model: onnx.ModelProto, entry: Entry, cut: Cut) -> onnx.ModelProto:
     nodes = needed_nodes(model, cut.name)
     read = {name for node in nodes for name in inputs_of(node)}
     if entry.name not in read:
-        raise UsageError(f"--output {cut.name} does not depend on the picture; choose another tensor.")
+        raise UsageError(f"`output` {cut.name} does not depend on the picture; choose another tensor.")
     constants = [constant for constant in model.graph.initializer if constant.name in read]
     entries = [given for given in model.graph.input if given.name == entry.name]
     trimmed = onnx.ModelProto()

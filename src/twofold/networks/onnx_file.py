@@ -51,7 +51,7 @@ def read_network(path: Path) -> onnx.ModelProto:
         model = _loaded(path)
     except OSError as error:
         raise BackboneError(
-            f"The network {path} cannot be read ({error.strerror or error}); check --backbone."
+            f"The network {path} cannot be read ({error.strerror or error}); check `backbone`."
         ) from error
     except (DecodeError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         reason = str(error).strip().partition("\n")[0]
@@ -149,11 +149,11 @@ def find_cut(model: onnx.ModelProto, output: str | None, path: Path) -> Cut:
     if output is not None:
         if output not in candidates:
             what = "is no map or vector whose shape can be told" if output in made else "does not exist"
-            raise UsageError(f"--output {output} {what} in {path}{nearest(output, candidates)}; {choice}.")
+            raise UsageError(f"`output` {output} {what} in {path}{nearest(output, candidates)}; {choice}.")
         return Cut(output, shapes[output], _channels_last(shapes[output]))
     pools = list(_pools(model, shapes))
     if not pools:
-        raise UsageError(f"{path} has no global pooling to cut before; name a tensor with --output, {choice}.")
+        raise UsageError(f"{path} has no global pooling to cut before; name a tensor with `output`, {choice}.")
     return pools[-1]  # networks with squeeze-and-excitation pool within, too
 
 

@@ -34,7 +34,7 @@ def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check --weights.") from error
+        raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check `weights`.") from error
 
 
 def _in_package(source: Source) -> Path:
@@ -63,7 +63,7 @@ def _download(url: str, source: Source, path: Path, progress: Progress) -> None:
     except (OSError, ValueError) as error:
         raise BackboneError(
             f"The weights {source.file} could not be downloaded from {url} ({_reason(error)}); "
-            f"go online once, or fetch that file elsewhere and pass it with --weights FILE."
+            f"go online once, or fetch that file elsewhere and pass it with `weights`."
         ) from error
 
 

@@ -12,7 +12,7 @@ from twofold.audit import LEAST, Against, Audit, audit_sample, fit_learning_curv
 from twofold.audit.leakage import find_leakage
 from twofold.core.errors import DataError, UsageError
 from twofold.core.notes import Note
-from twofold.core.options import BackboneOptions, DataOptions, DecisionOptions
+from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions
 from twofold.core.timing import Clock
 from twofold.data import (
     FileList,
@@ -58,7 +58,7 @@ def audit(
     data: Path,
     data_options: DataOptions,
     network: BackboneOptions,
-    decision: DecisionOptions,
+    cross_validation: CrossValidationOptions,
     runtime: Runtime,
     *,
     against: Path | None = None,
@@ -82,8 +82,9 @@ def audit(
         dataset = labelled_dataset(file_list, table)
         pairs = None if other_list is None or other_table is None else _compare(dataset, other_list, other_table)
     with clock("labels"):
-        result = _judge(dataset, decision, pairs)
-    notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *runtime.notes)
+        result = _judge(dataset, cross_validation, pairs)
+    embedding_notes = dict.fromkeys((*table.notes, *(other_table.notes if other_table else ())))
+    notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *embedding_notes)
     return AuditResult(result, clock.seconds(), notes)
 
 
@@ -138,7 +139,7 @@ def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) 
     return [*skips, *([Note("against-skipped", text)] if codes else [])]
 
 
-def _judge(dataset: LabelledDataset, options: DecisionOptions, against: Against | None) -> Audit:
+def _judge(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
     """With label issues and the learning curve where there are features and enough images to fit a head."""
     rows = np.flatnonzero(dataset.valid)
     if min(dataset.counts.values()) < LEAST:

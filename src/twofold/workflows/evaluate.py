@@ -97,6 +97,7 @@ def evaluate_bundles(
     if len(unseen) < len(models):
         unseen = []
     second = len(models) > 1
+    embedding_notes = dict.fromkeys(note for dataset in datasets for note in dataset.table.notes)
     return EvaluationResult(
         datasets[0],
         evaluations[0],
@@ -105,7 +106,7 @@ def evaluate_bundles(
         leakage[0],
         unseen[1] if second and unseen else None,
         clock.seconds(),
-        (*leakage[0].notes(), *notes, *datasets[0].test_notes(), *_skip_notes(datasets, rows), *runtime.notes),
+        (*leakage[0].notes(), *notes, *datasets[0].test_notes(), *_skip_notes(datasets, rows), *embedding_notes),
     )
 
 

@@ -67,7 +67,7 @@ def _write_text(text: str, path: Path) -> None:
 
 def _write_file_report(training: TrainingResult, public_path: PublicPath, path: Path) -> None:
     rows = (
-        replace(row, path=public_path(row.path), nearest=row.nearest and public_path(row.nearest))
+        replace(row, path=public_path(row.path), duplicate_of=row.duplicate_of and public_path(row.duplicate_of))
         for row in training.audit.file_report()
     )
     write_file_report(rows, path)
@@ -119,7 +119,7 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [_public(word) for word in command],
         "options": change_texts(_paths_as_text(asdict(training.options)), _public),
-        "seed": training.options.decision.seed,
+        "seed": training.options.cross_validation.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.dataset.as_json(),
         "evidence": training.evidence,

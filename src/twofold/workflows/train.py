@@ -82,12 +82,14 @@ def train_files(
         with clock("learn"):
             run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
     fitting = _Fitting(file_list, sources, runtime, clock, _strategy(options, run, ranges, runtime))
-    fitted, check = fitting.fit_checked(dtype, automatic=options.backbone.dtype == "auto", seed=options.decision.seed)
+    fitted, check = fitting.fit_checked(
+        dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
+    )
     with clock("embed"):
         fit = replace(fitted.fit, model=fitted.fit.model.probed(runtime, fitted.engine))
     test_result = None if test is None else _evaluate_test(test, fit, fitted, runtime, clock)
     with clock("audit"):
-        audit = audit_sample(fitted.dataset, fit.scores.rows, fit.scores.logits, options.decision)
+        audit = audit_sample(fitted.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
     notes: list[Note] = [
         *([] if test_result is None else test_result.leakage.notes()),
         *range_notes,
@@ -96,11 +98,12 @@ def train_files(
         *([] if run is None else run.notes),
         *([check.note()] if check is not None and not check.trusted else []),
         *([] if test_result is None else test_result.dataset.test_notes()),
-        *runtime.notes,
+        *fitted.dataset.table.notes,
+        *([] if test_result is None else test_result.dataset.table.notes),
     ]
     learning = None if run is None else _network_result(run, fit, fitted.dataset)
     return TrainingResult(
-        options, fitted.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(notes)
+        options, fitted.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(dict.fromkeys(notes))
     )
 
 
@@ -128,11 +131,11 @@ def _train_network(
 
 
 def _strategy(options: TrainingOptions, run: "TrainingRun | None", ranges: Ranges, runtime: Runtime) -> Strategy:
-    decision = options.decision
-    policy = DecisionPolicy(decision.optimize, decision.threshold, decision.seed)
+    decision, seed = options.decision, options.cross_validation.seed
+    policy = DecisionPolicy(decision.optimize, decision.threshold, seed)
     if run is not None and run.better:
         return TrainedStrategy(run, policy)
-    return FrozenStrategy(options.backbone, ranges, runtime, decision.folds, policy)
+    return FrozenStrategy(options.backbone, ranges, runtime, options.cross_validation.folds, policy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -188,7 +188,7 @@ def test_what_makes_no_sense_is_told() -> None:
     for nonsense in ({"size": "large"}, {"rescale_factor": 0}, {"resample": 17}, {"size": {"edge": 3}}):
         with pytest.raises(BackboneError, match="makes no sense"):
             read({**kind, **nonsense})
-    with pytest.raises(UsageError, match="say it with --size"):
+    with pytest.raises(UsageError, match="say it with `size`"):
         read(None)
-    with pytest.raises(UsageError, match="--std must be above 0"):
+    with pytest.raises(UsageError, match="`std` must be above 0"):
         read(HUB["clip"], std=(0.0, 1.0, 1.0))

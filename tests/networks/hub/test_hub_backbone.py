@@ -203,7 +203,7 @@ def test_int8_is_not_offered_for_a_folder_whatever_lies_beside_it(resnet: Path) 
 
 
 def test_options_for_other_networks_are_refused(resnet: Path) -> None:
-    with pytest.raises(UsageError, match="--weights and --output cannot be used with"):
+    with pytest.raises(UsageError, match="`weights` and `output` cannot be used with"):
         load(resnet, weights=Path("w.pth"), output="x")
 
 
@@ -339,7 +339,7 @@ def test_a_module_of_ones_own_is_a_backbone(program: str, tmp_path: Path) -> Non
 
 def test_imagenets_scale_stands_in_and_the_size_must_be_said(program: str) -> None:
     assert [note.code for note in load(f"{program}:mapped", size=32).notes] == ["assumed-preprocessing"]
-    with pytest.raises(UsageError, match="does not say what size of square it takes; say it with --size"):
+    with pytest.raises(UsageError, match="does not say what size of square it takes; say it with `size`"):
         load(f"{program}:mapped")
 
 

@@ -189,7 +189,7 @@ def test_without_a_connection_the_ways_out_are_told_soon(tmp_path: Path) -> None
     assert time.monotonic() - begun < 15  # left to itself, its library tries for half a minute
     assert told.startswith("hf:tiny/convnext could not be fetched (")
     assert "refused" in told
-    assert told.endswith("go online once, or download it elsewhere and give the folder with --backbone.\n")
+    assert told.endswith("go online once, or download it elsewhere and give the folder with `backbone`.\n")
 
 
 def test_weights_in_parts_are_found(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from twofold.core.notes import Note
-from twofold.core.options import flag
 
 Setting = float | int | str
 State = Literal["complete", "pruned", "failed"]
@@ -57,7 +56,7 @@ class Tuning:
         if not self.chosen:
             text = f"None of {count} settings was better than the recipe as it is, with a validation loss of {best.loss:.4f}."
         else:
-            typed = " ".join(f"{flag(name)} {value}" for name, value in self.chosen.items())
+            typed = ", ".join(f"`{name}={value!r}`" for name, value in self.chosen.items())
             before = "" if own.loss is None else f", against {own.loss:.4f} of the recipe as it is"
             text = f"Of {count} settings number {best.number} had the lowest validation loss, {best.loss:.4f}{before}: {typed}."
         return Note(

@@ -67,22 +67,22 @@ def read_preprocessing(
 def assumed(name: str) -> Note:
     """ImageNet's mean and deviation stood in for what nobody said."""
     shown = (" ".join(f"{value:g}" for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    text = "ImageNet's stood in for what was not given of --mean ({}) and --std ({}); check that {} was trained so."
+    text = "ImageNet's stood in for what was not given of `mean` ({}) and `std` ({}); check that {} was trained so."
     return Note("assumed-preprocessing", text.format(*shown, name))
 
 
 def checked_size(size: int | None, name: str) -> int:
     """UsageError where the size is not given or not legal."""
     if size is None:
-        raise UsageError(f"{name} does not say what size of square it takes; say it with --size.")
+        raise UsageError(f"{name} does not say what size of square it takes; say it with `size`.")
     if not 1 <= size <= 4096:
-        raise UsageError(f"--size must lie between 1 and 4096, got {size}.")
+        raise UsageError(f"`size` must lie between 1 and 4096, got {size}.")
     return size
 
 
 def checked_std(std: Triple) -> Triple:
     if min(std) <= 0:
-        raise UsageError(f"--std must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
+        raise UsageError(f"`std` must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
     return std
 
 

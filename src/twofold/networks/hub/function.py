@@ -61,7 +61,7 @@ def _made(name: str) -> nn.Module:
             f"{where} cannot be imported ({reason(error)}); run where it lies, or install it."
         ) from error
     if not hasattr(module, function):
-        raise BackboneError(f"{where} has no {function}{nearest(function, dir(module))}; check --backbone.")
+        raise BackboneError(f"{where} has no {function}{nearest(function, dir(module))}; check `backbone`.")
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # what it draws at random is the same each time: the head is fitted on it

@@ -72,7 +72,7 @@ def hub_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progres
 
 
 def _check(options: BackboneOptions) -> None:
-    given = [f"--{name}" for name in ("weights", "output") if getattr(options, name) is not None]
+    given = [f"`{name}`" for name in ("weights", "output") if getattr(options, name) is not None]
     if given:
         raise UsageError(f"{' and '.join(given)} cannot be used with {options.backbone}; leave it out.")
     require(options.backbone, *_NEEDED)

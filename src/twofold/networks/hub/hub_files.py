@@ -65,7 +65,7 @@ def _told(hub: Any, repository: str, revision: str | None) -> Iterator[None]:
     except Exception as error:  # whatever its HTTP library raises, of which there were three by now
         raise BackboneError(
             f"hf:{repository} could not be fetched ({reason(error)}); go online once, or download it elsewhere and give the "
-            "folder with --backbone."
+            "folder with `backbone`."
         ) from error
 
 

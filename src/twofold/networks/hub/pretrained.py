@@ -29,7 +29,7 @@ def pretrained_body(repository: Repository, size: int, *, reversed: bool) -> tup
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     model = getattr(model, "vision_model", model)  # of networks for pictures and text
     if getattr(model, "main_input_name", "") != "pixel_values":
-        raise BackboneError(f"{name} is no network for pictures; check --backbone.")
+        raise BackboneError(f"{name} is no network for pictures; check `backbone`.")
     if _has_dense(getattr(model, "pooler", None)):
         model.pooler = None  # it was made for another task, and often never trained
     body = _Pretrained(model, _arguments(model, repository.image_size, size), reversed=reversed)
@@ -108,7 +108,7 @@ def _load(repository: Repository) -> tuple[nn.Module, set[str]]:
         if "auto_map" in repository.config:
             raise BackboneError(
                 f"{repository.name} brings code of its own, which twofold does not run; install that code and name a function "
-                "of yours that makes the network, as --backbone MODULE:FUNCTION."
+                "of yours that makes the network, as `backbone='MODULE:FUNCTION'`."
             ) from error
         raise BackboneError(f"{repository.name} cannot be loaded by transformers ({reason(error)}).") from error
     return model.eval(), set(found["missing_keys"])

@@ -75,7 +75,7 @@ def _collect(name: str, get: Get) -> Repository:
     config = get("config.json")
     if config is None:
         raise BackboneError(
-            f"{name} holds no config.json, so it is no network that transformers saved; check --backbone."
+            f"{name} holds no config.json, so it is no network that transformers saved; check `backbone`."
         )
     preprocessor = _preprocessor(get)
     return Repository(name, config.parent, _json(config), preprocessor, _weights(name, get))
@@ -100,7 +100,7 @@ def _weights(name: str, get: Get) -> tuple[Path, ...]:
     if lacking:
         raise BackboneError(
             f"{name} holds no {' and no '.join(lacking)}; pickled weights (.bin, .pt) could run code and are not read, so "
-            "convert them with transformers' save_pretrained, and give the folder with --backbone."
+            "convert them with transformers' save_pretrained, and give the folder with `backbone`."
         )
     return tuple(part for part in parts.values() if part is not None)
 

@@ -23,7 +23,7 @@ def attempt(name: str, size: int, run: Callable[[Tensor], T]) -> T:
         raise
     except Exception as error:  # whatever somebody else's forward raises
         raise BackboneError(
-            f"{name} does not run on squares of {size} pixels ({reason(error)}); check --size and --backbone."
+            f"{name} does not run on squares of {size} pixels ({reason(error)}); check `size` and `backbone`."
         ) from error
 
 

@@ -1,0 +1,63 @@
+"""Predictions as CSV and as JSON, written row by row."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, TextIO
+
+from twofold.bundle.model import Prediction
+from twofold.core.files import printable, replacing
+
+_COLUMNS: Final = ("path", "label", "probability", "logit", "reason")
+
+
+def print_predictions(predictions: Iterable[Prediction], out: Path | None, *, as_json: bool) -> None:
+    """Writes each prediction as soon as it is there.
+
+    CSV rows go to the file `out`, which takes its place when the last is written, or else to stdout. With `as_json` stdout gets a
+    JSON list instead.
+    """
+    with ExitStack() as stack:
+        if out is not None:
+            predictions = _to_csv(predictions, stack.enter_context(replacing(out)))
+        if as_json:
+            predictions = _to_json(predictions)
+        elif out is None:
+            predictions = _to_csv(predictions, sys.stdout, flush=True)
+        count = sum(1 for _ in predictions)
+    if out is not None and not as_json:
+        sys.stdout.write(f"Wrote {printable(str(out))}: {count} images\n")
+
+
+def _to_csv(predictions: Iterable[Prediction], file: TextIO, *, flush: bool = False) -> Iterator[Prediction]:
+    """The same predictions, each written to the file before it is passed on."""
+    file.write(_csv_row(*_COLUMNS))
+    for prediction in predictions:
+        numbers = (prediction.probability, prediction.logit)
+        cells = ("" if number is None else f"{number:.6g}" for number in numbers)
+        file.write(_csv_row(printable(prediction.path), prediction.label or "", *cells, prediction.reason or ""))
+        if flush:
+            file.flush()
+        yield prediction
+
+
+def _csv_row(*cells: str) -> str:
+    row = io.StringIO(newline="")
+    csv.writer(row, lineterminator="\n").writerow(cells)
+    return row.getvalue()
+
+
+def _to_json(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """The same, written to stdout as `json.dumps(…, indent=1)` would write the list."""
+    start = "["
+    for prediction in predictions:
+        text = json.dumps({name: getattr(prediction, name) for name in _COLUMNS}, indent=1, allow_nan=False)
+        sys.stdout.write(f"{start}\n " + text.replace("\n", "\n "))
+        sys.stdout.flush()
+        start = ","
+        yield prediction
+    sys.stdout.write("[]\n" if start == "[" else "\n]\n")

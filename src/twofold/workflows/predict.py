@@ -1,0 +1,92 @@
+"""Predictions by a model that stays compiled, for any number of threads."""
+
+import os
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from twofold.bundle.model import Model, Prediction
+from twofold.bundle.storage import Bundle
+from twofold.core.errors import UsageError
+from twofold.core.notes import Note
+from twofold.core.options import RuntimeOptions
+from twofold.embedding import Engine, Runtime, Source, image_sources
+
+
+class Predictor:
+    """Predictions of a bundle or a model; its network is compiled once, at the first image that is not in the cache.
+
+    Any number of threads may call it at once. They share the inference requests, one for each thread of `runtime`, and get the
+    same predictions as one thread, to the bit. Without a `runtime` nothing is cached between runs.
+
+    As a context manager it releases the network at the end of the block. BundleError, or BackboneError for a model, where the
+    network cannot be run.
+
+    >>> with Predictor(load_bundle("pets.twofold")) as predictor:  # doctest: +SKIP
+    ...     for prediction in predictor.stream(paths):
+    ...         print(prediction.path, prediction.label)
+    """
+
+    def __init__(self, bundle: Bundle | Model, runtime: Runtime | None = None) -> None:
+        self.runtime = runtime or Runtime(Path(os.devnull), RuntimeOptions(cache=False))
+        self._bundle = bundle
+        model = bundle.model if isinstance(bundle, Bundle) else bundle
+        self._engine: Engine | None = model.engine(self.runtime)
+        self._notes: dict[Note, None] = {}
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Releases the network. Streams that are running end well; a new call raises UsageError."""
+        with self._lock:
+            if self._engine is not None:
+                self._notes |= dict.fromkeys(self._engine.notes)
+            self._engine = None
+
+    def warm(self) -> None:
+        """Compiles the network now, also for single images, so that no later call waits for it."""
+        self._open_engine().warm()
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What was assumed or could not be used until now, each note once."""
+        with self._lock:
+            engine = () if self._engine is None else self._engine.notes
+            return tuple(dict.fromkeys((*self.runtime.notes, *self._notes, *engine)))
+
+    def predict(self, sources: Iterable[Source | str]) -> list[Prediction]:
+        """One prediction for every path, bytes, PIL image or array, in the order given.
+
+        DataError where `sources` is no list of images, such as a single image.
+        """
+        images = image_sources(sources)
+        with closing(self.stream(images)) as predictions:
+            return list(self.runtime.progress(predictions, len(images), "images"))
+
+    def stream(self, sources: Iterable[Source | str]) -> Generator[Prediction]:
+        """The same in bounded memory, each prediction as soon as it is there; each has its `path`.
+
+        An iterator of sources is read as far as it is needed. Closing the generator early stops the work. Threads may pass it on,
+        one at a time.
+        """
+        return self._bundle.stream(sources, self.runtime, self._open_engine(), self._add_note)
+
+    def _open_engine(self) -> Engine:
+        engine = self._engine
+        if engine is None:
+            raise UsageError("The predictor is closed: make a new one.")
+        return engine
+
+    def _add_note(self, note: Note) -> None:
+        with self._lock:
+            self._notes[note] = None

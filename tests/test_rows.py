@@ -1,0 +1,49 @@
+"""The house: rows and circles are contracts of import-linter; what a contract cannot say is held here."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import twofold
+
+ROOT = Path(twofold.__file__).parent
+FACES = ("cli", "estimator.py")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+|\btwofold (train|evaluate|predict|audit|fetch)\b")
+
+
+def literals(file: Path) -> Iterator[tuple[int, str]]:
+    """The string literals of a file with their lines, docstrings and texts below constants left out."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    prose = {statement.value for statement in statements if isinstance(statement.value, ast.Constant)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose:
+            yield node.lineno, node.value
+
+
+def test_nothing_below_the_faces_names_a_flag_or_a_command() -> None:
+    files = [file for file in ROOT.rglob("*.py") if file.relative_to(ROOT).parts[0] not in FACES]
+    named = [
+        f"{file.relative_to(ROOT)}:{line}: {text}"
+        for file in files
+        for line, text in literals(file)
+        if FLAG.search(text)
+    ]
+    assert not named, "\n".join(named)
+
+
+def test_no_two_modules_have_one_name() -> None:
+    names = Counter(file.stem for file in ROOT.rglob("*.py") if file.stem not in ("__init__", "__main__"))
+    assert not [name for name, count in names.items() if count > 1]
+
+
+def test_no_two_types_have_one_name() -> None:
+    names: Counter[str] = Counter()
+    for file in ROOT.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names.update(
+            node.name for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        )
+    assert not [name for name, count in names.items() if count > 1]
