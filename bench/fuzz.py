@@ -31,8 +31,8 @@ def portion(seed: int) -> tuple[str, dict[str, Any], str]:
     if done.returncode or done.stderr:
         return program, {}, f"{program} with seed {seed} ended with {done.returncode}: {done.stderr[-2000:]}"
     outcome = json.loads(done.stdout)
-    grown = f"{program} with seed {seed} took {outcome['grown']:,} bytes more"
-    return program, outcome, grown if outcome["grown"] > PROGRAMS[program] else ""
+    grown = f"{program} with seed {seed} took {outcome['growth']:,} bytes more"
+    return program, outcome, grown if outcome["growth"] > PROGRAMS[program] else ""
 
 
 def summary(outcomes: list[dict[str, Any]]) -> str:
@@ -40,7 +40,7 @@ def summary(outcomes: list[dict[str, Any]]) -> str:
     for outcome in outcomes:
         codes.update(outcome["codes"])
     slowest = max((outcome["slowest"][0] for outcome in outcomes), default=0.0)
-    grown = max((outcome["grown"] for outcome in outcomes), default=0)
+    grown = max((outcome["growth"] for outcome in outcomes), default=0)
     return (
         f"{codes.total():,} files, slowest {slowest:.2f} s, memory +{grown / 1e6:.0f} MB: {dict(codes.most_common())}"
     )

@@ -1,4 +1,4 @@
-"""A folder of every kind of bad or odd input, and what must become of each path in it."""
+"""A folder of every kind of bad or odd input, with the expected status of each path in it."""
 
 import io
 import os
@@ -14,10 +14,10 @@ from drawings import draw
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-# The reason for the same picture with both labels: it is kept out of the fit, and is otherwise sound.
+# The reason for an image with both labels: it is excluded from the fit, and is otherwise valid.
 CONFLICT = "conflict"
-_PLAIN = 12  # sound pictures of each class, so that there is something to learn from
-# How an upright picture is stored so that each EXIF orientation turns it upright again.
+_PLAIN = 12  # ordinary images per class, enough to fit
+# How an upright image is stored so that each EXIF orientation turns it upright again.
 _STORED = (
     None,
     Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,27 +39,27 @@ _ARITHMETIC = bytes.fromhex(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Odd:
-    """A path below the corpus, and its fate."""
+    """A path below the corpus, and its expected status."""
 
     path: str
     code: str = ""  # why it is skipped; "" where it is used
-    pixels: NDArray[Any] | None = None  # where used: what must be seen, (height, width, 3), to within what JPEG loses
+    pixels: NDArray[Any] | None = None  # where it is used, (height, width, 3), to within the loss of JPEG
 
 
 def lay_out(folder: Path) -> tuple[Odd, ...]:
-    """The corpus in `folder`, which has the classes `bars` and `rings`, and what must become of each path, in no order.
+    """Writes the corpus, with the classes `bars` and `rings`, and returns its paths, in no order.
 
-    Files and folders of mode 0 are among it: see `rights.ordinary_rights`.
+    Some files and folders have mode 0: see `rights.ordinary_rights`.
     """
-    odd = [*_sound(), *_used(), *_refused(), *_named()]
-    for path, data, _ in odd:
+    cases = [*_ordinary_images(), *_odd_images(), *_unreadable_files(), *_odd_names()]
+    for path, data, _ in cases:
         _write(folder / path, data)
-    told = [Odd(path, status) if isinstance(status, str) else Odd(path, "", status) for path, _, status in odd]
-    return (*told, *_junk(folder), *_linked(folder), *_closed(folder))
+    files = [Odd(path, result) if isinstance(result, str) else Odd(path, "", result) for path, _, result in cases]
+    return (*files, *_junk(folder), *_links(folder), *_closed_paths(folder))
 
 
 def draw_image(number: int) -> Image.Image:
-    """Picture `number` of rings, 64 x 48, with no sharp edges; it looks different from every side."""
+    """Image `number` of rings, 64 x 48, without sharp edges, and different from all of its turned and mirrored versions."""
     return draw("rings", number).crop((0, 0, 64, 48)).filter(ImageFilter.GaussianBlur(1))
 
 
@@ -70,28 +70,28 @@ def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def one_colour(width: int, height: int) -> bytes:
-    """A whole black PNG of 1 bit a pixel."""
+    """A complete black PNG of 1 bit per pixel."""
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(1 + (width + 7) // 8)) for _ in range(height)) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
 
 
-Told = tuple[str, bytes, str | NDArray[Any]]  # path, bytes, reason code or pixels
+Case = tuple[str, bytes, str | NDArray[Any]]  # path, bytes, reason code or pixels
 
 
-def _sound() -> Iterator[Told]:
+def _ordinary_images() -> Iterator[Case]:
     for number in range(_PLAIN):
         for pattern in ("bars", "rings"):
             image = draw(pattern, number)
             yield f"{pattern}/{number}.png", encoded(image, "PNG"), np.asarray(image)
 
 
-def _used() -> Iterator[Told]:
-    """Each of another picture: as copies, they would be one group."""
+def _odd_images() -> Iterator[Case]:
+    """Each of a different image: duplicates would be one group."""
     for number, (name, make) in enumerate(_ODD.items()):
-        data, seen = make(draw_image(100 + number))
-        yield f"rings/{name}", data, np.asarray(seen.convert("RGB"))
+        data, expected = make(draw_image(100 + number))
+        yield f"rings/{name}", data, np.asarray(expected.convert("RGB"))
     for orientation, turn in enumerate(_STORED, 1):
         image, exif = draw_image(200 + orientation), Image.Exif()
         exif[0x0112] = orientation
@@ -105,8 +105,8 @@ def _used() -> Iterator[Told]:
 
 
 def _animated(image: Image.Image, format: str, **options: Any) -> tuple[bytes, Image.Image]:
-    rest = [Image.new(image.mode, image.size), image.transpose(Image.Transpose.ROTATE_180)]
-    return encoded(image, format, save_all=True, append_images=rest, **options), image
+    frames = [Image.new(image.mode, image.size), image.transpose(Image.Transpose.ROTATE_180)]
+    return encoded(image, format, save_all=True, append_images=frames, **options), image
 
 
 def _grey(image: Image.Image) -> NDArray[np.uint8]:
@@ -114,7 +114,7 @@ def _grey(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _fading(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """The picture, transparent on the right, and as it looks on white."""
+    """The image, transparent on the right, and the same on white."""
     alpha = np.broadcast_to(np.linspace(255, 0, image.width), (image.height, image.width))[..., None] / 255
     faded = np.asarray(image) * alpha + 255 * (1 - alpha)
     image = image.copy()
@@ -123,19 +123,19 @@ def _fading(image: Image.Image) -> tuple[Image.Image, Image.Image]:
 
 
 def _faded(image: Image.Image, mode: str) -> tuple[bytes, Image.Image]:
-    clear, seen = _fading(image.convert("L").convert("RGB") if mode == "LA" else image)
-    return encoded(clear.convert(mode), "PNG"), seen
+    transparent, expected = _fading(image.convert("L").convert("RGB") if mode == "LA" else image)
+    return encoded(transparent.convert(mode), "PNG"), expected
 
 
 def _palette(image: Image.Image) -> tuple[bytes, Image.Image]:
     indices = image.quantize(16)
     opaque = np.asarray(indices)[..., None] != 3
-    seen = np.where(opaque, np.asarray(indices.convert("RGB")), 255)
-    return encoded(indices, "PNG", transparency=3), Image.fromarray(seen.astype(np.uint8))
+    expected = np.where(opaque, np.asarray(indices.convert("RGB")), 255)
+    return encoded(indices, "PNG", transparency=3), Image.fromarray(expected.astype(np.uint8))
 
 
 def _float(image: Image.Image) -> tuple[bytes, Image.Image]:
-    """Numbers from 0 to 1: of others, black and white are unknown to a model that was trained on none such."""
+    """Values from 0 to 1: the range of others is unknown to a model that was trained on no such images."""
     grey = _grey(image)
     return encoded(Image.fromarray(grey.astype(np.float32) / 255), "TIFF"), Image.fromarray(grey)
 
@@ -153,7 +153,7 @@ _ODD: dict[str, Callable[[Image.Image], tuple[bytes, Image.Image]]] = {
     "a png.jpg": lambda image: (encoded(image, "PNG"), image),
     "a jpeg.png": lambda image: (_jpeg(image), image),
     "no suffix": lambda image: (_jpeg(image), image),
-    # as Adobe stores it, and Pillow: inverted, and marked so
+    # inverted, and marked as such, as Adobe and Pillow store it
     "cmyk.jpg": lambda image: (_jpeg(image.convert("CMYK")), image),
     "grey.jpg": lambda image: (_jpeg(image.convert("L")), image.convert("L")),
     "16-bit.png": lambda image: (
@@ -175,7 +175,7 @@ _ODD: dict[str, Callable[[Image.Image], tuple[bytes, Image.Image]]] = {
 }
 
 
-def _refused() -> Iterator[Told]:
+def _unreadable_files() -> Iterator[Case]:
     image, palette = draw_image(300), draw_image(300).quantize(256)
     for name, data in {
         "jpg": _jpeg(image),
@@ -189,8 +189,8 @@ def _refused() -> Iterator[Told]:
     }.items():
         yield f"bars/truncated.{name}", data[: len(data) * 2 // 3], "truncated"
     yield "bars/no bytes.jpg", b"", "empty-file"
-    yield "bars/text.jpg", b"Dear diary,\n", "not-a-picture"
-    yield "bars/page.jpg", b"<!DOCTYPE html>\n<html><title>404</title></html>\n", "not-a-picture"
+    yield "bars/text.jpg", b"Dear diary,\n", "not-an-image"
+    yield "bars/page.jpg", b"<!DOCTYPE html>\n<html><title>404</title></html>\n", "not-an-image"
     yield "bars/drawing.jpg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported-format"
     yield "bars/drawing with a header.jpg", b'<?xml version="1.0"?>\n<!-- x -->\n<svg/>', "unsupported-format"
     yield "bars/paper.jpg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "unsupported-format"
@@ -202,7 +202,7 @@ def _refused() -> Iterator[Told]:
 
 
 def _bombs() -> dict[str, bytes]:
-    """Headers that promise 30,000 x 30,000 pixels."""
+    """Files whose headers declare 30,000 x 30,000 pixels."""
     png = bytearray(encoded(Image.new("L", (8, 8)), "PNG"))
     png[16:33] = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0) + struct.pack(">I", 0)
     png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
@@ -217,7 +217,7 @@ def _bombs() -> dict[str, bytes]:
 
 
 def _large_tile(side: int) -> bytes:
-    """A grey TIFF of 8 x 8 pixels, which lie in one tile of `side` x `side`."""
+    """A grey TIFF of 8 x 8 pixels, in one tile of `side` x `side`."""
     packer = zlib.compressobj(1)
     tile = b"".join(packer.compress(bytes(side)) for _ in range(side)) + packer.flush()
     tags = {
@@ -236,8 +236,8 @@ def _large_tile(side: int) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4) + tile
 
 
-def _named() -> Iterator[Told]:
-    """Odd names; as large as can be; the same picture with both labels."""
+def _odd_names() -> Iterator[Case]:
+    """Odd names, an image of nearly 50 megapixels, and an image with both labels."""
     names = ("bars/same.png", "rings/same.png", "rings/two\nlines.png", "rings/a.jpg/in a folder.png")
     for number, path in enumerate(
         (*names, os.fsdecode(b"rings/caf\xe9.png"), 'rings/"quoted", twice.png', "rings/π.png")
@@ -249,7 +249,7 @@ def _named() -> Iterator[Told]:
 
 
 def _junk(folder: Path) -> Iterator[Odd]:
-    """What is left behind by systems and tools; of a folder, the folder alone is told."""
+    """Files left behind by systems and tools; a folder of them has one row."""
     for path in ("bars/._0.png", "bars/.DS_Store", "rings/Thumbs.db", ".hidden.png"):
         _write(folder / path, b"\0\x05\x16\x07")
         yield Odd(path, "junk")
@@ -258,10 +258,10 @@ def _junk(folder: Path) -> Iterator[Odd]:
         yield Odd(path, "junk")
     _write(folder / "list.txt", b"beside the classes")
     yield Odd("list.txt", "outside-classes")
-    (folder / "rings/empty folder.jpg").mkdir()  # holds no file, so that there is nothing to tell
+    (folder / "rings/empty folder.jpg").mkdir()  # without a file, so without a row
 
 
-def _linked(folder: Path) -> Iterator[Odd]:
+def _links(folder: Path) -> Iterator[Odd]:
     outside = folder.with_name(folder.name + " outside")
     for number, name in enumerate(("a.png", "folder/b.png")):
         _write(outside / name, encoded(draw_image(500 + number), "PNG"))
@@ -285,7 +285,7 @@ def _linked(folder: Path) -> Iterator[Odd]:
     yield Odd("rings/pipe.png", "not-a-file")
 
 
-def _closed(folder: Path) -> Iterator[Odd]:
+def _closed_paths(folder: Path) -> Iterator[Odd]:
     for path in ("rings/closed.png", "rings/closed/0.png", "rings/listed only/0.png"):
         _write(folder / path, encoded(draw_image(600), "PNG"))
     for path, mode in (("rings/closed.png", 0), ("rings/closed", 0), ("rings/listed only", 0o400)):

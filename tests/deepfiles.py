@@ -1,4 +1,4 @@
-"""Files of more than eight bits, some of kinds that Pillow reads but does not write."""
+"""Files with more than eight bits, some of kinds that Pillow reads but does not write."""
 
 import io
 import struct
@@ -13,13 +13,13 @@ Numbers = NDArray[np.uint16]
 
 
 def png(numbers: Numbers, significant: int | None = None) -> bytes:
-    """A PNG file of 16 bits: (h, w) grey, or (h, w, 2 to 4) channels; `significant` becomes its sBIT."""
+    """A 16-bit PNG file of (h, w) or (h, w, 2 to 4) values; `significant` bits are declared in its sBIT chunk."""
     channels = 1 if numbers.ndim == 2 else numbers.shape[2]
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in numbers)
     header = struct.pack(">IIBBBBB", numbers.shape[1], numbers.shape[0], 16, kind, 0, 0, 0)
-    told = b"" if significant is None else chunk(b"sBIT", bytes([significant] * channels))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + told + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND")
+    sbit = b"" if significant is None else chunk(b"sBIT", bytes([significant] * channels))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + sbit + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND")
 
 
 def chunk(name: bytes, data: bytes = b"") -> bytes:
@@ -33,7 +33,7 @@ def tiff(image: Image.Image, **options: Any) -> bytes:
 
 
 def tiff_in_colour(numbers: Numbers, order: str = "<", *, packed: bool = False) -> bytes:
-    """A TIFF file of (h, w, 3) numbers of 16 bits, of either byte order, as it is or deflated."""
+    """A TIFF file of (h, w, 3) 16-bit values, in either byte order, uncompressed or deflated."""
     height, width = numbers.shape[:2]
     pixels = numbers.astype(f"{order}u2").tobytes()
     pixels = zlib.compress(pixels) if packed else pixels

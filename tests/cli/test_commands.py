@@ -226,7 +226,7 @@ def test_predict_counts_files_without_a_prediction(
     missing = [f"none-{number}.png" for number in range(600)]
     words = ["predict", str(bundle)]
     assert main([*words, str(tmp_path), *missing[:2]]) == 0
-    assert capsys.readouterr().err == "twofold: 3 of 4 files have no prediction (2 missing, 1 not-a-picture).\n"
+    assert capsys.readouterr().err == "twofold: 3 of 4 files have no prediction (2 missing, 1 not-an-image).\n"
     assert main([*words, str(tmp_path / "a.png")]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(missing)))
@@ -466,7 +466,7 @@ def test_audit_as_json_has_the_blocks_of_the_plan(audit_result: tuple[dict[str, 
         "duplicate": 2,
         "junk": 1,
         "near-duplicate": 1,
-        "not-a-picture": 1,
+        "not-an-image": 1,
         "possible-label-error": 1,
     }
     duplicates = {
@@ -505,7 +505,7 @@ def test_the_file_report_has_a_row_for_every_file(audit_result: tuple[dict[str, 
     assert statuses["rings/z larger.jpg"] == ("flagged", "near-duplicate")
     assert statuses["bars/z both.png"] == statuses["rings/z both.png"] == ("skipped", "conflict")
     assert statuses["rings/z wrong.png"] == ("flagged", "possible-label-error")
-    assert statuses["rings/z text.jpg"] == ("skipped", "not-a-picture")
+    assert statuses["rings/z text.jpg"] == ("skipped", "not-an-image")
     assert statuses[".DS_Store"] == ("skipped", "junk")
     assert rows["bars/z bytes.png"]["duplicate_of"] == str(messy / "bars/bars-000.png")
     assert rows["bars/z bytes.png"]["group"] == rows["bars/bars-000.png"]["group"]

@@ -1,4 +1,4 @@
-"""Small pictures, drawn with a fixed seed, and the files that they make."""
+"""Small images, drawn with a fixed seed, and their files."""
 
 import io
 from collections.abc import Callable
@@ -26,13 +26,13 @@ def encode() -> Encode:
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
-    """An RGB picture of 48 x 32 pixels that looks different from every side."""
+    """An RGB image of 48 x 32 pixels that differs from all of its turned and mirrored versions."""
     return draw("rings", 1, 48).crop((0, 0, 48, 32)).filter(ImageFilter.GaussianBlur(1))
 
 
 @pytest.fixture(scope="session")
 def files(photo: Image.Image) -> dict[str, bytes]:
-    """The photo in every format and kind of file that is read."""
+    """The photo in every supported format and kind of file."""
     palette, turned = photo.quantize(64), photo.transpose(Image.Transpose.ROTATE_180)
     sixteen = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
     return {

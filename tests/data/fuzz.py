@@ -1,8 +1,8 @@
-"""Damaged files of every format through `look()`: what comes out of them, how long it takes, how much memory.
+"""Damaged files of every format, preprocessed: the results, the time and the memory they take.
 
     cd tests; python -m data.fuzz [--seed 8] [--files 10000] [--trace]
 
-Prints one line of JSON. Every file follows from the seed and its number; --trace prints the numbers, for a crash.
+Prints one line of JSON. Every file follows from the seed and its number; --trace prints the numbers, to find a crash.
 """
 
 import argparse
@@ -23,26 +23,26 @@ from PIL import Image
 
 from twofold.data import PreprocessedImage, Preprocessing, preprocess
 
-SQUARE = Preprocessing(16, deep=(100, 60_000), floats=(0.0, 255.0))
+PREPROCESSING = Preprocessing(16, deep=(100, 60_000), floats=(0.0, 255.0))
 MAX_PIXELS = 1_000_000
 _SIZES = (0, 1, 2, 255, 256, 999, 32_767, 32_768, 65_535, 65_536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run gave."""
+    """The results of one run."""
 
     seed: int
     files: int
-    codes: dict[str, int]  # "seen" is a picture
+    codes: dict[str, int]  # of the read errors; "preprocessed" where there is none
     seconds: float
     slowest: tuple[float, int]  # seconds, number of the file
-    grown: int  # bytes that the process took more at its peak than after it had seen every sound file
+    growth: int  # bytes by which the peak of memory grew during the run
 
 
 def samples() -> list[bytes]:
-    """A small sound file of every format that is read, and of the kinds that take other roads through the decoders."""
-    image = _picture()
+    """A small valid file of every supported format, and of the kinds that the decoders read by other code."""
+    image = _draw()
     turned, palette = image.transpose(Image.Transpose.ROTATE_180), image.quantize(16)
     sixteen = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     exif = Image.Exif()
@@ -83,13 +83,13 @@ def samples() -> list[bytes]:
         (image.convert("1"), "TIFF", {"compression": "group4"}),
     ]
     colours = np.asarray(image).astype(np.uint16) * 257
-    made = [png(colours), png(colours[..., :2]), tiff_in_colour(colours), tiff_in_colour(colours, ">", packed=True)]
+    deep = [png(colours), png(colours[..., :2]), tiff_in_colour(colours), tiff_in_colour(colours, ">", packed=True)]
     plain = b"P3 # plain\n3 2 255\n" + b"1 20 255 " * 6
-    return [*(_encoded(image, format, options) for image, format, options in kinds), *made, pnm(colours), plain]
+    return [*(_encoded(image, format, options) for image, format, options in kinds), *deep, pnm(colours), plain]
 
 
 def mutate(random: np.random.Generator, files: list[bytes]) -> bytes:
-    """One of the files, damaged in one to three ways."""
+    """One of the files, damaged one to three times."""
     data = damage(files[random.integers(len(files))], random, files)
     if data.startswith(b"\x89PNG") and random.random() < 0.8:
         _mend_checksums(data)
@@ -97,28 +97,28 @@ def mutate(random: np.random.Generator, files: list[bytes]) -> bytes:
 
 
 def damage(data: bytes, random: np.random.Generator, files: list[bytes]) -> bytearray:
-    """The data, damaged in one to three ways; parts of the files may be put into it."""
+    """The data, damaged one to three times; pieces of the files may be put into it."""
     damaged = bytearray(data)
-    for way in random.choice(len(_WAYS), random.integers(1, 4)):
-        damaged = _WAYS[way](damaged, random, files) or bytearray(b"\0")
+    for number in random.choice(len(_DAMAGES), random.integers(1, 4)):
+        damaged = _DAMAGES[number](damaged, random, files) or bytearray(b"\0")
     return damaged
 
 
 def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
-    """`count` damaged files, looked at; whatever is raised ends the run."""
+    """The results of `count` damaged files; an exception ends the run."""
     files = samples()
     for data in files:
-        assert isinstance(preprocess(data, SQUARE), PreprocessedImage)
+        assert isinstance(preprocess(data, PREPROCESSING), PreprocessedImage)
 
     def trial(random: np.random.Generator) -> str:
-        seen = preprocess(mutate(random, files), SQUARE, max_pixels=MAX_PIXELS)
-        return "seen" if isinstance(seen, PreprocessedImage) else seen.code
+        result = preprocess(mutate(random, files), PREPROCESSING, max_pixels=MAX_PIXELS)
+        return "preprocessed" if isinstance(result, PreprocessedImage) else result.code
 
     return measure(trial, seed, count, trace=trace)
 
 
 def measure(trial: Callable[[np.random.Generator], str], seed: int, count: int, *, trace: bool = False) -> Outcome:
-    """What `count` trials gave, each with its own random numbers; a trial returns its code."""
+    """The results of `count` trials, each with random numbers of its own; a trial returns a code."""
     codes: Counter[str] = Counter()
     slowest, before, start = (0.0, 0), _peak(), time.perf_counter()
     for number in range(count):
@@ -130,7 +130,7 @@ def measure(trial: Callable[[np.random.Generator], str], seed: int, count: int, 
     return Outcome(seed, count, dict(codes), time.perf_counter() - start, slowest, _peak() - before)
 
 
-def _picture() -> Image.Image:
+def _draw() -> Image.Image:
     y, x = np.mgrid[:16, :24]
     waves = 128 + 60 * np.sin(x[..., None] * [0.5, 0.7, 0.3]) + 60 * np.cos(y[..., None] * [0.4, 0.2, 0.6])
     return Image.fromarray(waves.astype(np.uint8))
@@ -146,14 +146,14 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _place(data: bytearray, random: np.random.Generator) -> int:
-    """Mostly near the beginning, where the headers are."""
+def _position(data: bytearray, random: np.random.Generator) -> int:
+    """A position in the data, mostly near the beginning, where the headers are."""
     return int(random.integers(min(len(data), random.choice([40, 200, 100_000]))))
 
 
 def _flip(data: bytearray, random: np.random.Generator, _: list[bytes]) -> bytearray:
     for _ in range(random.integers(1, 9)):
-        data[_place(data, random)] ^= 1 << int(random.integers(8))
+        data[_position(data, random)] ^= 1 << int(random.integers(8))
     return data
 
 
@@ -167,10 +167,10 @@ def _swap(data: bytearray, random: np.random.Generator, _: list[bytes]) -> bytea
 
 
 def _lie(data: bytearray, random: np.random.Generator, _: list[bytes]) -> bytearray:
-    """A number of two or four bytes, such as a length or a size, gets an odd value."""
+    """Gives an odd value to a number of two or four bytes, such as a length or a size."""
     kind = random.choice(["<H", ">H", "<I", ">I"])
     number = struct.pack(kind, _SIZES[random.integers(len(_SIZES))] & (0xFFFF if kind[1] == "H" else 0xFFFFFFFF))
-    at = _place(data, random)
+    at = _position(data, random)
     data[at : at + len(number)] = number
     return data
 
@@ -185,7 +185,7 @@ def _splice(data: bytearray, random: np.random.Generator, files: list[bytes]) ->
     return data[: random.integers(len(data) + 1)] + other[random.integers(len(other)) :]
 
 
-_WAYS: tuple[Callable[[bytearray, np.random.Generator, list[bytes]], bytearray], ...] = (
+_DAMAGES: tuple[Callable[[bytearray, np.random.Generator, list[bytes]], bytearray], ...] = (
     _flip,
     _cut,
     _swap,
@@ -196,7 +196,7 @@ _WAYS: tuple[Callable[[bytearray, np.random.Generator, list[bytes]], bytearray],
 
 
 def _mend_checksums(data: bytearray) -> None:
-    """Without it nearly every damaged PNG would be refused for its checksum, before anything else is read."""
+    """Corrects the checksums of a PNG file: else nearly every damaged one would be refused before anything else is read."""
     at = 8
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -205,14 +205,14 @@ def _mend_checksums(data: bytearray) -> None:
         at = end + 4
 
 
-def main(run: Callable[..., Outcome], about: str | None, files: int) -> None:
-    """Runs what the words of the command say, and prints the outcome."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(run: Callable[..., Outcome], description: str | None, files: int) -> None:
+    """Runs the program with its command-line arguments, and prints the outcome."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--files", type=int, default=files)
     parser.add_argument("--trace", action="store_true")
-    given = parser.parse_args()
-    print(json.dumps(asdict(run(given.seed, given.files, trace=given.trace))))
+    arguments = parser.parse_args()
+    print(json.dumps(asdict(run(arguments.seed, arguments.files, trace=arguments.trace))))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Damaged and hostile archives, listed, read and unpacked: what comes of them, how long it takes, how much memory.
+"""Damaged and hostile archives, listed, read and unpacked: the results, the time and the memory they take.
 
     cd tests; python -m data.fuzz_archives [--seed 8] [--files 1000] [--trace]
 
-Prints one line of JSON. Every archive follows from the seed and its number; --trace prints the numbers, for a crash.
+Prints one line of JSON. Every archive follows from the seed and its number; --trace prints the numbers, to find a crash.
 """
 
 import bz2
@@ -31,9 +31,9 @@ from twofold.data import ReadError, contents, is_archive, list_files, list_label
 from twofold.fetching import unpack
 from twofold.fetching.compression import uncompressed
 
-LIMIT = 4_000_000  # bytes that an archive may become
-MOST = 1_000_000  # bytes of a member
-_PICTURE = b"\xff\xd8\xff" + bytes(range(256)) * 2
+LIMIT = 4_000_000  # bytes of all unpacked members
+MEMBER_LIMIT = 1_000_000  # bytes of a member
+_IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 2
 _NAMES = (
     "cats/1.jpg",
     "cats/2.jpg",
@@ -74,27 +74,29 @@ _ODD = (
 
 
 def run(seed: int, count: int, *, trace: bool = False) -> Outcome:
-    """`count` archives; whatever is raised, but for twofold's own errors, ends the run."""
+    """The results of `count` archives; an exception, except twofold's own errors, ends the run."""
     with tempfile.TemporaryDirectory() as folder:
-        for number, data in enumerate(sound()):
-            assert _met(Path(folder) / f"sound-{number}", data) == "unpacked"
+        for number, data in enumerate(valid_archives()):
+            assert _outcome(Path(folder) / f"valid-{number}", data) == "unpacked"
         _bombs()
         numbers = iter(range(count))
-        return measure(lambda random: _met(Path(folder) / str(next(numbers)), made(random)), seed, count, trace=trace)
+        return measure(
+            lambda random: _outcome(Path(folder) / str(next(numbers)), generate(random)), seed, count, trace=trace
+        )
 
 
-def _met(place: Path, data: bytes) -> str:
-    """What comes of an archive; nothing is left of it."""
-    place.mkdir()
-    file, out = place / "data.zip", place / "out"
+def _outcome(folder: Path, data: bytes) -> str:
+    """The result of one archive, in a folder that is removed again."""
+    folder.mkdir()
+    file, out = folder / "data.zip", folder / "out"
     file.write_bytes(data)
     try:
-        plain = uncompressed(file, place / "plain", no_progress, limit=LIMIT)
+        plain = uncompressed(file, folder / "plain", no_progress, limit=LIMIT)
         if not is_archive(plain):
             return "no-archive"
         for path in list_files([plain])[:50]:
-            read = read_bytes(path, most=MOST)
-            assert isinstance(read, ReadError) or len(read) <= MOST
+            content = read_bytes(path, limit=MEMBER_LIMIT)
+            assert isinstance(content, ReadError) or len(content) <= MEMBER_LIMIT
         list(contents(plain))
         unpack(plain, out, limit=LIMIT)
         _check_inside(out)
@@ -102,8 +104,8 @@ def _met(place: Path, data: bytes) -> str:
     except TwofoldError:
         return "unpacked" if out.is_dir() else "refused"
     finally:
-        assert {path.name for path in place.iterdir()} <= {"data.zip", "plain", "out"}
-        _clear(place)
+        assert {path.name for path in folder.iterdir()} <= {"data.zip", "plain", "out"}
+        _remove(folder)
     return "unpacked"
 
 
@@ -116,19 +118,19 @@ def _check_inside(out: Path) -> None:
     assert size <= LIMIT
 
 
-def _clear(place: Path) -> None:
-    for path in sorted(place.rglob("*"), reverse=True):
+def _remove(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    place.rmdir()
+    folder.rmdir()
 
 
-def made(random: np.random.Generator) -> bytes:
-    """A sound archive that was damaged, or one that was made to harm."""
+def generate(random: np.random.Generator) -> bytes:
+    """A damaged valid archive, or a hostile one."""
     if random.random() < 0.25:
         return _HOSTILE[random.integers(len(_HOSTILE))](random)
-    files = sound()
+    files = valid_archives()
     data = files[random.integers(len(files))]
-    if random.random() < 0.4:  # where zip and Parquet keep what they list
+    if random.random() < 0.4:  # where zip and Parquet files have their directory
         at = max(0, len(data) - int(random.integers(10, 600)))
         damaged = bytearray(data[:at]) + damage(data[at:], random, files)
     else:
@@ -139,8 +141,8 @@ def made(random: np.random.Generator) -> bytes:
 
 
 @cache
-def sound() -> list[bytes]:
-    """Small archives of every kind that is read, all of which can be unpacked."""
+def valid_archives() -> list[bytes]:
+    """Small archives of every supported kind, all of which can be unpacked."""
     tar = _tar(tarfile.PAX_FORMAT)
     zips = [_zip(zipfile.ZIP_STORED), _zip(zipfile.ZIP_DEFLATED), _zip(zipfile.ZIP_DEFLATED, streamed=True)]
     tars = [tar, _tar(tarfile.GNU_FORMAT), _tar(tarfile.USTAR_FORMAT)]
@@ -155,7 +157,7 @@ def sound() -> list[bytes]:
 
 
 class _Stream(io.BytesIO):
-    """What cannot be sought in, so that sizes follow the members, in descriptors of their own."""
+    """A file without random access, so that zipfile writes the sizes behind the members."""
 
     def seekable(self) -> bool:
         return False
@@ -167,13 +169,13 @@ class _Stream(io.BytesIO):
         raise OSError
 
 
-def _zip(way: int, *, streamed: bool = False) -> bytes:
+def _zip(compression: int, *, streamed: bool = False) -> bytes:
     file = _Stream() if streamed else io.BytesIO()
-    with zipfile.ZipFile(file, "w", way) as archive:
+    with zipfile.ZipFile(file, "w", compression) as archive:
         archive.comment = b"images"
         for name in _NAMES:
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=name.startswith("dogs")) as member:
-                member.write(_PICTURE)
+                member.write(_IMAGE)
     return file.getvalue()
 
 
@@ -181,7 +183,7 @@ def _tar(format: int) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=format) as archive:
         for name in (*_NAMES, *(["long/" + "n" * 120] if format != tarfile.USTAR_FORMAT else [])):
-            archive.addfile(_member(name, size=len(_PICTURE)), io.BytesIO(_PICTURE))
+            archive.addfile(_member(name, size=len(_IMAGE)), io.BytesIO(_IMAGE))
         archive.addfile(_member("link", type=tarfile.SYMTYPE, linkname="cats/1.jpg"))
     return file.getvalue()
 
@@ -194,7 +196,7 @@ def _member(name: str, **fields: object) -> tarfile.TarInfo:
 
 
 def _parquet(compression: str) -> bytes:
-    images = [{"bytes": _PICTURE, "path": f"{row}.jpg"} for row in range(9)]
+    images = [{"bytes": _IMAGE, "path": f"{row}.jpg"} for row in range(9)]
     table = pa.table({"image": images, "label": [row % 2 for row in range(9)]})
     file = io.BytesIO()
     pq.write_table(table, file, compression=compression, row_group_size=4)
@@ -202,27 +204,27 @@ def _parquet(compression: str) -> bytes:
 
 
 def _odd_zip(random: np.random.Generator) -> bytes:
-    """Odd names, names that come twice, files that are folders, links, and lies about sizes in both places."""
+    """Odd names, duplicate names, files that are folders, links, and false sizes in both headers."""
     file = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        warnings.simplefilter("ignore")  # of names that come twice
+        warnings.simplefilter("ignore")  # about duplicate names
         for at in random.integers(len(_ODD), size=9):
             info = zipfile.ZipInfo("x")
             info.filename = _ODD[at].encode("utf-8", "replace").decode()
             info.external_attr = int(random.choice([0o100644, 0o120777, 0o020666, 0o040755, 0])) << 16
-            archive.writestr(info, _PICTURE)
+            archive.writestr(info, _IMAGE)
     data = bytearray(file.getvalue())
-    for mark, place in ((b"PK\x01\x02", 20), (b"PK\x03\x04", 18)):
+    for mark, offset in ((b"PK\x01\x02", 20), (b"PK\x03\x04", 18)):
         at = data.find(mark)
         if random.random() < 0.5 and at >= 0:
-            data[at + place : at + place + 8] = struct.pack(
+            data[at + offset : at + offset + 8] = struct.pack(
                 "<II", *(int(size) for size in random.integers(0, 2**32, 2))
             )
     return bytes(data)
 
 
 def _overlapping_zip(random: np.random.Generator) -> bytes:
-    """Many members that are the same bytes of the file, each of which becomes more than it is."""
+    """Many members that share the same compressed bytes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("cats/1.jpg", bytes(int(random.integers(1_000, 900_000))))
@@ -239,12 +241,12 @@ def _deep_zip(random: np.random.Generator) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for number in range(3):
-            archive.writestr("d/" * int(random.integers(1, 99)) + f"{number}.jpg", _PICTURE)
+            archive.writestr("d/" * int(random.integers(1, 99)) + f"{number}.jpg", _IMAGE)
     return file.getvalue()
 
 
 def _odd_tar(random: np.random.Generator) -> bytes:
-    """Links, devices, odd names and odd headers: sparse maps, sizes beyond the file, below zero, or in pax."""
+    """Links, devices, odd names and odd headers: sparse maps, sizes beyond the file, negative ones, and sizes in pax headers."""
     file = io.BytesIO()
     kinds = (
         tarfile.REGTYPE,
@@ -260,18 +262,18 @@ def _odd_tar(random: np.random.Generator) -> bytes:
         for at in random.integers(len(_ODD), size=6):
             pax = {"size": str(random.choice([0, 1, -1, 10**9, 10**30]))} if random.random() < 0.3 else {}
             pax |= {"GNU.sparse.map": "0,1,5,9", "GNU.sparse.size": "99999999999"} if random.random() < 0.2 else {}
-            size = int(random.choice([0, 1, len(_PICTURE)]))
+            size = int(random.choice([0, 1, len(_IMAGE)]))
             kind = kinds[random.integers(len(kinds))]
             member = _member(_ODD[at], size=size, type=kind, linkname="../../etc/passwd", pax_headers=pax)
             try:
-                archive.addfile(member, io.BytesIO(_PICTURE))
-            except ValueError:  # what this format cannot say
+                archive.addfile(member, io.BytesIO(_IMAGE))
+            except ValueError:  # not possible in this format
                 continue
     return file.getvalue()
 
 
 def _bomb(random: np.random.Generator) -> bytes:
-    """A compressed tar, or what claims to be one, that becomes more than the limit, or a picture that does."""
+    """A compressed file, or a zip member, that unpacks to more than the limit."""
     return _bombs()[random.integers(len(_bombs()))]
 
 
@@ -296,7 +298,7 @@ def _greedy_xz(random: np.random.Generator) -> bytes:
 
 
 def _nested_parquet(random: np.random.Generator) -> bytes:
-    """One large picture, or one long name, written once for very many rows."""
+    """One large image, or one long label, written once for very many rows."""
     rows, size = int(random.integers(2, 1_000)), int(random.integers(1, 20_000))
     image = pa.array([bytes(size)] * rows) if random.random() < 0.5 else pa.array([{"bytes": bytes(size)}] * rows)
     labels = pa.array(["n" * int(random.integers(1, 2_000))] * rows)
@@ -317,7 +319,7 @@ _HOSTILE: tuple[Callable[[np.random.Generator], bytes], ...] = (
 
 
 def _mend_tar(data: bytearray) -> None:
-    """Headers whose checksum is wrong would be refused before anything else in them is read."""
+    """Corrects the checksums of tar headers: else they would be refused before anything else is read."""
     for at in range(0, len(data) - 511, 512):
         if data[at + 257 : at + 262] == b"ustar":
             data[at + 148 : at + 156] = b" " * 8

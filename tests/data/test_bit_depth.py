@@ -1,4 +1,4 @@
-"""Images of more than eight bits: one range for a data set."""
+"""Images with more than eight bits: one range for a data set."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from twofold.data import NO_RANGES, PreprocessedImage, Preprocessing, Ranges, Re
 from twofold.embedding import Source
 from twofold.embedding.intensity_scan import find_ranges
 
-SQUARE = Preprocessing(48, "center", "bilinear")
+PREPROCESSING = Preprocessing(48, "center", "bilinear")
 DRAWN = [np.asarray(draw(pattern, number, 90)) for pattern in ("bars", "rings") for number in range(4)]
 Kind = Callable[[Numbers], Source]
 GREY: dict[str, Kind] = {
@@ -55,43 +55,43 @@ def ranges_of(sources: Sequence[Source]) -> Ranges:
     return find_ranges(sources, max_pixels=10**7)[0]
 
 
-def square_of(source: Any, ranges: Ranges = NO_RANGES) -> NDArray[np.int64]:
-    seen = preprocess(source, SQUARE.ranged(ranges))
-    assert isinstance(seen, PreprocessedImage), seen
-    return seen.model_input.astype(np.int64)
+def model_input_of(source: Any, ranges: Ranges = NO_RANGES) -> NDArray[np.int64]:
+    image = preprocess(source, PREPROCESSING.ranged(ranges))
+    assert isinstance(image, PreprocessedImage), image
+    return image.model_input.astype(np.int64)
 
 
 @pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
 @pytest.mark.parametrize(("kinds", "plain"), [(GREY, grey), (COLOUR, np.asarray)], ids=["grey", "colour"])
-def test_files_of_any_depth_look_as_those_of_eight_bits_do(kinds: dict[str, Kind], plain: Any, bits: int) -> None:
+def test_files_of_any_depth_give_the_model_input_of_eight_bits(kinds: dict[str, Kind], plain: Any, bits: int) -> None:
     for name, kind in kinds.items():
         sources = [kind(deep(pixels, bits)) for pixels in DRAWN]
         ranges = ranges_of(sources)
         assert ranges == Ranges((0, 2**bits - 1)), name
         for source, pixels in zip(sources, DRAWN, strict=True):
-            assert np.abs(square_of(source, ranges) - square_of(plain(pixels))).max() <= 1, name
+            assert np.abs(model_input_of(source, ranges) - model_input_of(plain(pixels))).max() <= 1, name
 
 
-def test_grey_with_alpha_keeps_its_low_byte() -> None:
+def test_grey_with_alpha_uses_its_low_byte() -> None:
     sources = [png(np.dstack([deep(grey(pixels), 12), np.full((90, 90), 65_535, np.uint16)])) for pixels in DRAWN]
     assert ranges_of(sources) == Ranges((0, 4095))
-    assert np.abs(square_of(sources[0], Ranges((0, 4095))) - square_of(grey(DRAWN[0]))).max() <= 1
+    assert np.abs(model_input_of(sources[0], Ranges((0, 4095))) - model_input_of(grey(DRAWN[0]))).max() <= 1
 
 
-def test_what_is_transparent_becomes_white_whatever_the_range() -> None:
+def test_transparent_pixels_become_white_at_any_range() -> None:
     half = np.dstack([deep(DRAWN[0], 12), np.zeros((90, 90), np.uint16)])
-    assert (square_of(png(half), Ranges((0, 4095))) == 255).all()
-    assert (square_of(half, Ranges((0, 4095))) == 255).all()
+    assert (model_input_of(png(half), Ranges((0, 4095))) == 255).all()
+    assert (model_input_of(half, Ranges((0, 4095))) == 255).all()
 
 
-def test_a_range_is_that_of_the_set_and_never_of_one_image() -> None:
+def test_the_range_belongs_to_the_data_set_and_never_to_one_image() -> None:
     dark, bright = deep(DRAWN[0] // 4, 12), deep(DRAWN[1], 12)
     ranges = ranges_of([png(grey(dark)), png(grey(bright))])
-    assert np.abs(square_of(png(grey(dark)), ranges) - square_of(grey(DRAWN[0] // 4))).max() <= 1
+    assert np.abs(model_input_of(png(grey(dark)), ranges) - model_input_of(grey(DRAWN[0] // 4))).max() <= 1
 
 
 @pytest.mark.parametrize("bits", [10, 12])
-def test_hot_pixels_and_dead_lines_do_not_decide(bits: int) -> None:
+def test_hot_pixels_and_dead_lines_do_not_change_the_range(bits: int) -> None:
     images = [grey(deep(pixels, bits)) for pixels in DRAWN]
     for number, image in enumerate(images):
         image[number + 5, 40] = 65_535
@@ -100,35 +100,35 @@ def test_hot_pixels_and_dead_lines_do_not_decide(bits: int) -> None:
     assert ranges_of([png(image) for image in images]) == Ranges((0, 2**bits - 1))
 
 
-def test_one_odd_image_among_hundreds_does_not_decide() -> None:
+def test_one_outlier_among_hundreds_does_not_change_the_range() -> None:
     images = [np.full((8, 8), 900 + number, np.uint16) for number in range(120)]
     for image in images:
         image[:4] = 3
     assert ranges_of([*images[:-1], np.full((8, 8), 65_535, np.uint16)]) == Ranges((0, 1023))
 
 
-def test_a_narrow_band_far_from_black_is_taken_for_what_it_is() -> None:
-    """As thermal cameras have it."""
+def test_a_narrow_band_far_from_black_is_a_range_of_its_own() -> None:
+    """As in images of thermal cameras."""
     images = [(7000 + grey(pixels).astype(np.float64) * 2000 / 255).astype(np.uint16) for pixels in DRAWN]
     black, white = ranges_of([tiff(Image.fromarray(image)) for image in images]).deep or (0, 0)
     assert 7000 <= black < 7500
     assert 8500 < white <= 9000
-    seen = square_of(images[0], Ranges((black, white)))
-    assert seen.max() - seen.min() > 150
+    model_input = model_input_of(images[0], Ranges((black, white)))
+    assert model_input.max() - model_input.min() > 150
 
 
-def test_eight_bits_in_a_file_of_sixteen_are_eight_bits() -> None:
+def test_eight_bits_in_a_16_bit_file_have_the_range_of_eight_bits() -> None:
     assert ranges_of([png(grey(pixels).astype(np.uint16)) for pixels in DRAWN]) == Ranges((0, 255))
     assert ranges_of([np.zeros((9, 9), np.uint16)]) == Ranges((0, 255))
 
 
-def test_signed_numbers_have_a_range_of_their_own() -> None:
-    """As computed tomography has them."""
+def test_signed_integers_have_a_range_of_their_own() -> None:
+    """As in computed tomography."""
     images = [tiff(Image.fromarray(grey(pixels).astype(np.int32) * 10 - 1000)) for pixels in DRAWN]
     black, white = ranges_of(images).deep or (0, 0)
     assert black < -500
     assert white > 1000
-    assert square_of(images[0], Ranges((black, white))).std() > 20
+    assert model_input_of(images[0], Ranges((black, white))).std() > 20
 
 
 def test_floating_point_images_share_a_range() -> None:
@@ -138,39 +138,39 @@ def test_floating_point_images_share_a_range() -> None:
     assert ranges.deep is None
     black, white = ranges.floats or (0.0, 0.0)
     assert -3 <= black < 5 < white <= 22.5
-    assert np.ptp(square_of(images[-1], ranges)) == 0
-    assert 0 < square_of(images[-1], ranges).max() < 255  # not stretched, though it has nothing else
+    assert np.ptp(model_input_of(images[-1], ranges)) == 0
+    assert 0 < model_input_of(images[-1], ranges).max() < 255  # not stretched, though it has one value only
 
 
 # What the files declare
 
 
-def test_the_significant_bits_of_a_png_are_believed_where_its_numbers_stay_below() -> None:
+def test_the_significant_bits_of_a_png_are_the_range_where_no_value_exceeds_them() -> None:
     for bits in (10, 12, 14):
         images = [deep(grey(pixels) // 3, bits) for pixels in DRAWN]
         assert ranges_of([png(image, bits) for image in images]) == Ranges((0, 2**bits - 1))
-        scaled = [image << (16 - bits) for image in images]  # as the standard asks for
+        scaled = [image << (16 - bits) for image in images]  # as the standard asks
         assert (ranges_of([png(image, bits) for image in scaled]).deep or (0, 0))[1] > 2**bits
 
 
-def test_the_greatest_number_that_tiff_files_declare_is_white() -> None:
+def test_the_maximum_that_tiff_files_declare_is_white() -> None:
     images = [Image.fromarray(grey(deep(pixels, 12)) // 3) for pixels in DRAWN]
     assert ranges_of([tiff(image, tiffinfo={281: 3000}) for image in images]) == Ranges((0, 3000))
     assert ranges_of([tiff(image, tiffinfo={281: 3000 + n}) for n, image in enumerate(images)]) == Ranges((0, 2047))
     assert ranges_of([tiff(image, tiffinfo={281: 9}) for image in images]) == Ranges((0, 2047))
 
 
-def test_the_greatest_number_of_a_pgm_file_is_white() -> None:
+def test_the_maximum_of_a_pgm_file_is_white() -> None:
     for greatest in (511, 4095, 60_000):
         dim = [grey(pixels).astype(np.uint16) for pixels in DRAWN]
         ranges = ranges_of([pnm(numbers, greatest) for numbers in dim])
-        expected = square_of(np.rint(dim[0] * (255 / greatest)).astype(np.uint8))
-        assert np.abs(square_of(pnm(dim[0], greatest), ranges) - expected).max() <= 1
+        expected = model_input_of(np.rint(dim[0] * (255 / greatest)).astype(np.uint8))
+        assert np.abs(model_input_of(pnm(dim[0], greatest), ranges) - expected).max() <= 1
     colours = deep(DRAWN[0], 12)
-    assert np.abs(square_of(pnm(colours, 4095)) - square_of(DRAWN[0])).max() <= 1
+    assert np.abs(model_input_of(pnm(colours, 4095)) - model_input_of(DRAWN[0])).max() <= 1
 
 
-def test_odd_declarations_are_passed_over() -> None:
+def test_odd_declarations_are_ignored() -> None:
     image = grey(deep(DRAWN[0], 12))
     for bits in (0, 1, 17, 255):
         assert ranges_of([png(image, bits)]) == Ranges((0, 4095))
@@ -178,10 +178,10 @@ def test_odd_declarations_are_passed_over() -> None:
     assert ranges_of([early]) == Ranges((0, 4095))
 
 
-# Where it is used
+# How the ranges are used
 
 
-def test_a_set_of_eight_bits_has_no_range_and_no_note(files: dict[str, bytes], tmp_path: Path) -> None:
+def test_images_of_eight_bits_have_no_range_and_no_note(files: dict[str, bytes], tmp_path: Path) -> None:
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     paths: list[Source] = [tmp_path / name for name in files if "16-bit" not in name]
@@ -189,7 +189,7 @@ def test_a_set_of_eight_bits_has_no_range_and_no_note(files: dict[str, bytes], t
     assert find_ranges([*paths, *missing, b"", b"P5"], max_pixels=10**7) == (Ranges(), [])
 
 
-def test_a_note_says_which_range_was_taken_and_why() -> None:
+def test_a_note_names_the_range_and_its_reason() -> None:
     mixed = [png(grey(deep(pixels, 12))) for pixels in DRAWN] + [np.zeros((4, 4), np.uint8)]
     (note,) = find_ranges(mixed, max_pixels=10**7)[1]
     assert note.code == "range-deep"
@@ -197,23 +197,23 @@ def test_a_note_says_which_range_was_taken_and_why() -> None:
     assert "12 bits" in note.text
 
 
-def test_damaged_files_and_those_too_large_have_no_say() -> None:
-    sound, bright = png(grey(deep(DRAWN[0], 12))), png(grey(deep(DRAWN[0], 16)))
-    assert ranges_of([sound, bright[:-4000]]) == Ranges((0, 4095))
-    assert find_ranges([sound, bright], max_pixels=100)[0] == Ranges()
+def test_unreadable_files_do_not_change_the_range() -> None:
+    intact, bright = png(grey(deep(DRAWN[0], 12))), png(grey(deep(DRAWN[0], 16)))
+    assert ranges_of([intact, bright[:-4000]]) == Ranges((0, 4095))
+    assert find_ranges([intact, bright], max_pixels=100)[0] == Ranges()
 
 
 def test_the_range_leaves_images_of_eight_bits_alone(files: dict[str, bytes]) -> None:
     for name, data in files.items():
         if "16-bit" not in name:
-            assert np.array_equal(square_of(data), square_of(data, Ranges((0, 1023), (0.0, 9.0)))), name
+            assert np.array_equal(model_input_of(data), model_input_of(data, Ranges((0, 1023), (0.0, 9.0)))), name
 
 
-def test_numbers_beyond_the_range_are_clipped() -> None:
+def test_values_beyond_the_range_are_clipped() -> None:
     ramp = np.array([[0, 100, 160, 200, 65_535]], np.uint16)
-    seen = preprocess(ramp, Preprocessing(5, "squash", "bilinear", deep=(100, 200)))
-    assert isinstance(seen, PreprocessedImage)
-    assert seen.model_input[0, :, 0].tolist() == [0, 0, 153, 255, 255]
+    image = preprocess(ramp, Preprocessing(5, "squash", "bilinear", deep=(100, 200)))
+    assert isinstance(image, PreprocessedImage)
+    assert image.model_input[0, :, 0].tolist() == [0, 0, 153, 255, 255]
 
 
 @pytest.mark.parametrize(
@@ -225,28 +225,28 @@ def test_numbers_beyond_the_range_are_clipped() -> None:
         Image.fromarray(np.array([[-0.5, 1.0]], np.float32)),
     ],
 )
-def test_numbers_of_no_known_range_are_refused_rather_than_stretched(image: Image.Image) -> None:
-    seen = preprocess(tiff(image), SQUARE)
-    assert isinstance(seen, ReadError)
-    assert seen.code == "unsupported-format"
-    assert "black and white are unknown" in seen.sentence
+def test_values_without_a_known_range_are_refused_rather_than_stretched(image: Image.Image) -> None:
+    error = preprocess(tiff(image), PREPROCESSING)
+    assert isinstance(error, ReadError)
+    assert error.code == "unsupported-format"
+    assert "black and white are unknown" in error.sentence
 
 
-def test_a_square_goes_through_json_and_refuses_what_is_no_range() -> None:
+def test_preprocessing_survives_json_and_rejects_illegal_ranges() -> None:
     preprocessing = Preprocessing(48, deep=(0, 4095), floats=(-1.5, 2.0))
     assert Preprocessing(**json.loads(json.dumps(asdict(preprocessing)))) == preprocessing
     for wrong in ((5, 5), (9, 1), (1,), (1, 2, 3), ("a", 2), (0, float("nan")), (0, float("inf")), (True, 9), 7, "07"):
         for name in ("deep", "floats"):
-            with pytest.raises(ValueError, match=f"{name} must be black and white"):
+            with pytest.raises(ValueError, match=rf"`{name}` must be \(black, white\)"):
                 Preprocessing(48, **{name: wrong})
-    with pytest.raises(ValueError, match="deep must be black and white, two whole numbers"):
+    with pytest.raises(ValueError, match=r"`deep` must be \(black, white\), two integers"):
         Preprocessing(48, deep=(0, 1.5))  # type: ignore[arg-type]
 
 
-def test_images_in_memory_are_told_apart_by_all_of_their_bits() -> None:
-    one, other = (np.full((4, 4), value, np.uint16) for value in (300, 301))
+def test_images_in_memory_are_identified_by_all_of_their_bits() -> None:
+    arrays = [np.full((4, 4), value, np.uint16) for value in (300, 301)]
     for kind in (np.asarray, Image.fromarray, lambda n: Image.fromarray(n.astype(np.int32))):
-        first, second = (numbers_of(kind(numbers)) for numbers in (one, other))
+        first, second = (numbers_of(kind(numbers)) for numbers in arrays)
         assert not isinstance(first, ReadError)
         assert not isinstance(second, ReadError)
         assert first.tobytes() != second.tobytes()

@@ -1,4 +1,4 @@
-"""Files to bytes."""
+"""Files to bytes, and bytes to formats."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from twofold.data import PreprocessedImage, Preprocessing, ReadError, open_image
 from twofold.data import formats as files
 
 
-def refused(path: Path) -> ReadError:
+def read_error(path: Path) -> ReadError:
     result = read_bytes(path)
     assert isinstance(result, ReadError)
     return result
@@ -25,10 +25,12 @@ def test_a_file_gives_its_bytes(tmp_path: Path) -> None:
     assert read_bytes(tmp_path / "a.jpg") == b"abc"
 
 
-def test_what_is_no_file_is_refused_with_its_reason(tmp_path: Path) -> None:
+def test_a_path_that_is_no_file_is_refused_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "broken-link.jpg").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")  # reading it would wait for ever
-    codes = {name: refused(tmp_path / name).code for name in ("none.jpg", "broken-link.jpg", ".", "pipe.jpg", "a\0b")}
+    codes = {
+        name: read_error(tmp_path / name).code for name in ("none.jpg", "broken-link.jpg", ".", "pipe.jpg", "a\0b")
+    }
     assert codes == {
         "none.jpg": "missing",
         "broken-link.jpg": "missing",
@@ -36,26 +38,26 @@ def test_what_is_no_file_is_refused_with_its_reason(tmp_path: Path) -> None:
         "pipe.jpg": "not-a-file",
         "a\0b": "unreadable",
     }
-    assert refused(tmp_path / ("a" * 300)).code == "unreadable"
+    assert read_error(tmp_path / ("a" * 300)).code == "unreadable"
 
 
-def test_a_file_too_large_for_a_picture_is_not_read(tmp_path: Path) -> None:
+def test_a_file_too_large_for_an_image_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "film.jpg").open("wb") as file:
         file.truncate(files.MAX_BYTES + 1)  # a hole: it takes no room
-    assert refused(tmp_path / "film.jpg").code == "too-large"
+    assert read_error(tmp_path / "film.jpg").code == "too-large"
 
 
-def test_looking_at_a_file_never_changes_it(tmp_path: Path, files: dict[str, bytes]) -> None:
+def test_reading_a_file_never_changes_it(tmp_path: Path, files: dict[str, bytes]) -> None:
     for name, data in files.items():
         path = tmp_path / name
         path.write_bytes(data[: len(data) - len(name) % 2])  # some of them damaged
         before = path.stat()
-        read = read_bytes(path)
-        assert isinstance(read, bytes)
-        preprocess(read, Preprocessing(16))
+        content = read_bytes(path)
+        assert isinstance(content, bytes)
+        preprocess(content, Preprocessing(16))
         after = path.stat()
         assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
-        assert path.read_bytes() == read
+        assert path.read_bytes() == content
     assert len(list(tmp_path.iterdir())) == len(files)
 
 
@@ -98,13 +100,13 @@ def test_a_camera_s_raw_file_is_never_used_by_its_preview(order: str, photo: Ima
         b"II\x1a\0\0\0HEAPCCDR" + bytes(100),
     ]
     for data in raw:
-        seen = preprocess(data, Preprocessing(16))
-        assert isinstance(seen, ReadError), data[:40]
-        assert seen.code == "unsupported-format", data[:40]
-        assert "raw file" in seen.sentence
+        result = preprocess(data, Preprocessing(16))
+        assert isinstance(result, ReadError), data[:40]
+        assert result.code == "unsupported-format", data[:40]
+        assert "raw file" in result.sentence
 
 
-def test_other_tiff_files_are_read_as_before(photo: Image.Image) -> None:
+def test_other_tiff_files_are_read(photo: Image.Image) -> None:
     for tags in ({}, {254: 0}, {254: 2}, {330: 8}, {271: "Canon"}):
         assert isinstance(preprocess(preview(photo, tiffinfo=tags), Preprocessing(16)), PreprocessedImage), tags
     pages = preview(photo, save_all=True, append_images=[photo.resize((8, 8))])
@@ -112,7 +114,7 @@ def test_other_tiff_files_are_read_as_before(photo: Image.Image) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "what", "advice"),
+    ("data", "name", "advice"),
     [
         (bytes(128) + b"DICM\x02\0\0\0", "DICOM", "PNG"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "Git LFS", "git lfs pull"),
@@ -145,38 +147,38 @@ def test_other_tiff_files_are_read_as_before(photo: Image.Image) -> None:
         (b"\x1f\x8b\x08\0", "gzip", "unpack"),
     ],
 )
-def test_what_people_have_among_their_images_is_refused_by_name_with_what_to_do(
-    data: bytes, what: str, advice: str
+def test_common_formats_that_are_not_supported_are_refused_by_name_with_advice(
+    data: bytes, name: str, advice: str
 ) -> None:
-    seen = preprocess(data, Preprocessing(16))
-    assert isinstance(seen, ReadError)
-    assert seen.code == "unsupported-format"
-    assert what in seen.sentence
-    assert advice in seen.sentence
+    result = preprocess(data, Preprocessing(16))
+    assert isinstance(result, ReadError)
+    assert result.code == "unsupported-format"
+    assert name in result.sentence
+    assert advice in result.sentence
 
 
 @pytest.mark.parametrize("format", ["TGA", "PCX", "SGI", "DDS", "ICO", "ICNS", "JPEG2000"])
-def test_what_pillow_writes_in_formats_that_are_not_read_is_refused_by_name(format: str, photo: Image.Image) -> None:
+def test_unsupported_formats_of_pillow_are_refused_by_name(format: str, photo: Image.Image) -> None:
     for options in ({}, {"compression": "tga_rle"}) if format == "TGA" else ({},):
         file = io.BytesIO()
         photo.save(file, format, **options)
         for data in (file.getvalue(), file.getvalue()[:-26]):  # of a TGA file, without its footer
-            seen = preprocess(data, Preprocessing(16))
-            assert isinstance(seen, ReadError)
-            assert seen.code == "unsupported-format"
-            assert "export it as JPEG or PNG" in seen.sentence
+            result = preprocess(data, Preprocessing(16))
+            assert isinstance(result, ReadError)
+            assert result.code == "unsupported-format"
+            assert "export it as JPEG or PNG" in result.sentence
 
 
-def test_pages_and_other_text_are_no_images_whatever_stands_before_them() -> None:
+def test_pages_and_other_text_are_no_images_whatever_precedes_them() -> None:
     for page in (
         b"\xef\xbb\xbf<!DOCTYPE html><html><body><svg/></body>",
         b"<!-- cached --><html>",
         b"<?xml version='1.0'?><html>",
         "<html>".encode("utf-16"),
     ):
-        seen = preprocess(page, Preprocessing(16))
-        assert isinstance(seen, ReadError)
-        assert (seen.code, "web page" in seen.sentence) == ("not-a-picture", True), page
+        result = preprocess(page, Preprocessing(16))
+        assert isinstance(result, ReadError)
+        assert (result.code, "web page" in result.sentence) == ("not-an-image", True), page
     for text in (
         b"<Error><Code>AccessDenied</Code></Error>",
         b"<",
@@ -186,12 +188,12 @@ def test_pages_and_other_text_are_no_images_whatever_stands_before_them() -> Non
         b"\n\x05",
         b"\0" * 600,
     ):
-        seen = preprocess(text, Preprocessing(16))
-        assert isinstance(seen, ReadError)
-        assert seen.code == "not-a-picture", text
+        result = preprocess(text, Preprocessing(16))
+        assert isinstance(result, ReadError)
+        assert result.code == "not-an-image", text
 
 
-def test_an_image_is_read_though_it_ends_or_goes_on_as_another_file_begins(files: dict[str, bytes]) -> None:
+def test_an_image_is_read_though_it_holds_the_signature_of_another_format(files: dict[str, bytes]) -> None:
     for name in ("jpeg", "png", "bmp", "webp"):
         assert isinstance(preprocess(files[name] + b"TRUEVISION-XFILE.\0", Preprocessing(16)), PreprocessedImage), name
     comment = b"\xff\xfe\x00\xc8" + b"DICM" * 49 + b"  "
@@ -215,10 +217,10 @@ def test_netpbm_files_are_read_plain_and_binary(photo: Image.Image) -> None:
             np.where(grey < 128, 0, 255)[..., None],
         ),
     ):
-        seen = open_image(data)
-        assert not isinstance(seen, ReadError), seen
-        assert np.array_equal(seen, np.broadcast_to(expected, (32, 48, 3))), data[:20]
+        result = open_image(data)
+        assert not isinstance(result, ReadError), result
+        assert np.array_equal(result, np.broadcast_to(expected, (32, 48, 3))), data[:20]
     for data in (b"P6 48 32 255\n" + pixels.tobytes()[:-9], b"P5 48", b"P6 48 32 0\n" + bytes(5000), b"P6 a b c\n"):
-        seen = preprocess(data, Preprocessing(16))
-        assert isinstance(seen, ReadError)
-        assert seen.code in ("truncated", "damaged"), data[:20]
+        result = preprocess(data, Preprocessing(16))
+        assert isinstance(result, ReadError)
+        assert result.code in ("truncated", "damaged"), data[:20]

@@ -1,4 +1,4 @@
-"""Which way up: EXIF wherever it is written, then XMP, as Pillow's ImageOps.exif_transpose has it."""
+"""The orientation comes from EXIF wherever it is stored, else from XMP, as in Pillow's ImageOps.exif_transpose."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ NUMBERS = [*range(10)]
 
 
 def exif_of(number: int, kind: int = 3, order: str = "<") -> bytes:
-    """EXIF data with nothing but an orientation, stored as this kind of number."""
+    """EXIF data with only an orientation, stored as this type of number."""
     value = struct.pack(order + {3: "Hxx", 4: "I", 8: "hxx", 9: "i"}[kind], number)
     return (
         (b"II*\0" if order == "<" else b"MM\0*")
@@ -33,30 +33,30 @@ def exif_of(number: int, kind: int = 3, order: str = "<") -> bytes:
 
 
 def agrees_with_pillow(data: bytes) -> bool:
-    """Whether the picture comes out as Pillow turns it; and that it comes out at all."""
-    ours = open_image(data)
-    assert not isinstance(ours, ReadError), ours
-    theirs = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
-    return np.array_equal(ours, theirs)
+    """Whether the image is turned as Pillow turns it."""
+    image = open_image(data)
+    assert not isinstance(image, ReadError), image
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    return np.array_equal(image, expected)
 
 
 def is_turned(data: bytes, plain: bytes) -> bool:
-    ours, straight = open_image(data), open_image(plain)
-    assert not isinstance(ours, ReadError)
-    assert not isinstance(straight, ReadError)
-    return ours.shape != straight.shape or not np.array_equal(ours, straight)
+    image, original = open_image(data), open_image(plain)
+    assert not isinstance(image, ReadError)
+    assert not isinstance(original, ReadError)
+    return image.shape != original.shape or not np.array_equal(image, original)
 
 
 def png_with(text: str, name: str, photo: Image.Image, *, packed: bool = False) -> bytes:
-    told = PngInfo()
-    (told.add_text if name.startswith("Raw") else told.add_itxt)(name, text, zip=packed)
+    info = PngInfo()
+    (info.add_text if name.startswith("Raw") else info.add_itxt)(name, text, zip=packed)
     file = io.BytesIO()
-    photo.save(file, "PNG", pnginfo=told)
+    photo.save(file, "PNG", pnginfo=info)
     return file.getvalue()
 
 
 def raw_profile(data: bytes, kind: str) -> str:
-    """As ImageMagick writes it."""
+    """The profile as ImageMagick writes it."""
     lines = [data.hex()[at : at + 72] for at in range(0, 2 * len(data), 72)]
     return f"\n{kind}\n{len(data):8}\n" + "\n".join(lines) + "\n"
 
@@ -87,23 +87,23 @@ def test_the_orientation_of_exif_is_followed_however_it_is_stored(
         options = LOSSLESS.get(format, {"quality": 90})
         for number in NUMBERS:
             data = encode(photo, format, exif=b"Exif\0\0" + exif_of(number, kind, order), **options)
-            if format == "AVIF" and kind != 3:  # Pillow's writer takes it out, and leaves no other mark
+            if format == "AVIF" and kind != 3:  # Pillow's writer removes it
                 continue
             assert agrees_with_pillow(data), (format, number)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("name", ["exif", "APP1"])
-def test_the_profile_that_imagemagick_writes_is_followed(name: str, packed: bool, photo: Image.Image) -> None:
+def test_the_profile_of_imagemagick_is_followed(name: str, packed: bool, photo: Image.Image) -> None:
     for number in NUMBERS:
         data = b"Exif\0\0" + exif_of(number, order=">")
         file = png_with(raw_profile(data, name), f"Raw profile type {name}", photo, packed=packed)
-        same = png_with(raw_profile(data, "exif"), "Raw profile type exif", photo)
-        assert agrees_with_pillow(same)
-        ours, expected = open_image(file), open_image(same)
-        assert not isinstance(ours, ReadError)
-        assert np.array_equal(ours, expected)
-    assert ours.shape == np.asarray(photo).shape
+        reference = png_with(raw_profile(data, "exif"), "Raw profile type exif", photo)
+        assert agrees_with_pillow(reference)
+        image, expected = open_image(file), open_image(reference)
+        assert not isinstance(image, ReadError)
+        assert np.array_equal(image, expected)
+    assert image.shape == np.asarray(photo).shape
 
 
 def test_an_exif_chunk_behind_the_pixels_is_followed(encode: Encode, photo: Image.Image) -> None:
@@ -115,9 +115,9 @@ def test_an_exif_chunk_behind_the_pixels_is_followed(encode: Encode, photo: Imag
 
 def test_exif_comes_before_xmp(encode: Encode, photo: Image.Image) -> None:
     for exif, xmp in ((1, 6), (6, 3), (0, 8), (9, 2)):
-        told = {"exif": b"Exif\0\0" + exif_of(exif), "xmp": ATTRIBUTE.format(xmp).encode()}
+        metadata = {"exif": b"Exif\0\0" + exif_of(exif), "xmp": ATTRIBUTE.format(xmp).encode()}
         for format in ("JPEG", "WEBP"):
-            assert agrees_with_pillow(encode(photo, format, **told)), (exif, xmp, format)
+            assert agrees_with_pillow(encode(photo, format, **metadata)), (exif, xmp, format)
     without = b"Exif\0\0" + exif_of(5).replace(struct.pack("<H", 0x0112), struct.pack("<H", 0x0110))
     data = encode(photo, "JPEG", exif=without, xmp=ATTRIBUTE.format(6).encode())
     assert agrees_with_pillow(data)
@@ -127,7 +127,7 @@ def test_exif_comes_before_xmp(encode: Encode, photo: Image.Image) -> None:
 @pytest.mark.parametrize(
     "packet", ["tiff:Orientation='8'", 'tiff:Orientation = "8"', "<tiff:Orientation>\n 8 </tiff:Orientation>"]
 )
-def test_xmp_may_be_written_in_any_way_that_xml_allows(packet: str) -> None:
+def test_xmp_is_read_in_any_notation_of_xml(packet: str) -> None:
     assert read_orientation({"xmp": packet.encode()}) == 8
     assert read_orientation({"XML:com.adobe.xmp": packet}) == 8
 
@@ -147,11 +147,11 @@ def test_xmp_may_be_written_in_any_way_that_xml_allows(packet: str) -> None:
         {"exif": b"", "xmp": None},
     ],
 )
-def test_what_makes_no_sense_is_upright(info: dict[str, Any]) -> None:
+def test_odd_metadata_mean_upright(info: dict[str, Any]) -> None:
     assert read_orientation(info) == 1
 
 
-def test_a_packet_made_to_be_searched_is_searched_up_to_a_limit() -> None:
+def test_a_hostile_packet_is_searched_up_to_a_limit() -> None:
     for filling in (b"tiff:Orientation", b" "):
         packet = b"tiff:Orientation" + filling * (1_000_000 // len(filling)) + b'="6"'
         assert read_orientation({"xmp": packet}) == read_orientation({"xmp": packet * 80}) == 1

@@ -1,4 +1,4 @@
-"""Parquet files with pictures in a column are read in place."""
+"""Parquet files with images in a column are read in place."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ def rows(file: Path) -> dict[str, tuple[str, bytes | ReadError]]:
     return {str(item.path.relative_to(file)): (item.label, read_bytes(item.path)) for item in items}
 
 
-def test_a_row_is_a_picture_of_the_class_that_hugging_face_names(tmp_path: Path) -> None:
+def test_a_row_is_an_image_of_the_class_that_hugging_face_names(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", [1, 0, 1], features=FEATURES)
     assert rows(file) == {
         "cat/000001": ("cat", b"row 1"),
@@ -52,7 +52,7 @@ def test_a_row_is_a_picture_of_the_class_that_hugging_face_names(tmp_path: Path)
     assert list_files([file]) == [file / "cat/000001", file / "dog/000000", file / "dog/000002"]
 
 
-def test_a_row_keeps_the_file_name_that_it_remembers(tmp_path: Path) -> None:
+def test_a_row_has_the_file_name_that_it_stores(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", ["cat", "dog"], column="label", names=True)
     assert rows(file) == {"cat/000000-0.png": ("cat", b"row 0"), "dog/000001-1.png": ("dog", b"row 1")}
 
@@ -61,11 +61,11 @@ def test_a_row_keeps_the_file_name_that_it_remembers(tmp_path: Path) -> None:
     ("labels", "classes"),
     [([0, 1], ("0", "1")), ([True, False], ("False", "True")), (["a/b", "c:d"], ("a-b", "c-d"))],
 )
-def test_classes_without_names_are_called_by_their_values(labels: list[Any], classes: Any, tmp_path: Path) -> None:
+def test_classes_without_names_are_named_by_their_values(labels: list[Any], classes: Any, tmp_path: Path) -> None:
     assert list_labelled_files(write(tmp_path / "a.parquet", labels, column="label"), NONE).classes == classes
 
 
-def test_rows_without_a_class_are_passed_over(tmp_path: Path) -> None:
+def test_rows_without_a_class_are_skipped(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", [1, 0, -1, None], features=FEATURES)
     skips = list_labelled_files(file, NONE).skips
     assert [(skip.path, skip.code) for skip in skips] == [
@@ -78,30 +78,30 @@ def test_many_row_groups_are_read_by_several_threads(tmp_path: Path) -> None:
     file = write(tmp_path / "pets.parquet", [row % 2 for row in range(300)], column="label", row_group_size=7)
     items = list_labelled_files(file, NONE).files
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda item: read_bytes(item.path), items))
-    assert found == [b"row %d" % int(item.path.name) for item in items]
+        contents = list(pool.map(lambda item: read_bytes(item.path), items))
+    assert contents == [b"row %d" % int(item.path.name) for item in items]
 
 
 def test_a_column_may_hold_the_bytes_themselves(tmp_path: Path) -> None:
     table = pa.table({"id": [1, 2], "jpg": pa.array([b"a", None], pa.large_binary()), "label": ["x", "y"]})
     pq.write_table(table, tmp_path / "a.parquet")
-    first, second = (found for _, found in rows(tmp_path / "a.parquet").values())
+    first, second = (data for _, data in rows(tmp_path / "a.parquet").values())
     assert first == b"a"
     assert isinstance(second, ReadError)
     assert second.code == "missing"
 
 
-def test_a_row_group_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
+def test_a_row_group_over_the_limit_is_not_read(tmp_path: Path) -> None:
     from twofold.data.archives import read_member
 
     file = write(tmp_path / "a.parquet", ["x", "y"], column="label")
-    found = read_member(file / "x/000000", 20)
-    assert isinstance(found, ReadError)
-    assert found.code == "too-large"
+    error = read_member(file / "x/000000", 20)
+    assert isinstance(error, ReadError)
+    assert error.code == "too-large"
 
 
 @pytest.mark.parametrize("encoding", [None, "DELTA_BYTE_ARRAY"])
-def test_one_value_that_stands_for_many_rows_does_not_fill_the_memory(encoding: str | None, tmp_path: Path) -> None:
+def test_one_value_for_many_rows_does_not_fill_the_memory(encoding: str | None, tmp_path: Path) -> None:
     from twofold.data.archives import read_member
 
     images = [b"x" * 100_000 + (b"%d" % row if encoding else b"") for row in range(500)]
@@ -116,27 +116,27 @@ def test_one_value_that_stands_for_many_rows_does_not_fill_the_memory(encoding: 
     )
     assert file.stat().st_size < 200_000
     del table
-    items, held = list_labelled_files(file, NONE).files, pa.total_allocated_bytes()
-    most = 1_000_000
-    codes = {found.code for item in items if isinstance(found := read_member(item.path, most), ReadError)}
+    items, before = list_labelled_files(file, NONE).files, pa.total_allocated_bytes()
+    limit = 1_000_000
+    codes = {error.code for item in items if isinstance(error := read_member(item.path, limit), ReadError)}
     assert codes == {"too-large"}
-    assert pa.total_allocated_bytes() - held < 2 * most
+    assert pa.total_allocated_bytes() - before < 2 * limit
 
 
-def test_labels_that_fill_the_memory_are_told(tmp_path: Path) -> None:
+def test_labels_that_fill_the_memory_are_an_error(tmp_path: Path) -> None:
     file = write(tmp_path / "a.parquet", ["a" * 300_000, "b"] * 400, column="label", compression="none")
     assert file.stat().st_size < 400_000
     with pytest.raises(DataError, match="take more than 100,000,000 bytes"):
         list_labelled_files(file, NONE)
 
 
-def test_more_rows_than_bytes_are_told(tmp_path: Path) -> None:
+def test_more_rows_than_bytes_are_an_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": [b"x"] * 5_000, "label": ["a"] * 5_000}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match="more rows than bytes"):
+    with pytest.raises(DataError, match="more rows than it has bytes"):
         list_labelled_files(tmp_path / "a.parquet", NONE)
 
 
-def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
+def test_a_folder_of_parquet_files_is_one_data_set(tmp_path: Path) -> None:
     for shard in range(2):
         write(tmp_path / f"train-0000{shard}-of-00002.parquet", [shard, 0], column="label")
     items = list_labelled_files(tmp_path, NONE).files
@@ -151,7 +151,7 @@ def test_a_folder_of_parquet_files_is_one_whole(tmp_path: Path) -> None:
         list_labelled_files(tmp_path, NONE)
 
 
-def test_the_rows_of_a_folder_of_parquet_files_can_be_asked_about(tmp_path: Path) -> None:
+def test_the_rows_of_a_folder_of_parquet_files_are_listed(tmp_path: Path) -> None:
     names = ["test.parquet", "train.parquet"]
     for name in names:
         write(tmp_path / "pets" / name, [0, 1], column="label")
@@ -163,18 +163,18 @@ def test_the_rows_of_a_folder_of_parquet_files_can_be_asked_about(tmp_path: Path
 
 
 @pytest.mark.parametrize("features", [[], {"labels": 3}, {"labels": {"names": 3}}, "x"])
-def test_odd_notes_of_hugging_face_are_ignored(features: object, tmp_path: Path) -> None:
+def test_odd_metadata_of_hugging_face_are_ignored(features: object, tmp_path: Path) -> None:
     assert list_labelled_files(write(tmp_path / "a.parquet", [0, 1], features=features), NONE).classes == ("0", "1")
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"], "label": [1]}), tmp_path / "text.parquet")
     pq.write_table(pa.table({"image": [b"a"], "kind": [1]}), tmp_path / "unlabelled.parquet")
-    whole = write(tmp_path / "whole.parquet", [0, 1]).read_bytes()
-    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
-    (tmp_path / "tail.parquet").write_bytes(whole[:4] + whole[-200:])
+    complete = write(tmp_path / "complete.parquet", [0, 1]).read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(complete[:-20])
+    (tmp_path / "tail.parquet").write_bytes(complete[:4] + complete[-200:])
     cases = {
-        "text": "has no column of pictures .*; its columns are text, label",
+        "text": "has no column of images .*; its columns are text, label",
         "unlabelled": "has no column of labels .*; its columns are image, kind",
         "cut": "cut short or damaged",
         "tail": "cut short or damaged",
@@ -184,13 +184,13 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
             list_labelled_files(tmp_path / f"{name}.parquet", NONE)
 
 
-def test_damaged_pictures_are_refused(tmp_path: Path) -> None:
+def test_damaged_row_groups_are_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a.parquet", ["x", "y"], column="label", use_dictionary=False, compression="zstd")
     data = bytearray(file.read_bytes())
     data[4:60] = bytes(56)
     file.write_bytes(data)
-    found = {type(found) for _, found in rows(file).values()}
-    assert found == {ReadError}
+    types = {type(data) for _, data in rows(file).values()}
+    assert types == {ReadError}
 
 
 def test_rows_of_several_splits_are_refused(tmp_path: Path) -> None:

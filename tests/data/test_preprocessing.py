@@ -1,4 +1,4 @@
-"""What the network sees of a picture."""
+"""Preprocessing: the model input of files, PIL images and arrays."""
 
 import io
 import itertools
@@ -19,8 +19,8 @@ from twofold.data.decoding import decode
 
 Encode = Callable[..., bytes]
 Files = dict[str, bytes]
-SQUARE = Preprocessing(16)
-# How an upright picture is stored so that each EXIF orientation turns it upright again.
+PREPROCESSING = Preprocessing(16)
+# How an upright image is stored so that each EXIF orientation turns it upright again.
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,36 +32,36 @@ STORED = {
 }
 
 
-def seen(source: Any, preprocessing: Preprocessing = SQUARE, **options: Any) -> PreprocessedImage:
+def preprocessed(source: Any, preprocessing: Preprocessing = PREPROCESSING, **options: Any) -> PreprocessedImage:
     result = preprocess(source, preprocessing, **options)
     assert isinstance(result, PreprocessedImage), result
     return result
 
 
-def refused(source: Any, **options: Any) -> ReadError:
-    result = preprocess(source, SQUARE, **options)
+def read_error(source: Any, **options: Any) -> ReadError:
+    result = preprocess(source, PREPROCESSING, **options)
     assert isinstance(result, ReadError)
     return result
 
 
-def whole(source: Any) -> NDArray[np.int64]:
+def pixels_of(source: Any) -> NDArray[np.int64]:
     result = open_image(source)
     assert not isinstance(result, ReadError), result
     return result.astype(np.int64)
 
 
 def colour(source: Any) -> list[int]:
-    return [int(value) for value in whole(source)[0, 0]]
+    return [int(value) for value in pixels_of(source)[0, 0]]
 
 
-def test_every_format_gives_the_same_picture(files: Files, photo: Image.Image) -> None:
-    true = {"colour": np.asarray(photo), "grey": np.asarray(photo.convert("L").convert("RGB"))}
+def test_every_format_gives_the_same_image(files: Files, photo: Image.Image) -> None:
+    expected = {"colour": np.asarray(photo), "grey": np.asarray(photo.convert("L").convert("RGB"))}
     for name, data in files.items():
         kind = "grey" if name in ("grey jpeg", "16-bit png") else "colour"
-        assert np.abs(whole(data) - true[kind]).mean() < 9, name
+        assert np.abs(pixels_of(data) - expected[kind]).mean() < 9, name
 
 
-def test_a_look_tells_size_and_format_and_gives_a_contiguous_square(files: Files) -> None:
+def test_a_preprocessed_image_has_its_size_format_and_a_contiguous_model_input(files: Files) -> None:
     names = {
         "jpeg": "JPEG",
         "png": "PNG",
@@ -73,7 +73,7 @@ def test_a_look_tells_size_and_format_and_gives_a_contiguous_square(files: Files
         "ppm": "PPM",
     }
     for name, data in files.items():
-        result = seen(data)
+        result = preprocessed(data)
         assert (result.width, result.height, result.format) == (48, 32, names[name.split()[-1]]), name
         assert result.model_input.shape == (16, 16, 3)
         assert result.model_input.dtype == np.uint8
@@ -89,44 +89,46 @@ def test_the_first_frame_of_an_animation_is_taken(encode: Encode) -> None:
 
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_a_picture_is_turned_upright(format: str, orientation: int, encode: Encode, photo: Image.Image) -> None:
+def test_an_image_is_turned_upright(format: str, orientation: int, encode: Encode, photo: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if format == "WEBP" else {"quality": 95} if format in ("JPEG", "AVIF") else {}
     data = encode(photo.transpose(STORED[orientation]), format, exif=exif, **options)
-    assert np.abs(whole(data) - np.asarray(photo)).mean() < (6 if options else 0.01)
-    result = seen(data, Preprocessing(16, "pad"))
+    assert np.abs(pixels_of(data) - np.asarray(photo)).mean() < (6 if options else 0.01)
+    result = preprocessed(data, Preprocessing(16, "pad"))
     assert (result.width, result.height) == (48, 32)
-    straight = seen(photo, Preprocessing(16, "pad")).model_input.astype(int)
-    assert np.abs(result.model_input - straight).mean() < 5
+    expected = preprocessed(photo, Preprocessing(16, "pad")).model_input.astype(int)
+    assert np.abs(result.model_input - expected).mean() < 5
 
 
-def test_an_orientation_that_makes_no_sense_is_ignored(encode: Encode, photo: Image.Image) -> None:
+def test_an_illegal_orientation_is_ignored(encode: Encode, photo: Image.Image) -> None:
     for exif in (
         b"Exif\0\0",
         b"Exif\0\0II*\0",
         b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
         b"Exif\0\0II*\0\xff\xff\xff\xff",
-        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x09\0\0\0\xff\xff\0\0",  # its value lies beyond the end
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x09\0\0\0\xff\xff\0\0",  # its value is beyond the end
         b"junk",
     ):
-        assert seen(encode(photo, "JPEG", exif=exif)).width == 48
+        assert preprocessed(encode(photo, "JPEG", exif=exif)).width == 48
 
 
-def test_tags_that_each_claim_a_long_file_take_no_time(encode: Encode, photo: Image.Image) -> None:
+def test_tags_that_each_claim_a_long_file_are_not_copied(encode: Encode, photo: Image.Image) -> None:
     directory = b"II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 0x010F, 2, 2**32 - 1, 0) * 65_535
-    result = seen(encode(photo, "PNG", exif=b"Exif\0\0" + directory + bytes(4_000_000)))  # 300 GB, if each were copied
+    result = preprocessed(
+        encode(photo, "PNG", exif=b"Exif\0\0" + directory + bytes(4_000_000))
+    )  # 300 GB, if each were copied
     assert result.width == 48
 
 
 def test_odd_metadata_gives_no_warning(encode: Encode, photo: Image.Image) -> None:
-    # a directory of one tag whose data lie beyond the end: Pillow's own parser warns of it
+    # a directory of one tag whose data are beyond the end: Pillow's own parser warns about it
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\xff\xff\0\0\0\0\0\0"
     plain = encode(photo, "JPEG")
     apps = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert seen(plain[:2] + apps + plain[2:]).format == "JPEG"
+        assert preprocessed(plain[:2] + apps + plain[2:]).format == "JPEG"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_every_mode_becomes_rgb(mode: str, value: Any, expected: list[int]) -> N
     assert colour(Image.new(mode, (4, 4), value)) == expected
 
 
-def test_a_palette_with_transparency_is_laid_on_white(encode: Encode) -> None:
+def test_a_palette_with_transparency_is_drawn_on_white(encode: Encode) -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([0, 0, 0, 200, 0, 0])
     assert colour(encode(image, "PNG")) == [200, 0, 0]
@@ -164,68 +166,70 @@ def test_a_palette_with_transparency_is_laid_on_white(encode: Encode) -> None:
     assert colour(encode(Image.new("RGB", (4, 4), "blue"), "PNG", transparency=(0, 0, 255))) == [255, 255, 255]
 
 
-def test_inverted_cmyk_of_adobe_comes_out_right(encode: Encode) -> None:
+def test_inverted_cmyk_of_adobe_is_read(encode: Encode) -> None:
     data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
     assert b"Adobe" in data
     red, green, blue = colour(data)
     assert (red > 245, green < 10, blue < 10) == (True, True, True)
 
 
-def test_numbers_that_are_none_count_as_the_least() -> None:
+def test_nan_counts_as_black() -> None:
     ramp = np.array([[np.nan, 1, 2, np.inf, -np.inf]], dtype=np.float32)
     preprocessing = Preprocessing(5, "squash", "bilinear", floats=(1.0, 2.0))
-    assert seen(Image.fromarray(ramp), preprocessing).model_input[0, :, 0].tolist() == [0, 0, 255, 255, 0]
-    assert not whole(Image.fromarray(np.full((2, 2), np.nan, dtype=np.float32))).any()
+    assert preprocessed(Image.fromarray(ramp), preprocessing).model_input[0, :, 0].tolist() == [0, 0, 255, 255, 0]
+    assert not pixels_of(Image.fromarray(np.full((2, 2), np.nan, dtype=np.float32))).any()
 
 
 @pytest.mark.parametrize(("mode", "value"), [("F", 0.5), ("I", 7), ("I;16", 7)])
-def test_a_large_picture_is_never_held_in_many_copies(mode: str, value: Any) -> None:
+def test_a_large_image_is_never_held_in_many_copies(mode: str, value: Any) -> None:
     image = Image.new(mode, (2000, 4000), value)
-    tracemalloc.start()  # which sees NumPy's memory
+    tracemalloc.start()  # it measures the memory of NumPy
     try:
-        seen(image)
+        preprocessed(image)
         assert tracemalloc.get_traced_memory()[1] < 40_000_000
     finally:
         tracemalloc.stop()
 
 
-def test_a_strip_is_scaled_as_the_whole_picture_is() -> None:
+def test_strips_are_scaled_as_the_image_is() -> None:
     ramp = np.linspace(0, 1, 2_400_000, dtype=np.float32).reshape(1600, 1500)
-    assert np.array_equal(whole(Image.fromarray(ramp))[..., 0], np.rint(ramp.astype(np.float64) * 255))
+    assert np.array_equal(pixels_of(Image.fromarray(ramp))[..., 0], np.rint(ramp.astype(np.float64) * 255))
     veil = np.zeros((1600, 1500, 4), np.uint8)
     veil[..., 3] = np.linspace(0, 255, 1600)[:, None]
-    assert np.abs(whole(veil)[..., 0] - (255 - veil[..., 3].astype(int))).max() <= 1
+    assert np.abs(pixels_of(veil)[..., 0] - (255 - veil[..., 3].astype(int))).max() <= 1
 
 
-# How it is fitted
+# Crop modes
 
 
-def test_stretch_shows_the_whole_picture_and_crop_its_middle(encode: Encode, photo: Image.Image) -> None:
+def test_squash_takes_all_of_the_image_and_center_its_centre(encode: Encode, photo: Image.Image) -> None:
     data = encode(photo, "PNG")
     bilinear, bicubic = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
     assert np.array_equal(
-        seen(data, Preprocessing(16, "squash", "bicubic")).model_input, np.asarray(photo.resize((16, 16), bicubic))
+        preprocessed(data, Preprocessing(16, "squash", "bicubic")).model_input,
+        np.asarray(photo.resize((16, 16), bicubic)),
     )
     assert np.array_equal(
-        seen(data, Preprocessing(16, "squash", "bilinear")).model_input, np.asarray(photo.resize((16, 16), bilinear))
+        preprocessed(data, Preprocessing(16, "squash", "bilinear")).model_input,
+        np.asarray(photo.resize((16, 16), bilinear)),
     )
     middle = (24 - 14, 16 - 14, 24 + 14, 16 + 14)  # 7/8 of 32 pixels
     assert np.array_equal(
-        seen(data, Preprocessing(16, "center")).model_input, np.asarray(photo.resize((16, 16), bicubic, middle))
+        preprocessed(data, Preprocessing(16, "center")).model_input, np.asarray(photo.resize((16, 16), bicubic, middle))
     )
 
 
 @pytest.mark.parametrize(("crop_pct", "half"), [(1.0, 16), (0.5, 8)])
-def test_crop_takes_as_much_of_the_short_side_as_is_asked_for(crop_pct: float, half: int, photo: Image.Image) -> None:
+def test_crop_pct_is_the_fraction_of_the_short_side(crop_pct: float, half: int, photo: Image.Image) -> None:
     middle = photo.resize((16, 16), Image.Resampling.BILINEAR, (24 - half, 16 - half, 24 + half, 16 + half))
     assert np.array_equal(
-        seen(photo, Preprocessing(16, "center", "bilinear", crop_pct)).model_input, np.asarray(middle)
+        preprocessed(photo, Preprocessing(16, "center", "bilinear", crop_pct)).model_input, np.asarray(middle)
     )
 
 
-def test_pad_keeps_the_shape_on_grey(encode: Encode, photo: Image.Image) -> None:
+def test_pad_keeps_the_aspect_ratio_on_grey(encode: Encode, photo: Image.Image) -> None:
     wide, high = (
-        seen(image, Preprocessing(24, "pad")).model_input
+        preprocessed(image, Preprocessing(24, "pad")).model_input
         for image in (photo, photo.transpose(Image.Transpose.ROTATE_90))
     )
     assert (wide[:4] == 127).all()
@@ -235,7 +239,7 @@ def test_pad_keeps_the_shape_on_grey(encode: Encode, photo: Image.Image) -> None
     assert (high[:, 4:20] != 127).any()
 
 
-def test_each_framing_is_what_pillow_makes_of_it_whatever_the_margins(photo: Image.Image) -> None:
+def test_each_crop_mode_equals_the_function_of_pillow_at_all_margins(photo: Image.Image) -> None:
     """The program in docs/bundle.md."""
     bilinear = Image.Resampling.BILINEAR
     for width, height in itertools.product((5, 17, 23, 31, 48), (6, 13, 24, 29, 32)):
@@ -243,23 +247,25 @@ def test_each_framing_is_what_pillow_makes_of_it_whatever_the_margins(photo: Ima
         for side in (15, 16, 33):
             padded = ImageOps.pad(image, (side, side), bilinear, color=(127, 127, 127))
             middle = ImageOps.fit(image, (side, side), bilinear, bleed=1 / 16)
-            whole = image.resize((side, side), bilinear)
-            for crop_mode, expected in (("pad", padded), ("center", middle), ("squash", whole)):
-                model_input = seen(image, Preprocessing(side, crop_mode, "bilinear")).model_input
+            squashed = image.resize((side, side), bilinear)
+            for crop_mode, expected in (("pad", padded), ("center", middle), ("squash", squashed)):
+                model_input = preprocessed(image, Preprocessing(side, crop_mode, "bilinear")).model_input
                 assert np.array_equal(model_input, np.asarray(expected)), (width, height, side, crop_mode)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (7, 9), (4001, 3)])
-def test_no_shape_is_too_odd(size: tuple[int, int], encode: Encode) -> None:
+def test_any_shape_is_preprocessed(size: tuple[int, int], encode: Encode) -> None:
     for format, crop_mode in itertools.product(("JPEG", "PNG"), ("squash", "center", "pad")):
-        assert seen(encode(Image.new("RGB", size, "red"), format), Preprocessing(16, crop_mode)).model_input.shape == (
+        assert preprocessed(
+            encode(Image.new("RGB", size, "red"), format), Preprocessing(16, crop_mode)
+        ).model_input.shape == (
             16,
             16,
             3,
         )
 
 
-def test_a_large_jpeg_is_decoded_small_and_still_covers_the_square(encode: Encode) -> None:
+def test_a_large_jpeg_is_decoded_reduced_and_still_covers_the_model_input(encode: Encode) -> None:
     image = draw("rings", 3, 256).resize((2048, 1536))
     data = encode(image, "JPEG", quality=95)
     for preprocessing, step in (
@@ -270,43 +276,43 @@ def test_a_large_jpeg_is_decoded_small_and_still_covers_the_square(encode: Encod
         (Preprocessing(224), 2),
         (Preprocessing(400), 1),
     ):
-        decoded = decode(data, lambda w, h, preprocessing=preprocessing: seen_shrink(w, h, preprocessing), 10**8)
+        decoded = decode(data, lambda w, h, preprocessing=preprocessing: minimal_reduction(w, h, preprocessing), 10**8)
         assert not isinstance(decoded, ReadError)
         assert decoded.step == step, preprocessing
-        result = seen(data, preprocessing)
+        result = preprocessed(data, preprocessing)
         assert (result.width, result.height) == (2048, 1536)
-        exact = seen(np.asarray(Image.open(io.BytesIO(data))), preprocessing).model_input
+        exact = preprocessed(np.asarray(Image.open(io.BytesIO(data))), preprocessing).model_input
         assert np.abs(result.model_input.astype(int) - exact).mean() < 1, preprocessing
 
 
-def seen_shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
-    """The promise: at least twice as many pixels as the square has, on either side of what it shows."""
+def minimal_reduction(width: int, height: int, preprocessing: Preprocessing) -> float:
+    """By how much an image may be reduced: at least twice the pixels of the model input are left along each side."""
     if preprocessing.crop_mode == "pad":
         return max(width, height) / preprocessing.size / 2
     return min(width, height) * (7 / 8 if preprocessing.crop_mode == "center" else 1) / preprocessing.size / 2
 
 
-def test_the_same_bytes_give_the_same_square(files: Files) -> None:
+def test_the_same_bytes_give_the_same_model_input(files: Files) -> None:
     for data in files.values():
-        assert np.array_equal(seen(data).model_input, seen(bytes(data)).model_input)
+        assert np.array_equal(preprocessed(data).model_input, preprocessed(bytes(data)).model_input)
 
 
-# What is handed over in memory
+# Images in memory
 
 
-def test_arrays_are_taken_as_people_have_them(photo: Image.Image) -> None:
+def test_common_kinds_of_arrays_give_the_same_model_input(photo: Image.Image) -> None:
     pixels = np.asarray(photo)
     grey = pixels[:, :, 0]
-    expected = seen(photo).model_input
-    assert np.array_equal(seen(pixels).model_input, expected)
-    assert np.array_equal(seen(np.asfortranarray(pixels)[:, :, :]).model_input, expected)
-    assert np.array_equal(seen(pixels.astype(np.int64)).model_input, expected)
-    assert np.array_equal(seen(pixels / 255).model_input, expected)
-    assert np.array_equal(seen(np.dstack([pixels, np.full_like(grey, 255)])).model_input, expected)
-    assert np.array_equal(seen(grey).model_input, seen(grey[:, :, None]).model_input)
-    assert np.array_equal(seen(grey).model_input, seen(grey.astype(np.uint16) * 257).model_input)
+    expected = preprocessed(photo).model_input
+    assert np.array_equal(preprocessed(pixels).model_input, expected)
+    assert np.array_equal(preprocessed(np.asfortranarray(pixels)[:, :, :]).model_input, expected)
+    assert np.array_equal(preprocessed(pixels.astype(np.int64)).model_input, expected)
+    assert np.array_equal(preprocessed(pixels / 255).model_input, expected)
+    assert np.array_equal(preprocessed(np.dstack([pixels, np.full_like(grey, 255)])).model_input, expected)
+    assert np.array_equal(preprocessed(grey).model_input, preprocessed(grey[:, :, None]).model_input)
+    assert np.array_equal(preprocessed(grey).model_input, preprocessed(grey.astype(np.uint16) * 257).model_input)
     assert colour(np.ones((2, 2), dtype=bool)) == [255, 255, 255]
-    assert seen(pixels).format == "array"
+    assert preprocessed(pixels).format == "array"
 
 
 @pytest.mark.parametrize(
@@ -321,12 +327,12 @@ def test_arrays_are_taken_as_people_have_them(photo: Image.Image) -> None:
         np.zeros((2, 2), dtype=complex),
     ],
 )
-def test_an_array_that_is_no_picture_is_refused(array: NDArray[Any]) -> None:
-    assert refused(array).code == "not-a-picture"
+def test_an_array_that_is_no_image_is_refused(array: NDArray[Any]) -> None:
+    assert read_error(array).code == "not-an-image"
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "text"),
     [
         (
             np.array([[0.0, 255.0]]),
@@ -341,71 +347,71 @@ def test_an_array_that_is_no_picture_is_refused(array: NDArray[Any]) -> None:
         (np.full((2, 2, 3), 65535, np.uint32), "between 65535 and 65535"),
     ],
 )
-def test_numbers_beyond_their_range_are_refused_with_both_ranges(array: NDArray[Any], said: str) -> None:
-    read_error = refused(array)
-    assert read_error.code == "out-of-range"
-    assert said in read_error.sentence
+def test_values_beyond_their_range_are_refused_with_both_ranges(array: NDArray[Any], text: str) -> None:
+    error = read_error(array)
+    assert error.code == "out-of-range"
+    assert text in error.sentence
 
 
-def test_a_pil_image_is_left_as_it_is(encode: Encode, photo: Image.Image) -> None:
+def test_a_pil_image_is_not_changed(encode: Encode, photo: Image.Image) -> None:
     opened = Image.open(io.BytesIO(encode(photo, "JPEG")))
-    assert seen(opened, Preprocessing(4)).format == "JPEG"
+    assert preprocessed(opened, Preprocessing(4)).format == "JPEG"
     assert opened.size == (48, 32)
     cut_short = Image.open(io.BytesIO(encode(photo, "PNG")[:-400]))
-    assert refused(cut_short).code == "truncated"
+    assert read_error(cut_short).code == "truncated"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "F", "I;16"])
 def test_an_image_without_pixels_is_refused(mode: str) -> None:
-    assert refused(Image.new(mode, (0, 5))).code == "not-a-picture"
+    assert read_error(Image.new(mode, (0, 5))).code == "not-an-image"
 
 
-def test_a_picture_that_memory_has_no_room_for_is_refused_as_too_large() -> None:
+def test_an_image_that_does_not_fit_into_memory_is_too_large() -> None:
     class Greedy(Image.Image):
         def load(self) -> None:
             raise MemoryError
 
-    assert refused(Greedy()).code == "too-large"
+    assert read_error(Greedy()).code == "too-large"
 
 
-# What is refused
+# Read errors
 
 
-def test_a_file_cut_short_is_refused_however_much_is_left(files: Files) -> None:
+def test_a_truncated_file_is_refused_whatever_its_length(files: Files) -> None:
     for name, data in files.items():
-        if "animated gif" not in name:  # whose first frame may be whole
-            for crop_pct in (0.3, 0.6, 0.9):
-                result = refused(data[: int(len(data) * crop_pct)])
-                assert result.code == "truncated", (name, crop_pct, result)
+        if "animated gif" not in name:  # its first frame may be complete
+            for fraction in (0.3, 0.6, 0.9):
+                error = read_error(data[: int(len(data) * fraction)])
+                assert error.code == "truncated", (name, fraction, error)
 
 
 def test_half_a_jpeg_is_refused_at_reduced_scale(encode: Encode) -> None:
     for progressive in (False, True):
         data = encode(draw("bars", 1, 700), "JPEG", progressive=progressive)
-        assert refused(data[: len(data) // 2]).code == "truncated"
-        assert refused(data[:-40]).code == "truncated"
+        assert read_error(data[: len(data) // 2]).code == "truncated"
+        assert read_error(data[:-40]).code == "truncated"
 
 
 @pytest.mark.parametrize(
     ("data", "code", "word"),
     [
         (b"", "empty-file", "no bytes"),
-        (b"dear diary", "not-a-picture", "JPEG"),
-        (b"\0" * 4096, "not-a-picture", "JPEG"),
-        (b"\n<!DOCTYPE html><html>", "not-a-picture", "web page"),
+        (b"dear diary", "not-an-image", "JPEG"),
+        (b"\0" * 4096, "not-an-image", "JPEG"),
+        (b"\n<!DOCTYPE html><html>", "not-an-image", "web page"),
         (b"8BPS\0\x01", "unsupported-format", "Photoshop"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unsupported-format", "PostScript"),
         (b"%PDF-1.7", "unsupported-format", "PDF"),
         (b"<svg xmlns=", "unsupported-format", "SVG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported-format", "HEIC"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "unsupported-format", "HEIC"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "not-a-picture", "film"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "not-an-image", "video"),
         (b"\xff\xd8\xff\xe0 and no more", "truncated", "JPEG"),
         (b"\x89PNG\r\n\x1a\n", "truncated", "PNG"),
     ],
 )
-def test_what_is_no_picture_is_refused_with_its_reason(data: bytes, code: str, word: str) -> None:
-    result = refused(data)
+def test_bytes_of_no_image_are_refused_with_their_reason(data: bytes, code: str, word: str) -> None:
+    result = read_error(data)
     assert result.code == code
     assert word in result.sentence
     assert result.sentence.endswith(".")
@@ -414,69 +420,69 @@ def test_what_is_no_picture_is_refused_with_its_reason(data: bytes, code: str, w
 def test_size_is_checked_before_anything_is_decoded(encode: Encode) -> None:
     header = encode(Image.new("L", (10, 10)), "PNG")
     monstrous = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]  # 3.6 gigapixels, in 70 bytes
-    assert refused(monstrous).code in ("too-large", "damaged")
+    assert read_error(monstrous).code in ("too-large", "damaged")
     for format in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"):
         data = encode(Image.new("RGB", (40, 30)), format)
-        assert refused(data, max_pixels=1199).code == "too-large", format
-        assert seen(data, max_pixels=1200).width == 40
+        assert read_error(data, max_pixels=1199).code == "too-large", format
+        assert preprocessed(data, max_pixels=1200).width == 40
 
 
 @pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536), (2, 1_000_000), (20_000_000, 1)])
-def test_a_side_longer_than_any_camera_makes_is_refused(size: tuple[int, int], encode: Encode) -> None:
+def test_a_side_of_more_than_65535_pixels_is_refused(size: tuple[int, int], encode: Encode) -> None:
     image = Image.new("1", size)
     for format in ("PNG", "TIFF", "BMP", "PPM"):
-        result = refused(encode(image, format))
+        result = read_error(encode(image, format))
         assert result.code == "too-large", format
         assert "65,535" in result.sentence
 
 
-def test_a_side_of_65535_pixels_is_seen(encode: Encode) -> None:
+def test_a_side_of_65535_pixels_is_preprocessed(encode: Encode) -> None:
     ramp = np.linspace(0, 255, 65_535).astype(np.uint8)
     for line in (ramp[:, None], ramp[None]):
-        model_input = seen(encode(Image.fromarray(line), "PNG")).model_input
+        model_input = preprocessed(encode(Image.fromarray(line), "PNG")).model_input
         assert model_input.max() > 240
         assert model_input.min() < 15
-    tall, wide = (seen(line, Preprocessing(64)).model_input.astype(int) for line in (ramp[:, None], ramp[None]))
+    tall, wide = (preprocessed(line, Preprocessing(64)).model_input.astype(int) for line in (ramp[:, None], ramp[None]))
     assert np.abs(tall - wide.transpose(1, 0, 2)).max() <= 1
 
 
-def test_a_tile_longer_than_any_image_is_refused(encode: Encode) -> None:
+def test_a_tile_of_more_than_65535_pixels_is_refused(encode: Encode) -> None:
     data = encode(Image.new("L", (16, 16)), "TIFF")
     strip, tile = struct.pack("<HHII", 278, 4, 1, 16), struct.pack("<HHII", 322, 4, 1, 65_552)
     assert strip in data
-    assert refused(data.replace(strip, tile)).code == "too-large"
+    assert read_error(data.replace(strip, tile)).code == "too-large"
 
 
 def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(encode: Encode) -> None:
     data = encode(draw("rings", 2), "JPEG", progressive=True)
     last = data[data.rfind(b"\xff\xda") : -2]
-    assert seen(data[:-2] + last * 40 + b"\xff\xd9").width == 64
+    assert preprocessed(data[:-2] + last * 40 + b"\xff\xd9").width == 64
     for count in (150, 2_000):
-        assert "scans" in refused(data[:-2] + last * count + b"\xff\xd9").sentence
+        assert "scans" in read_error(data[:-2] + last * count + b"\xff\xd9").sentence
     large = encode(Image.new("L", (5000, 5000)), "JPEG", progressive=True)
     last = large[large.rfind(b"\xff\xda") : -2]
-    assert refused(large[:-2] + last * 60 + b"\xff\xd9").code == "too-large"
+    assert read_error(large[:-2] + last * 60 + b"\xff\xd9").code == "too-large"
 
 
-def test_a_sequential_jpeg_may_not_repeat_its_scans_either(encode: Encode) -> None:
+def test_a_sequential_jpeg_of_very_many_scans_is_refused(encode: Encode) -> None:
     data = encode(draw("rings", 2).convert("L"), "JPEG")
     frame, scan = data.find(b"\xff\xc0"), data.rfind(b"\xff\xda")
     three = b"\x00\x11" + data[frame + 4 : frame + 9] + b"\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"
     head = data[: frame + 2] + three + data[frame + 13 : scan]
     scans = [b"\xff\xda\x00\x08\x01" + bytes([colour]) + data[scan + 6 : -2] for colour in (1, 2, 3)]
-    assert seen(head + b"".join(scans) + b"\xff\xd9").width == 64
-    assert "scans" in refused(head + b"".join(scans) * 50 + b"\xff\xd9").sentence
+    assert preprocessed(head + b"".join(scans) + b"\xff\xd9").width == 64
+    assert "scans" in read_error(head + b"".join(scans) * 50 + b"\xff\xd9").sentence
 
 
-def test_a_plain_file_of_comments_or_of_many_numbers_holds_nobody_up() -> None:
-    assert seen(b"P2 2 1 255\n" + b"#\n" * 200_000 + b"7 9").model_input.shape == (16, 16, 3)
-    assert refused(b"P3 1200 1200 255\n").code == "too-large"
+def test_plain_files_of_many_comments_or_numbers_take_no_time() -> None:
+    assert preprocessed(b"P2 2 1 255\n" + b"#\n" * 200_000 + b"7 9").model_input.shape == (16, 16, 3)
+    assert read_error(b"P3 1200 1200 255\n").code == "too-large"
 
 
-def test_pillows_own_limit_neither_warns_nor_refuses(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_limit_neither_warns_nor_refuses(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
     data = encode(Image.new("L", (100, 100)), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert seen(data).width == 100
+    assert preprocessed(data).width == 100
 
 
 def test_a_frame_larger_than_its_screen_is_refused_without_a_warning(encode: Encode) -> None:
@@ -484,18 +490,18 @@ def test_a_frame_larger_than_its_screen_is_refused_without_a_warning(encode: Enc
     frame = b"\x2c" + struct.pack("<4H", 0, 0, 8, 8)
     assert frame in data
     large = data.replace(frame, frame[:5] + struct.pack("<2H", 10_000, 10_000))
-    assert "the limit is 50" in refused(large).sentence
+    assert "the limit is 50" in read_error(large).sentence
 
 
-def test_whatever_the_bytes_nothing_is_raised(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
+def test_damaged_bytes_never_raise(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(8)
     codes = set()
     for data in files.values():
         for _ in range(130):
-            broken = bytearray(data[: random.integers(len(data) // 2, len(data) + 1)])
-            for at in random.integers(0, min(len(broken), random.choice([60, 400, 10_000])), random.integers(1, 12)):
-                broken[at] = random.integers(256)
-            result = preprocess(bytes(broken), SQUARE, max_pixels=1_000_000)
-            codes.add(result.code if isinstance(result, ReadError) else "seen")
-    assert {"seen", "truncated", "damaged", "too-large", "not-a-picture"} <= codes
+            damaged = bytearray(data[: random.integers(len(data) // 2, len(data) + 1)])
+            for at in random.integers(0, min(len(damaged), random.choice([60, 400, 10_000])), random.integers(1, 12)):
+                damaged[at] = random.integers(256)
+            result = preprocess(bytes(damaged), PREPROCESSING, max_pixels=1_000_000)
+            codes.add(result.code if isinstance(result, ReadError) else "preprocessed")
+    assert {"preprocessed", "truncated", "damaged", "too-large", "not-an-image"} <= codes
     assert capfd.readouterr() == ("", "")

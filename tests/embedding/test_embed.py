@@ -70,7 +70,7 @@ def test_read_errors_keep_their_row(tiny: Backbone, tmp_path: Path) -> None:
     ]
     rows = list(embed(sources * 20, Engine(tiny, threads=2)))
     codes = [row.read_error.code if row.read_error else None for row in rows]
-    assert codes == ["not-a-picture", None, "missing", "empty-file", None, "truncated", "not-a-file"] * 20
+    assert codes == ["not-an-image", None, "missing", "empty-file", None, "truncated", "not-a-file"] * 20
     assert all((row.features is None) == (row.metadata is None) == (row.read_error is not None) for row in rows)
 
 

@@ -109,7 +109,7 @@ def test_metadata_and_read_errors_equal_those_of_embedding(files: list[Path], tm
             assert images.metadata == tuple(row.metadata for row in rows)
             assert images.read_errors == tuple(row.read_error for row in rows)
             assert images.used.tolist() == [*range(5), *range(6, 13)]
-    assert [read_error.code for read_error in images.read_errors if read_error] == ["not-a-picture", "missing"]
+    assert [read_error.code for read_error in images.read_errors if read_error] == ["not-an-image", "missing"]
 
 
 def test_the_second_run_decodes_nothing(files: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Images of more than eight bits, from a folder to a bundle that answers."""
+"""Images with more than eight bits, from a folder to a bundle and its predictions."""
 
 import json
 from pathlib import Path
@@ -41,31 +41,31 @@ def deep(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Training
     return train(lay_out(folder / "data"), TrainingOptions(backbone=F32), runtime, test=other)
 
 
-def test_ten_bits_are_told_apart_as_eight_are(deep: TrainingResult, runtime: Runtime) -> None:
+def test_ten_bits_are_classified_as_eight_bits_are(deep: TrainingResult, runtime: Runtime) -> None:
     assert deep.fit.model.backbone.preprocessing.deep == (0, 1023)
     assert deep.fit.evaluation.metrics["accuracy"].value == 1.0
     assert deep.test is not None
     assert deep.test.evaluation.metrics["accuracy"].value >= 0.95
     assert [note.code for note in deep.notes].count("range-deep") == 1
-    plain = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
-    same = [deepened(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
-    ours = [answer.logit for answer in deep.fit.model.predict([*same, *plain], runtime)]
-    assert np.allclose(ours[:8], ours[8:], atol=0.3)
+    eight_bits = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
+    ten_bits = [deepened(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
+    logits = [prediction.logit for prediction in deep.fit.model.predict([*ten_bits, *eight_bits], runtime)]
+    assert np.allclose(logits[:8], logits[8:], atol=0.3)
 
 
-def test_a_bundle_keeps_the_range_and_answers_the_same(deep: TrainingResult, runtime: Runtime, tmp_path: Path) -> None:
+def test_a_bundle_has_the_range_and_predicts_the_same(deep: TrainingResult, runtime: Runtime, tmp_path: Path) -> None:
     save(deep, tmp_path / "b.twofold")
     record = json.loads((tmp_path / "b.twofold" / "bundle.json").read_text(encoding="utf-8"))
     assert record["backbone"]["preprocessing"]["deep"] == [0, 1023]
     new = [deepened(pattern, number) for pattern in ("bars", "rings") for number in range(70, 74)]
-    dark = [image // 8 for image in new]  # whose own range would be another
+    dark = [image // 8 for image in new]  # with another range of their own
     bundle = load_bundle(tmp_path / "b.twofold")
     assert bundle.model.backbone.preprocessing == deep.fit.model.backbone.preprocessing
     for sources in (new, dark, [png(image) for image in new]):
         assert bundle.predict(sources) == deep.fit.model.predict(sources, runtime)
 
 
-def test_files_and_arrays_are_the_same_images_to_the_estimator(tmp_path: Path) -> None:
+def test_the_estimator_treats_files_and_arrays_alike(tmp_path: Path) -> None:
     images = [deepened(pattern, number, 12) for number in range(COUNT) for pattern in ("bars", "rings")]
     labels = np.array(["bars", "rings"] * COUNT)
     classifier = BinaryImageClassifier(dtype="f32", cache=False).fit(images, labels)
@@ -75,24 +75,24 @@ def test_files_and_arrays_are_the_same_images_to_the_estimator(tmp_path: Path) -
     assert np.allclose(classifier.decision_function(new), classifier.decision_function([png(image) for image in new]))
 
 
-def test_an_audit_without_a_network_sees_them_as_well(tmp_path: Path, runtime: Runtime) -> None:
-    """In ten bits read as sixteen, nearly all would be of one colour, and none a near copy of another."""
+def test_an_audit_without_a_network_uses_the_range(tmp_path: Path, runtime: Runtime) -> None:
+    """Read as sixteen bits, nearly all images of ten bits would have one colour, and none would be a near duplicate."""
     folder = lay_out(tmp_path / "data")
     brighter = (deepened("bars", 3).astype(np.float64) * 0.9).astype(np.uint16)
     (folder / "bars" / "brighter.png").write_bytes(png(brighter))
-    found = audit(folder, DataOptions(), F32, CrossValidationOptions(), runtime, quick=True)
-    assert "range-deep" in {note.code for note in found.notes}
-    near = {(Path(found.audit.dataset.paths[copy.second]).name, copy.kind) for copy in found.audit.dataset.duplicates}
+    result = audit(folder, DataOptions(), F32, CrossValidationOptions(), runtime, quick=True)
+    assert "range-deep" in {note.code for note in result.notes}
+    near = {(Path(result.audit.dataset.paths[copy.second]).name, copy.kind) for copy in result.audit.dataset.duplicates}
     assert ("brighter.png", "near") in near
 
 
-def test_a_network_that_learns_sees_the_same_range(tmp_path: Path, runtime: Runtime) -> None:
+def test_a_trained_network_uses_the_range(tmp_path: Path, runtime: Runtime) -> None:
     learning = LearningOptions(mode="scratch", epochs=1, batch_size=16, validation_fraction=0.25)
     options = TrainingOptions(backbone=BackboneOptions(size=48, dtype="f32"), learning=learning)
     training = train(lay_out(tmp_path / "data", bits=12), options, runtime)
     assert training.fit.model.backbone.preprocessing.deep == (0, 4095)
     assert training.learning is not None
     rows = training.fit.scores.rows
-    again = training.fit.model.predict([training.dataset.paths[row] for row in rows], runtime)
-    logits = [answer.logit for answer in again if answer.logit is not None]
+    predictions = training.fit.model.predict([training.dataset.paths[row] for row in rows], runtime)
+    logits = [prediction.logit for prediction in predictions if prediction.logit is not None]
     assert np.allclose(logits, training.fit.scores.logits, atol=1e-4)

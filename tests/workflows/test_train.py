@@ -75,7 +75,7 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime:
     training = train(folder, F32, runtime)
     rows = {Path(row.path).name: row for row in training.audit.file_report()}
     assert rows["broken.jpg"].status == "skipped"
-    assert rows["broken.jpg"].reason == "not-a-picture"
+    assert rows["broken.jpg"].reason == "not-an-image"
     assert rows["bars-000.png"].status == "used"
     assert training.as_json()["data"] == {
         "images": 41,

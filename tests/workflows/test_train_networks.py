@@ -153,7 +153,7 @@ def test_unreadable_test_images_are_an_error_before_training(drawn: Path, runtim
         (tmp_path / "test" / label).mkdir(parents=True)
         (tmp_path / "test" / label / "1.jpg").write_bytes(b"no picture")
     run_folder = RunFolder(tmp_path / "run")
-    with pytest.raises(DataError, match="not-a-picture|no picture|usable"):
+    with pytest.raises(DataError, match="not-an-image|no picture|usable"):
         train(drawn, SCRATCH, runtime, test=tmp_path / "test", run_folder=run_folder)
     assert not run_folder.resumable
 
@@ -281,7 +281,7 @@ def test_too_few_images_are_an_error_and_unreadable_files_are_reported(runtime: 
     draw_folder(tmp_path / "more", 12)
     (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no picture")
     training = train(tmp_path / "more", replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), runtime)
-    assert {row.reason for row in training.audit.file_report()} == {"", "not-a-picture"}
+    assert {row.reason for row in training.audit.file_report()} == {"", "not-an-image"}
     assert "labels-not-judged" in {note.code for note in training.notes}  # there are too few validation images
 
 

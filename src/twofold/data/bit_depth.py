@@ -1,4 +1,4 @@
-"""Images of more than eight bits: which files hold them, and how far their numbers reach."""
+"""Images with more than eight bits: which files hold them, and the extent of their values."""
 
 import io
 import re
@@ -18,25 +18,25 @@ from twofold.data.eight_bits import DEEP_MODES, FULL, sixteen_bits, strips
 from twofold.data.formats import is_tiff
 from twofold.data.orientation import tags
 
-_MAX_SAMPLE_VALUE: Final = 281  # of TIFF
+_MAX_SAMPLE_VALUE: Final = 281  # a tag of TIFF
 _PNM: Final = re.compile(
     rb"P([1-6f])(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)"
 )
 _NATIVE, _OTHER = ("L", "B") if sys.byteorder == "little" else ("B", "L")
-# How Pillow unpacks colours of 16 bits to the high byte of each, and what unpacks the same bytes to the low one.
+# Pillow's raw mode that unpacks 16-bit colours to their high bytes -> the one that unpacks them to their low bytes.
 _LOW: Final = {
     f"{colours};16{high}": f"{colours};16{low}"
     for colours in ("RGB", "RGBX", "RGBA")
     for high, low in (("B", "L"), ("L", "B"), ("N", _OTHER))
 }
-_GREY_ALPHA, _FOUR_BYTES = "LA;16B", "RGBA"  # what the first leaves out, the second gives as its second channel
+_GREY_ALPHA, _FOUR_BYTES = "LA;16B", "RGBA"  # the second has in its second channel what the first drops
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The least and the greatest number of an image that an area of 2 x 2 pixels reaches, so that no hot pixel counts.
+    """The least and the greatest value that an area of 2 x 2 pixels of an image reaches, so that no hot pixel counts.
 
-    `white` is the greatest number by the file's own word, None where it declares none.
+    `white` is the greatest value that the file declares, None where it declares none.
     """
 
     kind: Literal["deep", "floats"]
@@ -46,13 +46,13 @@ class Extent:
 
 
 def may_be_deep(data: bytes) -> bool:
-    """Whether a file that begins with these bytes may hold more than eight bits; of TIFF files the whole is needed."""
+    """Whether a file that begins with these bytes may have more than eight bits; needs all bytes of a TIFF file."""
     if data.startswith(b"\x89PNG"):
         return data[24:25] == b"\x10"
     if is_tiff(data):
-        return b"+" in data[2:4] or _tiff_bits(data) > 8  # of a BigTIFF nothing is known here
-    found = _PNM.match(data)
-    return found is not None and (found[1] == b"f" or (found[1] in b"2356" and int(found[4][:9]) > 255))
+        return b"+" in data[2:4] or _tiff_bits(data) > 8  # the directory of BigTIFF is not read here
+    header = _PNM.match(data)
+    return header is not None and (header[1] == b"f" or (header[1] in b"2356" and int(header[4][:9]) > 255))
 
 
 def _tiff_bits(data: bytes) -> int:
@@ -63,30 +63,30 @@ def _tiff_bits(data: bytes) -> int:
 
 
 def low_half(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile | None:
-    """Another reader of a file with colours of 16 bits, which gives the low byte of each: Pillow's own drops it.
+    """A second reader of a file with 16-bit colours, for the low bytes, which Pillow drops; None where it drops nothing.
 
-    None where Pillow drops nothing. To be called before `image` is loaded, which then gives the high bytes.
+    Call it before `image` is loaded, which then has the high bytes.
     """
     if not image.tile:
         return None
     if image.tile[0].codec_name == "ppm" and image.tile[0].args == ("RGB", 65535):
         image.tile = [image.tile[0]._replace(codec_name="raw", args=("RGB;16B", 0, 1))]
     rawmode = _rawmode(image.tile[0])
-    other = _FOUR_BYTES if rawmode == _GREY_ALPHA else _LOW.get(rawmode)
-    if other is None:
+    low_mode = _FOUR_BYTES if rawmode == _GREY_ALPHA else _LOW.get(rawmode)
+    if low_mode is None:
         return None
-    twin = type(image)(io.BytesIO(data))
-    twin.tile = [tile._replace(args=_with_rawmode(tile.args, other)) for tile in image.tile]
-    return twin
+    low = type(image)(io.BytesIO(data))
+    low.tile = [tile._replace(args=_with_rawmode(tile.args, low_mode)) for tile in image.tile]
+    return low
 
 
-def load_low(twin: ImageFile.ImageFile) -> Image.Image:
-    """The low bytes, in the mode of the high ones."""
-    grey_alpha = _rawmode(twin.tile[0]) == _FOUR_BYTES
-    twin.load()
+def load_low(reader: ImageFile.ImageFile) -> Image.Image:
+    """The low bytes from the reader of `low_half`, in the mode of the high bytes."""
+    grey_alpha = _rawmode(reader.tile[0]) == _FOUR_BYTES
+    reader.load()
     if not grey_alpha:
-        return twin
-    low = twin.getchannel(1)
+        return reader
+    low = reader.getchannel(1)
     return Image.merge("RGBA", (low, low, low, low))
 
 
@@ -99,7 +99,7 @@ def _with_rawmode(args: Any, rawmode: str) -> Any:
 
 
 def measure(image: Image.Image, low: Image.Image | None = None, white: int | None = None) -> Extent | None:
-    """How far the numbers of a loaded image reach; None where it has eight bits."""
+    """The extent of a loaded image with more than eight bits; None where it has eight. `low` has its low bytes."""
     if low is not None or image.mode in DEEP_MODES or image.mode == "I":
         kind: Literal["deep", "floats"] = "deep"
     elif image.mode == "F":
@@ -107,28 +107,28 @@ def measure(image: Image.Image, low: Image.Image | None = None, white: int | Non
     else:
         return None
     pairs = zip(strips(image), strips(low) if low else strips(image), strict=True)
-    found = [_reach(sixteen_bits(high, below) if low else np.asarray(high)) for (_, high), (_, below) in pairs]
-    least, greatest = min(lows for lows, _ in found), max(highs for _, highs in found)
+    extremes = [_extremes(sixteen_bits(high, below) if low else np.asarray(high)) for (_, high), (_, below) in pairs]
+    least, greatest = min(lows for lows, _ in extremes), max(highs for _, highs in extremes)
     return Extent(kind, least, greatest, white) if least <= greatest else None
 
 
 def measure_array(array: NDArray[Any]) -> Extent | None:
-    """The same for numbers handed over in memory, (h, w) or (h, w, channels)."""
+    """The extent of a uint16 array, (h, w) or (h, w, channels); None for any other array."""
     if array.dtype != np.uint16 or array.ndim not in (2, 3) or not array.size:
         return None
-    low, high = _reach(array[..., :3] if array.ndim == 3 else array)
+    low, high = _extremes(array[..., :3] if array.ndim == 3 else array)
     return Extent("deep", low, high)
 
 
-def _reach(numbers: NDArray[Any]) -> tuple[float, float]:
-    if numbers.dtype.kind == "f":
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
-    lows = highs = numbers
+def _extremes(values: NDArray[Any]) -> tuple[float, float]:
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), values, np.nan)
+    lows = highs = values
     for axis in (0, 1):
-        if numbers.shape[axis] > 1:
+        if values.shape[axis] > 1:
             first, second = (slice(None),) * axis + (slice(-1),), (slice(None),) * axis + (slice(1, None),)
             lows, highs = np.fmax(lows[first], lows[second]), np.fmin(highs[first], highs[second])
-    if numbers.dtype.kind != "f":
+    if values.dtype.kind != "f":
         return float(lows.min()), float(highs.max())
     return float(np.fmin.reduce(lows, axis=None, initial=np.inf)), float(
         np.fmax.reduce(highs, axis=None, initial=-np.inf)
@@ -136,26 +136,26 @@ def _reach(numbers: NDArray[Any]) -> tuple[float, float]:
 
 
 def declared_white(image: ImageFile.ImageFile, data: bytes) -> int | None:
-    """The greatest number that the file says it uses; None where it says nothing, or that all of 16 bits are used."""
+    """The greatest value that the file declares; None where it declares none, or all of 16 bits."""
     white = FULL[1]
     if isinstance(image, PngImageFile):
         white = (1 << _significant_bits(data)) - 1
     elif isinstance(image, TiffImageFile):
-        bits, stated = (_greatest(image.tag_v2.get(tag)) for tag in (BITSPERSAMPLE, _MAX_SAMPLE_VALUE))
-        white = stated or ((1 << bits) - 1 if 8 < bits < 16 else white)
+        bits, maximum = (_greatest(image.tag_v2.get(tag)) for tag in (BITSPERSAMPLE, _MAX_SAMPLE_VALUE))
+        white = maximum or ((1 << bits) - 1 if 8 < bits < 16 else white)
     elif isinstance(image, PpmImageFile) and image.tile and image.tile[0].codec_name != "raw":
-        return FULL[1] if image.tile[0].args != ("L", FULL[1]) else None  # Pillow scales by the file's own number
+        return FULL[1] if image.tile[0].args != ("L", FULL[1]) else None  # Pillow scales by the maximum in the file
     return white if 0 < white < FULL[1] else None
 
 
 def _greatest(value: Any) -> int:
-    """Of a tag's numbers; 0 where it has none."""
+    """The greatest integer of a tag; 0 where it has none."""
     numbers = value if isinstance(value, tuple) else (value,)
     return max((number for number in numbers if isinstance(number, int)), default=0)
 
 
 def _significant_bits(data: bytes) -> int:
-    """Those of a PNG file's sBIT, the most of any colour; 16 where it has none."""
+    """The significant bits that the sBIT chunk of a PNG file declares, the most of any colour; 16 without one."""
     at = 8
     while (name := data[at + 4 : at + 8]) not in (b"IDAT", b""):
         length = int.from_bytes(data[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""JPEG quality: what the quantisation tables of a file say about how it was saved."""
+"""How a file was encoded: its JPEG quality, from the quantisation tables, and its EXIF data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,33 +24,33 @@ _LUMINANCE = (
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
-    """The quality, 1 to 100, of libjpeg's scale whose luminance table is nearest to table 0 of Pillow's `image.quantization`.
+    """The quality, 1 to 100: the one of libjpeg's scale with the luminance table nearest to table 0 of `image.quantization`.
 
-    Exact for what libjpeg wrote; None where there is no whole table 0. Entries are compared by their ratio, sorted by
-    size, so that it does not matter in which order a version of Pillow gives them.
+    Exact for files of libjpeg; None where table 0 is incomplete. Entries are compared by their ratio, and sorted by size first,
+    because the order differs between versions of Pillow.
     """
     table = np.sort(np.asarray(tables.get(0, ()), np.float64))
     if table.shape != (64,) or table[0] < 1:
         return None
-    apart = np.abs(np.log(_scaled()) - np.log(table)).sum(axis=1)
-    return int(apart.argmin()) + 1
+    distances = np.abs(np.log(_scaled()) - np.log(table)).sum(axis=1)
+    return int(distances.argmin()) + 1
 
 
 def _scaled() -> NDArray[np.float64]:
-    """(100, 64): the table of each quality, its entries sorted: libjpeg's jpeg_quality_scaling and jpeg_add_quant_table."""
+    """The sorted table of each quality, (100, 64): libjpeg's jpeg_quality_scaling and jpeg_add_quant_table."""
     quality = np.arange(1, 101)[:, None]
     percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     return np.asarray(np.clip((np.sort(np.ravel(_LUMINANCE)) * percent + 50) // 100, 1, 255), np.float64)
 
 
-_MAKE: Final = (0x010F, 0x0110)  # EXIF tags: maker and model of the camera
+_CAMERA: Final = (0x010F, 0x0110)  # EXIF tags: maker and model
 _ASCII: Final = 2
-_LONGEST: Final = 80
+_LONGEST: Final = 80  # characters of a camera's name
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingMetadata:
-    """`quality` is that of a JPEG file, 1 to 100; `camera` is empty where the file names none."""
+    """JPEG `quality`, 1 to 100, None for other formats; whether there is `exif` data; the `camera`, empty where none is named."""
 
     quality: int | None = None
     exif: bool = False
@@ -58,9 +58,9 @@ class EncodingMetadata:
 
 
 def read_encoding_metadata(image: Image.Image) -> EncodingMetadata:
-    """The traits of an opened file."""
-    named = {tag: value for _, tag, kind, _, value in tags(image.info) if tag in _MAKE and kind == _ASCII}
-    words = (named[tag].split(b"\0")[0].decode("latin-1").strip() for tag in _MAKE if tag in named)
+    """The encoding metadata of an opened file."""
+    values = {tag: value for _, tag, kind, _, value in tags(image.info) if tag in _CAMERA and kind == _ASCII}
+    words = (values[tag].split(b"\0")[0].decode("latin-1").strip() for tag in _CAMERA if tag in values)
     tables = getattr(image, "quantization", None)
     quality = jpeg_quality(tables) if tables else None
     return EncodingMetadata(quality, bool(image.info.get("exif")), " ".join(words)[:_LONGEST])

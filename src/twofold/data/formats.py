@@ -1,4 +1,4 @@
-"""Files to bytes, and bytes to a file format, by content; a name is never trusted."""
+"""Files to bytes, and bytes to a file format; the format is decided by content, never by name."""
 
 import re
 from pathlib import Path
@@ -12,9 +12,9 @@ from twofold.data.read_errors import ReadError
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"]
 
-# 50 megapixels at 16 bits a channel take 400 MB uncompressed; what is larger is a film, an archive or the like.
+# 50 megapixels at 16 bits per channel take 400 MB uncompressed; a larger file is a film, an archive or the like.
 MAX_BYTES: Final = 500_000_000
-_HEAD: Final = 512  # bytes that tell the format, and of all but TIFF files the depth
+_HEAD: Final = 512  # bytes that hold the format and, except in TIFF files, the depth
 
 _EXPORT: Final = "export it as JPEG or PNG"
 _JPEG_LS: Final = b"\xff\xd8\xff\xf7"
@@ -31,7 +31,7 @@ _READ: Final[tuple[tuple[bytes, Format], ...]] = (
     (b"MM\x00+", "TIFF"),
 )
 _PNM: Final = re.compile(rb"P[1-6f][\s#]")
-# What people do have among their images, and is not read here: (where, how it reads there, what it is).
+# Formats that are common among images and not supported: (offset, signature, name).
 _NAMED: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"8BPS", "a Photoshop file"),
     (0, b"%!PS", "a PostScript file"),
@@ -74,8 +74,8 @@ _NAMED: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"MMMM", _RAW),
     (6, b"HEAPCCDR", _RAW),
 )
-# The same of files that hold numbers rather than an image to look at, with what to do.
-_SCALED: Final = "export it as PNG, with the same black and white for all"
+# The same for files of measurements rather than images to look at, with what to do.
+_SCALED: Final = "export it as PNG, with the same black and white for all images"
 _NUMBERS: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (128, b"DICM", "a DICOM file", _SCALED),
     (0, b"SIMPLE  =", "a FITS file", _SCALED),
@@ -84,42 +84,43 @@ _NUMBERS: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (4, b"n+2\x00", "a NIfTI file", _SCALED),
     (0, b"NRRD000", "an NRRD file", _SCALED),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", "export its images as PNG"),
-    (0, b"\x93NUMPY", "a NumPy array", "hand it to BinaryImageClassifier, or save its images as PNG"),
+    (0, b"\x93NUMPY", "a NumPy array", "load it and pass the array, or save its images as PNG"),
     (0, b"MATLAB ", "a MATLAB file", "export its images as PNG"),
     (0, b"\x1f\x8b", "a file packed with gzip", "unpack it"),
     (0, b"version https://git-lfs", "a pointer of Git LFS, not the image itself", "run 'git lfs pull'"),
 )
 _PCX: Final = re.compile(rb"\n[\x00\x02-\x05]\x01[\x01\x02\x04\x08]", re.DOTALL)
-# TGA begins with no name: no palette, a kind of pixels, four numbers of two bytes, bits of a pixel. A newer one ends with it.
+# TGA has no signature at its beginning, newer files have one at the end. The header: no palette, the type of pixels, four
+# numbers of two bytes, the bits per pixel.
 _TGA: Final = re.compile(rb".\x00[\x02\x03\x0a\x0b]\x00{5}.{8}[\x08\x0f\x10\x18\x20][\x00-\x3f]", re.DOTALL)
 _TGA_END: Final = b"TRUEVISION-XFILE.\x00"
 _SHORT: Final = 3
 _SUBFILE, _PHOTOMETRIC, _DNG_VERSION = 254, 262, 50706  # tags of TIFF
-_SENSOR: Final = (32803, 34892)  # of photometric interpretation: not colours, but what lay behind each filter
-_MARKUP: Final = ((b"<svg", b"<!doctype svg"), (b"<!doctype html", b"<html"))  # of drawings, of pages
+_SENSOR: Final = (32803, 34892)  # photometric interpretations: values of the sensor instead of colours
+_MARKUP: Final = ((b"<svg", b"<!doctype svg"), (b"<!doctype html", b"<html"))  # drawings; pages
 _HEIC: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
-def read_bytes(path: Path, *, most: int = MAX_BYTES) -> bytes | ReadError:
-    """The bytes of a regular file, or of one inside an archive; pipes and devices are refused rather than waited for."""
+def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes | ReadError:
+    """The bytes of a regular file, or of one inside an archive, at most `limit`; a read error for pipes and devices."""
     try:
-        return read_whole(path, most)
+        return read_whole(path, limit)
     except EmptyFileError:
         return b""
     except NotAFileError:
-        return ReadError("not-a-file", "This is a folder or a device, not a file: name a picture.")
+        return ReadError("not-a-file", "This is a folder or a device, not a file: give the path of an image.")
     except TooLargeError as error:
         return ReadError("too-large", f"The file cannot be read: {error}; make it smaller.")
     except (FileNotFoundError, NotADirectoryError):
-        found = read_member(path, most)
-        return found if found is not None else ReadError("missing", "There is no such file: check the path.")
+        data = read_member(path, limit)
+        return data if data is not None else ReadError("missing", "There is no such file: check the path.")
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        why = getattr(error, "strerror", None) or error
-        return ReadError("unreadable", f"The file cannot be read ({why}): check its permissions.")
+        cause = getattr(error, "strerror", None) or error
+        return ReadError("unreadable", f"The file cannot be read ({cause}): check its permissions.")
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes of a file, all of a TIFF file or of one inside an archive; none where it cannot be read."""
+    """The first bytes of a file, or all bytes of a TIFF file and of one inside an archive; empty where it cannot be read."""
     try:
         if not S_ISREG(path.stat().st_mode):
             return b""
@@ -134,12 +135,12 @@ def read_head(path: Path) -> bytes:
 
 
 def is_tiff(data: bytes) -> bool:
-    """Whether the bytes begin as those of a TIFF or BigTIFF file."""
+    """Whether the bytes begin as a TIFF or BigTIFF file does."""
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def sniff(data: bytes) -> Format | ReadError:
-    """The format of the bytes by how they begin, or why they are no picture that is read here."""
+    """The format of the bytes, or a read error where they are no image of a supported format."""
     if not data:
         return ReadError("empty-file", "The file has no bytes: fetch it again.")
     if data.startswith(_JPEG_LS):
@@ -157,20 +158,20 @@ def sniff(data: bytes) -> Format | ReadError:
 
 
 def _named(data: bytes) -> ReadError | None:
-    """What the file is, where that is known by name, and not read."""
-    for place, magic, what in _NAMED:
-        if data.startswith(magic, place):
-            return _unsupported(what)
-    for place, magic, what, advice in _NUMBERS:
-        if data.startswith(magic, place):
-            return _unsupported(what, advice)
+    """The read error that names an unsupported format; None for unknown bytes."""
+    for offset, magic, name in _NAMED:
+        if data.startswith(magic, offset):
+            return _unsupported(name)
+    for offset, magic, name, advice in _NUMBERS:
+        if data.startswith(magic, offset):
+            return _unsupported(name, advice)
     if _PCX.match(data):
         return _unsupported("a PCX image")
     return _unsupported("a TGA image") if data.endswith(_TGA_END) or _TGA.match(data) else None
 
 
-def _unsupported(what: str, advice: str = _EXPORT) -> ReadError:
-    return ReadError("unsupported-format", f"This is {what}: {advice}.")
+def _unsupported(name: str, advice: str = _EXPORT) -> ReadError:
+    return ReadError("unsupported-format", f"This is {name}: {advice}.")
 
 
 def _raw() -> ReadError:
@@ -178,7 +179,7 @@ def _raw() -> ReadError:
 
 
 def _is_raw(data: bytes) -> bool:
-    """Whether the first image of a TIFF file is a preview, or what a camera's sensor gave."""
+    """Whether the first image of a TIFF file is a preview, or holds the values of a camera's sensor."""
     if data[8:10] == b"CR":  # Canon's
         return True
     for order, tag, kind, _, value in tags({"exif": data}):
@@ -189,24 +190,24 @@ def _is_raw(data: bytes) -> bool:
 
 
 def _sniff_text(data: bytes) -> ReadError:
-    """What begins with no name that is known: perhaps text, with a mark of its encoding before it."""
+    """The read error for bytes without a known signature, which may be text with a byte order mark."""
     text = data[:4096].removeprefix(b"\xef\xbb\xbf")
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = text.decode("utf-16", "ignore").encode()
     text = text.lstrip().lower()
     if text.startswith(b"<"):
-        drawing, page = (min((at for word in words if (at := text.find(word)) >= 0), default=None) for words in _MARKUP)
+        drawing, page = (min((at for tag in names if (at := text.find(tag)) >= 0), default=None) for names in _MARKUP)
         if drawing is not None and (page is None or drawing < page):
             return _unsupported("an SVG drawing")
         if page is not None:
             return ReadError(
-                "not-a-picture", "This is a web page, as a failed download leaves one: fetch the picture again."
+                "not-an-image", "This is a web page, as a failed download leaves one: fetch the image again."
             )
-    return ReadError("not-a-picture", "The bytes are not those of a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or PPM file.")
+    return ReadError("not-an-image", "The bytes are not those of a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or PPM file.")
 
 
 def _sniff_ftyp(data: bytes) -> Format | ReadError:
-    """ISO media files (AVIF, HEIC, MP4) begin with a box of brands: the major one, a version, the compatible ones."""
+    """The format of an ISO media file, such as AVIF, HEIC or MP4, by its brands: a major one, a version, compatible ones."""
     end = min(int.from_bytes(data[:4], "big"), 256)
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
     if brands & {b"avif", b"avis"}:
@@ -217,4 +218,4 @@ def _sniff_ftyp(data: bytes) -> Format | ReadError:
         return ReadError(
             "unsupported-format", "This is a HEIC photo: export it as JPEG, or convert it with heif-convert."
         )
-    return ReadError("not-a-picture", "This is a film or sound file, not a picture.")
+    return ReadError("not-an-image", "This is a video or sound file, not an image.")

@@ -1,4 +1,4 @@
-"""The members of an archive as a tree of plain names, and those that are never followed."""
+"""The members of an archive as a tree of plain names, and the members that are never read."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,13 +15,13 @@ SENTENCES: Final = {
     "same-name": "Another member of the archive has the same name, and is read instead.",
     "too-deep": "It lies more than 100 folders deep.",
 }
-DEEPEST: Final = 100  # folders above a file; what goes over every folder above every file must end
+DEEPEST: Final = 100  # folders above a file: code that visits every folder above every file must end
 FOLDER: Final = "folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member as the archive lists it: `handle` finds it again; `code` is a key of SENTENCES or FOLDER, or empty."""
+    """A member as the archive lists it; `handle` is what reads it, `code` is FOLDER, a key of SENTENCES, or empty for a file."""
 
     name: str
     handle: Any = None
@@ -30,57 +30,57 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Members:
-    """Names have `/` between folders, and none is absolute or leads upwards; the root folder is `""`."""
+    """The members of an archive by name: `/` separates folders, no name is absolute or leads upwards, the root is `""`."""
 
-    read: Callable[[Any, int], bytes | ReadError]  # (handle, most bytes) -> the member's bytes
+    read: Callable[[Any, int], bytes | ReadError]  # (handle, limit in bytes) -> the bytes of the member
     handles: dict[str, Any] = field(default_factory=dict)
-    folders: dict[str, set[str]] = field(default_factory=lambda: {"": set()})  # each with the names of its entries
-    passed_over: list[tuple[str, str]] = field(default_factory=list)  # (name, key of SENTENCES)
+    folders: dict[str, set[str]] = field(default_factory=lambda: {"": set()})  # -> the names of the entries
+    skips: list[tuple[str, str]] = field(default_factory=list)  # (name, key of SENTENCES)
 
 
 def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | ReadError]) -> Members:
-    """The tree of the entries; of those with one name the last is read, as unpacking would have it."""
+    """The tree of the entries. Of several members with one name the last is read, as after unpacking."""
     members = Members(read)
-    named: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for entry in entries:
         name = _plain(entry.name)
         if name is None:
             if entry.code != FOLDER:
-                members.passed_over.append((entry.name, "unsafe-name"))
+                members.skips.append((entry.name, "unsafe-name"))
         elif name.count("/") > DEEPEST:
-            members.passed_over.append((name, "too-deep"))
+            members.skips.append((name, "too-deep"))
         elif entry.code == FOLDER:
-            _grow(members, name)
+            _add_folders(members, name)
             members.folders.setdefault(name, set())
         elif entry.code:
-            members.passed_over.append((name, entry.code))
+            members.skips.append((name, entry.code))
         else:
             members.handles[name] = entry.handle
-            named[name] += 1
+            counts[name] += 1
     for name in members.handles:
-        _grow(members, name)
-    hidden = named.keys() & members.folders.keys()  # a file and a folder of one name: unpacking would fail
-    for name, count in named.items():
-        members.passed_over.extend([(name, "same-name")] * (count - (name not in hidden)))
+        _add_folders(members, name)
+    hidden = counts.keys() & members.folders.keys()  # a file and a folder of one name: unpacking would fail
+    for name, count in counts.items():
+        members.skips.extend([(name, "same-name")] * (count - (name not in hidden)))
     for name in hidden:
         del members.handles[name]
     return members
 
 
-def _grow(members: Members, name: str) -> None:
-    """Makes the name known to the folder that it lies in, and that folder to its own."""
+def _add_folders(members: Members, name: str) -> None:
+    """Enters the name in its folder, and each folder in the folder above it."""
     while name:
         folder, _, last = name.rpartition("/")
-        known = members.folders.setdefault(folder, set())
-        if last in known:
+        entries = members.folders.setdefault(folder, set())
+        if last in entries:
             return
-        known.add(last)
+        entries.add(last)
         name = folder
 
 
 def _plain(name: str) -> str | None:
-    """The name without what says nothing; None for one that leads elsewhere, here or under Windows."""
-    elsewhere = PureWindowsPath(name)
-    if not name or name.startswith("/") or "\0" in name or elsewhere.anchor or ".." in elsewhere.parts:
+    """The name without empty parts and dots; None where it leads out of the archive, here or under Windows."""
+    windows = PureWindowsPath(name)
+    if not name or name.startswith("/") or "\0" in name or windows.anchor or ".." in windows.parts:
         return None
     return "/".join(PurePosixPath(name).parts)

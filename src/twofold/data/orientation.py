@@ -1,4 +1,4 @@
-"""Which way up a picture is: the EXIF tag, or that of XMP, and what to do about it."""
+"""The orientation of an image, from EXIF or XMP, and the turn that puts it upright."""
 
 import re
 import struct
@@ -9,12 +9,12 @@ from typing import Any, Final
 from PIL import Image
 
 _TAG: Final = 0x0112
-_INTEGERS: Final = {3: "H", 4: "I", 8: "h", 9: "i"}  # kinds of values, and how struct reads them
+_INTEGERS: Final = {3: "H", 4: "I", 8: "h", 9: "i"}  # types of values -> formats of struct
 _XMP: Final = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9])")
-_XMP_BYTES: Final = 1_000_000  # that are searched: a file may be made of nothing else
-_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")  # texts in a PNG file, as ImageMagick writes them
-_BYTES: Final = {3: 2, 4: 4, 5: 8, 9: 4, 10: 8, 12: 8}  # of one value of a kind; 1 of the others
-_MOST: Final = 256  # bytes of a value: 65,535 tags may each claim all of a long file
+_XMP_BYTES: Final = 1_000_000  # searched: a file may consist of nothing else
+_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")  # texts in PNG files of ImageMagick
+_BYTES: Final = {3: 2, 4: 4, 5: 8, 9: 4, 10: 8, 12: 8}  # of one value, by type; 1 of the other types
+_MAX_BYTES: Final = 256  # read of a value: 65,535 tags may each claim all of a long file
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -27,24 +27,24 @@ _UPRIGHT: Final = {
 
 
 def read_orientation(info: Mapping[Any, Any]) -> int:
-    """The orientation, 1 to 8, out of Pillow's `Image.info`: that of EXIF, else of XMP; 1 where none makes sense."""
+    """The orientation, 1 to 8, in Pillow's `Image.info`: of EXIF, else of XMP, else 1."""
     for order, tag, kind, _, value in tags(info):
         if tag == _TAG and kind in _INTEGERS:
             layout = order + _INTEGERS[kind]
             if len(value) >= struct.calcsize(layout):
-                return _sensible(struct.unpack_from(layout, value)[0])
-    found = _XMP.search(_xmp(info))
-    return _sensible(int(found[1])) if found else 1
+                return _valid(struct.unpack_from(layout, value)[0])
+    match = _XMP.search(_xmp(info))
+    return _valid(int(match[1])) if match else 1
 
 
-def _sensible(number: int) -> int:
+def _valid(number: int) -> int:
     return number if number in _UPRIGHT else 1
 
 
 def _xmp(info: Mapping[Any, Any]) -> bytes:
-    """The XMP packet: a text in a PNG file, bytes in others."""
-    given = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
-    packet = given[:_XMP_BYTES] if isinstance(given, str | bytes) else b""
+    """The XMP packet, which is text in PNG files and bytes in others."""
+    value = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
+    packet = value[:_XMP_BYTES] if isinstance(value, str | bytes) else b""
     return packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
 
 
@@ -54,16 +54,16 @@ def _exif(info: Mapping[Any, Any]) -> bytes:
         return exif
     for name in _PROFILES:
         profile = info.get(name)
-        if isinstance(profile, str):  # three lines of heading, then bytes in hexadecimal
+        if isinstance(profile, str):  # three lines of heading, then hexadecimal digits
             with suppress(ValueError):
                 return bytes.fromhex("".join(profile.split("\n")[3:]))
     return b""
 
 
 def tags(info: Mapping[Any, Any]) -> Iterator[tuple[str, int, int, int, bytes]]:
-    """The first directory of the EXIF data: byte order, tag, kind, count, and the first bytes of the value.
+    """Each entry of the first EXIF directory: byte order, tag, type, count, and the first bytes of the value.
 
-    Read by hand: Pillow's own parser reads every tag, and warns about those of other people's cameras.
+    Pillow's own parser reads all directories, and warns about odd tags.
     """
     tiff = _exif(info).removeprefix(b"Exif\x00\x00")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
@@ -73,17 +73,18 @@ def tags(info: Mapping[Any, Any]) -> Iterator[tuple[str, int, int, int, bytes]]:
         (start,) = struct.unpack_from(order + "I", tiff, 4)
         (count,) = struct.unpack_from(order + "H", tiff, start)
         for at in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, length, place = struct.unpack_from(order + "HHII", tiff, at)
-            size = min(length * _BYTES.get(kind, 1), _MOST)
-            yield order, tag, kind, length, tiff[at + 8 : at + 12] if size <= 4 else tiff[place : place + size]
+            tag, kind, length, offset = struct.unpack_from(order + "HHII", tiff, at)
+            size = min(length * _BYTES.get(kind, 1), _MAX_BYTES)
+            yield order, tag, kind, length, tiff[at + 8 : at + 12] if size <= 4 else tiff[offset : offset + size]
     except struct.error:
         return
 
 
 def swaps_sides(orientation: int) -> bool:
-    """Whether width and height change places when the picture is put upright."""
+    """Whether width and height are swapped when the image is put upright."""
     return orientation >= 5
 
 
 def put_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The image, turned and mirrored as its orientation, 1 to 8, asks for."""
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image

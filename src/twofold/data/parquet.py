@@ -1,4 +1,4 @@
-"""Parquet files with pictures in a column, as Hugging Face's datasets have them: a row is LABEL/ROW, read in place."""
+"""Parquet files with images in a column, as Hugging Face's datasets have them: a row is LABEL/ROW, read in place."""
 
 import json
 import re
@@ -16,103 +16,105 @@ from twofold.data.read_errors import ReadError
 from twofold.data.split_names import is_split_column, split_column
 
 _LABELS: Final = ("label", "labels")
-_GROUPS: Final = 2  # row groups held in memory: where one ends, threads still read in both
-_NAMES: Final = 100_000_000  # bytes of all labels, or of all file names
-_PARTS: Final = 4
-_AT_ONCE: Final = 10_000  # rows
+_GROUPS: Final = 2  # row groups held in memory: at the end of one, threads still read in both
+_NAMES: Final = 100_000_000  # bytes of all labels, or of all file names, at most
+_BATCHES: Final = 4  # into which the limit on bytes is divided
+_BATCH_ROWS: Final = 10_000
 
 
 def parquet_members(file: Path) -> Members:
     """A member for every row, LABEL/ROW or LABEL/ROW-NAME, or without LABEL/ where the row has none.
 
-    Row first in the name, so that sorted rows lie in the order of the file: reading one reads its whole row group.
+    The number of the row comes first in the name, so that sorted rows are in the order of the file: a row group is read at once.
     """
     pyarrow, parquet = _pyarrow(file)
     try:
         metadata = parquet.read_metadata(file)
-        opened = parquet.ParquetFile(file, metadata=metadata)
-        image, label = _columns(file, opened.schema_arrow)
-        if metadata.num_rows > file.stat().st_size:
-            raise DataError(f"{file} says that it has more rows than bytes: fetch it again, and do not trust it.")
-        labels = _values(opened, label, _NAMES).to_pylist()
-        _refuse_splits(file, opened, image)
-        entries = list(_entries(metadata, _named(labels, opened.schema_arrow, label), _own_names(opened, image)))
+        with parquet.ParquetFile(file, metadata=metadata) as table:
+            schema = table.schema_arrow
+            image, label = _columns(file, schema)
+            if metadata.num_rows > file.stat().st_size:
+                raise DataError(f"{file} declares more rows than it has bytes: fetch it again, and do not trust it.")
+            labels = _values(table, label, _NAMES).to_pylist()
+            _check_splits(file, table, image)
+            entries = list(_entries(metadata, _class_names(labels, schema, label), _file_names(table, image)))
     except DataError:
         raise
     except _TooLargeError as error:
         raise DataError(
             f"The labels or names in {file} take more than {_NAMES:,} bytes: write shorter ones."
         ) from error
-    except Exception as error:  # damaged bytes end in UnicodeDecodeError and others, too
+    except Exception as error:  # damaged bytes also end in UnicodeDecodeError and others
         raise DataError(
-            f"{file} cannot be read as Parquet ({_line(error)}): it is cut short or damaged; fetch it again."
+            f"{file} cannot be read as Parquet ({_first_line(error)}): it is cut short or damaged; fetch it again."
         ) from error
-    struct = pyarrow.types.is_struct(opened.schema_arrow.field(image).type)
+    struct = pyarrow.types.is_struct(schema.field(image).type)
     return gather(entries, _reader(file, metadata, f"{image}.bytes" if struct else image))
 
 
 def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int], int], bytes | ReadError]:
-    """What gives the picture of a row, by the numbers of its row group and of the row in it, from the column or its field."""
+    """A function that reads the bytes of a row, by the number of its row group and of the row in it, from the column or field."""
     import pyarrow.parquet
 
     lock = Lock()
 
     @lru_cache(_GROUPS)
-    def group(number: int, most: int) -> Any:
+    def group(number: int, limit: int) -> Any:
         try:
-            if metadata.row_group(number).total_byte_size > most:
+            if metadata.row_group(number).total_byte_size > limit:
                 raise _TooLargeError
-            with pyarrow.parquet.ParquetFile(file, metadata=metadata) as again:
-                return _values(again, column, most, number)
-        except _TooLargeError:  # returned, so that it is found out once
+            with pyarrow.parquet.ParquetFile(file, metadata=metadata) as table:
+                return _values(table, column, limit, number)
+        except _TooLargeError:  # returned, so that the cache keeps it
             return ReadError(
-                "too-large", f"It lies in a row group of more than {most:,} bytes, the limit: write smaller row groups."
+                "too-large",
+                f"It lies in a row group of more than {limit:,} bytes, the limit: write smaller row groups.",
             )
 
-    def read(place: tuple[int, int], most: int) -> bytes | ReadError:
-        number, row = place
+    def read(handle: tuple[int, int], limit: int) -> bytes | ReadError:
+        number, row = handle
         try:
             with lock:
-                found = group(number, most)
-            value = found if isinstance(found, ReadError) else found[row].as_py()
+                values = group(number, limit)
+            value = values if isinstance(values, ReadError) else values[row].as_py()
         except Exception as error:  # as above
-            return ReadError("damaged", f"Its row group cannot be read ({_line(error)}): fetch the Parquet file again.")
-        return (
-            ReadError("missing", "The row holds no bytes of a picture: write them into it.") if value is None else value
-        )
+            return ReadError(
+                "damaged", f"Its row group cannot be read ({_first_line(error)}): fetch the Parquet file again."
+            )
+        return ReadError("missing", "The row has no bytes of an image: write them into it.") if value is None else value
 
     return read
 
 
 class _TooLargeError(Exception):
-    """A column takes more memory than it may."""
+    """A column takes more memory than its limit."""
 
 
-def _values(opened: Any, column: str, most: int, group: int | None = None) -> Any:
+def _values(table: Any, column: str, limit: int, group: int | None = None) -> Any:
     """The values of a column, or of its field, as in "image.bytes", in one row group or all.
 
-    Raises _TooLargeError where they take more than `most` bytes. What a file says of its sizes does not bound that: one value
-    may be written once for all rows, or as a beginning that it shares with others. So no more rows are read at once than
-    stay within a part of that if each is as large as all that the row group says of them.
+    Raises _TooLargeError where they take more than `limit` bytes. The sizes in the file are no bound: a value may be written once
+    for all rows, or as a prefix that it shares with others. So a batch has few enough rows to stay within a quarter of the limit
+    even if each row were as large as its whole row group is said to be.
     """
     import pyarrow
 
-    groups = list(range(opened.metadata.num_row_groups)) if group is None else [group]
-    largest = max([1, *(_told_size(opened.metadata.row_group(number), column) for number in groups)])
-    at_once = min(max(most // _PARTS // largest, 1), _AT_ONCE)
-    parts, size = [], 0
-    for batch in opened.iter_batches(batch_size=at_once, row_groups=groups, columns=[column]):
+    groups = list(range(table.metadata.num_row_groups)) if group is None else [group]
+    largest = max([1, *(_declared_size(table.metadata.row_group(number), column) for number in groups)])
+    batch_size = min(max(limit // _BATCHES // largest, 1), _BATCH_ROWS)
+    chunks, size = [], 0
+    for batch in table.iter_batches(batch_size=batch_size, row_groups=groups, columns=[column]):
         size += batch.nbytes
-        if size > most:
+        if size > limit:
             raise _TooLargeError
         values = batch.column(0)
-        parts.append(values.field(0) if pyarrow.types.is_struct(values.type) else values)
-    return pyarrow.chunked_array(parts) if parts else pyarrow.array([])
+        chunks.append(values.field(0) if pyarrow.types.is_struct(values.type) else values)
+    return pyarrow.chunked_array(chunks) if chunks else pyarrow.array([])
 
 
-def _told_size(group: Any, column: str) -> int:
+def _declared_size(group: Any, column: str) -> int:
     columns = [group.column(number) for number in range(group.num_columns)]
-    return sum(one.total_uncompressed_size for one in columns if f"{one.path_in_schema}.".startswith(f"{column}."))
+    return sum(part.total_uncompressed_size for part in columns if f"{part.path_in_schema}.".startswith(f"{column}."))
 
 
 def _pyarrow(file: Path) -> tuple[Any, Any]:
@@ -125,35 +127,35 @@ def _pyarrow(file: Path) -> tuple[Any, Any]:
 
 
 def _columns(file: Path, schema: Any) -> tuple[str, str]:
-    """The names of the columns with the pictures and with the labels."""
+    """The names of the columns with the images and with the labels; DataError where one is missing."""
     from pyarrow import types
 
     def is_bytes(kind: Any) -> bool:
         return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
-    def is_picture(kind: Any) -> bool:
+    def is_image(kind: Any) -> bool:
         return is_bytes(kind) or (types.is_struct(kind) and any(f.name == "bytes" and is_bytes(f.type) for f in kind))
 
-    images = [field.name for field in schema if is_picture(field.type)]
+    images = [field.name for field in schema if is_image(field.type)]
     classes = [name for name, feature in _features(schema).items() if feature.get("_type") == "ClassLabel"]
     labels = [name for name in (*_LABELS, *classes) if name in schema.names]
     if not images or not labels:
-        what = "pictures (bytes, or a struct with bytes)" if not images else "labels (label or labels)"
-        raise DataError(f"{file} has no column of {what}; its columns are {', '.join(schema.names) or 'none'}.")
+        columns = "images (bytes, or a struct with bytes)" if not images else "labels (label or labels)"
+        raise DataError(f"{file} has no column of {columns}; its columns are {', '.join(schema.names) or 'none'}.")
     return images[0], labels[0]
 
 
-def _refuse_splits(file: Path, opened: Any, image: str) -> None:
-    """DataError where a column says that the rows are of several splits."""
-    for column in (name for name in opened.schema_arrow.names if name != image and is_split_column(name)):
-        values = ["" if value is None else str(value) for value in _values(opened, column, _NAMES).to_pylist()]
+def _check_splits(file: Path, table: Any, image: str) -> None:
+    """Raises DataError where a column has the names of several splits."""
+    for column in (name for name in table.schema_arrow.names if name != image and is_split_column(name)):
+        values = ["" if value is None else str(value) for value in _values(table, column, _NAMES).to_pylist()]
         if split_column([column], [{0: value} for value in values]):
-            told = ", ".join(sorted(set(values)))
-            raise DataError(f"{file} has rows of several splits ({column}: {told}): write a file for each split.")
+            names = ", ".join(sorted(set(values)))
+            raise DataError(f"{file} has rows of several splits ({column}: {names}): write a file for each split.")
 
 
 def _features(schema: Any) -> dict[str, Any]:
-    """What Hugging Face's datasets noted about the columns, which may be nothing."""
+    """The features that Hugging Face's datasets describe in the metadata, by column; empty where there are none."""
     try:
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
@@ -161,8 +163,8 @@ def _features(schema: Any) -> dict[str, Any]:
         return {}
 
 
-def _named(labels: list[Any], schema: Any, column: str) -> Iterator[str]:
-    """The name of each row's class; empty where it has none, which Hugging Face writes as -1."""
+def _class_names(labels: list[Any], schema: Any, column: str) -> Iterator[str]:
+    """The class of each row; empty where it has none, which Hugging Face writes as -1."""
     names = _features(schema).get(column, {}).get("names")
     for label in labels:
         if isinstance(names, list) and isinstance(label, int):
@@ -171,23 +173,23 @@ def _named(labels: list[Any], schema: Any, column: str) -> Iterator[str]:
             yield "" if label is None else str(label)
 
 
-def _own_names(opened: Any, image: str) -> list[str | None]:
-    """The file names that the rows remember."""
-    kind = opened.schema_arrow.field(image).type
+def _file_names(table: Any, image: str) -> list[str | None]:
+    """The file name that each row stores, None where it has none."""
+    kind = table.schema_arrow.field(image).type
     if "path" not in [field.name for field in getattr(kind, "fields", [])]:
-        return [None] * opened.metadata.num_rows
-    return [str(path) if path else None for path in _values(opened, f"{image}.path", _NAMES).to_pylist()]
+        return [None] * table.metadata.num_rows
+    return [str(path) if path else None for path in _values(table, f"{image}.path", _NAMES).to_pylist()]
 
 
 def _entries(metadata: Any, labels: Iterator[str], names: list[str | None]) -> Iterator[Entry]:
     rows = (
         (group, row) for group in range(metadata.num_row_groups) for row in range(metadata.row_group(group).num_rows)
     )
-    for number, (place, label, own) in enumerate(zip(rows, labels, names, strict=True)):
-        label = re.sub(r"[/\\:]", "-", label)  # what parts the names of folders, here or under Windows
-        name = f"{number:06}-{PurePosixPath(own).name}" if own else f"{number:06}"
-        yield Entry(f"{label}/{name}" if label else name, place)
+    for number, (handle, label, file_name) in enumerate(zip(rows, labels, names, strict=True)):
+        label = re.sub(r"[/\\:]", "-", label)  # separators of folders, here and under Windows
+        name = f"{number:06}-{PurePosixPath(file_name).name}" if file_name else f"{number:06}"
+        yield Entry(f"{label}/{name}" if label else name, handle)
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

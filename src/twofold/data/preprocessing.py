@@ -1,4 +1,4 @@
-"""Pictures as the network sees them: one function from bytes, images or arrays to a square of RGB, or a refusal."""
+"""Preprocessing: from bytes, a PIL image or an array to the model input, or a read error."""
 
 import math
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from twofold.data.read_errors import ReadError
 
 ImageArray = NDArray[np.uint8]  # (height, width, 3) RGB
 
-# Of the short side, by crop: the classic evaluation of ImageNet networks, 224 of 256. docs/decisions/005 has what it gains.
+# Fraction of the short side in the centre crop: 224 of 256, as ImageNet networks are evaluated. docs/decisions/005 has the gain.
 CROP_PCT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 SMALL: Final = 32  # side of a thumbnail, in pixels
-_LONG: Final = 4096  # lines of a narrow picture
-# Beside a padded picture; EfficientNet-Lite's normalisation, (x - 127) / 128, turns it into zero.
+_LONG: Final = 4096  # lines of a narrow image
+# The margins of a padded image; EfficientNet-Lite's normalisation, (x - 127) / 128, turns them into zeros.
 _GREY: Final = (127, 127, 127)
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -33,13 +33,13 @@ _FILTERS: Final[dict[Filter, Image.Resampling]] = {
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a picture becomes the network's input, `size` x `size`.
+    """How an image becomes the model input, `size` x `size`.
 
-    stretch: the whole picture, its shape lost. crop: a square in its middle, `kept` of the short side. pad: the whole picture,
-    its shape kept, on grey.
+    Crop modes: `squash` resizes the image without its aspect ratio; `center` takes the square in its centre, of `crop_pct` of the
+    short side; `pad` resizes it with its aspect ratio, on grey.
 
-    `deep` is (black, white) for images of more than eight bits, `floats` for those of floating-point numbers; None where the
-    network learned from none such. Raises ValueError where one is no range.
+    `deep` is (black, white) for images with more than eight bits, `floats` for images of floating-point values; None where the
+    network was trained on no such images. ValueError where one is not a range.
     """
 
     size: int
@@ -51,7 +51,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.deep is not None:  # JSON has lists
-            object.__setattr__(self, "deep", _checked_range(self.deep, "deep", (int,), "whole numbers"))
+            object.__setattr__(self, "deep", _checked_range(self.deep, "deep", (int,), "integers"))
         if self.floats is not None:
             object.__setattr__(self, "floats", _checked_range(self.floats, "floats", (int, float), "finite numbers"))
 
@@ -60,37 +60,37 @@ class Preprocessing:
         return Ranges(self.deep, self.floats)
 
     def ranged(self, ranges: Ranges) -> "Preprocessing":
-        """The same, for images of whose numbers these are black and white."""
+        """The same preprocessing with these ranges."""
         return replace(self, deep=ranges.deep, floats=ranges.floats)
 
 
-def _checked_range(given: Any, name: str, kinds: tuple[type, ...], what: str) -> tuple[float, float]:
-    pair = tuple(given) if isinstance(given, list | tuple) else ()
-    known = [number for number in pair if type(number) in kinds and math.isfinite(number)]
-    if not (len(pair) == len(known) == 2 and pair[0] < pair[1]):
-        raise ValueError(f"{name} must be black and white, two {what} in rising order, got {given!r}.")
+def _checked_range(value: Any, name: str, kinds: tuple[type, ...], noun: str) -> tuple[float, float]:
+    pair = tuple(value) if isinstance(value, list | tuple) else ()
+    numbers = [number for number in pair if type(number) in kinds and math.isfinite(number)]
+    if not (len(pair) == len(numbers) == 2 and pair[0] < pair[1]):
+        raise ValueError(f"`{name}` must be (black, white), two {noun} in rising order, got {value!r}.")
     return pair[0], pair[1]
 
 
 @dataclass(frozen=True, slots=True)
 class PreprocessedImage:
-    """What one look at a picture gives."""
+    """The model input and the thumbnail of an image, with its size and encoding."""
 
     model_input: ImageArray = field(repr=False)  # (size, size, 3), C-contiguous
-    thumbnail: ImageArray = field(repr=False)  # (SMALL, SMALL, 3), the whole picture, upright and stretched
-    width: int  # of the whole picture, upright
+    thumbnail: ImageArray = field(repr=False)  # (SMALL, SMALL, 3): all of the image, upright, without its aspect ratio
+    width: int  # of the upright image, at full size
     height: int
-    format: str  # "JPEG", "PNG", ...; "array" for pixels handed over in memory
+    format: str  # "JPEG", "PNG", ...; "array" for pixels in memory
     traits: EncodingMetadata
 
 
 def preprocess(
     source: bytes | Image.Image | NDArray[Any], preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
 ) -> PreprocessedImage | ReadError:
-    """The picture fitted to the square, or why it cannot be used; whatever the bytes, nothing is raised.
+    """The preprocessed image, or a read error; raises nothing, whatever the bytes.
 
-    Of an animation the first frame is taken, what is transparent becomes white, and the EXIF orientation is followed;
-    colour profiles are not applied.
+    The first frame of an animation is taken, transparent pixels become white, and the EXIF orientation is followed.
+    Colour profiles are not applied.
     """
     decoded = _decoded(
         source, lambda width, height: _shrink(width, height, preprocessing), max_pixels, preprocessing.ranges
@@ -105,7 +105,7 @@ def preprocess(
 
 
 def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> ImageArray | ReadError:
-    """The whole picture, upright, at its full size, by the same rules as `look`."""
+    """The image, upright, at full size, (height, width, 3), by the same rules as `preprocess`; or a read error."""
     decoded = _decoded(source, lambda width, height: 1, max_pixels)
     if isinstance(decoded, ReadError):
         return decoded
@@ -113,13 +113,12 @@ def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = 
 
 
 def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | ReadError:
-    """What tells an image handed over in memory from others: its own numbers, upright, where it has more than eight bits, else
-    its pixels."""
+    """What identifies an image in memory: its values, upright, where it has more than eight bits, else its RGB pixels."""
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
     if source.mode not in (*DEEP_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
-    decoded = adopt(source, Ranges((0, 1), (0.0, 1.0)))  # any, so that none is refused for its range
+    decoded = adopt(source, Ranges((0, 1), (0.0, 1.0)))  # any range, so that no image is refused for the lack of one
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
 
 
@@ -136,15 +135,18 @@ def _decoded(
 
 
 def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
-    """How many times smaller the picture may be decoded, so that along both sides twice as many pixels are left as the square
-    has: docs/decisions/001 has what the rest of them is worth."""
+    """By how much the image may be reduced when it is decoded.
+
+    Twice as many pixels as in the model input are left along each side.
+    docs/decisions/001 has the effect on accuracy.
+    """
     left, top, right, bottom = _area(width, height, preprocessing)
-    across, down = _inner(width, height, preprocessing)
-    return min((right - left) / across, (bottom - top) / down) / 2
+    width, height = _inner(width, height, preprocessing)
+    return min((right - left) / width, (bottom - top) / height) / 2
 
 
 def _area(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float, float]:
-    """The part of the picture that is seen: left, top, right, bottom in its own pixels."""
+    """The area of the image that becomes the model input: left, top, right, bottom in pixels of the image."""
     if preprocessing.crop_mode != "center":
         return 0, 0, width, height
     side = min(width, height) * preprocessing.crop_pct
@@ -152,10 +154,10 @@ def _area(width: int, height: int, preprocessing: Preprocessing) -> tuple[float,
 
 
 def _inner(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
-    """The width and height that it takes in the square."""
+    """Width and height of that area in the model input."""
     if preprocessing.crop_mode != "pad":
         return preprocessing.size, preprocessing.size
-    if width > height:  # in this order, as ImageOps.pad has it: another may round otherwise
+    if width > height:  # the order of operations of ImageOps.pad: another one may round differently
         return preprocessing.size, max(round(height / width * preprocessing.size), 1)
     return max(round(width / height * preprocessing.size), 1), preprocessing.size
 
@@ -163,13 +165,17 @@ def _inner(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, 
 def _fit(decoded: Decoded, preprocessing: Preprocessing) -> ImageArray:
     inner = _inner(decoded.width, decoded.height, preprocessing)
     left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, preprocessing))
-    image, how = decoded.image, _FILTERS[preprocessing.filter]
-    if right - left < inner[0] and image.height > _LONG:  # Pillow would first make all of its lines wider
-        image, top, bottom = image.resize((image.width, inner[1]), how, (0, top, image.width, bottom)), 0, inner[1]
-    seen = image.resize(inner, how, (left, top, right, bottom))
-    seen = put_upright(seen, decoded.orientation).convert("RGB")
-    if seen.size == (preprocessing.size, preprocessing.size):
-        return np.array(seen)
+    image, resampling = decoded.image, _FILTERS[preprocessing.filter]
+    if right - left < inner[0] and image.height > _LONG:  # Pillow would first widen all of its lines
+        image, top, bottom = (
+            image.resize((image.width, inner[1]), resampling, (0, top, image.width, bottom)),
+            0,
+            inner[1],
+        )
+    image = image.resize(inner, resampling, (left, top, right, bottom))
+    image = put_upright(image, decoded.orientation).convert("RGB")
+    if image.size == (preprocessing.size, preprocessing.size):
+        return np.array(image)
     padded = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
-    padded.paste(seen, (round((preprocessing.size - seen.width) / 2), round((preprocessing.size - seen.height) / 2)))
+    padded.paste(image, (round((preprocessing.size - image.width) / 2), round((preprocessing.size - image.height) / 2)))
     return np.array(padded)

@@ -1,4 +1,4 @@
-"""Why a file is no usable picture: a value, never an exception that escapes."""
+"""Why a file is no usable image: a value, never an exception."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,23 +8,23 @@ Code = Literal[
     "not-a-file",
     "unreadable",
     "empty-file",
-    "not-a-picture",
-    "out-of-range",  # an array's numbers
+    "not-an-image",
+    "out-of-range",  # the values of an array
     "unsupported-format",
     "truncated",
     "damaged",
     "too-large",
-    "encrypted",  # these three inside an archive
+    "encrypted",  # this and the next two: members of archives
     "bomb",
     "too-deep",
-    "not-finite",  # what the network gives
-    "changed",  # since the network learned from it
+    "not-finite",  # the features
+    "changed",  # since the network was trained on it
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadError:
-    """A reason code, and one sentence that says what is wrong and what to do."""
+    """A reason code, and one sentence: what is wrong and what to do."""
 
     code: Code
     sentence: str

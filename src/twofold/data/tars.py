@@ -16,32 +16,32 @@ _HEADERS: Final = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-_HEADER_BYTES: Final = 1_000_000
-_GLOBALS: Final = 1_000  # entries of global headers
+_HEADER_BYTES: Final = 1_000_000  # of one header, at most
+_GLOBALS: Final = 1_000  # entries of global headers, at most
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose headers, which Python reads into memory whatever their size, are of a size that names have."""
+    """A member with headers of limited size: Python reads them into memory whatever their size."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _HEADERS and not 0 <= self.size <= _HEADER_BYTES:
             raise tarfile.ReadError(f"a header in it has {self.size:,} bytes, the limit is {_HEADER_BYTES:,}")
         if len(archive.pax_headers) > _GLOBALS:
             raise tarfile.ReadError(f"its global headers have more than {_GLOBALS:,} entries")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]  # the only way in before they are read
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]  # no public method runs before they are read
 
 
 def tar_members(file: Path) -> Members:
-    """What the tar holds; DataError where it is cut short or damaged, so that some of its members cannot be known."""
+    """The members of the tar; DataError where it is cut short or damaged, because some of its members are unknown then."""
 
-    def read(place: tuple[int, int], most: int) -> bytes | ReadError:
-        offset, size = place
-        if size > most:
-            return ReadError("too-large", f"It has {size:,} bytes, the limit is {most:,}: make it smaller.")
+    def read(handle: tuple[int, int], limit: int) -> bytes | ReadError:
+        offset, size = handle
+        if size > limit:
+            return ReadError("too-large", f"It has {size:,} bytes, the limit is {limit:,}: make it smaller.")
         try:
-            with file.open("rb") as opened:
-                opened.seek(offset)
-                data = opened.read(size)
+            with file.open("rb") as stream:
+                stream.seek(offset)
+                data = stream.read(size)
         except OSError as error:
             return ReadError("unreadable", f"The tar cannot be read ({error.strerror}): check its permissions.")
         return (
@@ -56,14 +56,14 @@ def _entries(file: Path) -> Iterator[Entry]:
         with tarfile.open(file, "r:", tarinfo=_Member) as archive:
             end = 0
             for member in archive:
-                archive.members.clear()  # type: ignore[attr-defined]  # else all are kept, each with a copy of the global headers
-                # A negative size leads Python's reader back to where it was (CVE-2025-8194).
+                archive.members.clear()  # type: ignore[attr-defined]  # else it keeps all, each with a copy of the global headers
+                # A negative size sends Python's reader backwards, for ever (CVE-2025-8194).
                 if member.size < 0 or archive.offset <= end:
                     raise tarfile.ReadError("a size in it is impossible")
                 end = archive.offset
                 yield _entry(member)
             _check_end(file, archive.offset)
-    except Exception as error:  # damaged bytes end in whatever Python has, from OverflowError to RecursionError
+    except Exception as error:  # damaged bytes end in anything from OverflowError to RecursionError
         raise DataError(
             f"{file} cannot be read as a tar ({error}): it is cut short or damaged; fetch it again."
         ) from error
@@ -80,11 +80,11 @@ def _entry(member: tarfile.TarInfo) -> Entry:
 
 
 def _check_end(file: Path, offset: int) -> None:
-    """ReadError where the members are followed by anything but the block of zeros that ends a tar.
+    """Raises tarfile.ReadError where no block of zeros, which ends a tar, follows the members.
 
     Python's reader takes a damaged header for the end.
     """
-    with file.open("rb") as opened:
-        opened.seek(offset)
-        if opened.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("unexpected end of data")
