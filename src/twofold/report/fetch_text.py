@@ -1,4 +1,4 @@
-"""What fetch made, as people read it and as JSON."""
+"""The result of `fetch` as text and as JSON."""
 
 import shlex
 import sys
@@ -15,33 +15,42 @@ from twofold.fetching import Unpacked
 
 
 def gathered(source: str, out: Path, sha256: str | None, unpacked: Unpacked) -> dict[str, Any]:
-    """What lies in the folder: its parts or itself, with the files of each class, and what to type next."""
-    parts = find_splits(out) or [out]
-    data, notes = [], []
-    for part in parts:
+    """The splits of the folder, or the folder itself, with the number of files of each class, and the commands to run next."""
+    data, labelled, notes = [], [], []
+    for split in find_splits(out) or [out]:
         try:
-            items = list_labelled_files(part, DataOptions()).files
-            data.append({"path": str(part), "counts": dict(sorted(Counter(item.label for item in items).items()))})
+            files = list_labelled_files(split, DataOptions()).files
         except DataError as error:
             notes.append({"code": "not-two-classes", "text": str(error)})
-    ready = [part for part in parts if str(part) in {block["path"] for block in data}]
-    wrote = {"files": unpacked.files, "bytes": unpacked.bytes, "skipped": dict(sorted(unpacked.skipped.items()))}
-    named = {"source": public_address(source), "out": str(out), "sha256": sha256}
-    return {**named, **wrote, "data": data, "next": _commands(plan_splits(ready)) if ready else [], "notes": notes}
+        else:
+            labelled.append(split)
+            data.append({"path": str(split), "counts": dict(sorted(Counter(file.label for file in files).items()))})
+    return {
+        "source": public_address(source),
+        "out": str(out),
+        "sha256": sha256,
+        "files": unpacked.files,
+        "bytes": unpacked.bytes,
+        "skipped": dict(sorted(unpacked.skipped.items())),
+        "data": data,
+        "next": _commands(plan_splits(labelled)) if labelled else [],
+        "notes": notes,
+    }
 
 
 def print_gathered(result: dict[str, Any]) -> None:
+    """Writes the result to stdout."""
     skipped = ", ".join(f"{count} {code}" for code, count in result["skipped"].items())
     lines = [f"Wrote {result['out']}: {result['files']:,} files" + (f"; skipped: {skipped}" if skipped else "")]
-    for part in result["data"]:
-        lines.append(f"{part['path']}: " + ", ".join(f"{count:,} {name}" for name, count in part["counts"].items()))
+    for split in result["data"]:
+        lines.append(f"{split['path']}: " + ", ".join(f"{count:,} {name}" for name, count in split["counts"].items()))
     lines += [f"note: {note['text']}" for note in result["notes"]]
     lines += ["", "Next:", *(f"  {command}" for command in result["next"])] if result["next"] else []
     sys.stdout.write(printable("\n".join(lines)) + "\n")
 
 
 def _commands(plan: SplitPlan) -> list[str]:
-    """What to run next."""
+    """The command lines that follow the plan."""
     commands = [f"twofold train {shlex.quote(str(plan.train))} --out NAME.twofold"]
     if plan.evaluate is not None:
         commands.append(f"twofold evaluate NAME.twofold {shlex.quote(str(plan.evaluate))}")
