@@ -15,7 +15,7 @@ EACH = 30
 
 
 def dataset(*near: tuple[int, int], each: int = EACH, equal: dict[int, int] | None = None) -> LabelledDataset:
-    """`each` images per class, negative ones first. `near` are pairs of near duplicates, `equal` maps rows to rows of equal bytes."""
+    """`each` images per class, negative ones first; pairs of near duplicates; `equal` maps rows to rows with the same bytes."""
     labels = ["no"] * each + ["yes"] * each
     files = tuple(LabelledFile(Path(f"{row}.png"), label) for row, label in enumerate(labels))
     contents = [(equal or {}).get(row, row) for row in range(len(files))]
