@@ -77,7 +77,7 @@ def test_a_picture_that_cannot_be_used_is_told_before_a_network_learns() -> None
     learns = BinaryImageClassifier(mode="scratch", size=48, epochs=1, cache=False)
     hook = pressed_at(1)
     try:
-        with pytest.raises(DataError, match="1 of 49 pictures cannot be used"):
+        with pytest.raises(DataError, match="1 of 49 images cannot be read"):
             learns.fit([*IMAGES, b"no picture"], np.append(LABELS, "bars"))
     finally:
         hook.remove()
@@ -141,7 +141,7 @@ def test_columns_are_taken_as_lists_are(fitted: BinaryImageClassifier) -> None:
 def test_an_array_whose_numbers_are_beyond_their_range_is_told_with_both_ranges(fitted: BinaryImageClassifier) -> None:
     pixels = np.asarray(IMAGES[0]).astype(float)
     with pytest.raises(
-        DataError, match=r"picture-1: Pixels of float64 must lie between 0 and 1, these .*: divide them by 255"
+        DataError, match=r"image-1: Pixels of float64 must lie between 0 and 1, these .*: divide them by 255"
     ):
         fitted.predict([IMAGES[0], pixels])
     assert np.array_equal(fitted.predict([pixels / 255]), fitted.predict([IMAGES[0]]))
@@ -182,7 +182,7 @@ def test_groups_are_routed_by_cross_val_score() -> None:
 @pytest.mark.parametrize("name", sorted(BinaryImageClassifier().get_params()))
 def test_every_parameter_is_checked_at_fit_before_anything_is_read(name: str) -> None:
     classifier = BinaryImageClassifier(**{name: {"no": "use"}})
-    with pytest.raises(UsageError, match=f"^{name} must be .*, got ") as caught:
+    with pytest.raises(UsageError, match=f"^`{name}` must be .*, got ") as caught:
         classifier.fit(["nowhere.png"] * len(LABELS), LABELS)
     assert isinstance(caught.value, ValueError)
     assert "--" not in str(caught.value)
@@ -193,17 +193,17 @@ def test_every_parameter_is_checked_at_fit_before_anything_is_read(name: str) ->
     [
         (
             {"mode": "scrach"},
-            r"^mode must be 'frozen', 'finetune' or 'scratch', got 'scrach' \(did you mean 'scratch'\?\)\.$",
+            r"^`mode` must be 'frozen', 'finetune' or 'scratch', got 'scrach' \(did you mean 'scratch'\?\)\.$",
         ),
         ({"dtype": "fp32"}, r"did you mean 'f32'"),
-        ({"threshold": 1.5}, "^threshold must lie between 0 and 1, got 1.5"),
-        ({"folds": np.int64(1)}, "^folds must lie between 2 and 50, got 1"),
-        ({"batch_size": 8}, "^batch_size is for mode scratch or finetune"),
-        ({"mode": "scratch", "learning_rate": float("nan")}, "^learning_rate must be a finite number or None, got nan"),
-        ({"size": 50}, "^size for efficientnet-lite0 lies between 96 and 384, got 50"),
+        ({"threshold": 1.5}, r"^`threshold` must be in \[0, 1\], got 1.5"),
+        ({"folds": np.int64(1)}, r"^`folds` must be in \[2, 50\], got 1"),
+        ({"batch_size": 8}, "^`batch_size` needs `mode='finetune'` or `mode='scratch'`"),
+        ({"mode": "scratch", "learning_rate": float("nan")}, "^`learning_rate` must be a finite number or None, got nan"),
+        ({"size": 50}, "^`size` for efficientnet-lite0 lies between 96 and 384, got 50"),
         ({"backbone": "efficientnet-lite9"}, "did you mean 'efficientnet-lite"),
-        ({"positive": "ring"}, "^positive must be 'bars' or 'rings', got 'ring'"),
-        ({"threads": 0}, "^threads must be at least 1, got 0"),
+        ({"positive": "ring"}, "^`positive` must be 'bars' or 'rings', got 'ring'"),
+        ({"threads": 0}, "^`threads` must be at least 1, got 0"),
     ],
 )
 def test_what_is_not_legal_is_refused_by_the_name_of_the_parameter(given: dict[str, Any], said: str) -> None:
@@ -233,14 +233,14 @@ def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
 
 
 def test_a_picture_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
-    with pytest.raises(DataError, match=r"1 of 2 pictures .* picture-1"):
+    with pytest.raises(DataError, match=r"1 of 2 images .* image-1"):
         fitted.predict([IMAGES[0], b"nothing"])
 
 
 def test_what_is_no_task_of_two_kinds_is_refused() -> None:
     with pytest.raises(ValueError, match="1 class"):
         BinaryImageClassifier().fit(IMAGES, ["one"] * len(IMAGES))
-    with pytest.raises(ValueError, match="2 pictures.* 3 labels"):
+    with pytest.raises(ValueError, match="2 images.* 3 labels"):
         BinaryImageClassifier().fit(IMAGES[:2], [0, 1, 1])
     with pytest.raises(NotFittedError):
         BinaryImageClassifier().predict(IMAGES[:1])

@@ -8,7 +8,7 @@ import pytest
 
 from twofold.audit import FileReportRow, write_file_report
 
-COLUMNS = "path,label,status,reason,width,height,format,bytes,sha256,group,nearest,p_label_error"
+COLUMNS = "path,label,status,reason,width,height,format,bytes,sha256,group,duplicate_of,p_label_error"
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -18,12 +18,25 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def test_every_row_is_written_and_what_is_unknown_is_empty(tmp_path: Path) -> None:
     metadata = (40, 30, "JPEG", 1000, "ab" * 32, 0)
-    flagged = FileReportRow("a, b.jpg", "cats", "flagged", "suspect", *metadata, "d, e.jpg", "0.9731")
+    flagged = FileReportRow("a, b.jpg", "cats", "flagged", "possible-label-error", *metadata, "d, e.jpg", "0.9731")
     skipped = FileReportRow('"c".jpg', "", "skipped", "truncated")
     write_file_report([flagged, skipped], tmp_path / "files.csv")
     first, second = read(tmp_path / "files.csv")
     assert list(first) == COLUMNS.split(",")
-    known = ("a, b.jpg", "cats", "flagged", "suspect", "40", "30", "JPEG", "1000", "ab" * 32, "0", "d, e.jpg", "0.9731")
+    known = (
+        "a, b.jpg",
+        "cats",
+        "flagged",
+        "possible-label-error",
+        "40",
+        "30",
+        "JPEG",
+        "1000",
+        "ab" * 32,
+        "0",
+        "d, e.jpg",
+        "0.9731",
+    )
     assert tuple(first.values()) == known
     assert tuple(second.values()) == ('"c".jpg', "", "skipped", "truncated", *[""] * 8)
 

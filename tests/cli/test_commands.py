@@ -457,14 +457,14 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
     assert result["statuses"]["skipped"] == result["data"]["skipped"] == 4
     assert result["reasons"] == {
         "conflict": 2,
-        "copy": 2,
+        "duplicate": 2,
         "junk": 1,
-        "near-copy": 1,
+        "near-duplicate": 1,
         "not-a-picture": 1,
-        "suspect": 1,
+        "possible-label-error": 1,
     }
     duplicates = {
-        (Path(copy["path"]).name, Path(copy["nearest"]).name, copy["kind"], copy["labels_agree"])
+        (Path(copy["path"]).name, Path(copy["duplicate_of"]).name, copy["kind"], copy["labels_agree"])
         for copy in result["duplicates"]
     }
     assert duplicates == {
@@ -474,9 +474,9 @@ def test_audit_as_json_has_the_blocks_of_the_plan(found: tuple[dict[str, Any], P
         ("z both.png", "z both.png", "bytes", False),
     }
     assert set(result["label_errors_expected"]) == {"value", "low", "high"}
-    (suspect,) = result["label_issues"]
-    assert (suspect["path"], suspect["label"]) == (str(messy / "rings/z wrong.png"), "rings")
-    assert suspect["p_label_error"] > 0.5
+    (issue,) = result["label_issues"]
+    assert (issue["path"], issue["label"]) == (str(messy / "rings/z wrong.png"), "rings")
+    assert issue["p_label_error"] > 0.5
     assert {note["code"] for note in result["notes"]} >= {"duplicates", "conflicts", "label_issues", "files-refused"}
 
 
@@ -493,13 +493,13 @@ def test_the_ledger_of_an_audit_has_a_row_for_every_file(found: tuple[dict[str, 
     assert set(rows) == {str(path.relative_to(messy)) for path in messy.rglob("*") if path.is_file()}
     statuses = {name: (row["status"], row["reason"]) for name, row in rows.items()}
     assert statuses["bars/bars-000.png"] == ("used", "")
-    assert statuses["bars/z bytes.png"] == ("flagged", "copy")
-    assert statuses["rings/z larger.jpg"] == ("flagged", "near-copy")
+    assert statuses["bars/z bytes.png"] == ("flagged", "duplicate")
+    assert statuses["rings/z larger.jpg"] == ("flagged", "near-duplicate")
     assert statuses["bars/z both.png"] == statuses["rings/z both.png"] == ("skipped", "conflict")
-    assert statuses["rings/z wrong.png"] == ("flagged", "suspect")
+    assert statuses["rings/z wrong.png"] == ("flagged", "possible-label-error")
     assert statuses["rings/z text.jpg"] == ("skipped", "not-a-picture")
     assert statuses[".DS_Store"] == ("skipped", "junk")
-    assert rows["bars/z bytes.png"]["nearest"] == str(messy / "bars/bars-000.png")
+    assert rows["bars/z bytes.png"]["duplicate_of"] == str(messy / "bars/bars-000.png")
     assert rows["bars/z bytes.png"]["group"] == rows["bars/bars-000.png"]["group"]
     assert float(rows["rings/z wrong.png"]["p_label_error"]) > 0.5 > float(rows["rings/rings-000.png"]["p_label_error"])
     assert rows["rings/z both.png"]["p_label_error"] == rows["rings/z text.jpg"]["p_label_error"] == ""

@@ -74,9 +74,9 @@ def test_near_copies_are_told_with_whether_their_labels_agree(tmp_path: Path, ru
     CHANGES["half"](scene(0, (96, 72))).save(data / "one" / "small.png")
     CHANGES["mirrored"](scene(2, (96, 72))).save(data / "two" / "turned.png")
     duplicates = {Path(copy["path"]).name: copy for copy in audited(data, runtime, quick=True).as_json()["duplicates"]}
-    assert Path(duplicates["small.png"]["nearest"]).name == "0.jpg"
+    assert Path(duplicates["small.png"]["duplicate_of"]).name == "0.jpg"
     assert duplicates["small.png"]["labels_agree"]
-    assert Path(duplicates["turned.png"]["nearest"]).name == "2.jpg"
+    assert Path(duplicates["turned.png"]["duplicate_of"]).name == "2.jpg"
     assert not duplicates["turned.png"]["labels_agree"]
 
 

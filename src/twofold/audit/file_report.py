@@ -1,10 +1,10 @@
-"""The ledger: one row for every path met, with its fate."""
+"""The file report: one row per file, with its status and the reason for it."""
 
 import csv
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,18 @@ from twofold.duplicates import Duplicate, Kind
 
 Status = Literal["used", "flagged", "skipped"]
 
+CONFLICT: Final = "conflict"  # skipped: the same image has both labels
+LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
+OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
+_DUPLICATE: Final[dict[Kind, str]] = {"bytes": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}  # flagged
+_CLOSEST_FIRST: Final[tuple[Kind, ...]] = ("bytes", "pixels", "near")
+
+REASONS: Final = (CONFLICT, LABEL_ERROR, OTHER_LABEL, "duplicate", "near-duplicate")
+
 
 @dataclass(frozen=True, slots=True)
 class FileReportRow:
-    """What became of one path; None where unknown."""
+    """The status of one file; None where a value is not known."""
 
     path: str
     label: str | None
@@ -30,85 +38,96 @@ class FileReportRow:
     bytes: int | None = None
     sha256: str | None = None
     group: int | None = None
-    nearest: str | None = None  # the path of a copy
-    p_label_error: str | None = None  # the chance that the label is wrong
+    duplicate_of: str | None = None  # the path of its closest duplicate
+    p_label_error: str | None = None  # the probability that the label is wrong
 
 
 def write_file_report(rows: Iterable[FileReportRow], path: Path) -> None:
-    """Write the rows as CSV in UTF-8, under a temporary name first: the file is whole, or not there.
+    """Writes the rows as CSV in UTF-8. The file is complete, or it is not written.
 
-    What cannot be written as UTF-8 in a file's name stands as a backslash and its number.
+    Bytes of a file name that are not UTF-8 are written as backslash escapes.
     """
     with replacing(path) as file:
-        table = csv.writer(file)  # its own line ends: with others, a name with a carriage return is not quoted
-        table.writerow(field.name for field in fields(FileReportRow))
-        table.writerows(map(astuple, rows))
-
-
-CONFLICT: Final = "conflict"  # skipped: DATA has the picture under both labels
-SUSPECT: Final = "suspect"  # flagged: the rest of the data contradicts the label
-OTHER_LABEL: Final = "near-copy-other-label"  # flagged: nearly the same picture has the other label
-_COPY: Final[dict[Kind, str]] = {"bytes": "copy", "pixels": "copy", "near": "near-copy"}  # flagged
-
-REASONS: Final = (CONFLICT, SUSPECT, OTHER_LABEL, "copy", "near-copy")
-_CLOSEST: Final[tuple[Kind, ...]] = ("bytes", "pixels", "near")
+        writer = csv.writer(
+            file
+        )  # with its default line ends: with others, a name with a carriage return is not quoted
+        writer.writerow(field.name for field in fields(FileReportRow))
+        writer.writerows(map(astuple, rows))
 
 
 def file_report(
     dataset: LabelledDataset, p_label_error: NDArray[np.floating] | None = None, listed: NDArray[np.int64] | None = None
 ) -> list[FileReportRow]:
-    """One row for every path met, sorted by path; `suspicion` (used,) is NaN where unknown, `listed` has the rows of suspects."""
+    """One row per file, sorted by path.
+
+    `p_label_error` (used,) is NaN where a label was not judged; `listed` has the usable rows of the label issues.
+    """
     rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in dataset.file_list.skips]
     table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid
-    reasons, partners = flags(dataset), closest(dataset)
+    reasons, closest = flag_duplicates(dataset), closest_duplicates(dataset)
     for row in listed if listed is not None else ():
-        reasons[int(row)] = SUSPECT
+        reasons[int(row)] = LABEL_ERROR
     number = 0
     for item, metadata, read_error in zip(dataset.file_list.files, table.metadata, table.read_errors, strict=True):
         if metadata is None:
             rows.append(FileReportRow(str(item.path), item.label, "skipped", read_error.code if read_error else ""))
             continue
-        known = (metadata.width, metadata.height, metadata.format, metadata.bytes, metadata.sha256, int(groups[number]))
+        columns = (metadata.width, metadata.height, metadata.format, metadata.bytes, metadata.sha256)
         reason = reasons.get(number, "") if valid[number] else CONFLICT
-        status = "skipped" if reason == CONFLICT else "flagged" if reason else "used"
-        nearest = paths[partners[number][0]] if number in partners else ""
-        doubt = "" if p_label_error is None or np.isnan(p_label_error[number]) else f"{p_label_error[number]:.4f}"
-        rows.append(FileReportRow(str(item.path), item.label, status, reason, *known, nearest, doubt))  # type: ignore[arg-type]
+        status: Status = "skipped" if reason == CONFLICT else "flagged" if reason else "used"
+        duplicate_of = paths[closest[number][0]] if number in closest else ""
+        rows.append(
+            FileReportRow(
+                str(item.path),
+                item.label,
+                status,
+                reason,
+                *columns,
+                int(groups[number]),
+                duplicate_of,
+                _format_probability(p_label_error, number),
+            )
+        )
         number += 1
     return sorted(rows, key=lambda row: row.path)
 
 
-def flags(dataset: LabelledDataset) -> dict[int, str]:
-    """Why usable pictures are flagged as copies: of two alike the second, or both where their labels differ."""
-    labels, valid, found = dataset.labels, dataset.valid, {}
-    for copy in sorted(dataset.duplicates, key=lambda copy: -_CLOSEST.index(copy.kind)):
-        if not (valid[copy.first] and valid[copy.second]):
-            continue  # what stands under both labels says nothing of others
-        if labels[copy.first] != labels[copy.second]:
-            found[copy.first] = found[copy.second] = OTHER_LABEL
-        elif found.get(copy.second) != OTHER_LABEL:
-            found[copy.second] = _COPY[copy.kind]
-    return found
+def _format_probability(p_label_error: NDArray[np.floating] | None, number: int) -> str:
+    return "" if p_label_error is None or np.isnan(p_label_error[number]) else f"{p_label_error[number]:.4f}"
 
 
-def closest(dataset: LabelledDataset) -> dict[int, tuple[int, Kind]]:
-    """For each usable picture that has copies, the closest of them and its kind."""
-    found: dict[int, tuple[int, Kind]] = {}
-    for copy in sorted(dataset.duplicates, key=lambda copy: _CLOSEST.index(copy.kind)):
-        found.setdefault(copy.first, (copy.second, copy.kind))
-        found.setdefault(copy.second, (copy.first, copy.kind))
-    return found
+def flag_duplicates(dataset: LabelledDataset) -> dict[int, str]:
+    """The reason for each usable image that is flagged as a duplicate: the second of a pair, or both if their labels differ."""
+    labels, valid = dataset.labels, dataset.valid
+    reasons: dict[int, str] = {}
+    for pair in sorted(dataset.duplicates, key=lambda pair: -_CLOSEST_FIRST.index(pair.kind)):
+        if not (valid[pair.first] and valid[pair.second]):
+            continue  # an image under both labels says nothing about the label of another
+        if labels[pair.first] != labels[pair.second]:
+            reasons[pair.first] = reasons[pair.second] = OTHER_LABEL
+        elif reasons.get(pair.second) != OTHER_LABEL:
+            reasons[pair.second] = _DUPLICATE[pair.kind]
+    return reasons
 
 
-def told(dataset: LabelledDataset, duplicates: tuple[Duplicate, ...]) -> list[dict[str, object]]:
-    """Copies for JSON: the later picture, the earlier one that it is a copy of, and whether their labels agree."""
+def closest_duplicates(dataset: LabelledDataset) -> dict[int, tuple[int, Kind]]:
+    """For each usable image that has duplicates, the closest one and the kind of the pair."""
+    closest: dict[int, tuple[int, Kind]] = {}
+    for pair in sorted(dataset.duplicates, key=lambda pair: _CLOSEST_FIRST.index(pair.kind)):
+        closest.setdefault(pair.first, (pair.second, pair.kind))
+        closest.setdefault(pair.second, (pair.first, pair.kind))
+    return closest
+
+
+def duplicates_as_json(dataset: LabelledDataset, duplicates: tuple[Duplicate, ...]) -> list[dict[str, Any]]:
+    """Each pair for JSON: the later image, the earlier one that it duplicates, and whether their labels agree."""
     paths, labels = dataset.paths, dataset.labels
     return [
         {
-            "path": paths[copy.second],
-            "nearest": paths[copy.first],
-            "kind": copy.kind,
-            "labels_agree": bool(labels[copy.first] == labels[copy.second]),
+            "path": paths[pair.second],
+            "duplicate_of": paths[pair.first],
+            "kind": pair.kind,
+            "labels_agree": bool(labels[pair.first] == labels[pair.second]),
         }
-        for copy in duplicates
+        for pair in duplicates
     ]

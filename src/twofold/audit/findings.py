@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.audit.file_report import FileReportRow, file_report, told
+from twofold.audit.file_report import FileReportRow, duplicates_as_json, file_report
 from twofold.audit.label_issues import LabelIssues, find_label_issues
 from twofold.audit.leakage import LeakedImage
 from twofold.audit.learning_curve import LearningCurve
@@ -81,7 +81,7 @@ class Audit:
         return {
             "statuses": {status: statuses[status] for status in ("used", "flagged", "skipped")},
             "reasons": dict(sorted(Counter(row.reason for row in rows if row.reason).items())),
-            "duplicates": told(self.dataset, self.dataset.duplicates),
+            "duplicates": duplicates_as_json(self.dataset, self.dataset.duplicates),
             **({} if self.against is None else self.against.as_json()),
             "label_issues": [
                 {"path": paths[row], "label": items[used[row]].label, "p_label_error": round(float(doubts[row]), 4)}

@@ -1,37 +1,49 @@
-"""The command line: one file a verb, each parse -> call -> print -> exit code."""
+"""The command line: one file a command, each parse -> call -> print -> exit code."""
 
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from twofold.cli.audit_command import audit
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.fetch_command import fetch
-from twofold.cli.flags import flags, with_flags
+from twofold.cli.flags import flags
+from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
 from twofold.cli.train_command import train
+from twofold.cli.usage_errors import explain
 from twofold.core.errors import TwofoldError
-from twofold.core.files import printable, reason
+from twofold.core.files import reason
 
-_CLOSED: Final = 141  # whoever read the output has ended, as head does: what a shell gives for other programs then
+_CLOSED: Final = (
+    141  # the reader of the output has ended, as `head` does: the code that a shell gives for other programs
+)
+
+
+class _Command(TyperCommand):
+    def get_help_option(self, ctx: Any) -> Any:
+        """--help among the options of the output, not in a panel of its own above all others."""
+        option: Any = super().get_help_option(ctx)
+        option.rich_help_panel = "Output"
+        return option
+
 
 app = typer.Typer(
     name="twofold",
-    help="Two folders of pictures in, a yes/no model you can trust out.",
-    no_args_is_help=True,
+    help="Two folders of images in, a yes/no model you can trust out.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, evaluate, predict, audit, fetch):
-    app.command()(flags(command))
+    app.command(cls=_Command)(flags(command))
 
 
 def _show_version(asked: bool) -> None:
@@ -54,48 +66,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
     try:
-        code = _run(words)
-        sys.stdout.flush()  # here, where what goes wrong can be told
+        code = _run(words) if words else _run(["--help"]) or 2
+        sys.stdout.flush()  # here, where an error can still be shown
+    except typer.TyperException as error:
+        code = _fail(explain(error), error.exit_code)
     except TwofoldError as error:
-        code = _tell(str(error), error.exit_code)
+        code = _fail(str(error), error.exit_code)
     except OSError as error:
-        code = _tell_system(error)
+        code = _fail_on_system(error)
     return code
 
 
 def _run(words: Sequence[str]) -> int:
     try:
-        app(args=words, obj=["twofold", *words])
-    except SystemExit as stop:  # how Typer ends, well or not
-        if isinstance(stop.__context__, BrokenPipeError):  # which Typer takes for an error like others
+        return app(args=words, prog_name="twofold", standalone_mode=False, obj=["twofold", *words]) or 0
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # which Typer turns into exit code 1
             raise stop.__context__ from None
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
 
 
-def _tell(sentence: str, code: int) -> int:
-    with suppress(OSError):  # nobody listens there, either
-        typer.echo(f"twofold: {printable(with_flags(sentence))}", err=True)
+def _fail(sentence: str, code: int) -> int:
+    show_error(f"twofold: {sentence}")
     return code
 
 
-def _tell_system(error: OSError) -> int:
+def _fail_on_system(error: OSError) -> int:
     if error.filename is not None:
-        return _tell(f"{error.filename} cannot be read or written: {reason(error)}.", 1)
-    # What is left of stdout would be tried again, and told in a traceback, when the process ends.
+        return _fail(f"{error.filename} cannot be read or written: {reason(error)}.", 1)
+    # Python flushes stdout once more when the process ends, and would print a traceback.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return (
-        _CLOSED if isinstance(error, BrokenPipeError) else _tell(f"The output cannot be written: {reason(error)}.", 1)
+        _CLOSED if isinstance(error, BrokenPipeError) else _fail(f"The output cannot be written: {reason(error)}.", 1)
     )
 
 
 def _prepare_streams() -> None:
-    """Any name of a file can be read and shown, and a stream that whoever started twofold has closed takes what comes."""
+    """Makes closed streams usable, and lets file names in any encoding be read and shown."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the end
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter shows its number
             stream.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stdin, TextIOWrapper):  # names of files need not be UTF-8
+    if isinstance(sys.stdin, TextIOWrapper):  # file names need not be UTF-8
         sys.stdin.reconfigure(errors="surrogateescape")

@@ -5,53 +5,65 @@ from typing import Annotated
 
 import typer
 
-from twofold.cli.terminal import runtime
+from twofold.cli import terminal
+from twofold.cli.output import show, show_json
 from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions, RuntimeOptions
 
 
 def audit(
-    data: Annotated[str, typer.Argument(help="Labelled pictures: as for train.")],
-    image: DataOptions,
-    network: BackboneOptions,
-    engine: RuntimeOptions,
+    data: Annotated[str, typer.Argument(help="Labelled images, as for train.", metavar="DATA")],
+    data_options: DataOptions,
+    backbone_options: BackboneOptions,
+    runtime_options: RuntimeOptions,
     against: Annotated[
-        str | None, typer.Option(help="Other pictures: which of DATA are also there? A folder, an archive or a CSV.")
+        str | None,
+        typer.Option(
+            help="Other images, OTHER: which images of DATA do they duplicate? A folder, an archive or a CSV file.",
+            rich_help_panel="Data",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the ledger, a row for every file met, to this CSV file.")
+        Path | None,
+        typer.Option(help="Write the file report, a row for every file, to this CSV file.", rich_help_panel="Output"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing ledger.")] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Without a network: files, copies and shortcuts; labels are not judged.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing file report.", rich_help_panel="Output")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Without a network: files, duplicates and shortcuts; labels are not judged.",
+            rich_help_panel="Network",
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
-    """Look for what is wrong with labelled pictures: bad files, copies, pictures that are elsewhere too, wrong labels."""
+    """Find what is wrong with labelled images: unreadable files, duplicates, leakage, label errors, shortcuts."""
     from twofold.audit import write_file_report
     from twofold.core.files import check_replaceable
     from twofold.fetching import resolve
-    from twofold.report.audit_text import print_audit
-    from twofold.report.result_text import print_json
-    from twofold.workflows.audit import audit as run
+    from twofold.report.audit_text import audit_text
+    from twofold.workflows.audit import audit as audit_images
 
     if out is not None:
         check_replaceable(out, "path,label,status,", "file report", force=force)
-    here = runtime(engine, quiet=quiet)
-    others = None if against is None else resolve(against, here.folder, here.progress)
-    found = run(
-        resolve(data, here.folder, here.progress),
-        image,
-        network,
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
+    other_images = None if against is None else resolve(against, runtime.folder, runtime.progress)
+    result = audit_images(
+        resolve(data, runtime.folder, runtime.progress),
+        data_options,
+        backbone_options,
         CrossValidationOptions(),
-        here,
-        against=others,
+        runtime,
+        against=other_images,
         quick=quick,
     )
     if out is not None:
-        write_file_report(found.audit.file_report(), out)
+        write_file_report(result.audit.file_report(), out)
     if json:
-        print_json(found.as_json())
+        show_json(result.as_json())
     else:
-        print_audit(found, out)
+        show(audit_text(result, out))
     return 0

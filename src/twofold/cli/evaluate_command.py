@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.terminal import runtime
+from twofold.cli import terminal
+from twofold.cli.output import show, show_error, show_json
 from twofold.core.options import DataOptions, RuntimeOptions
 
 if TYPE_CHECKING:
@@ -16,70 +17,95 @@ if TYPE_CHECKING:
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
-    others: Annotated[
+    bundle_and_data: Annotated[
         list[str],
         typer.Argument(
-            help="Labelled pictures; before them, a second bundle to compare with.", metavar="[BUNDLE] DATA"
+            help="Labelled images, as for train; before them, a second bundle to compare with.",
+            metavar="[BUNDLE] DATA",
         ),
     ],
-    image: DataOptions,
-    engine: RuntimeOptions,
-    out: Annotated[Path | None, typer.Option(help="A folder for the figures and the JSON.")] = None,
+    data_options: DataOptions,
+    runtime_options: RuntimeOptions,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write figures and evaluation.json to.", rich_help_panel="Output")
+    ] = None,
     require: Annotated[
         list[str] | None,
         typer.Option(
-            help="What the first bundle must reach on images not trained on, as 'accuracy>=0.95', 'recall:CLASS>=0.95', or "
-            "'recall:CLASS.low>=0.95' for the lower end of its interval; else exit code 3."
+            help="What the first bundle must reach on unseen images, else the exit code is 3: 'accuracy>=0.95', "
+            "'recall:CLASS>=0.95', or with the lower end of the interval 'recall:CLASS.low>=0.95'.",
+            rich_help_panel="Output",
         ),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option(help="The class that precision, recall and the like speak of; the answers do not change."),
+        typer.Option(
+            help="The class that precision, recall and the like are about; decisions do not change.",
+            rich_help_panel="Output",
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
-    """Measure a bundle, or two, on labelled pictures."""
+    """Evaluate a bundle, or compare two, on labelled images."""
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import UsageError
-    from twofold.core.files import replacing
     from twofold.evaluation import parse_requirement
     from twofold.fetching import resolve
-    from twofold.report import check_drawing, write_figures
-    from twofold.report.result_text import as_text, print_json, print_testing
+    from twofold.report import check_drawing
+    from twofold.report.evaluation_text import evaluation_text
     from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
 
-    if len(others) > 2:
+    if len(bundle_and_data) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
     if out is not None:
         check_drawing("--out", out)
     for text in require or []:
         parse_requirement(text)  # before anything is read
-    bundles = [load_bundle(bundle), *map(load_bundle, others[:-1])]
+    *second, data = bundle_and_data
+    paths = [bundle, *map(Path, second)]
+    bundles = [load_bundle(path) for path in paths]
     by_alphabet, classes = positive is None and is_alphabetical(bundles[0]), bundles[0].model.classes
     requirements = [parse_requirement(text, classes, alphabetical=by_alphabet) for text in require or []]
-    here = runtime(engine, quiet=quiet)
-    testing = evaluate_bundles(bundles, resolve(others[-1], here.folder, here.progress), image, here, positive=positive)
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
+    images = resolve(data, runtime.folder, runtime.progress)
+    result = evaluate_bundles(bundles, images, data_options, runtime, positive=positive)
+    names = [path.name or str(path) for path in paths]
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        name, judged = testing.leakage.headline(testing.evaluation)
-        write_figures(judged, out, of=name if testing.leakage.images else "")
-        with replacing(out / "evaluation.json") as file:
-            file.write(as_text(testing.as_json()))
+        _write(result, names, out)
     if json:
-        print_json(testing.as_json())
+        show_json(result.as_json())
     else:
-        print_testing(testing, out)
-    return _judged(testing, requirements)
+        show(evaluation_text(result, names, out))
+    return _check(result, requirements)
 
 
-def _judged(testing: "EvaluationResult", requirements: Sequence["Requirement"]) -> int:
-    """The exit code, having said what is not met."""
-    found = testing.unseen
-    if found is None:
-        unmet = [f"{requirement} is not met: all test images were trained on." for requirement in requirements]
+def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
+    from twofold.core.files import replacing
+    from twofold.report import write_figures
+    from twofold.report.json_text import json_text
+
+    out.mkdir(parents=True, exist_ok=True)
+    title, evaluation = result.leakage.headline(result.evaluation)
+    if result.second is None:
+        write_figures(evaluation, out, title=title if result.leakage.images else "")
     else:
-        unmet = [requirement.shortfall(found) for requirement in requirements if not requirement.met(found)]
+        second = result.second_unseen or result.second
+        for which, name, each in zip(("first", "second"), names, (evaluation, second), strict=True):
+            write_figures(each, out, title=f"{which}: {name}", prefix=f"{which}_")
+    with replacing(out / "evaluation.json") as file:
+        file.write(json_text(result.as_json()))
+
+
+def _check(result: "EvaluationResult", requirements: Sequence["Requirement"]) -> int:
+    """The exit code, having shown each requirement that is not met."""
+    evaluation = result.unseen
+    if evaluation is None:
+        unmet = [
+            f"{requirement} is not met: all test images duplicate training images." for requirement in requirements
+        ]
+    else:
+        unmet = [each.shortfall(evaluation) for each in requirements if not each.met(evaluation)]
     for sentence in unmet:
-        typer.echo(f"twofold: {sentence}", err=True)
+        show_error(f"twofold: {sentence}")
     return 3 if unmet else 0

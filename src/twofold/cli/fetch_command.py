@@ -1,38 +1,56 @@
 """twofold fetch"""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.terminal import runtime
+from twofold.cli import terminal
+from twofold.cli.output import show, show_json
 from twofold.core.options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from twofold.workflows.fetch import FetchResult
 
 
 def fetch(
     source: Annotated[
         str,
         typer.Argument(
-            help="An address of a zip, tar or Parquet file, cats-dogs, kaggle:OWNER/NAME, hf:OWNER/NAME, or a local archive.",
+            help="The address of a zip, tar or Parquet file, cats-dogs, kaggle:OWNER/NAME, hf:OWNER/NAME, or a local archive.",
             metavar="SOURCE",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to make.")],
-    sha256: Annotated[str | None, typer.Option(help="The SHA-256 that the file must have.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    out: Annotated[Path, typer.Option(help="The folder to write.", rich_help_panel="Output")],
+    sha256: Annotated[
+        str | None, typer.Option(help="The SHA-256 that the file must have.", rich_help_panel="Data")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
-    """Download pictures and unpack them into a folder that train and evaluate take."""
-    from twofold.fetching import check_out, find, unpack
-    from twofold.report.fetch_text import gathered, print_gathered
-    from twofold.report.result_text import print_json
+    """Download images and unpack them into a folder that train and evaluate take."""
+    from twofold.report.fetch_text import fetch_text
+    from twofold.workflows.fetch import fetch as fetch_images
 
-    check_out(out)
-    here = runtime(RuntimeOptions(), quiet=quiet)
-    found = find(source, here.folder, here.progress, expected=sha256 and sha256.lower())
-    result = gathered(source, out, found.sha256, unpack(found.path, out, here.progress))
+    runtime = terminal.runtime(RuntimeOptions(), quiet=quiet)
+    result = fetch_images(source, out, runtime, sha256=sha256)
+    commands = _next_commands(result)
     if json:
-        print_json(result)
+        show_json({**result.as_json(), "next": commands})
     else:
-        print_gathered(result)
+        show(fetch_text(result, commands))
     return 0
+
+
+def _next_commands(result: "FetchResult") -> list[str]:
+    """The commands to run next; none where the folder does not hold two classes."""
+    plan = result.plan
+    if plan is None:
+        return []
+    commands = [f"twofold train {shlex.quote(str(plan.train))} --out NAME.twofold"]
+    if plan.evaluate is not None:
+        commands.append(f"twofold evaluate NAME.twofold {shlex.quote(str(plan.evaluate))}")
+    elif plan.predict is not None:
+        commands.append(f"twofold predict NAME.twofold {shlex.quote(str(plan.predict))}")
+    return commands

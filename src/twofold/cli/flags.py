@@ -5,69 +5,115 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
+
+from twofold.core import options
+
+COMMAND_PARAMETERS: Final = (
+    "against",
+    "figures",
+    "force",
+    "json",
+    "out",
+    "positive",
+    "quick",
+    "quiet",
+    "require",
+    "resume",
+    "sha256",
+    "test",
+)
+"""The options of commands that stand in no record; messages name them, too."""
 
 
 def flags(command: Callable[..., int]) -> Callable[..., None]:
     """The command with every parameter that is an option record replaced by one flag for each of its fields.
 
-    The number that the command returns becomes the exit code.
+    The number that the command returns becomes the exit code. The help page shows the flags of a record in the panel that the
+    record names.
     """
     hints = get_type_hints(command, include_extras=True)
     records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
 
     @wraps(command)
-    def expanded(**given: Any) -> None:
+    def expanded(**arguments: Any) -> None:
         for name, record in records.items():
-            given[name] = record(**{field.name: given.pop(field.name) for field in fields(record)})
-        raise typer.Exit(command(**given))
+            arguments[name] = record(**{field.name: arguments.pop(field.name) for field in fields(record)})
+        raise typer.Exit(command(**arguments))
 
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         record = records.get(parameter.name)
-        given_by_name = parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
-        parameters += _fields(record) if record else [given_by_name]
+        keyword = parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters += _parameters(record) if record else [keyword]
     expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
     expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return expanded
 
 
-def _fields(record: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(record)
+def _parameters(record: Any) -> list[inspect.Parameter]:
+    hints, panel = get_type_hints(record), getattr(record, "PANEL", None)
     return [
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None if field.default is MISSING else field.default,
             annotation=Annotated[
-                hints[field.name], typer.Option(*field.metadata["flags"], help=field.metadata["help"])
+                hints[field.name],
+                typer.Option(*field.metadata["flags"], help=field.metadata["help"], rich_help_panel=panel),
             ],
         )
         for field in fields(record)
     ]
 
 
-_PARAMETER = re.compile(r"`(\w+)(?:=([^`]*))?`")
-
-
 def with_flags(text: str) -> str:
-    """A message of the library as the command line says it: parameters in backticks become flags.
+    """A message of the library in the words of the command line: options in backticks become flags.
+
+    Other words in backticks stay as they are.
 
     >>> with_flags("`batch_size` must be at least 2; continue with `resume=True` or `cache=False` or `dtype='f32'`.")
     '--batch-size must be at least 2; continue with --resume or --no-cache or --dtype f32.'
-    >>> with_flags("Choose two, as in `classes=('cats', 'my dogs')`.")
-    "Choose two, as in --classes cats 'my dogs'."
+    >>> with_flags("Choose with `classes=('cat', 'big dog')`, not with `classes_`.")
+    "Choose with --classes cat 'big dog', not with `classes_`."
     """
-    return _PARAMETER.sub(lambda match: _flag(match[1], match[2]), text)
+    return _PARAMETER.sub(lambda match: _as_flag(match[0], match[1], match[2]), text)
 
 
-def _flag(name: str, value: str | None) -> str:
-    flag = name.replace("_", "-")
-    if value in (None, "True", "False"):
-        return f"--no-{flag}" if value == "False" else f"--{flag}"
-    plain = ast.literal_eval(value)
-    return f"--{flag} {shlex.join(map(str, plain if isinstance(plain, tuple) else (plain,)))}"
+_PARAMETER: Final = re.compile(r"`(\w+)(?:=([^`]*))?`")
+
+
+def _as_flag(text: str, name: str, value: str | None) -> str:
+    flag = _FLAGS.get(name)
+    if flag is None:
+        return text
+    if value in (None, "True"):
+        return flag
+    return f"--no-{flag[2:]}" if value == "False" else f"{flag} {_quoted(str(value))}"
+
+
+def _quoted(value: str) -> str:
+    """A Python value as a shell takes it; what is no literal stays as it is."""
+    try:
+        literal = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return " ".join(shlex.quote(str(item)) for item in (literal if isinstance(literal, tuple) else (literal,)))
+
+
+def _flag_of(field: "Field[Any]") -> str:
+    names: tuple[str, ...] = field.metadata["flags"]
+    return names[0] if names else f"--{field.name.replace('_', '-')}"
+
+
+def _record_flags() -> dict[str, str]:
+    records = [record for record in vars(options).values() if is_dataclass(record)]
+    described = [field for record in records for field in fields(record) if "flags" in field.metadata]
+    return {field.name: _flag_of(field) for field in described}
+
+
+_FLAGS: Final = {name: f"--{name}" for name in COMMAND_PARAMETERS} | _record_flags()

@@ -1,14 +1,17 @@
-"""The machine as the command line sees it: the user's cache folder, and progress on the terminal."""
+"""The runtime of a command: the user's cache folder, and progress on the terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twofold.core.options import RuntimeOptions
 
+if TYPE_CHECKING:
+    from twofold.embedding import Runtime
 
-def runtime(options: RuntimeOptions, *, quiet: bool) -> Any:
-    """The Machine that a command runs on; progress goes to stderr, where that is a terminal."""
+
+def runtime(options: RuntimeOptions, *, quiet: bool) -> "Runtime":
+    """The runtime of a command; progress goes to stderr where that is a terminal."""
     from twofold.core.progress import no_progress
     from twofold.embedding import user_runtime
 
@@ -34,4 +37,15 @@ def progress_bar(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]
         for item in stream:
             yield item
             speed = progress.tasks[task].speed
-            progress.update(task, advance=1, rate=f"{speed:.0f} {unit}/s" if speed else "")
+            progress.update(task, advance=1, rate=_rate(speed, unit))
+
+
+def _rate(speed: float | None, unit: str) -> str:
+    """Items per second; nothing where there are none yet or very few.
+
+    >>> [_rate(speed, "epochs") for speed in (None, 812.3, 2.34, 0.004)]
+    ['', '812 epochs/s', '2.3 epochs/s', '']
+    """
+    if not speed or speed < 0.05:
+        return ""
+    return f"{speed:.0f} {unit}/s" if speed >= 10 else f"{speed:.1f} {unit}/s"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twofold.cli.terminal import runtime
+from twofold.cli import terminal
+from twofold.cli.output import show, show_json
 from twofold.core.errors import UsageError
 from twofold.core.options import (
     BackboneOptions,
@@ -27,80 +28,89 @@ def train(
     data: Annotated[
         str,
         typer.Argument(
-            help="A folder or an archive with one sub-folder a class, a CSV with path,label, a flat folder, an address, "
-            "cats-dogs, kaggle:OWNER/NAME or hf:OWNER/NAME."
+            help="A folder or archive with one sub-folder per class, a CSV file with path,label, a flat folder, an address, "
+            "cats-dogs, kaggle:OWNER/NAME or hf:OWNER/NAME.",
+            metavar="DATA",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The bundle to write: a folder, NAME.twofold.")],
-    image: DataOptions,
-    network: BackboneOptions,
-    learning: LearningOptions,
-    cross_validation: CrossValidationOptions,
-    decision: DecisionOptions,
-    engine: RuntimeOptions,
-    test: Annotated[str | None, typer.Option(help="Other pictures of the same classes, to test on.")] = None,
-    figures: Annotated[
-        Path | None, typer.Option(help="A folder for figures of how it learned and how well it does.")
+    data_options: DataOptions,
+    cross_validation_options: CrossValidationOptions,
+    out: Annotated[Path, typer.Option(help="The bundle to write, NAME.twofold.", rich_help_panel="Output")],
+    decision_options: DecisionOptions,
+    backbone_options: BackboneOptions,
+    learning_options: LearningOptions,
+    runtime_options: RuntimeOptions,
+    test: Annotated[
+        str | None, typer.Option(help="A test set with the same classes, as DATA.", rich_help_panel="Data")
     ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder to write figures to.", rich_help_panel="Output")] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an existing bundle, or learning that was begun.")
+        bool,
+        typer.Option("--force", help="Replace an existing bundle, or start training again.", rich_help_panel="Output"),
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with learning that was broken off.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue interrupted training; ends with identical weights.", rich_help_panel="Output"
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
-    """Learn a model from labelled pictures and write it as a bundle.
+    """Train a model on labelled images and write it as a bundle.
 
-    With --mode scratch or finetune the network learns, too: checkpoints and logs stand in NAME.learning beside the bundle.
+    With --mode finetune or scratch the network is trained, too; NAME.learning beside the bundle holds checkpoints and logs.
     """
     from twofold.bundle.storage import prepare_output
     from twofold.fetching import resolve
     from twofold.learning.run_folder import RunFolder
     from twofold.report import check_drawing
-    from twofold.report.result_text import print_json, print_training
+    from twofold.report.training_text import training_text
     from twofold.workflows.save import save
-    from twofold.workflows.train import train as run
+    from twofold.workflows.train import train as train_model
 
     if not out.name:
-        raise UsageError(f"--out {out} names no folder of its own; pass NAME.twofold.")
-    place = RunFolder(out.with_name(out.name.removesuffix(".twofold") + ".learning"))
-    told = prepare_output(out, force=force or (resume and place.begun))
+        raise UsageError(f"--out {out} does not name a folder; pass NAME.twofold.")
+    run_folder = RunFolder(out.with_name(out.name.removesuffix(".twofold") + ".learning"))
+    output_notes = prepare_output(out, force=force or (resume and run_folder.begun))
     if figures is not None:
         check_drawing("--figures", figures)
-    options = TrainingOptions(image, network, learning, cross_validation, decision)
-    if learning.mode != "frozen":
-        place.prepare(resume=resume, force=force)
+    options = TrainingOptions(
+        data_options, backbone_options, learning_options, cross_validation_options, decision_options
+    )
+    if learning_options.mode != "frozen":
+        run_folder.prepare(resume=resume, force=force)
     elif resume:
-        raise UsageError("--resume is for --mode scratch or finetune; training on a frozen network takes seconds.")
-    here = runtime(engine, quiet=quiet)
-    images = resolve(data, here.folder, here.progress)
-    others = None if test is None else resolve(test, here.folder, here.progress)
-    training = run(images, options, here, test=others, run_folder=place)
-    training = replace(training, notes=(*training.notes, *told))
-    save(training, out, command=context.obj, force=force or resume)
+        raise UsageError("--resume needs --mode finetune or scratch; with a frozen network training takes seconds.")
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
+    images = resolve(data, runtime.folder, runtime.progress)
+    test_images = None if test is None else resolve(test, runtime.folder, runtime.progress)
+    result = train_model(images, options, runtime, test=test_images, run_folder=run_folder)
+    result = replace(result, notes=(*result.notes, *output_notes))
+    save(result, out, command=context.obj, force=force or resume)
     if figures is not None:
-        _draw(training, figures)
+        _draw(result, figures)
     if json:
-        print_json(training.as_json())
+        show_json(result.as_json())
     else:
-        print_training(training, out, figures)
-    if training.interrupted:
+        show(training_text(result, out, figures))
+    if result.interrupted:
         return 130
-    if training.learning is not None:
-        place.clear()
+    if result.learning is not None:
+        run_folder.clear()
     return 0
 
 
-def _draw(training: "TrainingResult", folder: Path) -> None:
+def _draw(result: "TrainingResult", folder: Path) -> None:
     from twofold.report import write_curves, write_figures, write_tuning
 
-    of = "validation" if training.evidence == "validation" else "out-of-fold"
-    write_figures(training.fit.evaluation, folder, of=of)
-    if training.test is not None:
-        name, judged = training.test.leakage.headline(training.test.evaluation)
-        write_figures(judged, folder, of=name, prefix="test_")
-    if training.learning is not None:
-        training_run = training.learning.run
+    title = "validation" if result.evidence == "validation" else "out-of-fold"
+    write_figures(result.fit.evaluation, folder, title=title)
+    if result.test is not None:
+        test_title, test_evaluation = result.test.leakage.headline(result.test.evaluation)
+        write_figures(test_evaluation, folder, title=test_title, prefix="test_")
+    if result.learning is not None:
+        training_run = result.learning.run
         write_curves(training_run.history.epochs, training_run.history.best, folder / "curves.svg")
         if training_run.tuning is not None:
             write_tuning(training_run.tuning, folder / "tuning.svg")

@@ -1,57 +1,100 @@
-"""What an audit found, as people read it."""
+"""The result of `audit` as text."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from twofold.core.files import printable
+from twofold.audit.learning_curve import LearningCurve, expected_interval
+from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
+from twofold.report.tables import interval_text, note_lines
+from twofold.report.timing_text import timing_text
 from twofold.workflows.audit import AuditResult
 
-_MOST = 10  # lines of a list: the ledger and --json have all
-_KINDS = {"bytes": "same bytes", "pixels": "same pixels", "near": "nearly alike"}
+_MAX_ROWS: Final = 10  # of a list: the file report and the JSON result have all
+_KINDS: Final = {"bytes": "same bytes", "pixels": "same pixels", "near": "near"}
 
 
-def print_audit(auditing: AuditResult, out: Path | None) -> None:
-    found = auditing.as_json()
-    data, statuses = found["data"], found["statuses"]
-    counts = ", ".join(f"{count} {name}" for name, count in data["counts"].items())
-    lines = [
-        f"{data['images']} files: "
-        + ", ".join(f"{count} {status}" for status, count in statuses.items())
-        + f"; {counts}"
-    ]
-    if found["reasons"]:
-        lines.append("reasons: " + ", ".join(f"{count} {code}" for code, count in found["reasons"].items()))
-    lines += _listed(f"copies: {len(found['duplicates'])}", [_copy(copy) for copy in found["duplicates"]])
-    if "against" in found:
-        pairs = [f"{_KINDS[leak['kind']]:12}  {leak['path']} = {leak['duplicate_of']}" for leak in found["against"]]
-        lines += _listed(_counted(len(pairs), len(found["against_other"])), pairs)
-    lines += _suspects(found)
-    lines += ["", "enough? " + found["learning_curve"]["text"]] if "learning_curve" in found else []
-    lines += [""] * bool(found["notes"]) + [f"note: {note['text']}" for note in found["notes"]]
-    lines += ["", f"Wrote {out}"] if out is not None else []
-    sys.stdout.write(printable("\n".join(lines)) + "\n")
+def audit_text(result: AuditResult, out: Path | None) -> str:
+    """Files, duplicates, leakage, possible label errors, shortcuts, the learning curve, then notes and the time it took."""
+    record, audit = result.as_json(), result.audit
+    lines = [_files(record)]
+    if record["reasons"]:
+        lines.append("reasons: " + ", ".join(f"{count} {code}" for code, count in record["reasons"].items()))
+    duplicates = record["duplicates"]
+    lines += _listing(f"duplicates: {len(duplicates)}", [_duplicate(duplicate) for duplicate in duplicates])
+    if "against" in record:
+        pairs = [f"{_kind(image['kind'])}  {image['path']} = {image['duplicate_of']}" for image in record["against"]]
+        lines += _listing(_against_title(len(pairs), len(record["against_other"])), pairs)
+    lines += _label_issues(record)
+    lines += [] if audit.shortcuts is None else shortcut_lines(audit.shortcuts)
+    lines += [] if audit.learning_curve is None else ["", *learning_curve_lines(audit.learning_curve)]
+    lines += note_lines(note for note in result.notes if note.code not in (SHORTCUT, "label_issues", "label-issues"))
+    lines += ["", timing_text(result.seconds)]
+    lines += [f"Wrote {out}"] if out is not None else []
+    return "\n".join(lines)
 
 
-def _counted(own: int, others: int) -> str:
-    return f"duplicates: {own} images of DATA are in OTHER, {others} images of OTHER are in DATA"
+def _files(record: Mapping[str, Any]) -> str:
+    statuses = ", ".join(f"{count} {status}" for status, count in record["statuses"].items())
+    counts = ", ".join(f"{count} {name}" for name, count in record["data"]["counts"].items())
+    return f"{record['data']['images']} files: {statuses}; {counts}"
 
 
-def _suspects(found: dict[str, Any]) -> list[str]:
-    expected = found["label_errors_expected"]
+def _against_title(forward: int, backward: int) -> str:
+    return f"duplicates: {forward} images of DATA are in OTHER, {backward} images of OTHER are in DATA"
+
+
+def _label_issues(record: Mapping[str, Any]) -> list[str]:
+    """The listed labels. Their number and the estimate differ: a list shows the most likely errors, the estimate counts all."""
+    expected, issues = record["label_errors_expected"], record["label_issues"]
     if expected is None:
         return []
-    about = f"about {expected['value']:.0f} wrong in all ({expected['low']:.0f} to {expected['high']:.0f})"
-    rows = [f"{one['p_label_error']:.3f}  {one['path']} as {one['label']}" for one in found["label_issues"]]
-    return _listed(f"labels worth a look: {len(rows)}; {about}", rows)
+    estimate = (
+        f"estimated number of wrong labels: {expected['value']:.0f} [{expected['low']:.0f}, {expected['high']:.0f}]"
+    )
+    surplus = "; many of those listed are probably correct" if len(issues) > expected["high"] else ""
+    rows = [f"{issue['p_label_error']:.3f}  {issue['path']} (label: {issue['label']})" for issue in issues]
+    return _listing(f"possible label errors: {len(rows)}; {estimate}{surplus}", rows)
 
 
-def _copy(copy: dict[str, Any]) -> str:
-    apart = "" if copy["labels_agree"] else ", under the other label"
-    return f"{_KINDS[copy['kind']]:12}  {copy['path']} = {copy['nearest']}{apart}"
+def learning_curve_lines(curve: LearningCurve) -> list[str]:
+    """First whether more images would help, then by how much, and how well the accuracy is known."""
+    counts = " and ".join(f"{count} {label}" for label, count in curve.counts.items())
+    fourth = max(1, sum(curve.counts.values()) // 4)
+    test = expected_interval(curve.accuracy.value, fourth)
+    return [
+        f"more images? {_gain(curve)}",
+        f"accuracy on {counts}: {interval_text(curve.accuracy)}; a test set of {fourth} would give "
+        f"[{test.low:.4f}, {test.high:.4f}]",
+    ]
 
 
-def _listed(title: str, rows: Sequence[str]) -> list[str]:
-    more = [f"  and {len(rows) - _MOST} more: --out and --json have all"] if len(rows) > _MOST else []
-    return ["", title, *(f"  {row}" for row in rows[:_MOST]), *more]
+def _gain(curve: LearningCurve) -> str:
+    if curve.log_loss is None or curve.error is None:
+        return "unknown: too few images to extrapolate"
+    now, error = curve.curve[-1], curve.error
+    if error.high < now.error:
+        points = [100 * (now.error - end) for end in (error.value, error.high, error.low)]
+        return (
+            f"yes: twice as many bring about {points[0]:+.1f} points of accuracy [{points[1]:+.1f}, {points[2]:+.1f}]"
+        )
+    if curve.log_loss.high < now.log_loss:
+        return (
+            f"yes, for better probabilities: twice as many bring the log-loss from {now.log_loss:.3f} to about "
+            f"{interval_text(curve.log_loss, '.3f')}; for the accuracy a gain is not certain"
+        )
+    return "not certain: no clear gain from twice as many"
+
+
+def _duplicate(duplicate: Mapping[str, Any]) -> str:
+    conflict = "" if duplicate["labels_agree"] else " (other label)"
+    return f"{_kind(duplicate['kind'])}  {duplicate['path']} = {duplicate['duplicate_of']}{conflict}"
+
+
+def _kind(kind: str) -> str:
+    return f"{_KINDS.get(kind, kind):11}"
+
+
+def _listing(title: str, rows: Sequence[str]) -> list[str]:
+    more = [f"  and {len(rows) - _MAX_ROWS} more: `out` and `json` have all"] if len(rows) > _MAX_ROWS else []
+    return ["", title, *(f"  {row}" for row in rows[:_MAX_ROWS]), *more]

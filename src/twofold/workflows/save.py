@@ -67,7 +67,7 @@ def _write_text(text: str, path: Path) -> None:
 
 def _write_file_report(training: TrainingResult, public_path: PublicPath, path: Path) -> None:
     rows = (
-        replace(row, path=public_path(row.path), nearest=row.nearest and public_path(row.nearest))
+        replace(row, path=public_path(row.path), duplicate_of=row.duplicate_of and public_path(row.duplicate_of))
         for row in training.audit.file_report()
     )
     write_file_report(rows, path)

@@ -1,0 +1,53 @@
+"""What commands print: text and JSON to stdout, sentences to stderr."""
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from twofold.cli.flags import with_flags
+from twofold.core.files import printable
+
+if TYPE_CHECKING:
+    from twofold.core.notes import Note
+
+_MAX_WIDTH: Final = 100  # columns; longer lines are hard to read
+
+
+def show(text: str) -> None:
+    """Prints a text of `twofold.report`, options as flags and long lines wrapped between words."""
+    sys.stdout.write(_wrapped(printable(with_flags(text))) + "\n")
+
+
+def show_notes(notes: "Iterable[Note]") -> None:
+    """Prints notes to stderr, where stdout is for something else."""
+    for note in notes:
+        show_error(f"note: {note.text}")
+
+
+def show_json(record: Any) -> None:
+    """Prints a JSON record in ASCII, which every terminal shows and every program reads, whatever files are called."""
+    from twofold.report.json_text import json_text
+
+    sys.stdout.write(json_text(record, ascii_only=True))
+
+
+def show_error(sentence: str) -> None:
+    """Prints one line to stderr, options as flags."""
+    with suppress(OSError):  # stderr may be closed
+        typer.echo(printable(with_flags(sentence)), err=True)
+
+
+def _wrapped(text: str) -> str:
+    width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
+    lines = (line if len(line) <= width else _wrap(line, width) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
+def _wrap(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

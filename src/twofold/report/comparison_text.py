@@ -1,0 +1,15 @@
+"""A comparison of two models as text."""
+
+from twofold.evaluation import Comparison
+from twofold.report.metric_names import METRIC_NAMES
+from twofold.report.tables import interval_text, table
+
+
+def comparison_lines(comparison: Comparison, images: str) -> list[str]:
+    """The differences with their 95% intervals, and the images that only one model gets right; `images` says which these are."""
+    rows = [[METRIC_NAMES[name], interval_text(value, "+.4f")] for name, value in comparison.differences.items()]
+    only = (
+        f"correct with the second only: {comparison.repaired}, with the first only: {comparison.spoiled} "
+        f"(p = {comparison.p_value:.2g})"
+    )
+    return ["", f"second minus first, on {images}", *table(rows, left=2), only]

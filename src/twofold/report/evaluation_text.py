@@ -1,0 +1,137 @@
+"""Evaluations as text, and the result of `evaluate`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from twofold.audit.leakage import LEAKAGE, Leakage
+from twofold.evaluation import PER_CLASS_METRICS, Evaluation
+from twofold.report.comparison_text import comparison_lines
+from twofold.report.metric_names import METRIC_NAMES
+from twofold.report.tables import WIDTH, interval_text, note_lines, number_text, short_name, table
+from twofold.report.timing_text import timing_text
+from twofold.workflows.evaluate import EvaluationResult
+
+_ACCURACY_POLICIES: Final = ("accuracy",)
+_INTERVAL_WIDTH: Final = len("0.9900 [0.9805, 0.9949]")
+
+
+def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | None) -> str:
+    """The result of `evaluate` for bundles of these names: first the decisions, then all metrics, then notes."""
+    lines = [*warning_lines(result.leakage), data_line("test", result.data)]
+    columns = test_columns(result.evaluation, result.leakage)
+    judged = dict(list(columns.items())[:1])
+    if result.second is not None:
+        lines += [f"{which}: {name}" for which, name in zip(("first", "second"), names, strict=True)]
+        judged = columns = {"first": result.evaluation, "second": result.second}
+    if result.leakage.unseen is not None and result.second_unseen is not None:
+        judged = {"first (unseen)": result.leakage.unseen, "second (unseen)": result.second_unseen}
+        columns = judged | {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
+    for name, evaluation in judged.items():
+        lines += decision_lines(name, evaluation)
+    if result.comparison is not None:
+        which = "the same images" if result.second_unseen is None else "test (unseen)"
+        lines += comparison_lines(result.comparison, which)
+    lines += metric_lines(columns)
+    for name, evaluation in judged.items():
+        lines += detail_lines(name, evaluation)
+    lines += note_lines(note for note in result.notes if note.code != LEAKAGE)
+    lines += ["", timing_text(result.seconds)]
+    lines += [f"Wrote {out}"] if out is not None else []
+    return "\n".join(lines)
+
+
+def warning_lines(leakage: Leakage) -> list[str]:
+    """Comes before all else: where test images duplicate training images, the scores below are inflated."""
+    return [line for note in leakage.notes() for line in (f"WARNING: {note.text}", "")]
+
+
+def data_line(name: str, data: Mapping[str, Any]) -> str:
+    """The number of files and of images of each class."""
+    counts = ", ".join(f"{count} {label}" for label, count in data["counts"].items())
+    skipped = f", {data['skipped']} skipped" if data["skipped"] else ""
+    return f"{name}: {data['images']} files, {data['used']} used{skipped}: {counts} (positive: {data['positive']})"
+
+
+def test_columns(evaluation: Evaluation, leakage: Leakage) -> dict[str, Evaluation]:
+    """The columns of a test set: the one that counts, then the one of all images, where that is another."""
+    name, headline = leakage.headline(evaluation)
+    return {name: headline} if headline is evaluation else {name: headline, "test (inflated)": evaluation}
+
+
+def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
+    """Confusion matrix with the recall of each class; below it the accuracy, and that of always predicting one class."""
+    classes = evaluation.classes
+    negative, positive = (short_name(label) for label in classes)
+    cells = evaluation.confusion
+    recalls = [interval_text(evaluation.per_class[label].recall) for label in classes]
+    rows = [
+        ["", negative, positive, "", "recall"],
+        [negative, f"{cells.tn}", f"{cells.fp}", "", recalls[0]],
+        [positive, f"{cells.fn}", f"{cells.tp}", "", recalls[1]],
+        ["accuracy", "", "", "", interval_text(evaluation.metrics["accuracy"])],
+    ]
+    lines = table([[*row[:3], f"{row[4]:<{_INTERVAL_WIDTH}}"] for row in rows])
+    return ["", f"{name}: confusion matrix (rows: true class, columns: predicted)", *lines, _baseline(evaluation)]
+
+
+def _baseline(evaluation: Evaluation) -> str:
+    fraction = float(np.mean(evaluation.labels == 1))
+    majority = evaluation.classes[int(fraction >= 0.5)]
+    return f"always {majority}: accuracy {max(fraction, 1 - fraction):.4f}"
+
+
+def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:
+    """All metrics with their 95% intervals, as many evaluations side by side as fit; per-class metrics name the class."""
+    (_, positive), *_ = (evaluation.classes for evaluation in columns.values())
+    labels = {
+        key: f"{text} ({short_name(positive)})" if key in PER_CLASS_METRICS else text
+        for key, text in METRIC_NAMES.items()
+    }
+    room = WIDTH - max(map(len, labels.values()))
+    fitting, names, lines = max(1, room // (_INTERVAL_WIDTH + 2)), list(columns), list[str]()
+    for start in range(0, len(names), fitting):
+        block = names[start : start + fitting]
+        rows = [[text, *(interval_text(columns[name].metrics[key]) for name in block)] for key, text in labels.items()]
+        lines += ["", *table([["", *block], *rows], left=1 + len(block))]
+    return lines
+
+
+def detail_lines(name: str, evaluation: Evaluation) -> list[str]:
+    """Precision, recall and F1 of each class; borderline predictions; the best threshold on this data."""
+    rows = [
+        [
+            short_name(label),
+            *(number_text(rate.value) for rate in (each.precision, each.recall, each.f1)),
+            f"{each.support}",
+        ]
+        for label, each in evaluation.per_class.items()
+    ]
+    lines = table([[name, "precision", "recall", "F1", "images"], *rows])
+    return ["", *lines, "", *_threshold_lines(evaluation)]
+
+
+def _threshold_lines(evaluation: Evaluation) -> list[str]:
+    near, rule = evaluation.borderline, evaluation.rule
+    borderline = (
+        f"{near.images} predictions within ±{near.within} of the threshold {rule.threshold:.4f} ({near.errors} wrong)."
+    )
+    return [borderline, _best_threshold(evaluation)]
+
+
+def _best_threshold(evaluation: Evaluation) -> str:
+    best, policy = evaluation.best_threshold, evaluation.rule.policy.name
+    if best is None:
+        return f"No image is of class {evaluation.missing[0]}, so there is no best threshold on this data."
+    if best.gain <= 0:
+        return "No other threshold is more accurate on this data."
+    significant = "significant" if best.more_than_noise else "not significant"
+    other = (
+        "" if policy in (*_ACCURACY_POLICIES, "fixed") else f" The threshold in use optimizes {policy}, not accuracy."
+    )
+    return (
+        f"Best threshold on this data: {best.value:.4f} ({best.repaired - best.spoiled:+d} correct, accuracy "
+        f"{best.gain:+.4f}); {significant} (p = {best.p_value:.2g}).{other}"
+    )

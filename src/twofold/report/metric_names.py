@@ -1,0 +1,18 @@
+"""Names of metrics, as tables and figures show them."""
+
+from typing import Final
+
+METRIC_NAMES: Final = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "f1": "F1",
+    "mcc": "MCC",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}

@@ -1,0 +1,80 @@
+"""Shortcuts as text: a table of the metadata features that predict the label."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from twofold.audit.shortcuts import MATTERS, Shortcut, Shortcuts
+from twofold.evaluation import Interval
+from twofold.report.tables import interval_text, short_name, table
+
+SHORTCUT: Final = "shortcut"
+"""The code of the notes that the table stands for."""
+
+_MAX_ROWS: Final = 10
+_MAX_VALUES: Final = 2  # of a feature that is text
+_UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> list[str]:
+    """One line that says how well metadata alone predicts the label, then a row for each feature; nothing where none does.
+
+    `model_auc` is the model's own ROC AUC, to compare with.
+    """
+    if not shortcuts.found and shortcuts.together.low < MATTERS:
+        return []
+    lines = ["", _summary(shortcuts, model_auc)]
+    if shortcuts.found:
+        labels = _classes(shortcuts.found[0])
+        rows = [
+            [each.feature, interval_text(each.auc, ".2f"), *(_values(each, label) for label in labels)]
+            for each in shortcuts.found[:_MAX_ROWS]
+        ]
+        lines += table([["feature", "AUC", *(short_name(label) for label in labels)], *rows], left=4)
+        hidden = len(shortcuts.found) - _MAX_ROWS
+        lines += [f"and {hidden} more"] if hidden > 0 else []
+        lines += ["numbers: median (10% to 90%)"] if any(each.quantiles for each in shortcuts.found) else []
+        lines += ["A model may use them instead of what the images show: take both classes from one source."]
+    return lines
+
+
+def _summary(shortcuts: Shortcuts, model_auc: Interval | None) -> str:
+    model = "" if model_auc is None or math.isnan(model_auc.value) else f"; the model has {model_auc.value:.2f}"
+    single = "" if shortcuts.found else ", though no single feature does"
+    auc = interval_text(shortcuts.together, ".2f")
+    return f"shortcuts: file metadata alone predicts the label with AUC {auc}{model}{single}."
+
+
+def _classes(shortcut: Shortcut) -> Sequence[str]:
+    return list(shortcut.quantiles or shortcut.fractions)
+
+
+def _values(shortcut: Shortcut, label: str) -> str:
+    if shortcut.quantiles:
+        return _range(shortcut.quantiles[label])
+    return _frequent(shortcut.fractions[label])
+
+
+def _range(quantiles: Sequence[float]) -> str:
+    """Median and the middle 80%, from the quantiles at 0, 5, ..., 100%."""
+    if not quantiles:
+        return "unknown"
+    return f"{_number(quantiles[10])} ({_number(quantiles[2])} to {_number(quantiles[18])})"
+
+
+def _number(value: float) -> str:
+    """Three digits, with k, M or G for thousands, millions or billions.
+
+    >>> [_number(value) for value in (0.1234, 64.0, 224.0, 7874.0, 82290.0, 1.5e7)]
+    ['0.123', '64', '224', '7.87k', '82.3k', '15M']
+    """
+    for unit, letter in _UNITS:
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def _frequent(fractions: Mapping[str, float]) -> str:
+    """The most frequent values of a class."""
+    cells = [f"{short_name(value or 'unknown', 10)} {fraction:.0%}" for value, fraction in fractions.items()]
+    return ", ".join(cells[:_MAX_VALUES])

@@ -1,0 +1,70 @@
+"""Building blocks of the text views: numbers with intervals, aligned tables of at most 80 columns, notes."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from twofold.core.notes import Note
+from twofold.evaluation import Interval
+
+WIDTH: Final = 80
+"""Columns of a terminal that every table fits into."""
+
+
+def interval_text(interval: Interval, form: str = ".4f") -> str:
+    """A value and its 95% interval.
+
+    >>> interval_text(Interval(0.99, 0.98051, 0.99492))
+    '0.9900 [0.9805, 0.9949]'
+    >>> interval_text(Interval(0.01, -0.02, 0.04), "+.2f")
+    '+0.01 [-0.02, +0.04]'
+    """
+    if math.isnan(interval.value):
+        return "undefined"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def number_text(value: float | None) -> str:
+    """Four decimals, or powers of ten for large numbers; nothing for None.
+
+    >>> [number_text(value) for value in (0.5, 12345.678, None)]
+    ['0.5000', '1.23e+04', '']
+    """
+    if value is None:
+        return ""
+    return "undefined" if math.isnan(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.2e}"
+
+
+def short_name(name: str, length: int = 16) -> str:
+    """The name in at most `length` characters, cut in the middle: names often differ at their ends only.
+
+    >>> short_name("solar_cell_with_a_crack")
+    'solar_c…_a_crack'
+    """
+    if len(name) <= length:
+        return name
+    head = (length - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - length :]}"
+
+
+def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """The lines of a table: the first `left` columns are left-aligned, the others right-aligned, two spaces between.
+
+    >>> print("\\n".join(table([["", "precision", "recall"], ["cats", "0.9827", "0.9950"]])))
+          precision  recall
+    cats     0.9827  0.9950
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:<{width}}" if column < left else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def note_lines(notes: Iterable[Note]) -> list[str]:
+    """An empty line and a line for each note; nothing where there are none."""
+    lines = [f"note: {note.text}" for note in notes]
+    return ["", *lines] if lines else []

@@ -1,0 +1,18 @@
+"""The seconds of a result as text."""
+
+from collections.abc import Mapping
+from typing import Final
+
+_LEAST: Final = 0.05  # seconds
+
+
+def timing_text(seconds: Mapping[str, float]) -> str:
+    """One line: what took at least 0.05 s, what no step accounts for, and the total.
+
+    >>> timing_text({"embed": 21.1, "fit": 1.34, "audit": 0.01, "total": 25.9})
+    'embed 21.1 s, fit 1.3 s, other 3.5 s, total 25.9 s'
+    """
+    steps = {name: value for name, value in seconds.items() if name != "total"}
+    steps["other"] = seconds["total"] - sum(steps.values())
+    named = [f"{name} {value:.1f} s" for name, value in steps.items() if value >= _LEAST]
+    return ", ".join([*named, f"total {seconds['total']:.1f} s"])

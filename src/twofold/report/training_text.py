@@ -1,0 +1,121 @@
+"""The result of `train` as text."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from twofold.audit.leakage import LEAKAGE
+from twofold.evaluation import Evaluation
+from twofold.report.evaluation_text import (
+    data_line,
+    decision_lines,
+    detail_lines,
+    metric_lines,
+    test_columns,
+    warning_lines,
+)
+from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
+from twofold.report.sparkline import sparklines
+from twofold.report.tables import note_lines, number_text, table
+from twofold.report.timing_text import timing_text
+from twofold.report.tuning_text import tuning_lines
+from twofold.workflows.training_result import NetworkResult, TrainingResult
+
+if TYPE_CHECKING:
+    from twofold.learning.trainer import TrainingHistory
+
+_MAX_EPOCHS: Final = 24  # lines of the epoch table
+_PARTS: Final = {"train": "train", "val": "validation"}
+
+
+def training_text(result: TrainingResult, out: Path, figures: Path | None = None) -> str:
+    """First the decisions on the images that count, then all metrics, the training run, notes, and the time it took."""
+    columns = _columns(result)
+    headline, evaluation = next(iter(columns.items()))
+    lines = [] if result.test is None else warning_lines(result.test.leakage)
+    lines.append(data_line("train", result.dataset.as_json()))
+    lines += [] if result.test is None else [data_line("test", result.test.dataset.as_json())]
+    lines += decision_lines(headline, evaluation)
+    lines += metric_lines(columns)
+    lines += detail_lines(headline, evaluation)
+    if result.learning is not None:
+        lines += _training_run_lines(result, result.learning)
+    if result.audit.shortcuts is not None:
+        lines += shortcut_lines(result.audit.shortcuts, result.fit.evaluation.metrics["roc_auc"])
+    lines += note_lines(note for note in result.notes if note.code not in (LEAKAGE, SHORTCUT))
+    backbone = result.fit.model.backbone
+    lines += ["", f"{backbone.name}, {backbone.preprocessing.size} px, {backbone.dtype}: {timing_text(result.seconds)}"]
+    lines.append(f"Wrote {out}" + ("" if figures is None else f", and figures to {figures}"))
+    return "\n".join(lines)
+
+
+def _columns(result: TrainingResult) -> dict[str, Evaluation]:
+    """The evaluations by their names in the metrics table: first the one that counts."""
+    test = {} if result.test is None else test_columns(result.test.evaluation, result.test.leakage)
+    headline = dict(list(test.items())[:1])
+    scored = {"train (out-of-fold)": result.fit.evaluation}
+    if result.training_run is not None and result.learning is not None:
+        name = "validation" if result.evidence == "validation" else "out-of-fold"
+        scored = {name: result.fit.evaluation, "train": result.learning.train}
+    return {**headline, **scored, **test}
+
+
+def _training_run_lines(result: TrainingResult, network: NetworkResult) -> list[str]:
+    history, tuning = network.run.history, network.run.tuning
+    lines = [] if tuning is None else tuning_lines(tuning)
+    lines += [*_curve_lines(history), *_epoch_lines(history)]
+    return [*lines, *_accuracy_difference(result, history)]
+
+
+def _accuracy_difference(result: TrainingResult, history: "TrainingHistory") -> list[str]:
+    """Why the validation accuracy of the best epoch is not that of the metrics table."""
+    if result.evidence != "validation" or result.training_run is None:
+        return []
+    epoch = history.epochs[history.best - 1]["val_accuracy"]
+    final = result.fit.evaluation.metrics["accuracy"].value
+    if f"{epoch:.4f}" == f"{final:.4f}":
+        return []
+    weights = "weight interpolation, " if result.training_run.interpolation is not None else ""
+    return [
+        f"Validation accuracy {epoch:.4f} in epoch {history.best} is at probability 0.5; {weights}calibration and the "
+        f"threshold make it {final:.4f}."
+    ]
+
+
+def _curve_lines(history: "TrainingHistory") -> list[str]:
+    lines = [""]
+    for measure in ("loss", "accuracy"):
+        series = {part: [row[f"{part}_{measure}"] for row in history.epochs] for part in _PARTS}
+        drawn = sparklines(list(series.values()))
+        for (part, values), curve in zip(series.items(), drawn, strict=True):
+            title = measure if part == "train" else ""
+            ends = f"{number_text(values[0])} to {number_text(values[-1])}"
+            lines.append(f"{title:8}  {_PARTS[part]:10}  {curve}  {ends}")
+    return lines
+
+
+def _epoch_lines(history: "TrainingHistory") -> list[str]:
+    """A row for every epoch or, where these are many, for some of them."""
+    listed = _listed_epochs(len(history.epochs), history.best)
+    rows = [
+        [
+            f"{row['epoch']:d}",
+            *(number_text(row[key]) for key in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")),
+            f"{row['rate']:.2g}",
+            "best" if row["epoch"] == history.best else "",
+        ]
+        for row in history.epochs
+        if row["epoch"] in listed
+    ]
+    names = ["epoch", "train loss", "accuracy", "validation loss", "accuracy", "rate", ""]
+    lines = ["", *table([names, *rows], left=0)]
+    if len(listed) < len(history.epochs):
+        lines.append(f"{len(listed)} of {len(history.epochs)} epochs; history.csv has all")
+    return lines
+
+
+def _listed_epochs(count: int, best: int) -> set[int]:
+    """All epochs or, where these are many, the first, the best with its neighbours, the last, and some evenly between."""
+    if count <= _MAX_EPOCHS:
+        return set(range(1, count + 1))
+    step = next(step for step in (2, 5, 10, 20, 50, 100, count) if count / step <= _MAX_EPOCHS / 2)
+    return {1, *range(step, count, step), best - 1, best, best + 1, count} & set(range(1, count + 1))
