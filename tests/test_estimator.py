@@ -150,9 +150,9 @@ def test_an_array_whose_numbers_are_beyond_their_range_is_told_with_both_ranges(
 def test_what_is_no_image_and_what_has_no_label_is_named_by_row() -> None:
     with pytest.raises(DataError, match=r"1 of 48 entries are no images .* row 47 is None"):
         BinaryImageClassifier().fit([*IMAGES[:-1], None], LABELS)
-    with pytest.raises(DataError, match=r"1 of 48 images have no label in y \(row 2\)"):
+    with pytest.raises(DataError, match=r"1 of 48 images have no label in `y` \(row 2\)"):
         BinaryImageClassifier().fit(IMAGES, ["rings", "bars", None, *LABELS[3:]])
-    with pytest.raises(DataError, match="of one-hot labels, take y"):
+    with pytest.raises(DataError, match=r"of one-hot labels, take `y\.argmax"):
         BinaryImageClassifier().fit(IMAGES, np.eye(2)[np.unique(LABELS, return_inverse=True)[1]])
 
 

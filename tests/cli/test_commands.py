@@ -247,8 +247,8 @@ def test_predict_counts_files_without_a_prediction(
         ("gs://bucket/1.jpg", "copy it to this machine"),
         ("abfss://box@store.net/1.jpg", "copy it to this machine"),
         ("https://host.org/1.jpg", "download the image"),
-        ("hf:owner/name", "twofold fetch"),
-        ("kaggle:owner/name", "twofold fetch"),
+        ("hf:owner/name", "fetch the archive that holds it"),
+        ("kaggle:owner/name", "fetch the archive that holds it"),
         ("file:///data/1.jpg", "give the path alone, /data/1.jpg"),
     ],
 )

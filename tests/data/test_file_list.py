@@ -1,4 +1,4 @@
-"""DATA to paths and labels."""
+"""File lists: DATA as paths and labels."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ def make(folder: Path, *names: str) -> Path:
 
 
 def labelled(data: Path, options: DataOptions = NONE) -> dict[str, str]:
-    return {str(item.path.relative_to(data)): item.label for item in list_labelled_files(data, options).files}
+    return {str(file.path.relative_to(data)): file.label for file in list_labelled_files(data, options).files}
 
 
 def test_a_folder_has_a_sub_folder_for_each_class(tmp_path: Path) -> None:
     make(tmp_path, "dogs/1.jpg", "cats/deep/2.jpg", "cats/1.jpg", "cats/notes.txt")
     file_list = list_labelled_files(tmp_path, NONE)
-    assert [item.label for item in file_list.files] == ["cats", "cats", "cats", "dogs"]
+    assert [file.label for file in file_list.files] == ["cats", "cats", "cats", "dogs"]
     assert labelled(tmp_path) == {
         "cats/1.jpg": "cats",
         "cats/deep/2.jpg": "cats",
@@ -36,7 +36,7 @@ def test_a_folder_has_a_sub_folder_for_each_class(tmp_path: Path) -> None:
     assert list_labelled_files(tmp_path, NONE, positive="cats").ordered == ("dogs", "cats")
 
 
-def test_nested_single_folders_are_stepped_into(tmp_path: Path) -> None:
+def test_class_folders_may_lie_inside_single_folders(tmp_path: Path) -> None:
     make(tmp_path, "archive/PetImages/Cat/1.jpg", "archive/PetImages/Dog/1.jpg", "archive/readme.txt", "__MACOSX/._x")
     file_list = list_labelled_files(tmp_path, NONE)
     assert file_list.classes == ("Cat", "Dog")
@@ -46,7 +46,7 @@ def test_nested_single_folders_are_stepped_into(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
+def test_skipped_paths_are_counted_in_notes(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg", "a/._1.jpg", "a/Thumbs.db", "b/1.jpg", "c/1.jpg", "c/2.jpg", "stray.jpg")
     file_list = list_labelled_files(tmp_path, DataOptions(classes=("a", "b")))
     codes = [skip.code for skip in file_list.skips]
@@ -58,7 +58,7 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("train", "other"),
+    ("train", "test"),
     [
         ("train", "test"),
         ("train", "validation"),
@@ -68,43 +68,45 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
         ("train", "test1"),
     ],
 )
-def test_a_folder_of_splits_gets_the_two_commands(tmp_path: Path, train: str, other: str) -> None:
-    make(tmp_path, f"all of it/{train}/cats/1.jpg", f"all of it/{other}/cats/1.jpg", "all of it/vectorize.py")
-    with pytest.raises(DataError) as caught:
+def test_a_folder_of_splits_is_an_error_that_says_which_to_train_and_evaluate_on(
+    tmp_path: Path, train: str, test: str
+) -> None:
+    make(tmp_path, f"my data/{train}/cats/1.jpg", f"my data/{test}/cats/1.jpg", "my data/vectorize.py")
+    with pytest.raises(DataError) as raised:
         list_labelled_files(tmp_path, NONE)
-    place = tmp_path / "all of it"
-    assert f"train on {place / train} and evaluate on {place / other}" in str(caught.value)
+    data = tmp_path / "my data"
+    assert f"train on {data / train} and evaluate on {data / test}" in str(raised.value)
 
 
-def test_classes_may_be_called_train_and_test_when_asked_for(tmp_path: Path) -> None:
+def test_classes_may_be_called_train_and_test_where_the_option_names_them(tmp_path: Path) -> None:
     make(tmp_path, "train/1.jpg", "test/1.jpg")
     assert list_labelled_files(tmp_path, DataOptions(classes=("train", "test"))).classes == ("test", "train")
 
 
-def test_what_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
-    make(tmp_path, "one/cats/1.jpg", "hollow/cats/1.jpg", "hollow/dogs/.DS_Store", "pictures.zip")
+def test_data_without_two_classes_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    make(tmp_path, "one/cats/1.jpg", "half/cats/1.jpg", "half/dogs/.DS_Store", "damaged.zip")
     (tmp_path / "empty").mkdir()
     cases = {
         "nowhere": "There is no .*nowhere",
         "one": r"got only cats \(1 files\)",
-        "hollow": "class 'dogs' of .* has no files",
+        "half": "class 'dogs' of .* has no files",
         "empty": "got none, and 0 files",
         "one/cats": r"got none, and 1 files without a class: make one sub-folder",
-        "pictures.zip": "neither a folder, an archive",
+        "damaged.zip": "neither a folder, an archive",
     }
     for name, text in cases.items():
         with pytest.raises(DataError, match=text):
             list_labelled_files(tmp_path / name, NONE)
 
 
-def test_a_flat_folder_is_read_by_pattern(tmp_path: Path) -> None:
+def test_a_flat_folder_is_read_with_a_label_pattern(tmp_path: Path) -> None:
     make(tmp_path, "cat.0.jpg", "dog.0.jpg", "more/dog.1.jpg", "horse.jpg", ".DS_Store")
     options = DataOptions(label_pattern="^(cat|dog)")
     assert labelled(tmp_path, options) == {"cat.0.jpg": "cat", "dog.0.jpg": "dog", "more/dog.1.jpg": "dog"}
     assert sorted(skip.code for skip in list_labelled_files(tmp_path, options).skips) == ["junk", "no-label"]
 
 
-def test_a_pattern_that_cannot_be_used_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_label_pattern_that_does_not_fit_is_a_usage_error(tmp_path: Path) -> None:
     make(tmp_path, "list.csv")
     cases = [
         (tmp_path, "cat|dog", "has no group"),
@@ -119,14 +121,14 @@ def test_a_pattern_that_cannot_be_used_is_wrong_usage(tmp_path: Path) -> None:
 def test_a_table_keeps_its_order_and_groups(tmp_path: Path) -> None:
     make(tmp_path, "1.jpg", "2.jpg")
     (tmp_path / "list.CSV").write_text("path,label,group\n2.jpg,dog,litter\n1.jpg,cat,\n")
-    items = list_labelled_files(tmp_path / "list.CSV", NONE).files
-    assert [(item.path.name, item.label, item.group) for item in items] == [
+    files = list_labelled_files(tmp_path / "list.CSV", NONE).files
+    assert [(file.path.name, file.label, file.group) for file in files] == [
         ("2.jpg", "dog", "litter"),
         ("1.jpg", "cat", None),
     ]
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_links_to_a_folder_that_contains_them_are_skipped(tmp_path: Path) -> None:
     make(tmp_path, "data/a/1.jpg", "data/b/1.jpg")
     (tmp_path / "data/a/up").symlink_to(tmp_path / "data")
     (tmp_path / "round").mkdir()

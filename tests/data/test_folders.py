@@ -1,4 +1,4 @@
-"""What lies in a folder."""
+"""The files of folders."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ def make(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_files_come_in_sorted_order_and_junk_is_told(tmp_path: Path) -> None:
+def test_files_come_in_sorted_order_and_junk_is_a_skip(tmp_path: Path) -> None:
     junk = [
         ".hidden/d.jpg",
         "._a.jpg",
@@ -31,25 +31,25 @@ def test_files_come_in_sorted_order_and_junk_is_told(tmp_path: Path) -> None:
         "Icon\r",
     ]
     make(tmp_path, "b/2.jpg", "b/10.jpg", "a.jpg", "c.txt", *junk)
-    met = list(walk(tmp_path))
-    assert [str(p.relative_to(tmp_path)) for p in met if isinstance(p, Path)] == [
+    walked = list(walk(tmp_path))
+    assert [str(entry.relative_to(tmp_path)) for entry in walked if isinstance(entry, Path)] == [
         "a.jpg",
         "b/10.jpg",
         "b/2.jpg",
         "c.txt",
     ]
-    skipped = [skip for skip in met if isinstance(skip, Skip)]
-    assert len(skipped) == len(junk)
-    assert {skip.code for skip in skipped} == {"junk"}
+    skips = [entry for entry in walked if isinstance(entry, Skip)]
+    assert len(skips) == len(junk)
+    assert {skip.code for skip in skips} == {"junk"}
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_links_to_a_folder_that_contains_them_are_skipped(tmp_path: Path) -> None:
     make(tmp_path, "a/1.jpg")
     (tmp_path / "a/up").symlink_to(tmp_path)
     (tmp_path / "a/self").symlink_to(".")
-    met = list(walk(tmp_path))
-    assert [path for path in met if isinstance(path, Path)] == [tmp_path / "a/1.jpg"]
-    assert [skip.code for skip in met if isinstance(skip, Skip)] == ["loop", "loop"]
+    walked = list(walk(tmp_path))
+    assert [entry for entry in walked if isinstance(entry, Path)] == [tmp_path / "a/1.jpg"]
+    assert [entry.code for entry in walked if isinstance(entry, Skip)] == ["loop", "loop"]
 
 
 def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
     assert list_files([tmp_path / "here"]) == [tmp_path / "here/link/1.jpg"]
 
 
-def test_paths_to_answer_keep_their_order_and_missing_ones_stay(tmp_path: Path) -> None:
+def test_paths_to_predict_keep_their_order_and_missing_ones_stay(tmp_path: Path) -> None:
     make(tmp_path, "b.jpg", "a.jpg", "f/2.jpg", "f/1.jpg", "f/.DS_Store")
-    given = [tmp_path / name for name in ("b.jpg", "f", "none.jpg", "a.jpg", "b.jpg")]
+    paths = [tmp_path / name for name in ("b.jpg", "f", "none.jpg", "a.jpg", "b.jpg")]
     names = ["b.jpg", "f/1.jpg", "f/2.jpg", "none.jpg", "a.jpg", "b.jpg"]
-    assert list_files(given) == [tmp_path / name for name in names]
+    assert list_files(paths) == [tmp_path / name for name in names]
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -71,22 +71,22 @@ def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(tmp_path: Path
         entries(tmp_path / "nowhere")
 
 
-def test_a_folder_in_it_that_cannot_be_listed_is_told_and_the_rest_is_met(tmp_path: Path) -> None:
+def test_a_sub_folder_that_cannot_be_listed_is_a_skip_and_the_walk_continues(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "closed/1.jpg", "listed only/2.jpg", "z.jpg")
     (tmp_path / "closed").chmod(0)
     (tmp_path / "listed only").chmod(0o400)
     with ordinary_rights():
-        met, asked = list(walk(tmp_path)), list_files([tmp_path, tmp_path / "listed only/2.jpg"])
+        walked, files = list(walk(tmp_path)), list_files([tmp_path, tmp_path / "listed only/2.jpg"])
     (tmp_path / "closed").chmod(0o700)
-    first, closed, *others = met
-    assert [first, *others] == [tmp_path / name for name in ("a.jpg", "listed only/2.jpg", "z.jpg")]
+    first, closed, *following = walked
+    assert [first, *following] == [tmp_path / name for name in ("a.jpg", "listed only/2.jpg", "z.jpg")]
     assert isinstance(closed, Skip)
     assert (closed.path, closed.code) == (tmp_path / "closed", "unreadable")
     assert "Permission denied" in closed.sentence
-    assert asked == [tmp_path / name for name in ("a.jpg", "closed", "listed only/2.jpg", "z.jpg", "listed only/2.jpg")]
+    assert files == [tmp_path / name for name in ("a.jpg", "closed", "listed only/2.jpg", "z.jpg", "listed only/2.jpg")]
 
 
-def test_a_folder_given_by_name_that_cannot_be_listed_is_kept(tmp_path: Path) -> None:
+def test_a_folder_to_predict_that_cannot_be_listed_stays_in_the_list(tmp_path: Path) -> None:
     make(tmp_path, "closed/1.jpg", "z.jpg")
     (tmp_path / "closed").chmod(0)
     with ordinary_rights():
@@ -94,27 +94,30 @@ def test_a_folder_given_by_name_that_cannot_be_listed_is_kept(tmp_path: Path) ->
     (tmp_path / "closed").chmod(0o700)
 
 
-def test_what_vanishes_while_it_is_walked_ends_nothing(tmp_path: Path) -> None:
+def test_files_that_are_deleted_during_the_walk_do_not_end_it(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "b/1.jpg", "c/d/2.jpg", "c/e/3.jpg", "z.jpg")
-    met = walk(tmp_path)
-    seen = [next(met)]
+    walked = walk(tmp_path)
+    first = [next(walked)]
     shutil.rmtree(tmp_path / "b")
-    seen += [next(met), next(met)]
+    first += [next(walked), next(walked)]
     shutil.rmtree(tmp_path / "c")
     (tmp_path / "z.jpg").unlink()
-    names = ["a.jpg", "b", "c/d/2.jpg", "c/e", "z.jpg"]  # those that are gone will be missing when they are read
-    assert [*seen, *met] == [tmp_path / name for name in names]
+    names = ["a.jpg", "b", "c/d/2.jpg", "c/e", "z.jpg"]  # reading the deleted ones gives a read error
+    assert [*first, *walked] == [tmp_path / name for name in names]
 
 
-def test_a_name_that_no_file_can_have_stays(tmp_path: Path) -> None:
-    given = [tmp_path / ("a" * 300), tmp_path / "a\0b"]
-    assert list_files(given) == given
+def test_an_impossible_file_name_stays_in_the_list(tmp_path: Path) -> None:
+    paths = [tmp_path / ("a" * 300), tmp_path / "a\0b"]
+    assert list_files(paths) == paths
 
 
-def test_folders_more_than_a_hundred_deep_are_told_and_not_gone_into(tmp_path: Path) -> None:
+def test_folders_more_than_a_hundred_deep_are_skipped(tmp_path: Path) -> None:
     make(tmp_path, "a/" * 100 + "1.jpg", "a/" * 101 + "2.jpg", "b/" * 600 + "3.jpg", "z.jpg")
-    met = list(walk(tmp_path))
-    assert [path for path in met if isinstance(path, Path)] == [tmp_path / ("a/" * 100) / "1.jpg", tmp_path / "z.jpg"]
-    skips = [skip for skip in met if isinstance(skip, Skip)]
+    walked = list(walk(tmp_path))
+    assert [entry for entry in walked if isinstance(entry, Path)] == [
+        tmp_path / ("a/" * 100) / "1.jpg",
+        tmp_path / "z.jpg",
+    ]
+    skips = [entry for entry in walked if isinstance(entry, Skip)]
     assert [(skip.path, skip.code) for skip in skips] == [(tmp_path / (a * 101), "too-deep") for a in ("a/", "b/")]
     assert {skip.path for skip in skips} < set(list_files([tmp_path]))

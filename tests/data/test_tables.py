@@ -1,4 +1,4 @@
-"""Pictures listed in a CSV file."""
+"""Tables: images listed in a CSV file."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_paths_are_relative_to_the_table(folder: Path) -> None:
     assert read_table(table) == [(folder / "a.jpg", "cat", "1"), (folder / "d.jpg", "dog", None)]
 
 
-def test_a_table_may_come_from_excel_on_windows(folder: Path) -> None:
+def test_a_table_may_be_written_by_excel_on_windows(folder: Path) -> None:
     table = write(folder, '\ufeffLabel,Path ,more\r\ncat,a.jpg,1\r\n\r\n dog ,"b, c.jpg",2\r\n,,\r\n')
     assert read_table(table) == [(folder / "a.jpg", "cat", None), (folder / "b, c.jpg", "dog", None)]
 
@@ -40,20 +40,20 @@ def test_names_need_not_be_unicode(folder: Path) -> None:
     assert read_table(write(folder, b"path,label\n" + name + b",cat\n")) == [(path, "cat", None)]
 
 
-def test_missing_columns_are_named(folder: Path) -> None:
+def test_missing_columns_are_an_error_that_names_them(folder: Path) -> None:
     with pytest.raises(DataError, match=r"no column 'path' and 'label'.*it is 'a\.jpg,cat'"):
         read_table(write(folder, "a.jpg,cat\n"))
     with pytest.raises(DataError, match="no column 'path' and 'label'"):
         read_table(write(folder, ""))
 
 
-def test_all_rows_without_a_file_are_told_at_once(folder: Path) -> None:
+def test_all_rows_without_a_file_are_in_one_error(folder: Path) -> None:
     rows = "".join(f"{number}.jpg,cat\n" for number in range(15))
     with pytest.raises(DataError, match=r"15 rows .* name no file \(line 2: .*0\.jpg; .*9\.jpg and 5 more\)"):
         read_table(write(folder, "path,label\n" + rows))
 
 
-def test_rows_that_lack_something_or_contradict_each_other_are_told(folder: Path) -> None:
+def test_rows_that_are_incomplete_or_contradict_each_other_are_an_error(folder: Path) -> None:
     with pytest.raises(DataError, match=r"2 rows .* empty path or label \(line 3; line 4\)"):
         read_table(write(folder, "path,label\na.jpg,cat\nd.jpg\n,dog\n"))
     with pytest.raises(DataError, match=r"2 rows .* one path two labels"):
@@ -62,11 +62,11 @@ def test_rows_that_lack_something_or_contradict_each_other_are_told(folder: Path
         read_table(write(folder, "path,label,group\na.jpg,cat,1\na.jpg,cat,2\nd.jpg,dog,1\n"))
 
 
-def test_a_row_given_twice_counts_once(folder: Path) -> None:
+def test_equal_rows_count_once(folder: Path) -> None:
     assert len(read_table(write(folder, "path,label\na.jpg,cat\na.jpg,cat\n"))) == 1
 
 
-def test_what_is_no_text_is_an_error(folder: Path) -> None:
+def test_a_file_that_is_not_text_is_an_error(folder: Path) -> None:
     with pytest.raises(DataError, match="list.csv"):
         read_table(write(folder, "path,label\na.jpg,cat\n".encode("utf-16")))
 
@@ -84,7 +84,7 @@ def test_what_is_no_text_is_an_error(folder: Path) -> None:
         "\ufeffpath|label\na.jpg|cat\nb, c.jpg|dog\n",
     ],
 )
-def test_quotes_and_separators_of_any_program_are_read(text: str, folder: Path) -> None:
+def test_quotes_and_delimiters_of_many_programs_are_read(text: str, folder: Path) -> None:
     assert read_table(write(folder, text)) == [(folder / "a.jpg", "cat", None), (folder / "b, c.jpg", "dog", None)]
 
 
@@ -93,18 +93,18 @@ def test_quotes_that_are_part_of_a_label_stay(folder: Path) -> None:
     assert [label for _, label, _ in rows] == ['"cat"', "'dog'"]
 
 
-def test_lines_are_numbered_as_an_editor_does(folder: Path) -> None:
-    for before in ("", "sep=,\n"):
-        with pytest.raises(DataError, match=rf"\(line {4 if before else 3}: "):
-            read_table(write(folder, before + "path,label\na.jpg,cat\nnone.jpg,dog\n"))
+def test_lines_are_numbered_as_in_an_editor(folder: Path) -> None:
+    for first_line in ("", "sep=,\n"):
+        with pytest.raises(DataError, match=rf"\(line {4 if first_line else 3}: "):
+            read_table(write(folder, first_line + "path,label\na.jpg,cat\nnone.jpg,dog\n"))
 
 
-def test_addresses_are_told_as_they_are_written(folder: Path) -> None:
-    given = ["s3://bucket/1.jpg", "https://host/2.jpg", "gs://b/3.jpg", "file:///4.jpg", "hf:owner/name"]
-    table = write(folder, "path,label\na.jpg,cat\n" + "".join(f"{name},dog\n" for name in given))
-    with pytest.raises(DataError, match="5 rows .* name an address") as caught:
+def test_addresses_are_an_error_that_lists_them(folder: Path) -> None:
+    addresses = ["s3://bucket/1.jpg", "https://host/2.jpg", "gs://b/3.jpg", "file:///4.jpg", "hf:owner/name"]
+    table = write(folder, "path,label\na.jpg,cat\n" + "".join(f"{name},dog\n" for name in addresses))
+    with pytest.raises(DataError, match="5 rows .* have an address instead of a path") as raised:
         read_table(table)
-    assert all(f"line {line}: {name}" in str(caught.value) for line, name in enumerate(given, 3))
+    assert all(f"line {line}: {name}" in str(raised.value) for line, name in enumerate(addresses, 3))
 
 
 def test_a_file_whose_name_looks_like_an_address_is_read(folder: Path) -> None:
@@ -132,17 +132,19 @@ def listed(column: str, *values: str) -> str:
         ("train", ("1", "1", "0", "0"), "train", "test"),
     ],
 )
-def test_the_splits_of_a_table_are_used_one_by_one(
+def test_each_split_of_a_table_is_a_file_list_of_its_own(
     column: str, values: tuple[str, ...], train: str, test: str, folder: Path
 ) -> None:
     (folder / "e.jpg").write_bytes(b"x")
     table = write(folder, listed(column, *values))
-    with pytest.raises(DataError, match="has several splits") as caught:
+    with pytest.raises(DataError, match="has several splits") as raised:
         list_labelled_files(table, DataOptions())
-    assert f"train on {table}/{train} and evaluate on {table}/{test}" in str(caught.value)
-    both = [{path.name for path, *_ in read_split(table, name)} for name in (train, test.lower())]
-    assert [len(names) for names in both] == [2, 2]
-    assert set.union(*both) == {"a.jpg", "b, c.jpg", "d.jpg", "e.jpg"} == {path.name for path, *_ in read_table(table)}
+    assert f"train on {table}/{train} and evaluate on {table}/{test}" in str(raised.value)
+    splits = [{path.name for path, *_ in read_split(table, name)} for name in (train, test.lower())]
+    assert [len(names) for names in splits] == [2, 2]
+    assert (
+        set.union(*splits) == {"a.jpg", "b, c.jpg", "d.jpg", "e.jpg"} == {path.name for path, *_ in read_table(table)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,27 +159,27 @@ def test_the_splits_of_a_table_are_used_one_by_one(
         ("train", ("steam", "electric", "steam", "steam")),
     ],
 )
-def test_columns_that_part_nothing_are_left_alone(column: str, values: tuple[str, ...], folder: Path) -> None:
+def test_columns_without_splits_are_ignored(column: str, values: tuple[str, ...], folder: Path) -> None:
     (folder / "e.jpg").write_bytes(b"x")
     assert len(list_labelled_files(write(folder, listed(column, *values)), DataOptions()).files) == 4
 
 
-def test_a_table_with_doubtful_splits_is_refused(folder: Path) -> None:
+def test_a_table_with_unclear_splits_is_an_error(folder: Path) -> None:
     (folder / "e.jpg").write_bytes(b"x")
-    for column, values, said in [
-        ("split", ("test", "", "", ""), r"3 rows .* are of no split \(line 3; line 4; line 5\)"),
-        ("split", ("train", "", "test", "test"), "1 rows .* are of no split"),
+    for column, values, message in [
+        ("split", ("test", "", "", ""), r"3 rows .* have no split \(line 3; line 4; line 5\)"),
+        ("split", ("train", "", "test", "test"), "1 rows .* have no split"),
         ("split", ("A", "B", "A", "B"), r"A \(2 rows\), B \(2 rows\).*list.csv/A"),
         ("set", ("train", "extra", "extra", "train"), r"train \(2 rows\), extra \(2 rows\)"),
     ]:
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             list_labelled_files(write(folder, listed(column, *values)), DataOptions())
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\na.jpg,cat,test\n")
     with pytest.raises(DataError, match="2 rows .* give one path two splits"):
         read_split(table, "train")
 
 
-def test_a_split_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
+def test_a_missing_split_is_an_error_that_lists_the_splits(folder: Path) -> None:
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,test\n")
     with pytest.raises(DataError, match=r"no split 'tset' \(did you mean 'test'\?\); it has train \(1 rows\), test"):
         list_labelled_files(table / "tset", DataOptions())
@@ -185,7 +187,7 @@ def test_a_split_that_is_not_there_is_told_with_those_that_are(folder: Path) -> 
         list_labelled_files(write(folder, "path,label\na.jpg,cat\n") / "train", DataOptions())
 
 
-def test_rows_of_the_other_splits_need_no_files(folder: Path) -> None:
+def test_files_of_other_splits_may_be_missing(folder: Path) -> None:
     table = write(folder, "path,label,split\na.jpg,cat,train\nd.jpg,dog,train\nnone.jpg,dog,test\n")
     assert len(list_labelled_files(table / "train", DataOptions()).files) == 2
     with pytest.raises(DataError, match="name no file"):

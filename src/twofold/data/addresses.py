@@ -1,17 +1,17 @@
-"""Addresses, as of a web site or a bucket, told from the paths of files."""
+"""Addresses, such as of a web site or a bucket, where the path of a file is expected."""
 
 import os
 import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-# One slash is left of two where a program took the address for a path; one letter is a drive of Windows.
+# Path() leaves one slash of two. A scheme has at least two letters, because one letter is a drive of Windows.
 _ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.-]+):/|(kaggle|hf|data):", re.IGNORECASE)
-_FETCHED: Final = {"http", "https", "kaggle", "hf"}
+_DOWNLOADABLE: Final = {"http", "https", "kaggle", "hf"}
 
 
 def is_address(text: str) -> bool:
-    """Whether the text is an address, and no file of that name is there.
+    """Whether the text is an address and there is no file of this name.
 
     >>> [is_address(text) for text in ("s3://bucket/1.jpg", "hf:owner/name", "C:/1.jpg", "new/1.jpg")]
     [True, True, False, False]
@@ -20,10 +20,10 @@ def is_address(text: str) -> bool:
 
 
 def advice(address: str) -> str:
-    """What to do with an address where a file on this machine is wanted."""
+    """What to do about an address where a file on this machine is expected: a clause for an error message."""
     scheme = address.partition(":")[0].lower()
     if scheme == "file":
         return f"give the path alone, {unquote(urlsplit(address).path)}"
-    if scheme in _FETCHED:
-        return "download the image, or make a folder of an archive with 'twofold fetch', and give that"
-    return "copy it to this machine by the program of its store, and give the file"
+    if scheme in _DOWNLOADABLE:
+        return "download the image, or fetch the archive that holds it into a folder, and give the path"
+    return "copy it to this machine with the client of its store, and give the path"

@@ -1,4 +1,4 @@
-"""File lists: DATA as paths and labels. DATA is a folder or an archive with one sub-folder per class, a table, or a flat folder."""
+"""DATA as paths and labels. DATA is a folder or an archive with one sub-folder per class, a flat folder, or a table."""
 
 import re
 from collections import Counter
@@ -226,7 +226,7 @@ def _by_name(data: Path, label_pattern: str, listing: _Listing) -> None:
     if splits := splits_below(data, [file.path for file in listing.files[first:]]):
         plan = plan_splits(splits, labelled=True)
         raise DataError(
-            f"{_describe(splits)}, which would become one: {plan}, each with `label_pattern={label_pattern!r}`."
+            f"{_describe(splits)}, which would be mixed: {plan}, each with `label_pattern={label_pattern!r}`."
         )
 
 

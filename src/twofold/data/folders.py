@@ -1,4 +1,4 @@
-"""What lies in a folder: its files in sorted order, and the junk that operating systems and tools leave there."""
+"""The files of a folder or an archive in sorted order, and the paths that are skipped, such as hidden and system files."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -22,12 +22,12 @@ _JUNK_FOLDERS: Final = {
     "system volume information",
 }
 
-LEFTOVER: Final = "Hidden, or left behind by an operating system or a tool."
+LEFTOVER: Final = "It is hidden, or was made by an operating system or a tool."
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A path that was met and is not read: junk, a link that leads in a circle, a folder that cannot be listed, and so on."""
+    """A path that is not read, and why: a code such as `junk`, `loop` or `unreadable`, and a sentence."""
 
     path: Path
     code: str
@@ -35,7 +35,10 @@ class Skip:
 
 
 def entries(folder: Path) -> list[Path]:
-    """The entries of a folder, or of an archive, sorted by name, so that the order is that of no file system."""
+    """The entries of a folder or an archive, sorted by name: each file system has an order of its own.
+
+    Raises DataError where it cannot be listed.
+    """
     try:
         return sorted(folder.iterdir())
     except NotADirectoryError:
@@ -45,104 +48,105 @@ def entries(folder: Path) -> list[Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether the path is a folder, be it inside an archive; an archive that lies in a folder is a file of it."""
-    # os.path: where a folder above cannot be searched, or the name is too long, Path's own methods raise.
+    """Whether the path is a folder, on the disk or inside an archive. An archive on the disk is a file."""
+    # os.path, because the methods of Path raise where a parent cannot be searched or the name is too long.
     return os.path.isdir(path) or (not os.path.exists(path) and is_archived_folder(path))
 
 
 def is_junk(path: Path) -> bool:
-    """Whether the name is that of a hidden file or folder, or of a known leftover."""
-    known = path.name.lower() in _JUNK_FOLDERS | _JUNK_FILES
-    return _is_leftover(path.name, known and is_folder(path))
+    """Whether it is a hidden file or folder, or one that an operating system or a tool makes."""
+    system_name = path.name.lower() in _JUNK_FOLDERS | _JUNK_FILES
+    return _has_junk_name(path.name, folder=system_name and is_folder(path))
 
 
 def walk(folder: Path) -> Iterator[Path | Skip]:
-    """Every file below the folder, depth first in sorted order; junk as a Skip, a junk folder as one.
+    """Every file below the folder, depth first in sorted order, and a Skip for each path that is not read.
 
-    A folder in it that cannot be listed or lies too deep is a Skip, too; DataError where that is the folder itself.
+    A skipped folder is one Skip, whatever it contains. Raises DataError where the folder itself cannot be listed.
     """
     if archive := archive_of(folder):
         yield from _walk_archive(folder, *archive)
         return
-    place, depth = folder.resolve(), len(folder.parts)
-    waiting = [(path, frozenset([place, *place.parents])) for path in reversed(entries(folder))]
-    while waiting:
-        path, above = waiting.pop()
+    resolved, depth = folder.resolve(), len(folder.parts)
+    stack = [(path, frozenset([resolved, *resolved.parents])) for path in reversed(entries(folder))]
+    while stack:
+        path, ancestors = stack.pop()
         if is_junk(path):
             yield Skip(path, "junk", LEFTOVER)
         elif not is_folder(path):
             yield path
-        elif (place := path.resolve()) in above:
-            yield Skip(path, "loop", "This link leads back to a folder that it lies in.")
+        elif (resolved := path.resolve()) in ancestors:
+            yield Skip(path, "loop", "It is a link to a folder that contains it.")
         elif len(path.parts) - depth > DEEPEST:
             yield Skip(path, "too-deep", SENTENCES["too-deep"])
         else:
             try:
-                waiting += [(below, above | {place}) for below in reversed(entries(path))]
+                stack += [(entry, ancestors | {resolved}) for entry in reversed(entries(path))]
             except DataError as error:
                 yield Skip(path, "unreadable", str(error))
 
 
 def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path | Skip]:
-    """The same of an archive, where no link leads anywhere and the disk need not be asked about each member."""
+    """As `walk`, in an archive: links are not followed, and its list of members is enough, which saves a disk access for each."""
     folders = members.folders
     if inside not in folders:
         raise no_folder(folder)
-    waiting = sorted(folders[inside], reverse=True)  # names below the folder
-    while waiting:
-        below = waiting.pop()
-        name = f"{inside}/{below}" if inside else below
-        if _is_leftover(below.rpartition("/")[2], name in folders):
-            yield Skip(folder / below, "junk", LEFTOVER)
-        elif name in folders:
-            waiting += [f"{below}/{entry}" for entry in sorted(folders[name], reverse=True)]
+    stack = sorted(folders[inside], reverse=True)  # relative to the folder
+    while stack:
+        relative = stack.pop()
+        member = f"{inside}/{relative}" if inside else relative
+        if _has_junk_name(relative.rpartition("/")[2], folder=member in folders):
+            yield Skip(folder / relative, "junk", LEFTOVER)
+        elif member in folders:
+            stack += [f"{relative}/{entry}" for entry in sorted(folders[member], reverse=True)]
         else:
-            yield folder / below
+            yield folder / relative
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder that holds nothing else but junk, as parts of one whole; none of any other folder."""
-    inside = [path for path in entries(folder) if not is_junk(path)] if os.path.isdir(folder) else []
-    return inside if all(path.suffix.lower() == ".parquet" for path in inside) else []
+    """The Parquet files of a folder that holds nothing else but junk: the shards of one data set. Empty for any other folder."""
+    files = [path for path in entries(folder) if not is_junk(path)] if os.path.isdir(folder) else []
+    return files if all(path.suffix.lower() == ".parquet" for path in files) else []
 
 
 def list_files(paths: Iterable[Path]) -> list[Path]:
-    """The paths in the order given, each folder, archive or folder of Parquet files replaced by the files in it without the junk.
+    """The paths in this order, with each folder, archive or folder of Parquet files replaced by its files without the junk.
 
-    A path that does not exist, or a folder that cannot be listed, is kept: it is refused when read, so that it gets its row
-    like every other.
+    Paths that do not exist and folders that cannot be listed stay in the list: reading them gives a read error, so that each
+    has a row in the result.
     """
     files: list[Path] = []
-    for given in paths:
+    for path in paths:
         try:
-            found = [met for path in parquet_files(given) or [given] for met in _met(path)]
+            path_entries = [entry for root in parquet_files(path) or [path] for entry in _walk_any(root)]
         except DataError:
-            found = [given]
-        files.extend(met if isinstance(met, Path) else met.path for met in found if _asked_about(met))
+            path_entries = [path]
+        files += [entry if isinstance(entry, Path) else entry.path for entry in path_entries if _needs_row(entry)]
     return files
 
 
 def archive_skips(path: Path) -> list[Skip]:
-    """What is never followed below an archive or a folder inside one: links, devices, names that lead out of it."""
+    """The members of an archive, or of a folder inside one, that are never read: links, devices, names that lead out of it."""
     return [Skip(*member) for member in passed_over(path)]
 
 
 def _opens(path: Path) -> bool:
-    """Whether the path is a folder or an archive; a damaged archive is a file, and refused when it is read."""
+    """Whether the path is a folder or an archive. A damaged archive counts as a file: reading it gives a read error."""
     try:
         return is_folder(path) or (path.suffix.lower() in _ARCHIVES and is_archived_folder(path))
     except DataError:
         return False
 
 
-def _is_leftover(given: str, folder: bool) -> bool:
-    name = given.lower()
-    return name.startswith(".") or name in (_JUNK_FOLDERS if folder else _JUNK_FILES)
+def _has_junk_name(name: str, *, folder: bool) -> bool:
+    return name.startswith(".") or name.lower() in (_JUNK_FOLDERS if folder else _JUNK_FILES)
 
 
-def _met(path: Path) -> list[Path | Skip]:
+def _walk_any(path: Path) -> list[Path | Skip]:
+    """The entries below a folder or an archive, or the file itself."""
     return [*walk(path), *archive_skips(path)] if _opens(path) else [path]
 
 
-def _asked_about(met: Path | Skip) -> bool:
-    return isinstance(met, Path) or met.code in ("unreadable", "too-deep")
+def _needs_row(entry: Path | Skip) -> bool:
+    """Whether a prediction is expected: for every file, and for a folder whose files are not known."""
+    return isinstance(entry, Path) or entry.code in ("unreadable", "too-deep")

@@ -1,4 +1,4 @@
-"""The names of splits: folders, and values of a column, that say train or test."""
+"""Names of splits, such as train and test: of folders, and in a column of a table."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ _HELD_OUT: Final = re.compile(
     rf"{_BEFORE}(?:test|testing|tst|val|valid|validation|dev|devel|eval|evaluation|holdout|heldout|fold|"
     rf"pred|predict|predictions?|inference){_AFTER}"
 )
-# Words that tell no split from another, nor a class.
+# Words that distinguish neither splits nor classes.
 _NEUTRAL: Final = re.compile(
     r"(data)?sets?|data|images?|imgs?|photos?|pictures?|pics?|splits?|subset|part|folder|dir|raw|orig|original|old|new|final|"
     r"clean|all|full|whole|small|medium|large|big|tiny|mini|samples?|public|private|aug|augmented|resized|cropped|"
@@ -25,7 +25,7 @@ _FALSE: Final = frozenset(("0", "false", "f", "no", "n"))
 
 
 def split_kind(name: str) -> Kind | None:
-    """What a name says of its images; None where it is no split's.
+    """Whether the name is that of a training or of a held-out split; None where it is neither.
 
     >>> [split_kind(name) for name in ("pets_train", "seg-test", "Validation2", "trained", "bus")]
     ['train', 'held-out', 'held-out', None, None]
@@ -37,50 +37,50 @@ def split_kind(name: str) -> Kind | None:
 
 
 def are_splits(names: Iterable[str]) -> bool:
-    """Whether among the names are one to train on and one to test on, with no other difference."""
-    named = [name for name in names if split_kind(name)]
-    return len({split_kind(name) for name in named}) == 2 and same_subject(named)
+    """Whether the names have a training and a held-out split of the same subject."""
+    splits = [name for name in names if split_kind(name)]
+    return len({split_kind(name) for name in splits}) == 2 and same_subject(splits)
 
 
 def is_split_column(name: str) -> bool:
-    """Whether a column of this name tells which rows are to train on."""
+    """Whether the name is one of a column of splits."""
     return not _COLUMNS.isdisjoint(_words(name))
 
 
 def split_column(header: Sequence[str], rows: Sequence[Mapping[int, str]]) -> list[str]:
-    """The split of each row, empty where its cell is; [] where no column parts the rows."""
-    for at, name in enumerate(header):
-        cells = [row.get(at, "") for row in rows]
+    """The split of each row, empty where its cell is; [] where no column gives splits. `rows` are cells by column number."""
+    for column, name in enumerate(header):
+        cells = [row.get(column, "") for row in rows]
         if name in ("path", "label", "group"):
             continue
         if _is_switch(name, cells):
-            return _switched(name, cells)
-        if _parts_rows(name, {cell.casefold() for cell in cells}):
+            return _switch_splits(name, cells)
+        if _has_splits(name, {cell.casefold() for cell in cells}):
             return cells
     return []
 
 
 def other_words(name: str) -> frozenset[str]:
-    """The words of a name that say neither train nor test, but perhaps what is in there."""
+    """The words of a name that may describe its images: those that are neither neutral nor the word for a split."""
     return frozenset(
-        word for word in _words(name) if not any(known.fullmatch(word) for known in (_NEUTRAL, _TRAIN, _HELD_OUT))
+        word for word in _words(name) if not any(pattern.fullmatch(word) for pattern in (_NEUTRAL, _TRAIN, _HELD_OUT))
     )
 
 
 def same_subject(names: Iterable[str]) -> bool:
+    """Whether the names have the same other words, or none: cats_train and cats_test, but not cats_train and dogs_test."""
     return len({other_words(name) for name in names} - {frozenset()}) <= 1
 
 
 def _words(name: str) -> list[str]:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    found = " ".join(re.findall(r"[^\W\d_]+", spaced)).lower()
-    return re.sub(r"\b(hold|held) out\b", r"\1out", found).split()
+    words = " ".join(re.findall(r"[^\W\d_]+", spaced)).lower()
+    return re.sub(r"\b(hold|held) out\b", r"\1out", words).split()
 
 
-def _parts_rows(name: str, values: set[str]) -> bool:
-    """Whether a column of these values tells which rows are to train on: by its name, or by all of its values."""
-    told = values - {""}
-    kinds = {None if other_words(value) else split_kind(value) for value in told}
+def _has_splits(name: str, values: set[str]) -> bool:
+    """Whether a column of this name with these values gives splits: by its name, or because every value is a split."""
+    kinds = {None if other_words(value) else split_kind(value) for value in values - {""}}
     words = set(_words(name))
     if "split" in words or (words & _COLUMNS and kinds & {"train", "held-out"}):
         return len(values) > 1
@@ -88,12 +88,12 @@ def _parts_rows(name: str, values: set[str]) -> bool:
 
 
 def _is_switch(name: str, cells: Sequence[str]) -> bool:
-    """Whether it is a column as is_valid or train, of yes and no."""
+    """Whether it is a column of truth values, such as is_valid or train."""
     values = {cell.casefold() for cell in cells} - {""}
     both = values <= _TRUE | _FALSE and values & _TRUE and values & _FALSE
     return bool(both) and _SWITCH.fullmatch(name) is not None
 
 
-def _switched(name: str, cells: Sequence[str]) -> list[str]:
-    yes, no = ("train", "test") if split_kind(name) == "train" else ("test", "train")
-    return [(yes if cell.casefold() in _TRUE else no) if cell else "" for cell in cells]
+def _switch_splits(name: str, cells: Sequence[str]) -> list[str]:
+    if_true, if_false = ("train", "test") if split_kind(name) == "train" else ("test", "train")
+    return [(if_true if cell.casefold() in _TRUE else if_false) if cell else "" for cell in cells]

@@ -1,4 +1,4 @@
-"""A list of pictures as CSV: `path,label` and optionally `group` and `split`."""
+"""Tables: file lists as CSV with the columns path, label and optionally group and split."""
 
 import csv
 import os
@@ -13,19 +13,19 @@ from twofold.core.hints import nearest
 from twofold.core.privacy import public_address
 from twofold.data.addresses import is_address
 from twofold.data.archives import archived_entries, is_archived_folder
-from twofold.data.split_folders import plan_splits
+from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.split_names import split_column, split_kind
 
 Row = tuple[Path, str, str | None]  # path, label, group
 
-_NEEDED: Final = ("path", "label")
-_SHOWN: Final = 10
+_REQUIRED: Final = ("path", "label")
+_MAX_NAMED: Final = 10
 _SUFFIXES: Final = {".csv", ".tsv"}
-_MARKS: Final = ",;\t|"  # a comma, what spreadsheets write where the comma stands in numbers, and others
+_DELIMITERS: Final = ",;\t|"  # spreadsheets write a semicolon where the comma is the decimal mark
 
 
 def find_table(data: Path) -> tuple[Path, str] | None:
-    """The table that DATA is, or of which it names a split, as list.csv/train, and that split; None where it is none."""
+    """The file of a table and its split, empty for all: (list.csv, train) for list.csv/train. None where DATA is no table."""
     for file in (data, *data.parents):
         if file.suffix.lower() in _SUFFIXES and os.path.isfile(file):
             return file, "" if file == data else data.relative_to(file).as_posix()
@@ -33,134 +33,141 @@ def find_table(data: Path) -> tuple[Path, str] | None:
 
 
 def read_table(file: Path) -> list[Row]:
-    """The rows, of all splits, their paths relative to the table's own folder; every row that names no file is told at once.
+    """The rows of all splits. Paths are relative to the folder of the table, or lead into an archive, as pets.zip/cats/1.jpg.
 
-    A path may lead into an archive, as in pets.zip/cats/1.jpg.
+    Raises DataError that lists the faulty rows, such as those whose path is no file.
     """
-    return _checked(file, [(line, row) for line, row, _ in _read(file)])
+    return _check_rows(file, [(line, row) for line, row, _ in _read_rows(file)])
 
 
 def read_split(file: Path, split: str = "") -> list[Row]:
-    """As `read_table`, of one split; DataError where the table has several, and none is named."""
-    rows = _read(file)
+    """The rows of one split, as in `read_table`. Raises DataError where the table has several splits and none is given."""
+    rows = _read_rows(file)
     counts = Counter(name for _, _, name in rows)
     if len(counts) > 1:
-        lacking = [f"line {line}" for line, _, name in rows if not name]
-        _complain(file, "are of no split", lacking, "fill in the column that tells train from test")
-        known: dict[Path, set[str]] = {}
-        for _, (path, *_), name in rows:
-            known.setdefault(path, set()).add(name.casefold())
-        at_odds = [f"line {line}: {path}" for line, (path, *_), _ in rows if len(known[path]) > 1]
-        _complain(file, "give one path two splits", at_odds, "leave it in one")
+        _refuse_unclear_splits(file, rows)
     if split:
-        named = {name for name in counts if name and name.casefold() == split.casefold()}
-        if not named:
-            raise DataError(f"{file} has no split {split!r}{nearest(split, counts)}; it has {_listed(counts)}.")
-        return _checked(file, [(line, row) for line, row, name in rows if name in named])
+        spellings = {name for name in counts if name and name.casefold() == split.casefold()}
+        if not spellings:
+            raise DataError(f"{file} has no split {split!r}{nearest(split, counts)}; it has {_list_counts(counts)}.")
+        return _check_rows(file, [(line, row) for line, row, name in rows if name in spellings])
     if len({name.casefold() for name in counts}) > 1:
-        raise DataError(_several(file, counts))
-    return _checked(file, [(line, row) for line, row, _ in rows])
+        raise DataError(f"{file} has several splits, {_list_counts(counts)}: {_plan(file, counts)}.")
+    return _check_rows(file, [(line, row) for line, row, _ in rows])
 
 
-def _read(file: Path) -> list[tuple[int, Row, str]]:
-    """Every row with its line and its split, which is empty where no column tells."""
-    # utf-8-sig: Excel begins its files with a mark; surrogateescape: file names need not be UTF-8.
+def _read_rows(file: Path) -> list[tuple[int, Row, str]]:
+    """Every row with its line number and its split, which is empty where no column gives it."""
+    # utf-8-sig: Excel writes a byte order mark; surrogateescape: file names need not be UTF-8.
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
-            header, cells = _cells(text)
+            header, lines = _read_cells(text)
     except (OSError, csv.Error) as error:
         raise DataError(f"{file} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
-    if missing := [name for name in _NEEDED if name not in header]:
+    if missing := [name for name in _REQUIRED if name not in header]:
         raise DataError(
             f"{file} has no column {' and '.join(map(repr, missing))}: its first line must name path, label and "
             f"optionally group, separated by commas; it is {','.join(header)!r}."
         )
-    path, label = (header.index(name) for name in _NEEDED)
+    path, label = (header.index(name) for name in _REQUIRED)
     group = header.index("group") if "group" in header else len(header)
-    elsewhere = [
+    addresses = [
         f"line {line}: {public_address(name)}"
-        for line, name in ((line, row.get(path, "")) for line, row in cells)
+        for line, name in ((line, cells.get(path, "")) for line, cells in lines)
         if is_address(name) and not os.path.lexists(file.parent / name)
     ]
-    _complain(file, "name an address, where a path is read", elsewhere, "download the images, and name their files")
-    splits = split_column(header, [row for _, row in cells]) or [""] * len(cells)
+    _refuse_rows(file, "have an address instead of a path", addresses, "download the images, and give their paths")
+    splits = split_column(header, [cells for _, cells in lines]) or [""] * len(lines)
     return [
-        (line, (file.parent / row.get(path, ""), row.get(label, ""), row.get(group) or None), split)
-        for (line, row), split in zip(cells, splits, strict=True)
+        (line, (file.parent / cells.get(path, ""), cells.get(label, ""), cells.get(group) or None), split)
+        for (line, cells), split in zip(lines, splits, strict=True)
     ]
 
 
-def _cells(text: Iterable[str]) -> tuple[list[str], list[tuple[int, dict[int, str]]]]:
-    """The names of the columns, and of each row that is not empty its line and its cells by number."""
+def _read_cells(text: Iterable[str]) -> tuple[list[str], list[tuple[int, dict[int, str]]]]:
+    """The names of the columns; and for each row that is not empty its line number and its cells by column number."""
     lines = iter(text)
-    first, before = next(lines, ""), 0
-    if first.lower().startswith("sep="):  # for Excel, which does not show it
-        first, before = next(lines, ""), 1
-    reader = csv.reader(chain([first], lines), delimiter=_mark(first), skipinitialspace=True)
-    header = [_cell(name).lower() for name in next(reader, [])]
-    rows = [(before + reader.line_num, dict(enumerate(map(_cell, cells)))) for cells in reader]
-    return header, [(line, row) for line, row in rows if any(row.values())]
+    header_line, offset = next(lines, ""), 0
+    if header_line.lower().startswith("sep="):  # for Excel, which does not show this line
+        header_line, offset = next(lines, ""), 1
+    reader = csv.reader(chain([header_line], lines), delimiter=_delimiter(header_line), skipinitialspace=True)
+    header = [_clean(name).lower() for name in next(reader, [])]
+    rows = [(offset + reader.line_num, dict(enumerate(map(_clean, cells)))) for cells in reader]
+    return header, [(line, cells) for line, cells in rows if any(cells.values())]
 
 
-def _mark(header: str) -> str:
-    """What separates the columns: the first of the usual ones by which the header has the columns that are needed."""
-    for mark in _MARKS:
-        names = {_cell(name).lower() for name in next(csv.reader([header], delimiter=mark, skipinitialspace=True), [])}
-        if names.issuperset(_NEEDED):
-            return mark
-    return _MARKS[0]
+def _delimiter(header: str) -> str:
+    """The first of the usual delimiters with which the header has the required columns."""
+    for delimiter in _DELIMITERS:
+        cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+        if {_clean(name).lower() for name in cells}.issuperset(_REQUIRED):
+            return delimiter
+    return _DELIMITERS[0]
 
 
-def _cell(text: str) -> str:
-    """The value, also where a tab stands before its quotes, which are no part of it."""
+def _clean(text: str) -> str:
+    """The value of a cell. A tab before its quotes, which the csv module does not skip, leaves the quotes in the text."""
     value = text.strip()
     quoted = text[:1] == "\t" and len(value) > 1 and value[0] == value[-1] == '"'
     return value[1:-1].replace('""', '"') if quoted else value
 
 
-def _checked(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
-    labels: dict[Path, set[str]] = {}
-    groups: dict[Path, set[str | None]] = {}
-    for _, (path, label, group) in rows:
-        labels.setdefault(path, set()).add(label)
-        groups.setdefault(path, set()).add(group)
-    lacking = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
-    nowhere = _nowhere(labels)
-    absent = [f"line {line}: {path}" for line, (path, *_) in rows if path in nowhere]
-    at_odds, parted = (
-        [f"line {line}: {path}" for line, (path, *_) in rows if len(known[path]) > 1] for known in (labels, groups)
-    )
-    correct = f"correct them; paths are relative to {file.parent}"
-    _complain(file, "have an empty path or label", lacking, correct)
-    _complain(file, "name no file", absent, correct)
-    _complain(file, "give one path two labels", at_odds, correct)
-    _complain(file, "give one path two groups", parted, correct)
+def _check_rows(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
+    """The rows, equal ones once. Raises DataError where some are incomplete, name no file, or contradict each other."""
+    incomplete = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
+    missing_paths = _missing({path for _, (path, *_) in rows})
+    missing = [f"line {line}: {path}" for line, (path, *_) in rows if path in missing_paths]
+    labels = _contradictions([(line, path, label) for line, (path, label, _) in rows])
+    groups = _contradictions([(line, path, group) for line, (path, _, group) in rows])
+    advice = f"correct them; paths are relative to {file.parent}"
+    _refuse_rows(file, "have an empty path or label", incomplete, advice)
+    _refuse_rows(file, "name no file", missing, advice)
+    _refuse_rows(file, "give one path two labels", labels, advice)
+    _refuse_rows(file, "give one path two groups", groups, advice)
     return list({row[0]: row for _, row in rows}.values())
 
 
-def _nowhere(paths: Iterable[Path]) -> set[Path]:
-    """Those that name neither a file nor a member of an archive."""
-    lacking = {path for path in paths if not os.path.isfile(path)}  # Path.is_file raises where a folder is closed
-    folders = filter(is_archived_folder, {path.parent for path in lacking})
+def _refuse_unclear_splits(file: Path, rows: list[tuple[int, Row, str]]) -> None:
+    """Raises DataError where rows of a table with splits have none, or where a path has two."""
+    empty = [f"line {line}" for line, _, split in rows if not split]
+    _refuse_rows(file, "have no split", empty, "fill in the column of the splits")
+    both = _contradictions([(line, path, split.casefold()) for line, (path, *_), split in rows])
+    _refuse_rows(file, "give one path two splits", both, "leave it in one")
+
+
+def _contradictions(rows: list[tuple[int, Path, str | None]]) -> list[str]:
+    """The (line, path, value) rows of the paths that have several values, as text."""
+    values: dict[Path, set[str | None]] = {}
+    for _, path, value in rows:
+        values.setdefault(path, set()).add(value)
+    return [f"line {line}: {path}" for line, path, _ in rows if len(values[path]) > 1]
+
+
+def _missing(paths: Iterable[Path]) -> set[Path]:
+    """The paths that are neither a file nor a member of an archive."""
+    no_files = {
+        path for path in paths if not os.path.isfile(path)
+    }  # Path.is_file raises where a folder cannot be searched
+    folders = filter(is_archived_folder, {path.parent for path in no_files})
     members = {member for folder in folders for member in archived_entries(folder)}
-    return {path for path in lacking if path not in members or is_archived_folder(path)}
+    return {path for path in no_files if path not in members or is_archived_folder(path)}
 
 
-def _several(file: Path, counts: Mapping[str, int]) -> str:
-    """What to say of a table with several splits."""
+def _plan(file: Path, counts: Mapping[str, int]) -> SplitPlan:
+    """Which of the splits of a table to train and which to evaluate on."""
     kinds = {name: split_kind(name) for name in counts}
     names = sorted(counts, key=lambda name: (kinds[name] != "train", kinds[name] == "held-out"))
-    plan = plan_splits([file / name for name in names], labelled=True)
-    return f"{file} has several splits, {_listed(counts)}: {plan}."
+    return plan_splits([file / name for name in names], labelled=True)
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    shown = [f"{name} ({count} rows)" for name, count in list(counts.items())[:_SHOWN] if name]
-    more = [f"{len(counts) - _SHOWN} more"] if len(counts) > _SHOWN else []
-    return ", ".join([*shown, *more]) or "none"
+def _list_counts(counts: Mapping[str, int]) -> str:
+    names = [f"{name} ({count} rows)" for name, count in list(counts.items())[:_MAX_NAMED] if name]
+    more = [f"{len(counts) - _MAX_NAMED} more"] if len(counts) > _MAX_NAMED else []
+    return ", ".join([*names, *more]) or "none"
 
 
-def _complain(file: Path, what: str, faults: list[str], advice: str) -> None:
-    if faults:
-        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise DataError(f"{len(faults)} rows of {file} {what} ({'; '.join(faults[:_SHOWN])}{more}): {advice}.")
+def _refuse_rows(file: Path, fault: str, rows: list[str], advice: str) -> None:
+    """Raises DataError where there are rows with this fault."""
+    if rows:
+        more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
+        raise DataError(f"{len(rows)} rows of {file} {fault} ({'; '.join(rows[:_MAX_NAMED])}{more}): {advice}.")

@@ -1,4 +1,4 @@
-"""Labelled datasets: groups of duplicates, folds and splits."""
+"""Labelled datasets: the images with their labels, groups of duplicates, folds and splits."""
 
 from twofold.dataset.columns import group_column, label_column
 from twofold.dataset.folds import duplicate_groups, folds, split

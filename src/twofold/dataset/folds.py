@@ -1,4 +1,4 @@
-"""Groups of images, and their assignment to folds and splits. A group is never divided."""
+"""Groups of images, and their assignment to folds and splits. Each group stays in one fold."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Final
@@ -63,7 +63,7 @@ def split(labels: ArrayLike, groups: ArrayLike, fraction: float = 0.2, seed: int
 
     Raises DataError where either side would lack one of the classes.
     """
-    return np.equal(_assign(labels, groups, [1 - fraction, fraction], seed, "a training and a validation part"), 1)
+    return np.equal(_assign(labels, groups, [1 - fraction, fraction], seed, "a training and a validation set"), 1)
 
 
 def _assign(
@@ -96,16 +96,16 @@ def _assign(
 def _assign_singles(
     classes: NDArray[np.int64], assigned: NDArray[np.float64], weight: NDArray[np.float64], fractions: Sequence[float]
 ) -> list[int]:
-    """The folds of groups of one image of these classes; adds them to `assigned`. In plain numbers: NumPy takes ten times as long."""
+    """The folds of groups of one image of these classes; updates `assigned`. Plain numbers: NumPy takes ten times as long."""
     counts, weights, folds = assigned.tolist(), weight.tolist(), []
     totals = [sum(row) for row in counts]
-    for each in classes.tolist():
+    for label in classes.tolist():
         lack = [
-            ((row[each] + 0.5) * weights[each] + _TIE * total) / fraction
+            ((row[label] + 0.5) * weights[label] + _TIE * total) / fraction
             for row, total, fraction in zip(counts, totals, fractions, strict=True)
         ]
         fold = lack.index(min(lack))
-        counts[fold][each] += 1.0
+        counts[fold][label] += 1.0
         totals[fold] += 1.0
         folds.append(fold)
     assigned[:] = counts

@@ -78,7 +78,7 @@ class LabelledDataset:
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
         """False for label conflicts: equal bytes or pixels with both labels, (used,)."""
-        group = duplicate_groups(self.fingerprints.keys, [None] * len(self.labels))
+        group = self._hash_groups
         lowest, highest = np.ones(len(group), np.int8), np.zeros(len(group), np.int8)
         np.minimum.at(lowest, group, self.labels)
         np.maximum.at(highest, group, self.labels)
@@ -101,8 +101,16 @@ class LabelledDataset:
         )
 
     @cached_property
+    def _hash_groups(self) -> NDArray[np.int64]:
+        """Equal for equal bytes or pixels, (used,)."""
+        return duplicate_groups(self.fingerprints.keys, [None] * len(self.labels))
+
+    @cached_property
     def _exact_groups(self) -> NDArray[np.int64]:
+        """Equal for equal bytes or pixels, and for images that DATA puts into one group, (used,)."""
         groups = [self.file_list.files[row].group for row in self.table.used.tolist()]
+        if all(group is None for group in groups):
+            return self._hash_groups
         return duplicate_groups(self.fingerprints.keys, groups)
 
     @cached_property
@@ -180,8 +188,8 @@ class LabelledDataset:
 def alphabetical(classes: tuple[str, str]) -> Note:
     """The note that the positive one of the (negative, positive) classes is the default."""
     text = (
-        f"{classes[1]!r} is the positive class, because it is second in alphabetical order. Precision, recall, specificity, F1 and "
-        "average precision are about it. Choose with `positive`."
+        f"{classes[1]!r} is the positive class, because it is second in alphabetical order. Precision, recall, specificity, F1 "
+        "and average precision are about it. Choose with `positive`."
     )
     return Note("positive-by-alphabet", text)
 
