@@ -22,7 +22,7 @@ from twofold.core.parallel import available_processors, prefetch
 from twofold.data import ImageArray, PreprocessedImage, Preprocessing, ReadError
 from twofold.embedding import Content, Metadata, Runtime, Source, preprocess_content, read_content
 from twofold.learning.pixel_file import PART, Outcome, PixelFile, check_space, make_room, read_outcomes, write_outcomes
-from twofold.networks import LOOK
+from twofold.networks import PREPROCESSING_VERSION
 
 R = TypeVar("R")
 
@@ -221,7 +221,7 @@ class _Job:
 
     def _file(self, names: list[str]) -> str:
         """The name of a file of these squares: other for other contents, their order, or what is made of them."""
-        made = [LOOK, asdict(self.preprocessing), self.runtime.options.max_pixels, self.room, names]
+        made = [PREPROCESSING_VERSION, asdict(self.preprocessing), self.runtime.options.max_pixels, self.room, names]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32] + ".u8"
 
     def _tell(self, what: str, error: OSError, so: str) -> None:

@@ -30,7 +30,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from twofold.core import errors
 from twofold.core.errors import LearningError, LearningInterruptedError
 from twofold.core.notes import Note
-from twofold.core.quiet import hushed
+from twofold.core.third_party import mute_loggers
 from twofold.learning.batches import FEWEST, Batches
 from twofold.learning.learner import Learner, Row
 from twofold.learning.memory import give_back_freed, keep_freed
@@ -128,7 +128,7 @@ def _fit(
     if _finished(_read(checkpoint), learner.recipe):
         leave_to_the_first()
         return False
-    with hushed("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings(), _threads(devices.threads):
+    with mute_loggers("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings(), _threads(devices.threads):
         # Lightning's hints to programmers are not for who types a command.
         warnings.filterwarnings("ignore", module=r"(lightning|torch|kornia|tensorboard)(\..*)?")
         trainer = _trainer(learner.recipe, place, devices, accumulate, extra)

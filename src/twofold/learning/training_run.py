@@ -40,7 +40,7 @@ from twofold.learning.run_folder import RunFolder
 from twofold.learning.trainer import Devices, TrainingHistory, learn_network
 from twofold.learning.tuning.trial import Setting, Tuning
 from twofold.learning.weight_interpolation import WeightInterpolation, choose_interpolation
-from twofold.networks import Backbone, choose_dtype, fast_dtypes, load_backbone, offered_dtypes, ranged
+from twofold.networks import Backbone, choose_dtype, fast_dtypes, load_backbone, offered_dtypes, with_intensity_range
 from twofold.networks.modules.network import Network
 
 _AT_ONCE = 64
@@ -147,12 +147,12 @@ def _start(
     network, cross_validation = options.backbone, options.cross_validation
     if options.learning.mode == "scratch":
         from_scratch(network, options.learning, cross_validation.seed)  # raises before the work
-        engine = runtime.engine(ranged(_default_backbone(runtime), ranges))
+        engine = runtime.engine(with_intensity_range(_default_backbone(runtime), ranges))
         seen = embed_files(file_list, sources, engine, runtime, what="duplicates")
         return lambda learning: from_scratch(network, learning, cross_validation.seed).ranged(ranges), _without_vectors(
             seen
         )
-    backbone = ranged(frozen_backbone(network, runtime), ranges)
+    backbone = with_intensity_range(frozen_backbone(network, runtime), ranges)
     frozen = embed_files(file_list, sources, runtime.engine(backbone), runtime, what="train")
     left = cache(partial(left_to_learn, frozen, cross_validation))
     return lambda learning: from_trained(network, learning, cross_validation, runtime, frozen, backbone, left()), frozen

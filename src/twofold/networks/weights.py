@@ -8,12 +8,14 @@ from typing import Any
 from twofold.core.errors import BackboneError
 from twofold.core.hints import install
 from twofold.core.progress import Progress, no_progress
-from twofold.networks.architectures import Source
+from twofold.networks.architectures import WeightsSource
 
 _CHUNK = 1 << 20
 
 
-def find_weights(source: Source, *, given: Path | None = None, cache: Path, progress: Progress = no_progress) -> Path:
+def find_weights(
+    source: WeightsSource, *, given: Path | None = None, cache: Path, progress: Progress = no_progress
+) -> Path:
     """The file that holds `source`, its SHA-256 checked: `given`, or from its package, or downloaded into `cache`.
 
     Raises BackboneError, with the ways out, where it cannot be had or is another file.
@@ -37,14 +39,14 @@ def _digest(path: Path) -> str:
         raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check `weights`.") from error
 
 
-def _in_package(source: Source) -> Path:
+def _in_package(source: WeightsSource) -> Path:
     spec = importlib.util.find_spec(source.package or "")
     if spec is None or spec.origin is None:
         raise BackboneError(f"The weights come in a package of their own; {install(source.extra or '')}.")
     return Path(spec.origin).parent / source.file
 
 
-def _download(url: str, source: Source, path: Path, progress: Progress) -> None:
+def _download(url: str, source: WeightsSource, path: Path, progress: Progress) -> None:
     """Puts the file at `path` once it is there whole and its hash is right; nothing otherwise."""
     import pooch  # brings requests: only where something is downloaded
 

@@ -30,7 +30,7 @@ from twofold.dataset.labelled import LabelledDataset, labelled_dataset, list_for
 from twofold.decision import fit_head
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import FeatureTable, Runtime, Source
-from twofold.networks import choose_dtype, load_backbone, offered_dtypes, ranged
+from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_range
 
 Embed = Callable[[Sequence[Source], str], FeatureTable]
 """(sources, their name in the progress bar) -> their feature table."""
@@ -90,7 +90,7 @@ def audit(
 def _embed(options: BackboneOptions, runtime: Runtime, ranges: Ranges) -> Embed:
     dtype = choose_dtype(options, offered_dtypes(options.backbone))
     backbone = load_backbone(options, dtype, cache=runtime.folder, progress=runtime.progress)
-    engine = runtime.engine(ranged(backbone, ranges))
+    engine = runtime.engine(with_intensity_range(backbone, ranges))
     return lambda sources, name: runtime.embed(sources, engine, what=name)
 
 

@@ -10,7 +10,7 @@ from twofold.core.options import BackboneOptions
 from twofold.data import FileList, Ranges
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.embedding import FeatureTable, Runtime
-from twofold.networks import Backbone, Dtype, load_backbone, ranged
+from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_range
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class FrozenStrategy:
     def backbone(self, dtype: Dtype) -> Backbone:
         """Loads the network that the options name."""
         backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
-        return ranged(backbone, self.ranges)
+        return with_intensity_range(backbone, self.ranges)
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """Searches for duplicates among the images."""
