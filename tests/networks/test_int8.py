@@ -31,7 +31,9 @@ def test_int8_features_are_close_to_float32_features(
     assert cosines(run(f32, pixels), run(int8, pixels)).min() > 0.99
 
 
-def test_int8_features_of_mobilenetv2_are_close_to_float32_features(mobilenetv2: Path, images: list[bytes | Image.Image], tmp_path: Path) -> None:
+def test_int8_features_of_mobilenetv2_are_close_to_float32_features(
+    mobilenetv2: Path, images: list[bytes | Image.Image], tmp_path: Path
+) -> None:
     options = BackboneOptions(backbone="mobilenetv2", weights=mobilenetv2)
     f32, int8 = (load_backbone(options, dtype, cache=tmp_path) for dtype in ("f32", "int8"))
     pixels = model_inputs(images, f32.preprocessing.size)

@@ -32,9 +32,7 @@ def test_a_channel_of_zeros_stays_zero() -> None:
     assert scale.tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("mean", "std"), [(0.0, 1.0), (1.0, 0.3), (-2.0, 1.5), (5.0, 3.0), (9.0, 1.0), (1.0, -2.0)]
-)
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1.0, 0.3), (-2.0, 1.5), (5.0, 3.0), (9.0, 1.0), (1.0, -2.0)])
 def test_the_mean_after_relu6_equals_that_of_random_numbers(mean: float, std: float) -> None:
     samples = np.clip(RANDOM.normal(mean, abs(std), 400_000), 0, 6)
     estimate = relu6_mean(np.array([mean], np.float32), np.array([std], np.float32))

@@ -132,7 +132,9 @@ def test_a_tensor_outside_its_storage_raises_an_error(
     path = save({"weight": torch.arange(4.0)}, tmp_path)
     assert np.array_equal(read_weights(path)["weight"], np.arange(4))
     pickles = [pickle.dumps(value, 2) for value in (MAGIC, PROTOCOL, {})]
-    numbers = "(" + "".join(f"I{number}\\n" for number in size) + "t(" + "".join(f"I{number}\\n" for number in stride) + "t"
+    numbers = (
+        "(" + "".join(f"I{number}\\n" for number in size) + "t(" + "".join(f"I{number}\\n" for number in stride) + "t"
+    )
     storage = "(Vstorage\\nctorch\\nFloatStorage\\nV0\\nVcpu\\nI4\\nNtQ"
     table = opcodes(f"(dVweight\\nctorch._utils\\n_rebuild_tensor_v2\\n({storage}I{offset}\\n{numbers}I00\\n(dtRs.")
     values = struct.pack("<q4f", 4, 0, 1, 2, 3)

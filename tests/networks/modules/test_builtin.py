@@ -114,7 +114,9 @@ def test_training_does_not_change_the_weights_that_were_read() -> None:
 
 def test_constant_maps_have_a_finite_gradient() -> None:
     body = builtin_body(LITE0, published(LITE0), "stages")
-    torch.nn.init.zeros_(body.stages[0][0].project.norm.weight)  # the output of the first stage is constant for every image
+    torch.nn.init.zeros_(
+        body.stages[0][0].project.norm.weight
+    )  # the output of the first stage is constant for every image
     body.train()(torch.randn(2, 3, 96, 96))[0].sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in body.parameters())
 

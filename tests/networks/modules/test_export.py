@@ -95,7 +95,9 @@ def test_exporting_does_not_change_the_network() -> None:
 def test_exporting_prints_nothing() -> None:
     program = "from networks.modules.test_export import *; export(network(Small()), 20)"
     command = [sys.executable, "-c", program]
-    completed = subprocess.run(command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": ":".join(sys.path)})
+    completed = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": ":".join(sys.path)}
+    )
     assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
 
 
