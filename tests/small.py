@@ -13,7 +13,7 @@ from twofold.learning.batches import Batches
 from twofold.learning.decoded_images import DecodedImages, hold
 from twofold.learning.learner import Learner
 from twofold.learning.recipes import MODERN, Recipe
-from twofold.networks.modules.network import Network, BodyOutput
+from twofold.networks.modules.network import BodyOutput, Network
 
 SIDE = 32
 LABELS = np.arange(60, dtype=np.int8) % 2

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from twofold.core.errors import BackboneError
@@ -11,6 +12,7 @@ from twofold.core.progress import Progress, pushed_progress
 from twofold.core.third_party import mute_loggers, summarise_error
 
 _TIMEOUT = 10  # seconds
+_TELEMETRY_LOCK = Lock()
 
 
 class NotCachedError(Exception):
@@ -29,8 +31,12 @@ def check_reachable(repository: str, revision: str | None) -> None:
     """BackboneError where the hub or the repository cannot be reached. It fails at once; a download retries for 30 seconds."""
     hub = _import_hub()
     url = hub.hf_hub_url(repository, "config.json", revision=revision)
-    with _hub_errors(hub, repository, revision), suppress(hub.errors.RemoteEntryNotFoundError):
-        hub.get_hf_file_metadata(url, timeout=_TIMEOUT, headers=_headers(hub))
+    with (
+        _hub_errors(hub, repository, revision),
+        suppress(hub.errors.RemoteEntryNotFoundError),
+        _telemetry_disabled(hub),
+    ):
+        hub.get_hf_file_metadata(url, timeout=_TIMEOUT)
 
 
 def fetch_file(repository: str, revision: str | None, file: str, progress: Progress) -> Path | None:
@@ -38,20 +44,32 @@ def fetch_file(repository: str, revision: str | None, file: str, progress: Progr
     hub = _import_hub()
 
     def download(bar: Any) -> str:
-        return str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar, headers=_headers(hub)))
+        return str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
 
     with (
         _hub_errors(hub, repository, revision),
         suppress(hub.errors.RemoteEntryNotFoundError),
         mute_loggers("huggingface_hub"),
+        _telemetry_disabled(hub),
     ):
         return Path(pushed_progress(download, file, progress))
     return None
 
 
-def _headers(hub: Any) -> dict[str, str]:
-    """Replaces the library's user agent, which lists the packages that are installed here."""
-    return {"user-agent": f"hf_hub/{hub.__version__}"}
+@contextmanager
+def _telemetry_disabled(hub: Any) -> Iterator[None]:
+    """Within this context, the library does not tell the hub which packages are installed and which program runs it.
+
+    The library offers no parameter for this. It reads the constant at each request; the lock keeps concurrent contexts from
+    restoring it early.
+    """
+    with _TELEMETRY_LOCK:
+        setting = hub.constants.HF_HUB_DISABLE_TELEMETRY
+        hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+        try:
+            yield
+        finally:
+            hub.constants.HF_HUB_DISABLE_TELEMETRY = setting
 
 
 @contextmanager
@@ -79,6 +97,7 @@ def _hub_errors(hub: Any, repository: str, revision: str | None) -> Iterator[Non
 def _import_hub() -> Any:
     require("A network of the hub", "huggingface_hub")
     import huggingface_hub
+    import huggingface_hub.constants
     import huggingface_hub.errors
 
     return huggingface_hub
