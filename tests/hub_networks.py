@@ -1,4 +1,4 @@
-"""Small networks of transformers with random weights, saved as on the hub."""
+"""Small transformers networks with random weights, saved as on the hub."""
 
 import json
 from collections.abc import Callable
@@ -47,11 +47,11 @@ CONFIGS: dict[str, Callable[[], Any]] = {
 
 
 def save_tiny(family: str, folder: Path, **preprocessing: Any) -> Path:
-    """A network of the family in `folder`, with a `preprocessor_config.json` that says this."""
+    """Saves a network of the family in `folder`, with these settings in its `preprocessor_config.json`."""
     torch.manual_seed(0)
     model = transformers.AutoModel.from_config(CONFIGS[family]())
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
-    if norms:  # as transformers begins them, some give nearly the same for every picture
+    if norms:  # with the initial weights of transformers, some networks give nearly equal features for all images
         for layer in model.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight)

@@ -1,7 +1,7 @@
-"""The built-in networks a second time, in PyTorch: written from the papers and their reference code, with nothing of ours.
+"""A second implementation of the built-in networks, in PyTorch, from the papers and their reference code, without twofold.
 
 EfficientNet (arXiv:1905.11946, table 1) and the scaling of its Lite variants (github.com/tensorflow/tpu, efficientnet/lite);
-MobileNetV2 (arXiv:1801.04381, table 2). Layers are called as in the published files of weights.
+MobileNetV2 (arXiv:1801.04381, table 2). Layer names are those of the published weights.
 """
 
 import math
@@ -29,13 +29,13 @@ _V2 = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1)
 
 
 def reference(name: str) -> "Lite | MobileNetV2":
-    """The network of this name, its weights still to be loaded."""
+    """The network of this name, with random weights."""
     torch.manual_seed(0)
     return (MobileNetV2() if name == "mobilenetv2" else Lite(*_SCALES[name])).eval()
 
 
 class SameConv(nn.Conv2d):
-    """TensorFlow's SAME: the output is ceil(size / stride), what is padded unevenly is padded at the end."""
+    """TensorFlow's SAME padding: the output is ceil(size / stride), and an odd pixel is padded at the end."""
 
     def forward(self, x: Tensor) -> Tensor:
         pads: list[int] = []
@@ -46,23 +46,23 @@ class SameConv(nn.Conv2d):
 
 
 class LiteBlock(nn.Module):
-    def __init__(self, before: int, expand: int, after: int, stride: int, kernel: int) -> None:
+    def __init__(self, in_channels: int, expand: int, out_channels: int, stride: int, kernel: int) -> None:
         super().__init__()
-        wide = before * expand
-        self.expands, self.adds = expand > 1, stride == 1 and before == after
+        expanded = in_channels * expand
+        self.expands, self.is_residual = expand > 1, stride == 1 and in_channels == out_channels
         if self.expands:
-            self._expand_conv = SameConv(before, wide, 1, bias=False)
-            self._bn0 = nn.BatchNorm2d(wide, eps=1e-3)
-        self._depthwise_conv = SameConv(wide, wide, kernel, stride, groups=wide, bias=False)
-        self._bn1 = nn.BatchNorm2d(wide, eps=1e-3)
-        self._project_conv = SameConv(wide, after, 1, bias=False)
-        self._bn2 = nn.BatchNorm2d(after, eps=1e-3)
+            self._expand_conv = SameConv(in_channels, expanded, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(expanded, eps=1e-3)
+        self._depthwise_conv = SameConv(expanded, expanded, kernel, stride, groups=expanded, bias=False)
+        self._bn1 = nn.BatchNorm2d(expanded, eps=1e-3)
+        self._project_conv = SameConv(expanded, out_channels, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(out_channels, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self.adds else y
+        return x + y if self.is_residual else y
 
 
 class Lite(nn.Module):
@@ -71,15 +71,15 @@ class Lite(nn.Module):
         self._conv_stem = SameConv(3, 32, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
         self._blocks = nn.ModuleList()
-        self.ends, before = [], 32
+        self.ends, in_channels = [], 32
         for index, (expand, channels, repeats, stride, kernel) in enumerate(_B0):
-            after = _rounded(channels * width)
+            out_channels = _rounded(channels * width)
             edge = index in (0, len(_B0) - 1)  # Lite leaves the depth of the first and of the last stage alone
             for repeat in range(repeats if edge else math.ceil(repeats * depth)):
-                self._blocks.append(LiteBlock(before, expand, after, stride if repeat == 0 else 1, kernel))
-                before = after
+                self._blocks.append(LiteBlock(in_channels, expand, out_channels, stride if repeat == 0 else 1, kernel))
+                in_channels = out_channels
             self.ends.append(len(self._blocks) - 1)
-        self._conv_head = SameConv(before, 1280, 1, bias=False)
+        self._conv_head = SameConv(in_channels, 1280, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
         self._fc = nn.Linear(1280, 1000)
 
@@ -94,30 +94,32 @@ class Lite(nn.Module):
 
 
 class V2Block(nn.Module):
-    def __init__(self, before: int, expand: int, after: int, stride: int) -> None:
+    def __init__(self, in_channels: int, expand: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        wide = before * expand
-        self.adds = stride == 1 and before == after
-        widen = [_conv_bn_relu6(before, wide, 1)] if expand > 1 else []
-        depthwise = _conv_bn_relu6(wide, wide, 3, stride, groups=wide)
-        self.conv = nn.Sequential(*widen, depthwise, nn.Conv2d(wide, after, 1, bias=False), nn.BatchNorm2d(after))
+        expanded = in_channels * expand
+        self.is_residual = stride == 1 and in_channels == out_channels
+        expansion = [_conv_bn_relu6(in_channels, expanded, 1)] if expand > 1 else []
+        depthwise = _conv_bn_relu6(expanded, expanded, 3, stride, groups=expanded)
+        self.conv = nn.Sequential(
+            *expansion, depthwise, nn.Conv2d(expanded, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(x)
-        return x + y if self.adds else y
+        return x + y if self.is_residual else y
 
 
 class MobileNetV2(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = [_conv_bn_relu6(3, 32, 3, 2)]
-        self.ends, before = [], 32
-        for expand, after, repeats, stride in _V2:
+        self.ends, in_channels = [], 32
+        for expand, out_channels, repeats, stride in _V2:
             for repeat in range(repeats):
-                layers.append(V2Block(before, expand, after, stride if repeat == 0 else 1))
-                before = after
+                layers.append(V2Block(in_channels, expand, out_channels, stride if repeat == 0 else 1))
+                in_channels = out_channels
             self.ends.append(len(layers) - 1)
-        self.features = nn.Sequential(*layers, _conv_bn_relu6(before, 1280, 1))
+        self.features = nn.Sequential(*layers, _conv_bn_relu6(in_channels, 1280, 1))
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 1000))
 
     def forward(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -133,16 +135,16 @@ class MobileNetV2(nn.Module):
 
 def features(maps: list[Tensor], last: Tensor, *, stages: bool) -> Tensor:
     """Mean and standard deviation of every stage's channels, then the mean of the last map, (n, d)."""
-    parts = [moment for x in maps for moment in (x.mean((2, 3)), x.std((2, 3), correction=0))] if stages else []
-    return torch.cat([*parts, last.mean((2, 3))], dim=1)
+    moments = [moment for x in maps for moment in (x.mean((2, 3)), x.std((2, 3), correction=0))] if stages else []
+    return torch.cat([*moments, last.mean((2, 3))], dim=1)
 
 
-def _conv_bn_relu6(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(before, after, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU6())
+def _conv_bn_relu6(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU6())
 
 
 def _rounded(channels: float) -> int:
     """To the nearest multiple of 8, but never down by more than a tenth."""
-    near = max(8, int(channels + 4) // 8 * 8)
-    return near + 8 if near < 0.9 * channels else near
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded

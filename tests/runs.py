@@ -1,4 +1,4 @@
-"""Running a graph on pictures, in one line."""
+"""Running a graph on images, in one line."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +10,24 @@ from twofold.networks import Backbone, Dtype
 
 
 def model_inputs(images: list[bytes | Image.Image], size: int) -> NDArray[np.uint8]:
-    """What a network of this size sees, (n, size, size, 3)."""
-    looks = [preprocess(image, Preprocessing(size)) for image in images]
-    return np.stack([seen.model_input for seen in looks if isinstance(seen, PreprocessedImage)])
+    """The model inputs at this size, (n, size, size, 3)."""
+    results = [preprocess(image, Preprocessing(size)) for image in images]
+    return np.stack([result.model_input for result in results if isinstance(result, PreprocessedImage)])
 
 
 def as_backbone(graph: bytes, size: int, dtype: Dtype = "f32") -> Backbone:
-    """A graph as it comes out of the builder, under no particular name."""
+    """A backbone of this graph, with the default preprocessing."""
     return Backbone("test", graph, Preprocessing(size), dtype, "stages")
 
 
 def run(backbone: Backbone, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The vectors of at most a batch of squares, (n, d)."""
+    """The features of at most one batch of model inputs, (n, d)."""
     (request,) = Engine(backbone, threads=1).requests
     request.model_inputs[: len(pixels)] = pixels
     return request.run(len(pixels))
 
 
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine of each row with its partner, (n,)."""
+    """The cosine similarity of corresponding rows, (n,)."""
     dots = np.einsum("ij,ij->i", a, b, dtype=np.float64)
     return dots / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)

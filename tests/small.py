@@ -14,7 +14,7 @@ from twofold.learning.decoded_images import DecodedImages
 from twofold.learning.decoder import hold_in_memory
 from twofold.learning.learner import Learner
 from twofold.learning.recipes import MODERN, Recipe
-from twofold.networks.modules.network import Network, Seen
+from twofold.networks.modules.network import BodyOutput, Network
 
 SIZE = 32
 LABELS = np.arange(60, dtype=np.int8) % 2
@@ -35,7 +35,7 @@ class SmallBody(nn.Module):
         norms: list[nn.Module] = [nn.BatchNorm2d(8)] if norm else []
         self.maps = nn.Sequential(nn.Conv2d(3, 8, 5, 2), *norms, nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU())
 
-    def forward(self, x: Tensor) -> Seen:
+    def forward(self, x: Tensor) -> BodyOutput:
         feature_map = self.maps(x)
         return feature_map.mean((2, 3)), feature_map
 

@@ -13,7 +13,7 @@ from drawings import draw
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import NO_RANGES, PreprocessedImage, Preprocessing, Ranges, ReadError, numbers_of, preprocess
+from twofold.data import NO_RANGES, IntensityRanges, PreprocessedImage, Preprocessing, ReadError, numbers_of, preprocess
 from twofold.embedding import Source
 from twofold.embedding.intensity_scan import find_ranges
 
@@ -51,12 +51,12 @@ def deep(pixels: NDArray[np.uint8], bits: int) -> Numbers:
     return np.rint(pixels * ((2.0**bits - 1) / 255)).astype(np.uint16)
 
 
-def ranges_of(sources: Sequence[Source]) -> Ranges:
+def ranges_of(sources: Sequence[Source]) -> IntensityRanges:
     return find_ranges(sources, max_pixels=10**7)[0]
 
 
-def model_input_of(source: Any, ranges: Ranges = NO_RANGES) -> NDArray[np.int64]:
-    image = preprocess(source, PREPROCESSING.ranged(ranges))
+def model_input_of(source: Any, ranges: IntensityRanges = NO_RANGES) -> NDArray[np.int64]:
+    image = preprocess(source, PREPROCESSING.with_intensity_ranges(ranges))
     assert isinstance(image, PreprocessedImage), image
     return image.model_input.astype(np.int64)
 
@@ -67,21 +67,21 @@ def test_files_of_any_depth_give_the_model_input_of_eight_bits(kinds: dict[str, 
     for name, kind in kinds.items():
         sources = [kind(deep(pixels, bits)) for pixels in DRAWN]
         ranges = ranges_of(sources)
-        assert ranges == Ranges((0, 2**bits - 1)), name
+        assert ranges == IntensityRanges((0, 2**bits - 1)), name
         for source, pixels in zip(sources, DRAWN, strict=True):
             assert np.abs(model_input_of(source, ranges) - model_input_of(plain(pixels))).max() <= 1, name
 
 
 def test_grey_with_alpha_uses_its_low_byte() -> None:
     sources = [png(np.dstack([deep(grey(pixels), 12), np.full((90, 90), 65_535, np.uint16)])) for pixels in DRAWN]
-    assert ranges_of(sources) == Ranges((0, 4095))
-    assert np.abs(model_input_of(sources[0], Ranges((0, 4095))) - model_input_of(grey(DRAWN[0]))).max() <= 1
+    assert ranges_of(sources) == IntensityRanges((0, 4095))
+    assert np.abs(model_input_of(sources[0], IntensityRanges((0, 4095))) - model_input_of(grey(DRAWN[0]))).max() <= 1
 
 
 def test_transparent_pixels_become_white_at_any_range() -> None:
     half = np.dstack([deep(DRAWN[0], 12), np.zeros((90, 90), np.uint16)])
-    assert (model_input_of(png(half), Ranges((0, 4095))) == 255).all()
-    assert (model_input_of(half, Ranges((0, 4095))) == 255).all()
+    assert (model_input_of(png(half), IntensityRanges((0, 4095))) == 255).all()
+    assert (model_input_of(half, IntensityRanges((0, 4095))) == 255).all()
 
 
 def test_the_range_belongs_to_the_data_set_and_never_to_one_image() -> None:
@@ -97,14 +97,14 @@ def test_hot_pixels_and_dead_lines_do_not_change_the_range(bits: int) -> None:
         image[number + 5, 40] = 65_535
         image[3 * number + 9] = 65_535
         image[:, 3 * number + 9] = 50_000
-    assert ranges_of([png(image) for image in images]) == Ranges((0, 2**bits - 1))
+    assert ranges_of([png(image) for image in images]) == IntensityRanges((0, 2**bits - 1))
 
 
 def test_one_outlier_among_hundreds_does_not_change_the_range() -> None:
     images = [np.full((8, 8), 900 + number, np.uint16) for number in range(120)]
     for image in images:
         image[:4] = 3
-    assert ranges_of([*images[:-1], np.full((8, 8), 65_535, np.uint16)]) == Ranges((0, 1023))
+    assert ranges_of([*images[:-1], np.full((8, 8), 65_535, np.uint16)]) == IntensityRanges((0, 1023))
 
 
 def test_a_narrow_band_far_from_black_is_a_range_of_its_own() -> None:
@@ -113,13 +113,13 @@ def test_a_narrow_band_far_from_black_is_a_range_of_its_own() -> None:
     black, white = ranges_of([tiff(Image.fromarray(image)) for image in images]).deep or (0, 0)
     assert 7000 <= black < 7500
     assert 8500 < white <= 9000
-    model_input = model_input_of(images[0], Ranges((black, white)))
+    model_input = model_input_of(images[0], IntensityRanges((black, white)))
     assert model_input.max() - model_input.min() > 150
 
 
 def test_eight_bits_in_a_16_bit_file_have_the_range_of_eight_bits() -> None:
-    assert ranges_of([png(grey(pixels).astype(np.uint16)) for pixels in DRAWN]) == Ranges((0, 255))
-    assert ranges_of([np.zeros((9, 9), np.uint16)]) == Ranges((0, 255))
+    assert ranges_of([png(grey(pixels).astype(np.uint16)) for pixels in DRAWN]) == IntensityRanges((0, 255))
+    assert ranges_of([np.zeros((9, 9), np.uint16)]) == IntensityRanges((0, 255))
 
 
 def test_signed_integers_have_a_range_of_their_own() -> None:
@@ -128,7 +128,7 @@ def test_signed_integers_have_a_range_of_their_own() -> None:
     black, white = ranges_of(images).deep or (0, 0)
     assert black < -500
     assert white > 1000
-    assert model_input_of(images[0], Ranges((black, white))).std() > 20
+    assert model_input_of(images[0], IntensityRanges((black, white))).std() > 20
 
 
 def test_floating_point_images_share_a_range() -> None:
@@ -148,16 +148,18 @@ def test_floating_point_images_share_a_range() -> None:
 def test_the_significant_bits_of_a_png_are_the_range_where_no_value_exceeds_them() -> None:
     for bits in (10, 12, 14):
         images = [deep(grey(pixels) // 3, bits) for pixels in DRAWN]
-        assert ranges_of([png(image, bits) for image in images]) == Ranges((0, 2**bits - 1))
+        assert ranges_of([png(image, bits) for image in images]) == IntensityRanges((0, 2**bits - 1))
         scaled = [image << (16 - bits) for image in images]  # as the standard asks
         assert (ranges_of([png(image, bits) for image in scaled]).deep or (0, 0))[1] > 2**bits
 
 
 def test_the_maximum_that_tiff_files_declare_is_white() -> None:
     images = [Image.fromarray(grey(deep(pixels, 12)) // 3) for pixels in DRAWN]
-    assert ranges_of([tiff(image, tiffinfo={281: 3000}) for image in images]) == Ranges((0, 3000))
-    assert ranges_of([tiff(image, tiffinfo={281: 3000 + n}) for n, image in enumerate(images)]) == Ranges((0, 2047))
-    assert ranges_of([tiff(image, tiffinfo={281: 9}) for image in images]) == Ranges((0, 2047))
+    assert ranges_of([tiff(image, tiffinfo={281: 3000}) for image in images]) == IntensityRanges((0, 3000))
+    assert ranges_of([tiff(image, tiffinfo={281: 3000 + n}) for n, image in enumerate(images)]) == IntensityRanges(
+        (0, 2047)
+    )
+    assert ranges_of([tiff(image, tiffinfo={281: 9}) for image in images]) == IntensityRanges((0, 2047))
 
 
 def test_the_maximum_of_a_pgm_file_is_white() -> None:
@@ -173,9 +175,9 @@ def test_the_maximum_of_a_pgm_file_is_white() -> None:
 def test_odd_declarations_are_ignored() -> None:
     image = grey(deep(DRAWN[0], 12))
     for bits in (0, 1, 17, 255):
-        assert ranges_of([png(image, bits)]) == Ranges((0, 4095))
+        assert ranges_of([png(image, bits)]) == IntensityRanges((0, 4095))
     early = png(image)[:33] + chunk(b"sBIT") + png(image)[33:]
-    assert ranges_of([early]) == Ranges((0, 4095))
+    assert ranges_of([early]) == IntensityRanges((0, 4095))
 
 
 # How the ranges are used
@@ -186,7 +188,7 @@ def test_images_of_eight_bits_have_no_range_and_no_note(files: dict[str, bytes],
         (tmp_path / name).write_bytes(data)
     paths: list[Source] = [tmp_path / name for name in files if "16-bit" not in name]
     missing: list[Source] = [tmp_path / "none", tmp_path, np.zeros((4, 4, 3), np.uint8), Image.new("RGB", (4, 4))]
-    assert find_ranges([*paths, *missing, b"", b"P5"], max_pixels=10**7) == (Ranges(), [])
+    assert find_ranges([*paths, *missing, b"", b"P5"], max_pixels=10**7) == (IntensityRanges(), [])
 
 
 def test_a_note_names_the_range_and_its_reason() -> None:
@@ -199,14 +201,16 @@ def test_a_note_names_the_range_and_its_reason() -> None:
 
 def test_unreadable_files_do_not_change_the_range() -> None:
     intact, bright = png(grey(deep(DRAWN[0], 12))), png(grey(deep(DRAWN[0], 16)))
-    assert ranges_of([intact, bright[:-4000]]) == Ranges((0, 4095))
-    assert find_ranges([intact, bright], max_pixels=100)[0] == Ranges()
+    assert ranges_of([intact, bright[:-4000]]) == IntensityRanges((0, 4095))
+    assert find_ranges([intact, bright], max_pixels=100)[0] == IntensityRanges()
 
 
 def test_the_range_leaves_images_of_eight_bits_alone(files: dict[str, bytes]) -> None:
     for name, data in files.items():
         if "16-bit" not in name:
-            assert np.array_equal(model_input_of(data), model_input_of(data, Ranges((0, 1023), (0.0, 9.0)))), name
+            assert np.array_equal(model_input_of(data), model_input_of(data, IntensityRanges((0, 1023), (0.0, 9.0)))), (
+                name
+            )
 
 
 def test_values_beyond_the_range_are_clipped() -> None:

@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def _whole(self, random: np.random.Generator) -> None:
-        """Ranges are not sent, or another range than requested."""
+        """IntensityRanges are not sent, or another range than requested."""
         status = int(random.choice([200, 206, 203, 201]))
         self._send(status, {"Content-Length": str(len(self.server.content)), "ETag": 'W/"weak"'}, self.server.content)
 

@@ -1,4 +1,4 @@
-"""The int8 graphs: quantised throughout, close to float32, and the same in OpenVINO and ONNX Runtime."""
+"""The int8 graphs: quantised, close to float32, and equal in OpenVINO and ONNX Runtime."""
 
 import json
 from collections import defaultdict
@@ -23,19 +23,21 @@ LITES = ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
 
 
 @pytest.mark.parametrize("name", LITES)
-def test_int8_vectors_are_close_to_float32_vectors(
+def test_int8_features_are_close_to_float32_features(
     name: str, images: list[bytes | Image.Image], tmp_path: Path
 ) -> None:
-    exact, rounded = (load_backbone(BackboneOptions(backbone=name), kind, cache=tmp_path) for kind in ("f32", "int8"))
-    pixels = model_inputs(images, exact.preprocessing.size)
-    assert cosines(run(exact, pixels), run(rounded, pixels)).min() > 0.99
+    f32, int8 = (load_backbone(BackboneOptions(backbone=name), dtype, cache=tmp_path) for dtype in ("f32", "int8"))
+    pixels = model_inputs(images, f32.preprocessing.size)
+    assert cosines(run(f32, pixels), run(int8, pixels)).min() > 0.99
 
 
-def test_mobilenetv2_too(mobilenetv2: Path, images: list[bytes | Image.Image], tmp_path: Path) -> None:
+def test_int8_features_of_mobilenetv2_are_close_to_float32_features(
+    mobilenetv2: Path, images: list[bytes | Image.Image], tmp_path: Path
+) -> None:
     options = BackboneOptions(backbone="mobilenetv2", weights=mobilenetv2)
-    exact, rounded = (load_backbone(options, kind, cache=tmp_path) for kind in ("f32", "int8"))
-    pixels = model_inputs(images, exact.preprocessing.size)
-    assert cosines(run(exact, pixels), run(rounded, pixels)).min() > 0.98
+    f32, int8 = (load_backbone(options, dtype, cache=tmp_path) for dtype in ("f32", "int8"))
+    pixels = model_inputs(images, f32.preprocessing.size)
+    assert cosines(run(f32, pixels), run(int8, pixels)).min() > 0.98
 
 
 @pytest.mark.parametrize("dtype", ["f32", "int8"])
@@ -51,21 +53,21 @@ def test_the_same_graph_runs_in_onnx_runtime(
     assert np.allclose(feature_map.mean(axis=(2, 3)), features[:, -1280:], atol=1e-4)
 
 
-def test_every_convolution_but_the_first_two_reads_and_holds_eight_bits(lite0: dict[str, Backbone]) -> None:
+def test_every_convolution_except_the_first_two_has_int8_input_and_weights(lite0: dict[str, Backbone]) -> None:
     graph = onnx.load_model_from_string(lite0["int8"].graph).graph
-    made = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in graph.node for name in node.output}
     constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert [constants[node.input[1]].dtype for node in convolutions[:2]] == [np.float32, np.float32]
     assert len(convolutions[2:]) == 47
     for node in convolutions[2:]:
-        source, weight = (made[name] for name in node.input[:2])
+        source, weight = (producers[name] for name in node.input[:2])
         assert (source.op_type, weight.op_type) == ("DequantizeLinear", "DequantizeLinear")
-        assert made[source.input[0]].op_type == "QuantizeLinear"
+        assert producers[source.input[0]].op_type == "QuantizeLinear"
         assert constants[weight.input[0]].dtype == np.int8
 
 
-def test_convolutions_run_in_eight_bits_where_the_processor_can(lite0: dict[str, Backbone]) -> None:
+def test_convolutions_run_in_int8_where_the_processor_supports_it(lite0: dict[str, Backbone]) -> None:
     core = import_openvino().Core()
     network = core.compile_model(core.read_model(lite0["int8"].graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     info = [operation.get_rt_info() for operation in network.get_runtime_model().get_ordered_ops()]
@@ -76,10 +78,10 @@ def test_convolutions_run_in_eight_bits_where_the_processor_can(lite0: dict[str,
 
 
 @pytest.mark.parametrize("name", [*LITES, "mobilenetv2"])
-def test_the_ranges_are_those_that_the_builder_asks_for(name: str) -> None:
-    asked: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 1.0))
+def test_the_packaged_ranges_are_those_that_the_graph_reads(name: str) -> None:
+    requested: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 1.0))
     weights = {key: tensor.numpy() for key, tensor in reference(name).state_dict().items()}
-    build_graph(ARCHITECTURES[name], weights, size=96, features="stages", ranges=asked)
-    found = json.loads((files("twofold.networks") / "ranges" / f"{name}.json").read_text(encoding="utf-8"))
-    assert list(asked) == list(found)
-    assert all(low <= 0 < high for low, high in found.values())
+    build_graph(ARCHITECTURES[name], weights, size=96, features="stages", ranges=requested)
+    packaged = json.loads((files("twofold.networks") / "ranges" / f"{name}.json").read_text(encoding="utf-8"))
+    assert list(requested) == list(packaged)
+    assert all(low <= 0 < high for low, high in packaged.values())

@@ -1,4 +1,4 @@
-"""The built-in networks give what an independent implementation gives, with the published weights."""
+"""The built-in networks give the features of an independent implementation, with the published weights."""
 
 import hashlib
 from pathlib import Path
@@ -31,7 +31,7 @@ def expected(name: str, weights: Path, pixels: np.ndarray, *, stages: bool) -> n
 
 
 @pytest.mark.parametrize("name", LITES)
-def test_efficientnet_lite_is_the_published_network(
+def test_efficientnet_lite_equals_the_published_network(
     name: str, images: list[bytes | Image.Image], tmp_path: Path
 ) -> None:
     backbone = load_backbone(BackboneOptions(backbone=name), "f32", cache=tmp_path)
@@ -41,37 +41,37 @@ def test_efficientnet_lite_is_the_published_network(
 
 
 @pytest.mark.parametrize("size", [160, 97])
-def test_mobilenetv2_is_the_published_network(
+def test_mobilenetv2_equals_the_published_network(
     size: int, mobilenetv2: Path, images: list[bytes | Image.Image], tmp_path: Path
 ) -> None:
     options = BackboneOptions(backbone="mobilenetv2", weights=mobilenetv2, size=size)
     pixels = model_inputs(images, size)
-    found = run(load_backbone(options, "f32", cache=tmp_path), pixels)
-    assert np.allclose(found, expected("mobilenetv2", mobilenetv2, pixels, stages=True), **CLOSE)
+    actual = run(load_backbone(options, "f32", cache=tmp_path), pixels)
+    assert np.allclose(actual, expected("mobilenetv2", mobilenetv2, pixels, stages=True), **CLOSE)
 
 
 @pytest.mark.parametrize(
     ("name", "features", "size"),
     [("mobilenetv2", "stages", 96), ("mobilenetv2", "last", 97), ("efficientnet-lite0", "stages", 97)],
 )
-def test_random_weights_give_the_same_vectors(
+def test_random_weights_give_equal_features(
     name: str, features: FeatureSet, size: int, images: list[bytes | Image.Image], tmp_path: Path
 ) -> None:
     weights = random_weights(name, tmp_path)
     pixels = model_inputs(images, size)
     graph = build_graph(ARCHITECTURES[name], read_weights(weights), size=size, features=features).SerializeToString()
-    found = run(as_backbone(graph, size), pixels)
-    assert np.allclose(found, expected(name, weights, pixels, stages=features == "stages"), **CLOSE)
+    actual = run(as_backbone(graph, size), pixels)
+    assert np.allclose(actual, expected(name, weights, pixels, stages=features == "stages"), **CLOSE)
 
 
 @pytest.mark.parametrize("dtype", ["f32", "int8"])
-def test_a_graph_is_built_the_same_each_time(dtype: str, tmp_path: Path) -> None:
+def test_equal_options_give_equal_graphs(dtype: str, tmp_path: Path) -> None:
     graphs = [load_backbone(BackboneOptions(), dtype, cache=tmp_path) for _ in range(2)]
     assert len({hashlib.sha256(backbone.graph).digest() for backbone in graphs}) == 1
     assert graphs[0].identity == graphs[1].identity
 
 
-def test_what_changes_vectors_changes_the_identity(tmp_path: Path) -> None:
+def test_options_that_change_features_change_the_identity(tmp_path: Path) -> None:
     options = [
         BackboneOptions(),
         BackboneOptions(size=160),
@@ -84,7 +84,7 @@ def test_what_changes_vectors_changes_the_identity(tmp_path: Path) -> None:
     assert len({backbone.identity for backbone in backbones}) == 7
 
 
-def test_weights_of_another_network_are_told(tmp_path: Path) -> None:
+def test_weights_of_another_network_raise_an_error(tmp_path: Path) -> None:
     source = ARCHITECTURES["efficientnet-lite1"].source
     options = BackboneOptions(backbone="mobilenetv2", weights=find_weights(source, cache=tmp_path))
     with pytest.raises(BackboneError, match="expected b03531047ffa… .mobilenet_v2"):
@@ -92,7 +92,7 @@ def test_weights_of_another_network_are_told(tmp_path: Path) -> None:
 
 
 def random_weights(name: str, folder: Path) -> Path:
-    """A file of weights as PyTorch wrote it before version 1.6; every batch norm does something."""
+    """Random weights as a PyTorch file of the format before version 1.6, without trivial batch norms."""
     network = reference(name)
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""Files that PyTorch wrote: the same arrays as torch.load gives, and nothing of a hostile one is run."""
+"""PyTorch files: the arrays equal those of torch.load, and no code of a hostile file runs."""
 
 import pickle
 import struct
@@ -20,27 +20,27 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"])
-def test_the_packaged_weights_are_read_as_torch_reads_them(name: str, tmp_path: Path) -> None:
-    same_as_torch(find_weights(ARCHITECTURES[name].source, cache=tmp_path))
+def test_packaged_weights_equal_those_of_torch_load(name: str, tmp_path: Path) -> None:
+    check_against_torch(find_weights(ARCHITECTURES[name].source, cache=tmp_path))
 
 
-def test_mobilenetv2_is_read_as_torch_reads_it(mobilenetv2: Path) -> None:
-    same_as_torch(mobilenetv2)
+def test_weights_of_mobilenetv2_equal_those_of_torch_load(mobilenetv2: Path) -> None:
+    check_against_torch(mobilenetv2)
 
 
-def test_views_and_transposed_tensors_are_read_as_torch_reads_them(tmp_path: Path) -> None:
-    whole = torch.arange(24.0).reshape(2, 3, 4)
-    tensors = {"whole": whole, "turned": whole.permute(2, 0, 1), "part": whole[1, 1:, ::2], "one": torch.tensor(3.0)}
-    same_as_torch(saved(tensors, tmp_path))
+def test_views_and_transposed_tensors_equal_those_of_torch_load(tmp_path: Path) -> None:
+    base = torch.arange(24.0).reshape(2, 3, 4)
+    tensors = {"base": base, "transposed": base.permute(2, 0, 1), "view": base[1, 1:, ::2], "scalar": torch.tensor(3.0)}
+    check_against_torch(save(tensors, tmp_path))
 
 
-def test_counters_are_left_out(tmp_path: Path) -> None:
-    path = saved({"weight": torch.ones(2), "num_batches_tracked": torch.tensor(7)}, tmp_path)
+def test_integer_tensors_are_skipped(tmp_path: Path) -> None:
+    path = save({"weight": torch.ones(2), "num_batches_tracked": torch.tensor(7)}, tmp_path)
     assert list(read_weights(path)) == ["weight"]
 
 
 class Call:
-    """What pickle writes as: call this function with these arguments."""
+    """An object that pickle writes as a call of this function with these arguments."""
 
     def __init__(self, function: Callable[..., object], *arguments: object) -> None:
         self.reduced = function, arguments
@@ -71,51 +71,51 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("position", range(5))
 @pytest.mark.parametrize("attack", HOSTILE)
-def test_a_hostile_file_is_refused_and_nothing_is_run(attack: str, place: int, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    pickles = [pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, {}, OrderedDict(), [])]
-    pickles[place] = HOSTILE[attack].replace(b"{command}", f"touch {ran}".encode())
+def test_a_hostile_file_raises_an_error_and_runs_nothing(attack: str, position: int, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    pickles = [pickle.dumps(value, 2) for value in (MAGIC, PROTOCOL, {}, OrderedDict(), [])]
+    pickles[position] = HOSTILE[attack].replace(b"{command}", f"touch {marker}".encode())
     path = tmp_path / "hostile.pth"
     path.write_bytes(b"".join(pickles))
     with pytest.raises(BackboneError, match="damaged or not a plain table of weights"):
         read_weights(path)
-    assert not ran.exists()
+    assert not marker.exists()
 
 
-def test_these_attacks_do_run_where_pickles_are_trusted(tmp_path: Path) -> None:
+def test_the_attacks_run_in_plain_pickle(tmp_path: Path) -> None:
     for number, attack in enumerate(["os.system by name", "eval", "INST"]):
-        ran = tmp_path / f"ran{number}"
-        pickle.loads(HOSTILE[attack].replace(b"{command}", f"touch {ran}".encode()))
-        assert ran.exists()
+        marker = tmp_path / f"marker{number}"
+        pickle.loads(HOSTILE[attack].replace(b"{command}", f"touch {marker}".encode()))
+        assert marker.exists()
 
 
-def test_an_object_that_torch_would_call_is_refused(tmp_path: Path) -> None:
-    path = saved({"weight": Call(print, "never")}, tmp_path)
+def test_a_pickled_function_call_raises_an_error(tmp_path: Path) -> None:
+    path = save({"weight": Call(print, "never")}, tmp_path)
     with pytest.raises(BackboneError, match="print, which weights do not need"):
         read_weights(path)
 
 
-def test_every_truncation_is_told(tmp_path: Path) -> None:
-    whole = saved({"a": torch.ones(3), "b": torch.ones(2, 2)}, tmp_path).read_bytes()
+def test_every_truncation_raises_an_error(tmp_path: Path) -> None:
+    content = save({"a": torch.ones(3), "b": torch.ones(2, 2)}, tmp_path).read_bytes()
     path = tmp_path / "short.pth"
-    for length in range(0, len(whole), 7):
-        path.write_bytes(whole[:length])
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
         with pytest.raises(BackboneError, match="get the file again"):
             read_weights(path)
 
 
-def test_any_flipped_bit_gives_weights_or_a_sentence(tmp_path: Path) -> None:
-    whole = saved({"a": torch.ones(3), "b": torch.ones(2, 2)}, tmp_path).read_bytes()
+def test_any_flipped_bit_gives_weights_or_an_error(tmp_path: Path) -> None:
+    content = save({"a": torch.ones(3), "b": torch.ones(2, 2)}, tmp_path).read_bytes()
     path = tmp_path / "flipped.pth"
-    for place, byte in enumerate(whole):
-        path.write_bytes(whole[:place] + bytes([byte ^ 1]) + whole[place + 1 :])
+    for offset, byte in enumerate(content):
+        path.write_bytes(content[:offset] + bytes([byte ^ 1]) + content[offset + 1 :])
         with suppress(BackboneError):
             read_weights(path)
 
 
-def test_the_newer_zip_format_is_told(tmp_path: Path) -> None:
+def test_the_newer_zip_format_raises_an_error(tmp_path: Path) -> None:
     path = tmp_path / "zip.pth"
     torch.save({"weight": torch.ones(2)}, path)
     with pytest.raises(BackboneError, match="newer zip format"):
@@ -126,13 +126,15 @@ def test_the_newer_zip_format_is_told(tmp_path: Path) -> None:
     ("offset", "size", "stride"),
     [(0, (5,), (1,)), (3, (2,), (1,)), (-1, (2,), (1,)), (0, (2,), (-1,)), (0, (1 << 40,), (0,)), (0, (2, 2), (1,))],
 )
-def test_a_tensor_outside_its_storage_is_refused(
+def test_a_tensor_outside_its_storage_raises_an_error(
     offset: int, size: tuple[int, ...], stride: tuple[int, ...], tmp_path: Path
 ) -> None:
-    path = saved({"weight": torch.arange(4.0)}, tmp_path)
+    path = save({"weight": torch.arange(4.0)}, tmp_path)
     assert np.array_equal(read_weights(path)["weight"], np.arange(4))
-    pickles = [pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, {})]
-    numbers = "(" + "".join(f"I{part}\\n" for part in size) + "t(" + "".join(f"I{part}\\n" for part in stride) + "t"
+    pickles = [pickle.dumps(value, 2) for value in (MAGIC, PROTOCOL, {})]
+    numbers = (
+        "(" + "".join(f"I{number}\\n" for number in size) + "t(" + "".join(f"I{number}\\n" for number in stride) + "t"
+    )
     storage = "(Vstorage\\nctorch\\nFloatStorage\\nV0\\nVcpu\\nI4\\nNtQ"
     table = opcodes(f"(dVweight\\nctorch._utils\\n_rebuild_tensor_v2\\n({storage}I{offset}\\n{numbers}I00\\n(dtRs.")
     values = struct.pack("<q4f", 4, 0, 1, 2, 3)
@@ -141,17 +143,17 @@ def test_a_tensor_outside_its_storage_is_refused(
         read_weights(path)
 
 
-def same_as_torch(path: Path) -> None:
-    theirs = {
+def check_against_torch(path: Path) -> None:
+    expected = {
         name: tensor for name, tensor in torch.load(path, weights_only=True).items() if tensor.is_floating_point()
     }
-    ours = read_weights(path)
-    assert ours.keys() == theirs.keys()
-    assert all(np.array_equal(ours[name], theirs[name].numpy()) for name in theirs)
-    assert {values.dtype for values in ours.values()} == {np.dtype(np.float32)}
+    actual = read_weights(path)
+    assert actual.keys() == expected.keys()
+    assert all(np.array_equal(actual[name], expected[name].numpy()) for name in expected)
+    assert {values.dtype for values in actual.values()} == {np.dtype(np.float32)}
 
 
-def saved(tensors: dict[str, object], folder: Path) -> Path:
+def save(tensors: dict[str, object], folder: Path) -> Path:
     path = folder / "weights.pth"
     torch.save(OrderedDict(tensors), path, _use_new_zipfile_serialization=False)
     return path

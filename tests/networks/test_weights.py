@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from twofold.core.errors import BackboneError
-from twofold.networks.architectures import ARCHITECTURES, Source
+from twofold.networks.architectures import ARCHITECTURES, WeightsSource
 from twofold.networks.weights import find_weights
 
 CONTENT = bytes(range(256)) * 10_000  # three chunks of a download
@@ -27,9 +27,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[str] = []
 
-    def source(self, path: str) -> Source:
+    def source(self, path: str) -> WeightsSource:
         url = f"http://127.0.0.1:{self.server_address[1]}/{path}"
-        return Source(file="weights.pth", sha256=hashlib.sha256(CONTENT).hexdigest(), url=url)
+        return WeightsSource(file="weights.pth", sha256=hashlib.sha256(CONTENT).hexdigest(), url=url)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -107,13 +107,13 @@ def test_offline_the_error_names_both_ways_out(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"  # bound, but nobody listens
         with pytest.raises(BackboneError, match=rf"\(Connection refused\); {WAYS_OUT}"):
-            find_weights(Source(file="weights.pth", sha256="0" * 64, url=url), cache=tmp_path)
+            find_weights(WeightsSource(file="weights.pth", sha256="0" * 64, url=url), cache=tmp_path)
 
 
 def test_cached_weights_work_offline(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(CONTENT)
-    source = Source(file="weights.pth", sha256=hashlib.sha256(CONTENT).hexdigest(), url="http://127.0.0.1:9/")
+    source = WeightsSource(file="weights.pth", sha256=hashlib.sha256(CONTENT).hexdigest(), url="http://127.0.0.1:9/")
     assert find_weights(source, cache=tmp_path) == path
 
 
@@ -168,7 +168,7 @@ def test_a_missing_local_file_is_an_error(server: Server, tmp_path: Path) -> Non
 
 
 def test_for_a_missing_package_the_error_names_the_extra(tmp_path: Path) -> None:
-    source = Source(file="models/x.pth", sha256="0" * 64, package="no_such_package_of_weights", extra="lite2")
+    source = WeightsSource(file="models/x.pth", sha256="0" * 64, package="no_such_package_of_weights", extra="lite2")
     with pytest.raises(BackboneError, match=r"pip install '\.\[lite2\]', in your clone"):
         find_weights(source, cache=tmp_path)
 

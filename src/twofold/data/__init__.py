@@ -5,7 +5,7 @@ from twofold.data.archives import archive_kind, is_archive
 from twofold.data.bit_depth import Extent, may_be_deep
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.decoding import extent_of
-from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, Ranges
+from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, IntensityRanges
 from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
 from twofold.data.folders import Skip, list_files, walk
 from twofold.data.formats import read_bytes, read_head
@@ -30,10 +30,10 @@ __all__ = [
     "Extent",
     "FileList",
     "ImageArray",
+    "IntensityRanges",
     "LabelledFile",
     "PreprocessedImage",
     "Preprocessing",
-    "Ranges",
     "ReadError",
     "Skip",
     "SplitPlan",

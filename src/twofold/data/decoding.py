@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from twofold.data.bit_depth import Extent, declared_white, load_low, low_half, measure, measure_array
-from twofold.data.eight_bits import FULL, NO_RANGES, Ranges, eight_bits
+from twofold.data.eight_bits import FULL, NO_RANGES, IntensityRanges, eight_bits
 from twofold.data.file_metadata import EncodingMetadata, read_encoding_metadata
 from twofold.data.formats import Format, sniff
 from twofold.data.orientation import read_orientation
@@ -55,7 +55,7 @@ class Decoded:
 
 
 def decode(
-    data: bytes, shrink: Callable[[int, int], float], max_pixels: int, ranges: Ranges = NO_RANGES
+    data: bytes, shrink: Callable[[int, int], float], max_pixels: int, ranges: IntensityRanges = NO_RANGES
 ) -> Decoded | ReadError:
     """The first frame of the file, or why it cannot be decoded; `shrink(width, height)` is by how much it may be reduced."""
     kind = sniff(data)
@@ -74,7 +74,7 @@ def decode(
         return _read_error(error, kind, data)
 
 
-def adopt(image: Image.Image, ranges: Ranges = NO_RANGES) -> Decoded | ReadError:
+def adopt(image: Image.Image, ranges: IntensityRanges = NO_RANGES) -> Decoded | ReadError:
     """A PIL image of any mode, as `decode` gives it; the image itself is not changed."""
     name = image.format or "array"
     try:
@@ -168,7 +168,7 @@ def _load(
     step: int,
     size: tuple[int, int],
     name: str,
-    ranges: Ranges,
+    ranges: IntensityRanges,
     low: ImageFile.ImageFile | None = None,
 ) -> Decoded | ReadError:
     image.load()

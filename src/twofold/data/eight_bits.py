@@ -19,7 +19,7 @@ _STRIP: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ranges:
+class IntensityRanges:
     """(black, white) of images with more than eight bits: one pair for all images of a data set.
 
     `deep` is the range of integers, `floats` the range of floating-point values; None where a data set has no such images.
@@ -29,11 +29,11 @@ class Ranges:
     floats: tuple[float, float] | None = None
 
 
-NO_RANGES: Final = Ranges()
+NO_RANGES: Final = IntensityRanges()
 
 
 def eight_bits(
-    image: Image.Image, ranges: Ranges = NO_RANGES, low: Image.Image | None = None
+    image: Image.Image, ranges: IntensityRanges = NO_RANGES, low: Image.Image | None = None
 ) -> Image.Image | ReadError:
     """The image in mode L or RGB, on white where it is transparent, or a read error where its range is unknown.
 
@@ -56,7 +56,7 @@ def eight_bits(
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def from_array(array: NDArray[Any], ranges: Ranges = NO_RANGES) -> Image.Image | ReadError:
+def from_array(array: NDArray[Any], ranges: IntensityRanges = NO_RANGES) -> Image.Image | ReadError:
     """The image of an array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), or a read error.
 
     uint8 is taken as it is, bool as black and white, uint16 is scaled by its range; other integers must lie in 0 to 255,

@@ -5,23 +5,23 @@ from collections.abc import Sequence
 
 from twofold.core.notes import Note
 from twofold.data.bit_depth import Extent
-from twofold.data.eight_bits import Ranges
+from twofold.data.eight_bits import IntensityRanges
 
 _OUTLIERS = 0.01  # fraction of the images that may exceed the range, at either end
 _NARROW = 4  # a band of values that fits this often into its bits is a range of its own
 
 
-def choose_ranges(extents: Sequence[Extent]) -> tuple[Ranges, list[Note]]:
+def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note]]:
     """The ranges of a data set whose images have these extents, and a note for each range."""
     deep, floats = ([extent for extent in extents if extent.kind == kind] for kind in ("deep", "floats"))
-    ranges, notes = Ranges(), []
+    ranges, notes = IntensityRanges(), []
     if deep:
         (black, white), reason = _integer_range(deep)
-        ranges = Ranges((black, white), None)
+        ranges = IntensityRanges((black, white), None)
         notes.append(_note("deep", f"{len(deep)} images have more than eight bits", f"{black:,}", f"{white:,}", reason))
     if floats:
         least, greatest = _rising(*_extremes(floats))
-        ranges = Ranges(ranges.deep, (least, greatest))
+        ranges = IntensityRanges(ranges.deep, (least, greatest))
         images = f"{len(floats)} images have floating-point values"
         notes.append(_note("floats", images, f"{least:g}", f"{greatest:g}", "their least and greatest value"))
     return ranges, notes

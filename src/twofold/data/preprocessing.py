@@ -11,7 +11,7 @@ from PIL import Image
 
 from twofold.core.options import CropMode, Filter
 from twofold.data.decoding import Decoded, adopt, decode
-from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, Ranges, from_array
+from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, IntensityRanges, from_array
 from twofold.data.file_metadata import EncodingMetadata
 from twofold.data.orientation import put_upright, swaps_sides
 from twofold.data.read_errors import ReadError
@@ -56,10 +56,10 @@ class Preprocessing:
             object.__setattr__(self, "floats", _checked_range(self.floats, "floats", (int, float), "finite numbers"))
 
     @property
-    def ranges(self) -> Ranges:
-        return Ranges(self.deep, self.floats)
+    def ranges(self) -> IntensityRanges:
+        return IntensityRanges(self.deep, self.floats)
 
-    def ranged(self, ranges: Ranges) -> "Preprocessing":
+    def with_intensity_ranges(self, ranges: IntensityRanges) -> "Preprocessing":
         """The same preprocessing with these ranges."""
         return replace(self, deep=ranges.deep, floats=ranges.floats)
 
@@ -118,7 +118,9 @@ def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXE
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
     if source.mode not in (*DEEP_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
-    decoded = adopt(source, Ranges((0, 1), (0.0, 1.0)))  # any range, so that no image is refused for the lack of one
+    decoded = adopt(
+        source, IntensityRanges((0, 1), (0.0, 1.0))
+    )  # any range, so that no image is refused for the lack of one
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
 
 
@@ -126,7 +128,7 @@ def _decoded(
     source: bytes | Image.Image | NDArray[Any],
     shrink: Callable[[int, int], float],
     max_pixels: int,
-    ranges: Ranges = NO_RANGES,
+    ranges: IntensityRanges = NO_RANGES,
 ) -> Decoded | ReadError:
     if isinstance(source, bytes):
         return decode(source, shrink, max_pixels, ranges)

@@ -11,7 +11,16 @@ from PIL import Image
 from twofold.core.notes import Note
 from twofold.core.parallel import available_processors, prefetch
 from twofold.core.progress import Progress, no_progress
-from twofold.data import DEEP_MODES, Extent, Ranges, choose_ranges, extent_of, may_be_deep, read_bytes, read_head
+from twofold.data import (
+    DEEP_MODES,
+    Extent,
+    IntensityRanges,
+    choose_ranges,
+    extent_of,
+    may_be_deep,
+    read_bytes,
+    read_head,
+)
 from twofold.embedding.content import Source
 
 _MAX_IMAGES: Final = 1000  # decoded at most
@@ -20,14 +29,14 @@ _IMAGES_IN_FLIGHT: Final = 2  # for each thread
 
 def find_ranges(
     sources: Sequence[Source], *, threads: int | None = None, max_pixels: int, progress: Progress = no_progress
-) -> tuple[Ranges, list[Note]]:
+) -> tuple[IntensityRanges, list[Note]]:
     """The intensity ranges of a dataset, and notes that state them.
 
     The head of each file is read. Files that may hold more than eight bits are read in full; of more than 1,000 a random sample.
     """
     deep = [source for source in sources if _may_be_deep(source)]
     if not deep:
-        return Ranges(), []
+        return IntensityRanges(), []
     if len(deep) > _MAX_IMAGES:
         rows = np.random.default_rng(0).choice(len(deep), _MAX_IMAGES, replace=False)
         deep = [deep[row] for row in np.sort(rows).tolist()]

@@ -18,7 +18,7 @@ from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.core.privacy import without_home
 from twofold.core.progress import Progress, no_progress
-from twofold.data import Ranges
+from twofold.data import IntensityRanges
 from twofold.embedding.content import Source
 from twofold.embedding.embed import embed_chunks
 from twofold.embedding.engine import Engine
@@ -67,12 +67,14 @@ class Runtime:
         ):
             yield from chunks
 
-    def ranges(self, sources: Sequence[Source]) -> tuple[Ranges, list[Note]]:
+    def ranges(self, sources: Sequence[Source]) -> tuple[IntensityRanges, list[Note]]:
         """The intensity ranges of the sources that have more than eight bits, and notes that state them."""
         threads, max_pixels = self.options.threads, self.options.max_pixels
         return find_ranges(sources, threads=threads, max_pixels=max_pixels, progress=self.progress)
 
-    def scan(self, sources: Sequence[Source], ranges: Ranges | None = None, *, what: str = "images") -> FeatureTable:
+    def scan(
+        self, sources: Sequence[Source], ranges: IntensityRanges | None = None, *, what: str = "images"
+    ) -> FeatureTable:
         """The feature table of all sources, in their order, with no features; `ranges` are by default those of the sources."""
         ranges = self.ranges(sources)[0] if ranges is None else ranges
         threads, max_pixels = self.options.threads, self.options.max_pixels

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from twofold.core.parallel import available_processors, prefetch
-from twofold.data import NO_RANGES, Preprocessing, Ranges, ReadError
+from twofold.data import NO_RANGES, IntensityRanges, Preprocessing, ReadError
 from twofold.embedding.content import Source, preprocess_content, read_content
 from twofold.embedding.feature_table import FeatureRow
 
@@ -21,11 +21,11 @@ def scan(
     *,
     threads: int | None = None,
     max_pixels: int = 50_000_000,
-    ranges: Ranges = NO_RANGES,
+    ranges: IntensityRanges = NO_RANGES,
 ) -> Generator[FeatureRow]:
     """One feature row for every source, in the order given; its features are an empty array."""
     threads = threads or available_processors()
-    preprocessing = _PREPROCESSING.ranged(ranges)
+    preprocessing = _PREPROCESSING.with_intensity_ranges(ranges)
 
     def scan_source(source: Source) -> FeatureRow:
         content = read_content(source)

@@ -12,7 +12,7 @@ from twofold.core.errors import DataError
 from twofold.core.files import LIMIT, check_size
 from twofold.core.hints import install
 from twofold.core.progress import Progress, pushed_progress
-from twofold.core.quiet import reason
+from twofold.core.third_party import summarise_error
 
 _CONVERTED: Final = "refs/convert/parquet"  # the branch with the hub's own conversion of datasets in other formats
 _TIMEOUT: Final = 10  # seconds
@@ -112,5 +112,5 @@ def _hub_errors(hub: Any, name: str) -> Iterator[None]:
         raise DataError(text) from error
     except Exception as error:  # its HTTP library has changed three times, and each has errors of its own
         raise DataError(
-            f"hf:{name} could not be fetched ({reason(error)}); go online once, or download it elsewhere and give the folder."
+            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and give the folder."
         ) from error

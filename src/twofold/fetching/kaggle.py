@@ -10,7 +10,7 @@ from twofold.core.errors import DataError
 from twofold.core.files import LIMIT
 from twofold.core.hints import install
 from twofold.core.progress import Progress, pushed_progress
-from twofold.core.quiet import hushed, reason
+from twofold.core.third_party import mute_loggers, summarise_error
 
 _TOKEN = "set KAGGLE_USERNAME and KAGGLE_KEY, or put your token from kaggle.com/settings into ~/.kaggle/kaggle.json"
 
@@ -33,7 +33,7 @@ def fetch_kaggle_folder(name: str, progress: Progress, *, limit: int = LIMIT) ->
 def _download(name: str, progress_bar: type) -> str:
     import kagglehub.clients
 
-    with hushed("kagglehub"), _settings(kagglehub.clients, progress_bar):
+    with mute_loggers("kagglehub"), _settings(kagglehub.clients, progress_bar):
         return str(kagglehub.dataset_download(name))
 
 
@@ -61,4 +61,4 @@ def _explain(error: Exception) -> str:
             return f"Kaggle has no such dataset, or it is private; check OWNER/NAME, or {_TOKEN}"
         case int():
             return f"Kaggle answered {code}; try again later"
-    return f"{reason(error)}; {_TOKEN}"
+    return f"{summarise_error(error)}; {_TOKEN}"

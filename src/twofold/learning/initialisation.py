@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, CrossValidationOptions, FeatureSet, LearningOptions
-from twofold.data import Preprocessing, Ranges
+from twofold.data import IntensityRanges, Preprocessing
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import HeadFit, fit_head, with_floor
@@ -51,9 +51,9 @@ class Initialisation:
     notes: tuple[Note, ...] = ()
     features: FeatureSet = "last"
 
-    def with_ranges(self, ranges: Ranges) -> "Initialisation":
+    def with_intensity_ranges(self, ranges: IntensityRanges) -> "Initialisation":
         """A copy whose preprocessing maps these intensity ranges to black and white."""
-        return replace(self, preprocessing=self.preprocessing.ranged(ranges))
+        return replace(self, preprocessing=self.preprocessing.with_intensity_ranges(ranges))
 
     def backbone(self, network: Network) -> Backbone:
         """The trained network as a float32 backbone."""

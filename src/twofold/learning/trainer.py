@@ -23,7 +23,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from twofold.core import errors
 from twofold.core.errors import LearningError, LearningInterruptedError
 from twofold.core.notes import Note
-from twofold.core.quiet import hushed
+from twofold.core.third_party import mute_loggers
 from twofold.learning.batches import Batches
 from twofold.learning.callbacks import AtomicCheckpointIO, KeepFreedMemory, RelocatableCheckpoint, TrainingProgressBar
 from twofold.learning.learner import EpochMetrics, Learner
@@ -134,7 +134,7 @@ def _fit(
         check_rank_zero()
         return False
     with (
-        hushed("lightning.pytorch", "lightning.fabric"),
+        mute_loggers("lightning.pytorch", "lightning.fabric"),
         warnings.catch_warnings(),
         _threads(devices.threads),
         _interrupt_handler(),

@@ -15,7 +15,7 @@ from twofold.core.hints import install
 from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, LearningOptions, TrainingOptions
 from twofold.core.progress import no_progress
-from twofold.data import FileList, Ranges
+from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, embed_files
 from twofold.decision import Head
 from twofold.duplicates import Duplicate
@@ -37,7 +37,7 @@ from twofold.learning.samplers import Rows
 from twofold.learning.trainer import Devices, TrainingHistory
 from twofold.learning.tuning.trial import Setting, Tuning
 from twofold.learning.weight_interpolation import WeightInterpolation
-from twofold.networks import Backbone, choose_dtype, fast_dtypes, load_backbone, offered_dtypes, ranged
+from twofold.networks import Backbone, choose_dtype, fast_dtypes, load_backbone, offered_dtypes, with_intensity_ranges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +71,7 @@ def learn(
     sources: Sequence[Source],
     options: TrainingOptions,
     runtime: Runtime,
-    ranges: Ranges,
+    ranges: IntensityRanges,
     run_folder: RunFolder,
     *,
     least: int,
@@ -135,7 +135,7 @@ def _run(training: NetworkTraining, run_folder: RunFolder, rows: Rows) -> Traini
 
 
 def _prepare(
-    file_list: FileList, sources: Sequence[Source], options: TrainingOptions, runtime: Runtime, ranges: Ranges
+    file_list: FileList, sources: Sequence[Source], options: TrainingOptions, runtime: Runtime, ranges: IntensityRanges
 ) -> tuple[Initialise, LabelledDataset]:
     """The initialisation as a function of the options, and the dataset as a pretrained network embeds it, which finds duplicates.
 
@@ -144,12 +144,12 @@ def _prepare(
     network, cross_validation = options.backbone, options.cross_validation
     if options.learning.mode == "scratch":
         from_scratch(network, options.learning, cross_validation.seed)  # its errors come before the work
-        engine = runtime.engine(ranged(_default_backbone(runtime), ranges))
+        engine = runtime.engine(with_intensity_ranges(_default_backbone(runtime), ranges))
         dataset = embed_files(file_list, sources, engine, runtime, what="duplicates")
-        return lambda learning: from_scratch(network, learning, cross_validation.seed).with_ranges(
+        return lambda learning: from_scratch(network, learning, cross_validation.seed).with_intensity_ranges(
             ranges
         ), _drop_features(dataset)
-    backbone = ranged(load_frozen_backbone(network, runtime), ranges)
+    backbone = with_intensity_ranges(load_frozen_backbone(network, runtime), ranges)
     frozen = embed_files(file_list, sources, runtime.engine(backbone), runtime, what="train")
     uncertainty = cache(partial(remaining_uncertainty, frozen, cross_validation))
 

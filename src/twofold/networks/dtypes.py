@@ -1,4 +1,4 @@
-"""Number formats in which a network can be run, and which of them the processor runs well."""
+"""The dtypes in which a network can run, and which of them the processor runs fast."""
 
 import platform
 from itertools import takewhile
@@ -12,13 +12,16 @@ Dtype = Literal["f32", "bf16", "int8"]
 
 
 def choose_dtype(options: BackboneOptions, offered: tuple[Dtype, ...]) -> Dtype:
-    """The arithmetic that was asked for; for auto, the fastest that both the processor and the network, by `offered`, have."""
+    """The dtype of the options; for `auto`, the fastest that both the processor and the network (`offered`) support.
+
+    Raises UsageError where the network or the processor does not support the dtype.
+    """
     if options.dtype == "auto":
         return next(dtype for dtype in fast_dtypes() if dtype in offered)
     if options.dtype not in offered:
         raise UsageError(f"This network cannot be run in {options.dtype}; use `dtype` {' or '.join(offered)}.")
     if options.dtype == "bf16" and "bf16" not in fast_dtypes():
-        raise UsageError("This processor has no bfloat16 arithmetic; use `dtype='f32'` or auto.")
+        raise UsageError("This processor has no bfloat16 instructions; use `dtype='f32'` or `dtype='auto'`.")
     return options.dtype
 
 
@@ -32,15 +35,15 @@ def processor_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def fast_dtypes(features: frozenset[str] | None = None) -> tuple[str, ...]:
-    """Precisions that the processor runs well, fastest first; f32 always, last."""
-    has = processor_features() if features is None else features
-    int8 = has & {"avx512_vnni", "avx_vnni", "amx_int8"}
-    bf16 = has & {"avx512_bf16", "amx_bf16"}
+    """The dtypes that the processor runs fast, fastest first; the last is always f32."""
+    available = processor_features() if features is None else features
+    int8 = available & {"avx512_vnni", "avx_vnni", "amx_int8"}
+    bf16 = available & {"avx512_bf16", "amx_bf16"}
     return (*(("int8",) if int8 else ()), *(("bf16",) if bf16 else ()), "f32")
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """What the processor is called, with its instruction sets, as far as the system tells."""
+    """The processor's model name and instruction sets, as far as the system reports them."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Backbones by name: built in, an ONNX file, or from a hub."""
+"""Loading of a backbone by its name: built in, an ONNX file, a hub network or the user's function."""
 
 import json
 from importlib.resources import files
@@ -17,47 +17,49 @@ from twofold.networks.weights import find_weights
 
 
 def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progress: Progress = no_progress) -> Backbone:
-    """The network that the options name. `cache` is where downloaded weights are kept; `watch` sees them come.
+    """The network that the options name. `cache` is the folder for downloaded weights and exported graphs.
 
-    Raises UsageError for a name, size or precision that is not to be had, BackboneError where the network or its weights
-    cannot be read.
+    Raises UsageError for a name, size or dtype that is not available, BackboneError where the network or its weights cannot be
+    read.
     """
     if options.backbone.endswith(".onnx"):
-        from twofold.networks.onnx_backbone import load_custom
+        from twofold.networks.onnx_backbone import load_onnx_backbone
 
-        return load_custom(options, dtype)
+        return load_onnx_backbone(options, dtype)
     if is_hub(options.backbone):
-        from twofold.networks.hub.hub_backbone import hub_backbone
+        from twofold.networks.hub.hub_backbone import load_hub_backbone
 
-        return hub_backbone(options, dtype, cache=cache, progress=progress)
-    table = architecture(options.backbone)
-    given = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
-    if given:
-        raise UsageError(f"{' and '.join(given)} is for FILE.onnx; {table.name} brings its own.")
-    size = options.size or table.size
-    if size not in table.sizes:
-        raise UsageError(f"`size` for {table.name} lies between {table.sizes[0]} and {table.sizes[-1]}, got {size}.")
-    preprocessing = Preprocessing(size, options.crop_mode or table.crop_mode, options.filter or table.filter)
-    file = find_weights(table.source, given=options.weights, cache=cache, progress=progress)
-    graph = _graph(table, file, size, options.features, dtype)
-    return Backbone(table.name, graph, preprocessing, dtype, options.features)
+        return load_hub_backbone(options, dtype, cache=cache, progress=progress)
+    network = architecture(options.backbone)
+    unused = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
+    if unused:
+        raise UsageError(f"{' and '.join(unused)} is for FILE.onnx; {network.name} brings its own.")
+    size = options.size or network.size
+    if size not in network.sizes:
+        raise UsageError(
+            f"`size` for {network.name} lies between {network.sizes[0]} and {network.sizes[-1]}, got {size}."
+        )
+    preprocessing = Preprocessing(size, options.crop_mode or network.crop_mode, options.filter or network.filter)
+    file = find_weights(network.source, given=options.weights, cache=cache, progress=progress)
+    graph = _serialise_graph(network, file, size, options.features, dtype)
+    return Backbone(network.name, graph, preprocessing, dtype, options.features)
 
 
 def offered_dtypes(name: str) -> tuple[Dtype, ...]:
-    """What the network can be run in, whatever the processor: int8 wherever twofold carries the ranges for it."""
+    """The dtypes that a network supports on any processor: int8 where the package holds its activation ranges."""
     if name not in ARCHITECTURES or not _ranges_file(name).is_file():
         return ("bf16", "f32")
     return ("int8", "bf16", "f32")
 
 
-def _graph(table: Architecture, weights: Path, size: int, features: FeatureSet, dtype: Dtype) -> bytes:
-    from twofold.networks.graph import build_graph  # imports onnx, which answering does not need
+def _serialise_graph(network: Architecture, weights: Path, size: int, features: FeatureSet, dtype: Dtype) -> bytes:
+    from twofold.networks.graph import build_graph  # imports onnx, which prediction does not need
 
-    ranges = json.loads(_ranges_file(table.name).read_text(encoding="utf-8")) if dtype == "int8" else None
+    ranges = json.loads(_ranges_file(network.name).read_text(encoding="utf-8")) if dtype == "int8" else None
     try:
-        model = build_graph(table, read_weights(weights), size=size, features=features, ranges=ranges)
+        model = build_graph(network, read_weights(weights), size=size, features=features, ranges=ranges)
     except KeyError as error:
-        raise BackboneError(f"The weights of {table.name} lack {error}; get the file again.") from error
+        raise BackboneError(f"The weights of {network.name} lack {error}; get the file again.") from error
     return bytes(model.SerializeToString(deterministic=True))
 
 

@@ -1,4 +1,4 @@
-"""Any ONNX network as a backbone: cut before its pooling, with the pixels' way in put before it."""
+"""Any ONNX network as a backbone: normalisation in front, and the features from its last feature map or a named tensor."""
 
 from pathlib import Path
 from typing import Any
@@ -9,137 +9,145 @@ from google.protobuf.message import EncodeError
 from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
 from twofold.core.errors import BackboneError, UsageError
-from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions
 from twofold.data import Preprocessing
 from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD, Triple
-from twofold.networks.backbone import Backbone
+from twofold.networks.backbone import Backbone, check_size, check_std, note_assumed_normalisation
 from twofold.networks.dtypes import Dtype
-from twofold.networks.onnx_check import check_own
-from twofold.networks.onnx_file import Cut, Entry, find_cut, find_entry, inputs_of, needed_nodes, read_network, sized
+from twofold.networks.onnx_check import check_user_network
+from twofold.networks.onnx_file import (
+    FeatureTensor,
+    NetworkInput,
+    find_features,
+    find_input,
+    inputs_of,
+    needed_nodes,
+    read_network,
+    with_input_shape,
+)
 
-_PREFIX = "network/"  # its tensors may be called as ours are
+_PREFIX = "network/"  # its tensors may have the same names as the added ones
 _BATCH = 8
 
-Step = tuple[str, list[str], dict[str, Any]]
-"""An operator with its constants and attributes."""
+Operator = tuple[str, list[str], dict[str, Any]]
+"""An ONNX operator, the names of its constant inputs, and its attributes."""
 
 
-def load_custom(options: BackboneOptions, dtype: Dtype) -> Backbone:
-    """The network of an ONNX file as a backbone; its vector is the mean of the map that is cut out, or the tensor itself.
+def load_onnx_backbone(options: BackboneOptions, dtype: Dtype) -> Backbone:
+    """The network of an ONNX file as a backbone. Its features are the mean of the feature map, or the tensor `output` itself.
 
-    Raises UsageError for options that do not fit the file, BackboneError where it cannot be read or is no network for pictures.
+    Raises UsageError for options that do not fit the file, BackboneError where it cannot be read or does not take images.
     """
     path = Path(options.backbone)
     if options.weights is not None:
         raise UsageError(f"`weights` is for the built-in networks; {path} brings its own.")
     model = read_network(path)
-    entry = find_entry(model, path)
-    size = _size(entry, options.size, path)
-    cut = find_cut(sized(model, entry, _BATCH, size), options.output, path)
-    if cut.shape[0] not in (_BATCH, None):
-        raise BackboneError(f"{path} works on {cut.shape[0]} picture at a time; export it with a batch of any size.")
-    scale = _scale(entry, options, path)
-    graph = _wrapped(sized(model, entry, "batch", size), entry, cut, size, scale)
-    check_own(graph, size, str(path))
+    image = find_input(model, path)
+    size = _choose_size(image, options.size, path)
+    tensor = find_features(with_input_shape(model, image, _BATCH, size), options.output, path)
+    if tensor.shape[0] not in (_BATCH, None):
+        raise BackboneError(f"{path} has the fixed batch size {tensor.shape[0]}; export it with a dynamic batch size.")
+    normalisation = _choose_normalisation(image, options, path)
+    graph = _wrap(with_input_shape(model, image, "batch", size), image, tensor, size, normalisation)
+    check_user_network(graph, size, str(path))
     preprocessing = Preprocessing(size, options.crop_mode or "center", options.filter or "bilinear")
-    notes = (_assumed(path),) if scale is not None and None in (options.mean, options.std) else ()
+    notes = (
+        (note_assumed_normalisation(str(path)),)
+        if normalisation is not None and None in (options.mean, options.std)
+        else ()
+    )
     return Backbone(path.name, graph, preprocessing, dtype, "last", notes=notes)
 
 
-def _size(entry: Entry, given: int | None, path: Path) -> int:
-    if entry.size is None and given is None:
-        raise UsageError(f"{path} takes squares of any size; say which with `size`.")
-    if entry.size is not None and given not in (None, entry.size):
-        raise UsageError(f"{path} takes squares of {entry.size} pixels, not `size` {given}; leave `size` out.")
-    size = given or entry.size or 0
-    if not 1 <= size <= 4096:
-        raise UsageError(f"`size` must lie between 1 and 4096, got {size}.")
-    return size
+def _choose_size(image: NetworkInput, option: int | None, path: Path) -> int:
+    if image.size is None and option is None:
+        raise UsageError(f"{path} takes images of any size; choose one with `size`.")
+    if image.size is not None and option not in (None, image.size):
+        raise UsageError(f"{path} takes images of {image.size} pixels, not `size` {option}; leave `size` out.")
+    return check_size(option or image.size, str(path))
 
 
-def _scale(entry: Entry, options: BackboneOptions, path: Path) -> tuple[Triple, Triple] | None:
-    """What is subtracted from the pixels and what they are divided by; None where the network takes them as they are."""
-    if entry.element == TensorProto.UINT8:
+def _choose_normalisation(image: NetworkInput, options: BackboneOptions, path: Path) -> tuple[Triple, Triple] | None:
+    """Mean and std for the pixels; None where the network takes uint8 pixels."""
+    if image.element_type == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
-            raise UsageError(f"{path} takes pixels as they are; leave `mean` and `std` out.")
+            raise UsageError(f"{path} takes uint8 pixels; leave `mean` and `std` out.")
         return None
-    mean, std = options.mean or IMAGENET_MEAN, options.std or IMAGENET_STD
-    if min(std) <= 0:
-        raise UsageError(f"`std` must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
-    return mean, std
+    return options.mean or IMAGENET_MEAN, check_std(options.std or IMAGENET_STD)
 
 
-def _assumed(path: Path) -> Note:
-    shown = (" ".join(f"{value:g}" for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    text = "ImageNet's stood in for what was not given of `mean` ({}) and `std` ({}); check that {} was trained so."
-    return Note("assumed-preprocessing", text.format(*shown, path))
-
-
-def _wrapped(model: onnx.ModelProto, entry: Entry, cut: Cut, size: int, scale: tuple[Triple, Triple] | None) -> bytes:
-    """The network between `image` and `features`, and `feature_map` where the cut is a map."""
-    net = compose.add_prefix(_trimmed(model, entry, cut), _PREFIX)
-    graph = net.graph
-    before = _chain("image", _PREFIX + entry.name, _way_in(graph, entry, scale))
-    turned: list[Step] = [("Transpose", [], {"perm": [0, 3, 1, 2]})] if cut.channels_last else []
-    output = "feature_map" if cut.is_map else "features"
-    after = _chain(_PREFIX + cut.name, output, [("Cast", [], {"to": TensorProto.FLOAT}), *turned])
-    if cut.is_map:
+def _wrap(
+    model: onnx.ModelProto,
+    image: NetworkInput,
+    tensor: FeatureTensor,
+    size: int,
+    normalisation: tuple[Triple, Triple] | None,
+) -> bytes:
+    """The serialised network from `image` to `features`, and to `feature_map` where `tensor` is a map."""
+    wrapped = compose.add_prefix(_trim(model, image, tensor), _PREFIX)
+    graph = wrapped.graph
+    before = _chain("image", _PREFIX + image.name, _normalise(graph, image, normalisation))
+    transpose: list[Operator] = [("Transpose", [], {"perm": [0, 3, 1, 2]})] if tensor.channels_last else []
+    output = "feature_map" if tensor.is_map else "features"
+    after = _chain(_PREFIX + tensor.name, output, [("Cast", [], {"to": TensorProto.FLOAT}), *transpose])
+    if tensor.is_map:
         after += _chain("feature_map", "features", [("GlobalAveragePool", [], {}), ("Flatten", [], {})])
     nodes = [*before, *graph.node, *after]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", size, size, 3]))
-    graph.output.extend(_outputs(cut))
-    net.producer_name, net.doc_string = "twofold", ""
-    return _serialised(net)
+    graph.output.extend(_describe_outputs(tensor))
+    wrapped.producer_name, wrapped.doc_string = "twofold", ""
+    return _serialise(wrapped)
 
 
-def _trimmed(model: onnx.ModelProto, entry: Entry, cut: Cut) -> onnx.ModelProto:
-    """The network with nothing in it that the cut does not need."""
-    nodes = needed_nodes(model, cut.name)
-    read = {name for node in nodes for name in inputs_of(node)}
-    if entry.name not in read:
-        raise UsageError(f"`output` {cut.name} does not depend on the picture; choose another tensor.")
-    constants = [constant for constant in model.graph.initializer if constant.name in read]
-    entries = [given for given in model.graph.input if given.name == entry.name]
+def _trim(model: onnx.ModelProto, image: NetworkInput, tensor: FeatureTensor) -> onnx.ModelProto:
+    """The network without the nodes and constants that `tensor` does not depend on."""
+    nodes = needed_nodes(model, tensor.name)
+    inputs = {name for node in nodes for name in inputs_of(node)}
+    if image.name not in inputs:
+        raise UsageError(f"`output` {tensor.name} does not depend on the image; choose another tensor.")
+    constants = [constant for constant in model.graph.initializer if constant.name in inputs]
+    image_values = [value for value in model.graph.input if value.name == image.name]
     trimmed = onnx.ModelProto()
     trimmed.CopyFrom(model)
-    graph = helper.make_graph(nodes, "backbone", entries, [onnx.ValueInfoProto(name=cut.name)], constants)
+    graph = helper.make_graph(nodes, "backbone", image_values, [onnx.ValueInfoProto(name=tensor.name)], constants)
     graph.sparse_initializer.extend(model.graph.sparse_initializer)
     trimmed.graph.CopyFrom(graph)
     return trimmed
 
 
-def _way_in(graph: onnx.GraphProto, entry: Entry, scale: tuple[Triple, Triple] | None) -> list[Step]:
-    """From pixels to what the network was trained on."""
-    steps: list[Step] = []
-    if scale is not None:
-        for name, values in zip(("mean", "std"), scale, strict=True):
+def _normalise(
+    graph: onnx.GraphProto, image: NetworkInput, normalisation: tuple[Triple, Triple] | None
+) -> list[Operator]:
+    """The operators from uint8 pixels to the input of the network; their constants are added to `graph`."""
+    operators: list[Operator] = []
+    if normalisation is not None:
+        for name, values in zip(("mean", "std"), normalisation, strict=True):
             graph.initializer.append(numpy_helper.from_array(np.array(values, np.float32), name))
-        to_float, to_theirs = {"to": TensorProto.FLOAT}, {"to": entry.element}
-        steps = [("Cast", [], to_float), ("Sub", ["mean"], {}), ("Div", ["std"], {}), ("Cast", [], to_theirs)]
-    return steps if entry.channels_last else [*steps, ("Transpose", [], {"perm": [0, 3, 1, 2]})]
+        to_float, to_input = {"to": TensorProto.FLOAT}, {"to": image.element_type}
+        operators = [("Cast", [], to_float), ("Sub", ["mean"], {}), ("Div", ["std"], {}), ("Cast", [], to_input)]
+    return operators if image.channels_last else [*operators, ("Transpose", [], {"perm": [0, 3, 1, 2]})]
 
 
-def _chain(start: str, end: str, steps: list[Step]) -> list[NodeProto]:
-    """Nodes that lead from one tensor to another, one after the other."""
-    names = [start, *(f"{end}.{number}" for number in range(1, len(steps))), end]
-    if not steps:
+def _chain(start: str, end: str, operators: list[Operator]) -> list[NodeProto]:
+    """Nodes that apply the operators one after the other, from the tensor `start` to the tensor `end`."""
+    names = [start, *(f"{end}.{number}" for number in range(1, len(operators))), end]
+    if not operators:
         return [helper.make_node("Identity", [start], [end], name=end)]
     return [
-        helper.make_node(kind, [source, *constants], [target], name=target, **attributes)
-        for (kind, constants, attributes), source, target in zip(steps, names, names[1:], strict=False)
+        helper.make_node(operator, [source, *constants], [target], name=target, **attributes)
+        for (operator, constants, attributes), source, target in zip(operators, names, names[1:], strict=False)
     ]
 
 
-def _outputs(cut: Cut) -> list[onnx.ValueInfoProto]:
-    shape = ["batch", *(cut.shape[i] for i in ((3, 1, 2) if cut.channels_last else range(1, len(cut.shape))))]
-    named = {"features": shape[:2], "feature_map": shape} if cut.is_map else {"features": shape}
-    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name, sides in named.items()]
+def _describe_outputs(tensor: FeatureTensor) -> list[onnx.ValueInfoProto]:
+    shape = ["batch", *(tensor.shape[i] for i in ((3, 1, 2) if tensor.channels_last else range(1, len(tensor.shape))))]
+    shapes = {"features": shape[:2], "feature_map": shape} if tensor.is_map else {"features": shape}
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
 
-def _serialised(model: onnx.ModelProto) -> bytes:
+def _serialise(model: onnx.ModelProto) -> bytes:
     try:
         return bytes(model.SerializeToString(deterministic=True))
     except (ValueError, EncodeError) as error:

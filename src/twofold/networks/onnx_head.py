@@ -1,7 +1,7 @@
-"""A network with the head put on as one more output, and the same with it taken off again, byte for byte.
+"""Adding a head to a network as one more output, and removing it again, byte for byte.
 
-A bundle's `model.onnx` is the first; what a vector depends on, and what remembers it, is the second. Both work on the bytes
-alone: reading a bundle need not import onnx.
+A bundle's `model.onnx` has the head. Features, and the key of cached features, depend on the network without it. Both functions
+work on the bytes, so that loading a bundle does not import onnx.
 """
 
 from itertools import pairwise
@@ -18,94 +18,94 @@ _GRAPH = 7
 
 
 def with_head(graph: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
-    """The network as ONNX with one more output: `logit`, float32 (batch,), of a head with these weights, (d,)."""
-    outer, data, inner = _opened(graph)
-    parts: list[memoryview | bytes] = []
+    """The network as ONNX with one more output: `logit`, float32 (n,), of a head with these weights, (d,), and bias."""
+    outer, data, inner = _read_graph(graph)
+    chunks: list[memoryview | bytes] = []
     at = 0
-    for number, added in _head(weights, bias).items():
-        place = max((field.end for field in inner if field.number <= number), default=0)
-        parts += [data[at:place], added]
-        at = place
-    return _closed(graph, outer, [*parts, data[at:]])
+    for number, head_fields in _encode_head(weights, bias).items():
+        end = max((field.end for field in inner if field.number <= number), default=0)
+        chunks += [data[at:end], head_fields]
+        at = end
+    return _replace_graph(graph, outer, [*chunks, data[at:]])
 
 
 def without_head(model: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
-    """What `with_head` was given. ValueError where the bytes are not what it gives for a head with these numbers."""
-    outer, data, inner = _opened(model)
+    """The inverse of `with_head`. ValueError where `with_head` with these weights and bias does not give these bytes."""
+    outer, data, inner = _read_graph(model)
     if model[outer.start : outer.end - len(data)] != write_start(_GRAPH, len(data)):
-        raise ValueError("its fields are written in another way than ONNX is")
-    parts: list[memoryview | bytes] = []
+        raise ValueError("its fields are not encoded as ONNX encodes them")
+    chunks: list[memoryview | bytes] = []
     at = 0
-    for number, added in _head(weights, bias).items():
+    for number, head_fields in _encode_head(weights, bias).items():
         end = max((field.end for field in inner if field.number == number), default=0)
-        start = end - len(added)
-        if not any(field.start == start for field in inner) or data[start:end] != added:
-            raise ValueError("it has no head, or another than bundle.json")
-        parts.append(data[at:start])
+        start = end - len(head_fields)
+        if not any(field.start == start for field in inner) or data[start:end] != head_fields:
+            raise ValueError("it has no head, or another head than bundle.json")
+        chunks.append(data[at:start])
         at = end
-    return _closed(model, outer, [*parts, data[at:]])
+    return _replace_graph(model, outer, [*chunks, data[at:]])
 
 
-def _opened(model: bytes) -> tuple[Field, memoryview, list[Field]]:
-    """The graph, its bytes, and their fields, which stand in the order that ONNX is written in."""
+def _read_graph(model: bytes) -> tuple[Field, memoryview, list[Field]]:
+    """The graph field of a model, its bytes, and their fields. ValueError where fields are not in the order of their numbers."""
     reader = Reader()
     outer = reader.fields(memoryview(model), MODEL)
     _check_order(outer)
-    found = next((field for field in outer if field.number == _GRAPH), None)
-    if found is None or not isinstance(found.value, memoryview):
+    graph = next((field for field in outer if field.number == _GRAPH), None)
+    if graph is None or not isinstance(graph.value, memoryview):
         raise ValueError("it has no graph")
-    inner = reader.fields(found.value, GRAPH)
+    inner = reader.fields(graph.value, GRAPH)
     _check_order(inner)
-    return found, found.value, inner
+    return graph, graph.value, inner
 
 
 def _check_order(fields: list[Field]) -> None:
     if any(first.number > second.number for first, second in pairwise(fields)):
-        raise ValueError("its fields stand in another order than ONNX is written in")
+        raise ValueError("its fields are not in the order in which ONNX writes them")
 
 
-def _closed(model: bytes, outer: Field, parts: list[memoryview | bytes]) -> bytes:
-    """The model with a graph of these parts."""
-    whole, size = memoryview(model), sum(len(part) for part in parts)
-    return b"".join((whole[: outer.start], write_start(_GRAPH, size), *parts, whole[outer.end :]))
+def _replace_graph(model: bytes, outer: Field, chunks: list[memoryview | bytes]) -> bytes:
+    """The model with the graph replaced by these chunks of bytes."""
+    view, size = memoryview(model), sum(len(chunk) for chunk in chunks)
+    return b"".join((view[: outer.start], write_start(_GRAPH, size), *chunks, view[outer.end :]))
 
 
-def _head(weights: NDArray[np.float32], bias: float) -> dict[int, bytes]:
-    """The fields that a head adds to a graph, by their numbers."""
+def _encode_head(weights: NDArray[np.float32], bias: float) -> dict[int, bytes]:
+    """The encoded fields that a head adds to a graph, by field number."""
     nodes = [
-        _node("Gemm", ("features", "head.weights", "head.bias"), "head.column", "head"),
-        _node("Reshape", ("head.column", "head.shape"), "logit", "logit"),
+        _encode_node("Gemm", ("features", "head.weights", "head.bias"), "head.column", "head"),
+        _encode_node("Reshape", ("head.column", "head.shape"), "logit", "logit"),
     ]
     constants = [
-        _tensor("head.weights", weights[:, None], _FLOAT),
-        _tensor("head.bias", np.array([bias], np.float32), _FLOAT),
-        _tensor("head.shape", np.array([-1], np.int64), _INT64),
+        _encode_tensor("head.weights", weights[:, None], _FLOAT),
+        _encode_tensor("head.bias", np.array([bias], np.float32), _FLOAT),
+        _encode_tensor("head.shape", np.array([-1], np.int64), _INT64),
     ]
-    added = {_NODE: nodes, _INITIALIZER: constants, _OUTPUT: [_logit()]}
-    return {number: b"".join(write_field(number, each) for each in messages) for number, messages in added.items()}
+    messages = {_NODE: nodes, _INITIALIZER: constants, _OUTPUT: [_encode_logit()]}
+    return {number: b"".join(write_field(number, message) for message in field) for number, field in messages.items()}
 
 
-def _node(kind: str, inputs: tuple[str, ...], output: str, name: str) -> bytes:
-    """NodeProto."""
+def _encode_node(operator: str, inputs: tuple[str, ...], output: str, name: str) -> bytes:
+    """An encoded NodeProto."""
     return b"".join(
         (
-            *(write_field(1, given) for given in inputs),
+            *(write_field(1, tensor) for tensor in inputs),
             write_field(2, output),
             write_field(3, name),
-            write_field(4, kind),
+            write_field(4, operator),
         )
     )
 
 
-def _tensor(name: str, values: NDArray[np.float32] | NDArray[np.int64], kind: int) -> bytes:
-    """TensorProto."""
+def _encode_tensor(name: str, values: NDArray[np.float32] | NDArray[np.int64], element_type: int) -> bytes:
+    """An encoded TensorProto."""
     raw = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    sides = (write_field(1, side) for side in values.shape)
-    return b"".join((*sides, write_field(2, kind), write_field(8, name), write_field(9, raw)))
+    dimensions = (write_field(1, size) for size in values.shape)
+    return b"".join((*dimensions, write_field(2, element_type), write_field(8, name), write_field(9, raw)))
 
 
-def _logit() -> bytes:
-    """ValueInfoProto of float32 (batch,)."""
+def _encode_logit() -> bytes:
+    """An encoded ValueInfoProto of `logit`, float32 (batch,)."""
     shape = write_field(1, write_field(2, "batch"))
-    kind = write_field(1, write_field(1, _FLOAT) + write_field(2, shape))
-    return write_field(1, "logit") + write_field(2, kind)
+    value_type = write_field(1, write_field(1, _FLOAT) + write_field(2, shape))
+    return write_field(1, "logit") + write_field(2, value_type)

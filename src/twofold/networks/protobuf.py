@@ -1,6 +1,6 @@
-"""The wire format of protocol buffers, which ONNX is written in: what a message holds, and how a field is written.
+"""Reading and writing of the protocol buffers wire format, the format of ONNX files.
 
-Strict: what the caller does not expect is a ValueError, as is a field that ends too early.
+The reader is strict: it raises ValueError for a field that the schema does not list and for a truncated field.
 https://protobuf.dev/programming-guides/encoding
 """
 
@@ -14,19 +14,19 @@ FIXED32: Final = 5
 _WIDTHS: Final = {FIXED64: 8, FIXED32: 4}
 
 
-class Kind(NamedTuple):
-    """How a field may be written, and whether it may stand more than once."""
+class FieldKind(NamedTuple):
+    """The wire types that a field may have, and whether it may occur more than once."""
 
-    wires: tuple[int, ...]
+    wire_types: tuple[int, ...]
     repeated: bool = False
 
 
-Kinds = Mapping[int, Kind | str]
-"""The fields of a message by their numbers; a text names a field that is refused."""
+FieldKinds = Mapping[int, FieldKind | str]
+"""The fields of a message by number; a text describes a field that is refused."""
 
 
 class Field(NamedTuple):
-    """A field of a message: its number, its value (of a varint the number, else the bytes), and where it stands."""
+    """A field of a message: its number, its value (an int for a varint, else the bytes), and the offsets of its start and end."""
 
     number: int
     value: int | memoryview
@@ -35,48 +35,48 @@ class Field(NamedTuple):
 
 
 class Reader:
-    """Reads messages; `left` is how many fields it still takes, so that no file keeps it busy for ever."""
+    """Reads messages. It reads `max_fields` fields in all, which bounds the time that a hostile file can take."""
 
-    def __init__(self, most: int = 500_000) -> None:
-        self.left = most
+    def __init__(self, max_fields: int = 500_000) -> None:
+        self.remaining = max_fields
 
-    def fields(self, data: memoryview, kinds: Kinds) -> list[Field]:
-        """The fields of the message, in their order. ValueError for anything but what `kinds` allows."""
-        found: list[Field] = []
-        seen: set[int] = set()
+    def fields(self, data: memoryview, kinds: FieldKinds) -> list[Field]:
+        """The fields of the message, in file order. ValueError for fields that `kinds` does not allow."""
+        fields: list[Field] = []
+        numbers: set[int] = set()
         at, end = 0, len(data)
         while at < end:
-            if len(found) > self.left:
+            if len(fields) > self.remaining:
                 raise ValueError("it has more fields than any network")
             start = at
             tag, at = _read_varint(data, at)
-            number, wire = tag >> 3, tag & 7
-            _check(number, wire, kinds, seen)
-            seen.add(number)
-            size, at = (_WIDTHS[wire], at) if wire in _WIDTHS else _read_varint(data, at)
-            if wire == VARINT:
-                found.append(Field(number, size, start, at))
+            number, wire_type = tag >> 3, tag & 7
+            _check(number, wire_type, kinds, numbers)
+            numbers.add(number)
+            size, at = (_WIDTHS[wire_type], at) if wire_type in _WIDTHS else _read_varint(data, at)
+            if wire_type == VARINT:
+                fields.append(Field(number, size, start, at))
                 continue
             if size > end - at:
                 raise ValueError("it ends too early")
             at += size
-            found.append(Field(number, data[at - size : at], start, at))
-        self.left -= len(found)
-        return found
+            fields.append(Field(number, data[at - size : at], start, at))
+        self.remaining -= len(fields)
+        return fields
 
 
-def _check(number: int, wire: int, kinds: Kinds, seen: set[int]) -> None:
+def _check(number: int, wire_type: int, kinds: FieldKinds, numbers: set[int]) -> None:
     kind = kinds.get(number)
     if isinstance(kind, str):
         raise ValueError(f"it has {kind}")
-    if kind is None or wire not in kind.wires:
+    if kind is None or wire_type not in kind.wire_types:
         raise ValueError("it is no ONNX file, or damaged")
-    if number in seen and not kind.repeated:
-        raise ValueError("something stands twice in it that may stand once")
+    if number in numbers and not kind.repeated:
+        raise ValueError("it repeats a field that may occur once")
 
 
 def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    """The number at this place, and the place after it."""
+    """The number at offset `at`, and the offset after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
@@ -89,27 +89,27 @@ def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("it is no ONNX file, or damaged")
 
 
-def varint(value: int) -> bytes:
-    """The number as it is written, 7 bits a byte, the lowest first.
+def encode_varint(value: int) -> bytes:
+    """The number as a varint: 7 bits per byte, lowest first.
 
-    >>> varint(300).hex()
+    >>> encode_varint(300).hex()
     'ac02'
     """
-    written = bytearray()
+    encoded = bytearray()
     while value > 127:
-        written.append(value & 127 | 128)
+        encoded.append(value & 127 | 128)
         value >>= 7
-    return bytes((*written, value))
+    return bytes((*encoded, value))
 
 
 def write_field(number: int, value: int | str | bytes) -> bytes:
-    """A field: a number as a varint; text and bytes with their length before them."""
+    """An encoded field: an integer as a varint, text and bytes with their length in front."""
     if isinstance(value, int):
-        return varint(number << 3 | VARINT) + varint(value)
+        return encode_varint(number << 3 | VARINT) + encode_varint(value)
     data = value.encode() if isinstance(value, str) else value
     return write_start(number, len(data)) + data
 
 
 def write_start(number: int, size: int) -> bytes:
-    """What stands before the bytes of a field that has `size` of them."""
-    return varint(number << 3 | BYTES) + varint(size)
+    """The start of a field of `size` bytes: its tag and its length."""
+    return encode_varint(number << 3 | BYTES) + encode_varint(size)

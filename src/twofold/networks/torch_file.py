@@ -1,6 +1,6 @@
-"""Reading a file of weights that PyTorch wrote, without PyTorch and without running anything that it says.
+"""Reading of PyTorch weight files without PyTorch and without running any code in them.
 
-The format is that of before version 1.6: five pickles one after another, then the storages' bytes.
+The format is the one before PyTorch 1.6: five pickles in a row, then the bytes of the storages.
 """
 
 import math
@@ -21,7 +21,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# What reading bytes of any other kind has been seen to end in.
+# Exceptions that unpickling damaged or foreign bytes is known to raise.
 _DAMAGE = (
     pickle.UnpicklingError,
     struct.error,
@@ -37,9 +37,9 @@ _DAMAGE = (
 
 
 def read_weights(path: Path) -> Weights:
-    """Every float tensor of the file by name, as float32 arrays.
+    """The float tensors of the file by name, as float32 arrays.
 
-    Raises BackboneError where the file is damaged or is more than weights.
+    Raises BackboneError where the file is damaged or holds more than weights.
     """
     with path.open("rb") as file:
         try:
@@ -65,14 +65,14 @@ def _read(file: BinaryIO) -> Weights:
 
 
 class _Sealed:
-    """What a pickle may make, but not change."""
+    """An object that a pickle may create but not modify."""
 
     def __setstate__(self, state: object) -> None:
         raise pickle.UnpicklingError("it sets attributes, which weights do not need")
 
 
 class _Storage(_Sealed):
-    """A block of numbers, whose bytes follow after the pickle."""
+    """A block of numbers; its bytes follow the pickles."""
 
     def __init__(self, dtype: str, count: int) -> None:
         self.dtype, self.count = np.dtype(dtype), count
@@ -81,14 +81,14 @@ class _Storage(_Sealed):
     def read(self, file: BinaryIO) -> None:
         (count,) = struct.unpack("<q", file.read(8))
         if count != self.count:
-            raise ValueError(f"a storage holds {count} numbers, {self.count} were announced")
+            raise ValueError(f"a storage holds {count} numbers, expected {self.count}")
         self.values = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype)
         if self.values.size != count:
             raise EOFError("the file ends too early")
 
 
 class _Tensor(_Sealed):
-    """A view of a storage, made once the storage is read."""
+    """A view of a storage; calling it gives the array once the storage has been read."""
 
     def __init__(
         self, storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
@@ -96,16 +96,16 @@ class _Tensor(_Sealed):
         self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
 
     def __call__(self) -> NDArray[np.float32]:
-        last = self.offset + sum((size - 1) * step for size, step in zip(self.size, self.stride, strict=True))
+        last = self.offset + sum((size - 1) * stride for size, stride in zip(self.size, self.stride, strict=True))
         fits = min((self.offset, *self.stride)) >= 0 and max(last + 1, math.prod(self.size)) <= self.storage.values.size
         if not fits:
             raise ValueError("a tensor reaches outside its storage")
         values = self.storage.values[self.offset :]
-        steps = [step * values.itemsize for step in self.stride]
-        return np.lib.stride_tricks.as_strided(values, self.size, steps).copy()  # some are stored transposed
+        strides = [stride * values.itemsize for stride in self.stride]
+        return np.lib.stride_tricks.as_strided(values, self.size, strides).copy()  # some are stored transposed
 
 
-# All that these files name; anything else in a pickle could run code.
+# Everything that these files refer to; any other name in a pickle could run code.
 _ALLOWED: dict[tuple[str, str], Callable[..., object] | str] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor,

@@ -9,10 +9,12 @@ from twofold.core.errors import BackboneError, TwofoldError
 from twofold.core.files import make_temporary_folder, reason
 from twofold.core.hints import install
 from twofold.core.progress import Progress, no_progress
-from twofold.networks.architectures import Source
+from twofold.networks.architectures import WeightsSource
 
 
-def find_weights(source: Source, *, given: Path | None = None, cache: Path, progress: Progress = no_progress) -> Path:
+def find_weights(
+    source: WeightsSource, *, given: Path | None = None, cache: Path, progress: Progress = no_progress
+) -> Path:
     """The file with the weights: `given`, or from their package, or downloaded into `cache`.
 
     Raises BackboneError if they cannot be found or downloaded, or have another SHA-256.
@@ -36,14 +38,14 @@ def _digest(path: Path) -> str:
         raise BackboneError(f"The weights {path} cannot be read ({error.strerror}); check `weights`.") from error
 
 
-def _find_in_package(source: Source) -> Path:
+def _find_in_package(source: WeightsSource) -> Path:
     spec = importlib.util.find_spec(source.package or "")
     if spec is None or spec.origin is None:
         raise BackboneError(f"The weights come in a package of their own; {install(source.extra or '')}.")
     return Path(spec.origin).parent / source.file
 
 
-def _download(url: str, source: Source, path: Path, progress: Progress) -> None:
+def _download(url: str, source: WeightsSource, path: Path, progress: Progress) -> None:
     """Downloads into a temporary folder, so that several processes can do it at once; nothing is left on failure."""
     from twofold.core.download import download_file  # urllib takes 20 ms to import
     from twofold.core.web import Address

@@ -16,8 +16,8 @@ from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOp
 from twofold.core.timing import Clock
 from twofold.data import (
     FileList,
+    IntensityRanges,
     LabelledFile,
-    Ranges,
     find_table,
     is_archive,
     list_files,
@@ -30,7 +30,7 @@ from twofold.dataset.labelled import LabelledDataset, labelled_dataset, list_for
 from twofold.decision import fit_head
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import FeatureTable, Runtime, Source
-from twofold.networks import choose_dtype, load_backbone, offered_dtypes, ranged
+from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_ranges
 
 Embed = Callable[[Sequence[Source], str], FeatureTable]
 """(sources, their name in the progress bar) -> their feature table."""
@@ -88,14 +88,14 @@ def audit(
     return AuditResult(result, clock.seconds(), notes)
 
 
-def _embed(options: BackboneOptions, runtime: Runtime, ranges: Ranges) -> Embed:
+def _embed(options: BackboneOptions, runtime: Runtime, ranges: IntensityRanges) -> Embed:
     dtype = choose_dtype(options, offered_dtypes(options.backbone))
     backbone = load_backbone(options, dtype, cache=runtime.folder, progress=runtime.progress)
-    engine = runtime.engine(ranged(backbone, ranges))
+    engine = runtime.engine(with_intensity_ranges(backbone, ranges))
     return lambda sources, name: runtime.embed(sources, engine, what=name)
 
 
-def _scan(runtime: Runtime, ranges: Ranges) -> Embed:
+def _scan(runtime: Runtime, ranges: IntensityRanges) -> Embed:
     return lambda sources, name: runtime.scan(sources, ranges, what=name)
 
 

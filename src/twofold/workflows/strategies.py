@@ -7,10 +7,10 @@ import numpy as np
 
 from twofold.core.errors import DataError
 from twofold.core.options import BackboneOptions
-from twofold.data import FileList, Ranges
+from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.embedding import FeatureTable, Runtime
-from twofold.networks import Backbone, Dtype, load_backbone, ranged
+from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class FrozenStrategy:
     """Fits a head on the features of a frozen network, with cross-validation."""
 
     network: BackboneOptions
-    ranges: Ranges
+    ranges: IntensityRanges
     runtime: Runtime
     folds: int
     policy: DecisionPolicy
@@ -43,7 +43,7 @@ class FrozenStrategy:
     def backbone(self, dtype: Dtype) -> Backbone:
         """Loads the network that the options name."""
         backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
-        return ranged(backbone, self.ranges)
+        return with_intensity_ranges(backbone, self.ranges)
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """Searches for duplicates among the images."""

@@ -18,7 +18,7 @@ from twofold.core.hints import require
 from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
 from twofold.core.timing import Clock
-from twofold.data import FileList, Ranges, list_labelled_files
+from twofold.data import FileList, IntensityRanges, list_labelled_files
 from twofold.dataset.labelled import LabelledDataset, alphabetical, labelled_dataset, list_for
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import Engine, Runtime, Source
@@ -107,7 +107,7 @@ def train_files(
     )
 
 
-def _check_usable(test: FileList, ranges: Ranges, runtime: Runtime) -> None:
+def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> None:
     """DataError where no image of the test set can be used."""
     table = runtime.scan(test.paths, ranges, what="test")
     LabelledDataset(test, table, test.ordered, ()).check_any()
@@ -118,7 +118,7 @@ def _train_network(
     sources: Sequence[Source],
     options: TrainingOptions,
     runtime: Runtime,
-    ranges: Ranges,
+    ranges: IntensityRanges,
     run_folder: RunFolder | None,
 ) -> "TrainingRun":
     require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
@@ -130,7 +130,9 @@ def _train_network(
         return learn(file_list, sources, options, runtime, ranges, RunFolder(Path(folder)), least=LEAST)
 
 
-def _strategy(options: TrainingOptions, run: "TrainingRun | None", ranges: Ranges, runtime: Runtime) -> Strategy:
+def _strategy(
+    options: TrainingOptions, run: "TrainingRun | None", ranges: IntensityRanges, runtime: Runtime
+) -> Strategy:
     decision, seed = options.decision, options.cross_validation.seed
     policy = DecisionPolicy(decision.optimize, decision.threshold, seed)
     if run is not None and run.better:

@@ -1,7 +1,6 @@
-"""What the tests of learning share."""
+"""Settings of the tests that run PyTorch."""
 
 import torch
 
-torch.set_num_threads(
-    1
-)  # their networks are too small for two threads, which wait for each other where others compute, too
+# The networks are too small for two threads, which wait for each other while other processes compute.
+torch.set_num_threads(1)

@@ -1,5 +1,6 @@
-"""Networks of transformers, and modules of one's own, become backbones that give what they themselves give."""
+"""Networks of transformers and modules of the user become backbones with equal features."""
 
+import copy
 import json
 import pickle
 import shutil
@@ -24,7 +25,7 @@ from twofold.core.options import BackboneOptions
 from twofold.data import Preprocessing
 from twofold.networks import Backbone, offered_dtypes
 from twofold.networks.hub.function import function_body
-from twofold.networks.hub.hub_backbone import HubNetwork, hub_backbone, load_hub
+from twofold.networks.hub.hub_backbone import HubNetwork, load_hub, load_hub_backbone
 from twofold.networks.hub.repository import is_hub
 from twofold.networks.modules.export import export
 from twofold.networks.modules.network import Network
@@ -61,8 +62,8 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(resnet: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Backbone]:
-    """A cache with that network exported into it, for copying, and the backbone."""
+def exported_resnet(resnet: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Backbone]:
+    """A cache that holds the exported network, for copying, and the backbone."""
     cache = tmp_path_factory.mktemp("cache")
     return cache, backbone(resnet, cache)
 
@@ -72,24 +73,24 @@ def load(name: Path | str, **options: Any) -> HubNetwork:
 
 
 def backbone(name: Path | str, cache: Path, **options: Any) -> Backbone:
-    return hub_backbone(BackboneOptions(backbone=str(name), **options), "f32", cache=cache)
+    return load_hub_backbone(BackboneOptions(backbone=str(name), **options), "f32", cache=cache)
 
 
-def whole(network: HubNetwork) -> Network:
+def trainable(network: HubNetwork) -> Network:
     torch.manual_seed(0)
     return Network(network.body, network.width, network.mean, network.std)
 
 
 def features(network: HubNetwork, pixels: NDArray[np.uint8] = PIXELS) -> NDArray[np.float32]:
     with torch.no_grad():
-        return whole(network).eval().seen(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())[0].numpy()
+        return trainable(network).eval().embed(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())[0].numpy()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_backbone_gives_the_vectors_of_the_network(family: str, tmp_path: Path) -> None:
+def test_a_backbone_gives_the_features_of_the_network(family: str, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / family, **VIT)
-    made = backbone(folder, tmp_path)
-    assert (made.name, made.preprocessing, made.features, made.notes) == (
+    loaded = backbone(folder, tmp_path)
+    assert (loaded.name, loaded.preprocessing, loaded.features, loaded.notes) == (
         family,
         Preprocessing(32, "squash", "bilinear"),
         "last",
@@ -99,18 +100,18 @@ def test_a_backbone_gives_the_vectors_of_the_network(family: str, tmp_path: Path
         inputs = torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 127.5 - 1
         outputs = transformers.AutoModel.from_pretrained(folder).eval()(pixel_values=inputs)
     expected = FAMILIES[family](outputs).numpy()
-    assert expected.std(axis=0).mean() > 0.01  # of different pictures they differ
-    assert np.allclose(run(made, PIXELS), expected, **CLOSE)
+    assert expected.std(axis=0).mean() > 0.01  # they differ between images
+    assert np.allclose(run(loaded, PIXELS), expected, **CLOSE)
 
 
-def test_squares_of_another_size_have_their_positions_interpolated(tmp_path: Path) -> None:
+def test_position_embeddings_are_interpolated_for_another_size(tmp_path: Path) -> None:
     folder = save_tiny("vit", tmp_path / "vit", **VIT)
     pixels = np.random.default_rng(1).integers(0, 256, (4, 40, 40, 3), np.uint8)
-    found = run(backbone(folder, tmp_path, size=40), pixels)
-    assert np.allclose(found, features(load(folder, size=40), pixels), **CLOSE)
+    exported = run(backbone(folder, tmp_path, size=40), pixels)
+    assert np.allclose(exported, features(load(folder, size=40), pixels), **CLOSE)
 
 
-def test_of_a_network_for_pictures_and_text_the_half_for_pictures_is_taken(tmp_path: Path) -> None:
+def test_a_network_for_images_and_text_gives_its_image_features(tmp_path: Path) -> None:
     folder = save_tiny("clip", tmp_path / "clip", **VIT)
     with torch.no_grad():
         inputs = torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 127.5 - 1
@@ -118,8 +119,8 @@ def test_of_a_network_for_pictures_and_text_the_half_for_pictures_is_taken(tmp_p
     assert np.allclose(features(load(folder)), outputs.pooler_output, **CLOSE)
 
 
-def learn(network: Network) -> None:
-    """Some steps; on several devices each would wait for the gradient of every weight that is learned."""
+def train(network: Network) -> None:
+    """A few steps. Every trainable weight must have a gradient: training on several devices waits for each."""
     optimizer = torch.optim.AdamW(network.train().parameters(), 1e-2)
     for _ in range(3):
         network(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float()).square().sum().backward()
@@ -128,50 +129,50 @@ def learn(network: Network) -> None:
         optimizer.zero_grad()
 
 
-def test_what_was_learned_is_exported_again(resnet: Path) -> None:
+def test_a_trained_network_is_exported_with_its_new_weights(resnet: Path) -> None:
     network = load(resnet)
-    learned, before = whole(network), features(network)
-    learn(learned)
+    trained, before = trainable(network), features(network)
+    train(trained)
     after = features(network)
     assert np.abs(after - before).max() > 0.01
-    made = Backbone("learned", export(learned, 32), network.preprocessing, "f32", "last")
-    assert np.allclose(run(made, PIXELS), after, **CLOSE)
+    exported = Backbone("trained", export(trained, 32), network.preprocessing, "f32", "last")
+    assert np.allclose(run(exported, PIXELS), after, **CLOSE)
 
 
 @pytest.mark.parametrize("family", ["vit", "swin", "dinov2", "beit", "clip"])
-def test_every_weight_that_is_learned_has_a_gradient(family: str, tmp_path: Path) -> None:
-    learn(whole(load(save_tiny(family, tmp_path / family, **VIT))))
+def test_every_trainable_weight_has_a_gradient(family: str, tmp_path: Path) -> None:
+    train(trainable(load(save_tiny(family, tmp_path / family, **VIT))))
 
 
-def test_what_the_vector_does_not_depend_on_is_not_learned(tmp_path: Path) -> None:
+def test_weights_that_features_do_not_depend_on_are_frozen(tmp_path: Path) -> None:
     body = load(save_tiny("dinov2", tmp_path / "dinov2", **VIT)).body
     frozen = [name for name, parameter in body.named_parameters() if not parameter.requires_grad]
     assert frozen == ["model.embeddings.mask_token"]
 
 
-def test_a_network_that_takes_blue_first_is_given_blue_first(resnet: Path, tmp_path: Path) -> None:
-    about = {**VIT, "do_flip_channel_order": True}
-    other = save_tiny("resnet", tmp_path / "blue", **about)
+def test_a_network_that_takes_bgr_is_given_bgr(resnet: Path, tmp_path: Path) -> None:
+    config = {**VIT, "do_flip_channel_order": True}
+    other = save_tiny("resnet", tmp_path / "bgr", **config)
     assert np.allclose(features(load(other)), features(load(resnet), PIXELS[..., ::-1].copy()), **CLOSE)
 
 
-def test_a_network_is_exported_once(resnet: Path, exported: tuple[Path, Backbone], tmp_path: Path) -> None:
-    cache = shutil.copytree(exported[0], tmp_path / "cache")
-    (kept,) = (cache / "exported").iterdir()
-    assert kept.read_bytes() == exported[1].graph
-    model = onnx.load_model_from_string(exported[1].graph)
-    model.doc_string = "what lies there is taken"
-    kept.write_bytes(model.SerializeToString(deterministic=True))
-    assert backbone(resnet, cache).graph == kept.read_bytes()
+def test_a_network_is_exported_once(resnet: Path, exported_resnet: tuple[Path, Backbone], tmp_path: Path) -> None:
+    cache = shutil.copytree(exported_resnet[0], tmp_path / "cache")
+    (graph_file,) = (cache / "exported").iterdir()
+    assert graph_file.read_bytes() == exported_resnet[1].graph
+    model = onnx.load_model_from_string(exported_resnet[1].graph)
+    model.doc_string = "from the cache"
+    graph_file.write_bytes(model.SerializeToString(deterministic=True))
+    assert backbone(resnet, cache).graph == graph_file.read_bytes()
 
 
-def test_other_weights_make_another_backbone(exported: tuple[Path, Backbone], tmp_path: Path) -> None:
+def test_other_weights_change_the_identity(exported_resnet: tuple[Path, Backbone], tmp_path: Path) -> None:
     folder = save_tiny("resnet", tmp_path / "resnet", **VIT)
     weights = load_file(folder / "model.safetensors")
     weights["embedder.embedder.convolution.weight"] += 0.1
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    cache = shutil.copytree(exported[0], tmp_path / "cache")
-    assert backbone(folder, cache).identity != exported[1].identity
+    cache = shutil.copytree(exported_resnet[0], tmp_path / "cache")
+    assert backbone(folder, cache).identity != exported_resnet[1].identity
 
 
 @pytest.mark.parametrize(
@@ -181,14 +182,14 @@ def test_other_weights_make_another_backbone(exported: tuple[Path, Backbone], tm
         ("networks:vgg", True),
         ("package.networks:vgg", True),
         ("a folder", True),
-        ("mobilenetv2", False),  # though there is a folder of this name
+        ("mobilenetv2", False),  # a built-in name takes precedence over the folder
         ("folder.onnx", False),
         ("no folder", False),
         ("efficientnet-lite9", False),
         ("package.networks:vgg()", False),
     ],
 )
-def test_names_tell_where_a_network_comes_from(
+def test_a_name_says_where_a_network_comes_from(
     name: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("a folder", "mobilenetv2", "folder.onnx"):
@@ -197,28 +198,28 @@ def test_names_tell_where_a_network_comes_from(
     assert is_hub(name) is expected
 
 
-def test_int8_is_not_offered_for_a_folder_whatever_lies_beside_it(resnet: Path) -> None:
+def test_int8_is_not_offered_for_a_folder_even_next_to_a_json_file(resnet: Path) -> None:
     resnet.with_suffix(".json").touch()
     assert offered_dtypes(str(resnet)) == ("bf16", "f32")
 
 
-def test_options_for_other_networks_are_refused(resnet: Path) -> None:
+def test_options_for_other_networks_raise_an_error(resnet: Path) -> None:
     with pytest.raises(UsageError, match="`weights` and `output` cannot be used with"):
         load(resnet, weights=Path("w.pth"), output="x")
 
 
-def damage(folder: Path, how: str) -> None:
-    """Spoils a saved network."""
+def damage(folder: Path, damage_name: str) -> None:
+    """Damages a saved network."""
     weights = folder / "model.safetensors"
     config = json.loads((folder / "config.json").read_text())
-    match how:
+    match damage_name:
         case "pickled":
             weights.rename(folder / "pytorch_model.bin")
         case "cut":
             weights.write_bytes(weights.read_bytes()[:-100])
         case "lacking":
-            kept = {name: value for name, value in load_file(weights).items() if "encoder" not in name}
-            save_file(kept, weights, metadata={"format": "pt"})
+            remaining = {name: value for name, value in load_file(weights).items() if "encoder" not in name}
+            save_file(remaining, weights, metadata={"format": "pt"})
         case "unknown":
             config["model_type"] = "brand-new"
         case "code":
@@ -239,33 +240,33 @@ def damage(folder: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("damage_name", "message"),
     [
-        ("pickled", r"holds no model.safetensors; pickled weights \(.bin, .pt\) could run code and are not read"),
+        ("pickled", r"has no model.safetensors; pickled weights \(.bin, .pt\) could run code and are not read"),
         ("cut", "cannot be loaded by transformers"),
-        ("lacking", r"The weights of .* lack encoder\..* and \d+ others; get them again."),
+        ("lacking", r"The weights of .* lack encoder\..* and \d+ others; download them again."),
         ("unknown", "cannot be loaded by transformers .*brand-new"),
-        ("code", "brings code of its own, which twofold does not run"),
-        ("text", "is no network for pictures"),
-        ("no config", "holds no config.json, so it is no network that transformers saved"),
+        ("code", "contains code, which twofold does not run"),
+        ("text", "does not take images"),
+        ("no config", "has no config.json, so it is not a network saved by transformers"),
         ("nonsense", r"config.json cannot be read \(.*\); get that file again"),
     ],
 )
-def test_what_cannot_be_loaded_is_told(how: str, told: str, tmp_path: Path) -> None:
+def test_a_damaged_network_raises_an_error(damage_name: str, message: str, tmp_path: Path) -> None:
     folder = save_tiny("resnet", tmp_path / "resnet", **VIT)
-    damage(folder, how)
-    with pytest.raises(BackboneError, match=told):
+    damage(folder, damage_name)
+    with pytest.raises(BackboneError, match=message):
         load(folder)
 
 
-def test_a_network_that_draws_at_random_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match="gives the same picture another vector each time"):
+def test_a_random_network_raises_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="returns different features for the same image each time"):
         load(save_tiny("vit_mae", tmp_path / "mae", **VIT))
 
 
-def test_squares_that_a_network_does_not_take_are_told(tmp_path: Path) -> None:
+def test_an_unsupported_size_raises_an_error(tmp_path: Path) -> None:
     folder = save_tiny("vit", tmp_path / "vit", **VIT)
-    with pytest.raises(BackboneError, match="does not run on squares of 4 pixels"):
+    with pytest.raises(BackboneError, match="does not run on images of 4 x 4 pixels"):
         load(folder, size=4)
 
 
@@ -312,24 +313,23 @@ def failing():
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    """The name of a module in the working folder, another one in each test."""
-    name = f"mine_{abs(hash(request.node.name))}"
+    """The name of a module in the working folder, different in each test."""
+    name = f"user_module_{abs(hash(request.node.name))}"
     (tmp_path / f"{name}.py").write_text(PROGRAM, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     return name
 
 
-def test_a_module_of_ones_own_is_a_backbone(program: str, tmp_path: Path) -> None:
+def test_a_module_of_the_user_is_a_backbone(program: str, tmp_path: Path) -> None:
     scale: dict[str, Any] = {"mean": (127.5,) * 3, "std": (127.5,) * 3}
-    made = [backbone(f"{program}:{function}", tmp_path, size=32, **scale) for function in ("mapped", "flat")]
+    loaded = [backbone(f"{program}:{function}", tmp_path, size=32, **scale) for function in ("mapped", "flat")]
     torch.manual_seed(0)
     conv = nn.Conv2d(3, 5, 3, stride=2)
     with torch.no_grad():
         inputs = torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 127.5 - 1
         expected = conv(inputs).relu().mean((2, 3)).numpy()
-    assert all(np.allclose(run(one, PIXELS), expected, **CLOSE) for one in made)
-    assert (made[0].name, made[0].preprocessing, made[0].notes) == (
+    assert all(np.allclose(run(each, PIXELS), expected, **CLOSE) for each in loaded)
+    assert (loaded[0].name, loaded[0].preprocessing, loaded[0].notes) == (
         f"{program}:mapped",
         Preprocessing(32, "center", "bilinear"),
         (),
@@ -337,42 +337,49 @@ def test_a_module_of_ones_own_is_a_backbone(program: str, tmp_path: Path) -> Non
     assert len(list((tmp_path / "exported").glob("*.onnx"))) == 2
 
 
-def test_imagenets_scale_stands_in_and_the_size_must_be_said(program: str) -> None:
+def test_a_function_needs_a_size_and_is_assumed_to_use_the_normalisation_of_imagenet(program: str) -> None:
     assert [note.code for note in load(f"{program}:mapped", size=32).notes] == ["assumed-preprocessing"]
-    with pytest.raises(UsageError, match="does not say what size of square it takes; say it with `size`"):
+    with pytest.raises(UsageError, match="does not state its image size; choose one with `size`"):
         load(f"{program}:mapped")
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         ("maped", r"has no maped \(did you mean 'mapped'\?\)"),
-        ("seven", r"\(\) gives a int; it must give a torch.nn.Module"),
+        ("seven", r"\(\) returns a int; it must return a torch.nn.Module"),
         ("failing", r"\(\) failed \(RuntimeError: no such weights\)"),
-        ("picky", r"gives a dict; it must give vectors \(n, d\) or maps \(n, c, h, w\)"),
+        ("picky", r"returns a dict; it must return features \(n, d\) or maps \(n, c, h, w\)"),
     ],
 )
-def test_a_function_that_gives_no_network_is_told(function: str, told: str, program: str) -> None:
-    with pytest.raises(BackboneError, match=told):
+def test_a_function_that_returns_no_network_raises_an_error(function: str, message: str, program: str) -> None:
+    with pytest.raises(BackboneError, match=message):
         load(f"{program}:{function}", size=32)
 
 
-def test_what_a_function_draws_at_random_is_the_same_each_time(program: str) -> None:
-    """The head is fitted on what the first gives, and learned with the second."""
+def test_random_weights_of_a_function_are_equal_at_each_call(program: str) -> None:
+    """The head is fitted on the features of the first call, and trained with the network of the second."""
     before = torch.get_rng_state()
     first, second = (function_body(f"{program}:random", 32)[0] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_process_that_learns_with_others_can_be_handed_a_network_of_ones_own(program: str) -> None:
-    """It is given the folders that modules are looked for in, and imports the program itself."""
+def test_another_process_can_unpickle_a_network_of_the_user(program: str) -> None:
+    """Processes that train together each import the user's module, which is not on their `sys.path`."""
     body, _ = function_body(f"{program}:halved", 32)
-    handed = pickle.dumps(body)
+    data = pickle.dumps(body)
     del sys.modules[program]
-    assert pickle.loads(handed)(torch.ones(1, 3, 32, 32))[1].shape == (1, 3, 16, 16)
+    assert pickle.loads(data)(torch.ones(1, 3, 32, 32))[1].shape == (1, 3, 16, 16)
 
 
-def test_a_module_that_cannot_be_imported_is_told() -> None:
+def test_a_function_does_not_change_the_import_path(program: str) -> None:
+    before = [*sys.path]
+    body, _ = function_body(f"{program}:flat", 32)
+    assert copy.deepcopy(body)(torch.ones(1, 3, 32, 32))[0].shape == (1, 5)
+    assert sys.path == before
+
+
+def test_a_module_that_cannot_be_imported_raises_an_error() -> None:
     with pytest.raises(BackboneError, match=r"nowhere.to_be cannot be imported \(No module named 'nowhere'\)"):
-        load("nowhere.to_be:found", size=32)
+        load("nowhere.to_be:network", size=32)

@@ -1,4 +1,4 @@
-"""The built-in networks as torch modules are the ONNX graphs, and stay so while they are trained."""
+"""The built-in networks as PyTorch modules equal the ONNX graphs, before and after training."""
 
 from pathlib import Path
 
@@ -21,11 +21,11 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 LITE0 = ARCHITECTURES["efficientnet-lite0"]
 
 
-def published(table: Architecture) -> Weights:
-    """The weights of its package; random ones of MobileNetV2, which has none."""
-    if table.source.package is not None:
-        return read_weights(find_weights(table.source, cache=Path()))
-    network = reference(table.name)
+def published(architecture: Architecture) -> Weights:
+    """The packaged weights; random ones for MobileNetV2, which has no package."""
+    if architecture.source.package is not None:
+        return read_weights(find_weights(architecture.source, cache=Path()))
+    network = reference(architecture.name)
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.running_mean.uniform_(-0.5, 0.5)
@@ -35,35 +35,35 @@ def published(table: Architecture) -> Weights:
 
 
 def pixels(size: int, count: int = 4) -> NDArray[np.uint8]:
-    """Noise, but for the first picture, which is of one colour."""
-    drawn = np.random.default_rng(size).integers(0, 256, (count, size, size, 3), np.uint8)
-    drawn[0] = 77
-    return drawn
+    """Noise images, except for the first, which has one colour."""
+    images = np.random.default_rng(size).integers(0, 256, (count, size, size, 3), np.uint8)
+    images[0] = 77
+    return images
 
 
 def network(body: Body) -> Network:
     torch.manual_seed(0)
-    return Network(body, body.width, body.table.mean, body.table.std)
+    return Network(body, body.width, body.architecture.mean, body.architecture.std)
 
 
-def seen(body: Body, model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+def torch_features(body: Body, model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        return network(body).eval().seen(torch.from_numpy(model_inputs).permute(0, 3, 1, 2).float())[0].numpy()
+        return network(body).eval().embed(torch.from_numpy(model_inputs).permute(0, 3, 1, 2).float())[0].numpy()
 
 
-def in_onnx(body: Body, model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
+def onnx_features(body: Body, model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
     size = model_inputs.shape[1]
-    graph = build_graph(body.table, trained_weights(body), size=size, features=body.features)
+    graph = build_graph(body.architecture, trained_weights(body), size=size, features=body.features)
     return run(as_backbone(graph.SerializeToString(), size), model_inputs)
 
 
 def train(body: Body, steps: int = 3) -> None:
-    """Some steps at a rate that changes every weight and every running mean clearly."""
-    learned = network(body).train()
-    optimizer = torch.optim.AdamW(learned.parameters(), 1e-3)
+    """A few steps, at a learning rate that clearly changes every weight and every running mean."""
+    trainable = network(body).train()
+    optimizer = torch.optim.AdamW(trainable.parameters(), 1e-3)
     images, labels = torch.from_numpy(pixels(96)).permute(0, 3, 1, 2).float(), torch.tensor([0.0, 1.0, 0.0, 1.0])
     for _ in range(steps):
-        torch.nn.functional.binary_cross_entropy_with_logits(learned(images), labels).backward()
+        torch.nn.functional.binary_cross_entropy_with_logits(trainable(images), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -72,54 +72,56 @@ def train(body: Body, steps: int = 3) -> None:
     ("name", "features", "size"),
     [
         ("efficientnet-lite0", "stages", 96),
-        ("efficientnet-lite0", "last", 97),  # an odd side is padded evenly, an even one is not
+        ("efficientnet-lite0", "last", 97),  # an odd size is padded symmetrically, an even one is not
         ("efficientnet-lite1", "stages", 130),
         ("efficientnet-lite2", "stages", 98),
         ("mobilenetv2", "stages", 97),
         ("mobilenetv2", "last", 96),
     ],
 )
-def test_the_module_gives_the_vectors_of_the_graph(name: str, features: FeatureSet, size: int) -> None:
+def test_the_module_gives_the_features_of_the_graph(name: str, features: FeatureSet, size: int) -> None:
     body = builtin_body(ARCHITECTURES[name], published(ARCHITECTURES[name]), features)
     model_inputs = pixels(size)
-    expected = in_onnx(body, model_inputs)
+    expected = onnx_features(body, model_inputs)
     assert expected.shape == (4, body.width)
-    assert np.allclose(seen(body, model_inputs), expected, **CLOSE)
+    assert np.allclose(torch_features(body, model_inputs), expected, **CLOSE)
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenetv2"])
-def test_it_still_does_after_training(name: str) -> None:
+def test_a_trained_module_gives_the_features_of_its_graph(name: str) -> None:
     weights = published(ARCHITECTURES[name])
     body = builtin_body(ARCHITECTURES[name], weights, "stages")
     train(body)
-    learned = trained_weights(body)
-    assert all(np.abs(learned[key] - weights[key]).max() > 1e-5 for key in learned)
+    trained = trained_weights(body)
+    assert all(np.abs(trained[key] - weights[key]).max() > 1e-5 for key in trained)
     model_inputs = pixels(96)
-    assert np.allclose(seen(body, model_inputs), in_onnx(body, model_inputs), **CLOSE)
+    assert np.allclose(torch_features(body, model_inputs), onnx_features(body, model_inputs), **CLOSE)
 
 
-def test_weights_come_out_as_they_went_in() -> None:
+def test_untrained_weights_are_returned_unchanged() -> None:
     weights = published(LITE0)
-    came = trained_weights(builtin_body(LITE0, weights, "stages"))
-    assert set(weights) - set(came) == {"_fc.weight", "_fc.bias"}  # ImageNet's classes
-    assert all(np.array_equal(came[key], weights[key]) for key in came)
+    returned = trained_weights(builtin_body(LITE0, weights, "stages"))
+    assert set(weights) - set(returned) == {"_fc.weight", "_fc.bias"}  # ImageNet's classes
+    assert all(np.array_equal(returned[key], weights[key]) for key in returned)
 
 
-def test_training_leaves_the_weights_that_were_read_alone() -> None:
+def test_training_does_not_change_the_weights_that_were_read() -> None:
     weights = published(LITE0)
     before = {key: values.copy() for key, values in weights.items()}
     train(builtin_body(LITE0, weights, "stages"), steps=1)
     assert all(np.array_equal(before[key], weights[key]) for key in weights)
 
 
-def test_maps_without_deviation_have_a_finite_gradient() -> None:
+def test_constant_maps_have_a_finite_gradient() -> None:
     body = builtin_body(LITE0, published(LITE0), "stages")
-    torch.nn.init.zeros_(body.stages[0][0].project.norm.weight)  # the first stage is even, whatever the picture
+    torch.nn.init.zeros_(
+        body.stages[0][0].project.norm.weight
+    )  # the output of the first stage is constant for every image
     body.train()(torch.randn(2, 3, 96, 96))[0].sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in body.parameters())
 
 
-def test_parameters_stand_from_input_to_output() -> None:
+def test_children_are_in_forward_order() -> None:
     assert [name for name, _ in builtin_body(LITE0, published(LITE0), "last").named_children()] == [
         "stem",
         "stages",

@@ -1,4 +1,4 @@
-"""A network that was learned becomes an ONNX graph that any backbone could be."""
+"""A trained network is exported as the ONNX graph of a backbone."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, 20, 20, 3), np.uint8)
 
 
 class Small(nn.Module):
-    """A convolution with batch norm and dropout; `mapped` says whether its map is handed out."""
+    """A convolution with batch norm and dropout; `mapped` says whether it returns its map."""
 
     def __init__(self, *, mapped: bool = True) -> None:
         super().__init__()
@@ -32,8 +32,8 @@ class Small(nn.Module):
         return feature_map.mean((2, 3)), feature_map if self.mapped else None
 
 
-class Choosy(nn.Module):
-    """Does what depends on the numbers themselves: no graph can hold that."""
+class DataDependent(nn.Module):
+    """Branches on the pixels, which a graph cannot express."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         return (x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))), None
@@ -41,12 +41,12 @@ class Choosy(nn.Module):
 
 def network(body: nn.Module, width: int = 6) -> Network:
     torch.manual_seed(0)
-    made = Network(body, width, MEAN, STD)
-    for layer in made.modules():
+    result = Network(body, width, MEAN, STD)
+    for layer in result.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_mean.uniform_(-0.5, 0.5)
             layer.running_var.uniform_(0.3, 1.5)
-    return made
+    return result
 
 
 def shapes(graph: bytes) -> dict[str, list[Any]]:
@@ -58,15 +58,15 @@ def shapes(graph: bytes) -> dict[str, list[Any]]:
     }
 
 
-def test_the_graph_gives_the_vectors_of_the_network() -> None:
-    learned = network(Small())
-    found = run(as_backbone(export(learned, 20), 20), PIXELS)
+def test_the_graph_gives_the_features_of_the_network() -> None:
+    trained = network(Small())
+    features = run(as_backbone(export(trained, 20), 20), PIXELS)
     with torch.inference_mode():
-        expected, _ = learned.eval().seen(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float())
-    assert np.allclose(found, expected.numpy(), atol=1e-5)
+        expected, _ = trained.eval().embed(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float())
+    assert np.allclose(features, expected.numpy(), atol=1e-5)
 
 
-def test_it_takes_any_number_of_pictures_and_hands_out_the_map() -> None:
+def test_the_graph_takes_any_batch_size_and_has_the_feature_map() -> None:
     assert shapes(export(network(Small()), 20)) == {
         "image": ["batch", 20, 20, 3],
         "features": ["batch", 6],
@@ -74,31 +74,33 @@ def test_it_takes_any_number_of_pictures_and_hands_out_the_map() -> None:
     }
 
 
-def test_a_network_without_a_map_has_a_vector_alone() -> None:
+def test_a_network_without_a_map_has_features_only() -> None:
     assert set(shapes(export(network(Small(mapped=False)), 20))) == {"image", "features"}
 
 
-def test_a_network_gives_the_same_bytes_each_time_and_none_that_tell_of_this_machine() -> None:
+def test_exports_are_equal_bytes_without_paths_of_this_machine() -> None:
     graphs = [export(network(Small()), 20) for _ in range(2)]
     assert graphs[0] == graphs[1]
     assert b".py" not in graphs[0]
 
 
-def test_exporting_leaves_the_network_as_it_is() -> None:
-    learned = network(Small()).train()
-    before = {name: tensor.clone() for name, tensor in learned.state_dict().items()}
-    export(learned, 20)
-    assert learned.training
-    assert all(torch.equal(before[name], tensor) for name, tensor in learned.state_dict().items())
+def test_exporting_does_not_change_the_network() -> None:
+    trained = network(Small()).train()
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    export(trained, 20)
+    assert trained.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in trained.state_dict().items())
 
 
 def test_exporting_prints_nothing() -> None:
     program = "from networks.modules.test_export import *; export(network(Small()), 20)"
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": ":".join(sys.path)})
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    completed = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
 
 
-def test_what_cannot_be_exported_is_told_with_its_reason() -> None:
+def test_a_network_that_cannot_be_exported_raises_an_error_with_the_reason() -> None:
     with pytest.raises(BackboneError, match=r"This network cannot be exported to ONNX \(.+\); "):
-        export(network(Choosy(), width=3), 20)
+        export(network(DataDependent(), width=3), 20)

@@ -5,7 +5,7 @@ import torch
 from twofold.networks.modules.modern import WIDTHS, ModernBody
 
 
-def test_any_size_becomes_the_mean_of_its_last_map() -> None:
+def test_features_are_the_mean_of_the_last_map_at_any_size() -> None:
     body = ModernBody().eval()
     for size in (48, 70, 96):
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Graphs that were exported once, kept by what they were made from."""
+"""A cache of exported graphs, by a key of everything they were made from."""
 
 import os
 import tempfile
@@ -6,35 +6,35 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-CROP_PCT = 8  # graphs: that of a ViT-B takes 350 MB
+MAX_GRAPHS = 8  # that of a ViT-B takes 350 MB
 
 
-def exported(key: str, make: Callable[[], bytes], folder: Path) -> bytes:
-    """The graph kept under this key, or the one that `make` gives, kept from now on where the folder can be written."""
+def load_or_export(key: str, export: Callable[[], bytes], folder: Path) -> bytes:
+    """The cached graph of this key, or else the result of `export`, which is cached from then on if the folder is writable."""
     path = folder / f"{key}.onnx"
     with suppress(OSError):
         graph = path.read_bytes()
         with suppress(OSError):
             os.utime(path)
         return graph
-    graph = make()
+    graph = export()
     with suppress(OSError):
-        _keep(path, graph)
+        _store(path, graph)
     return graph
 
 
-def _keep(path: Path, graph: bytes) -> None:
-    """Whole or not at all; the graphs that were not used for longest go."""
+def _store(path: Path, graph: bytes) -> None:
+    """Writes the file whole or not at all, then removes the least recently used graphs beyond `MAX_GRAPHS`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with open(number, "wb") as file:
+        with open(descriptor, "wb") as file:
             file.write(graph)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    oldest_first = sorted(path.parent.glob("*.onnx"), key=lambda kept: kept.stat().st_mtime)
-    for kept in oldest_first[:-CROP_PCT]:
-        kept.unlink()
+    oldest_first = sorted(path.parent.glob("*.onnx"), key=lambda graph_file: graph_file.stat().st_mtime)
+    for graph_file in oldest_first[:-MAX_GRAPHS]:
+        graph_file.unlink()

@@ -1,6 +1,6 @@
-"""Networks from elsewhere as backbones: of the Hugging Face hub, of a local folder, or made by a function of the user's.
+"""External networks as backbones: of the Hugging Face hub, of a local folder, or made by a function of the user.
 
-Nothing here imports torch until a network has to be loaded; what was exported once is read as ONNX.
+PyTorch is imported only where a network must be loaded; a cached export is read as ONNX.
 """
 
 import hashlib
@@ -20,20 +20,23 @@ from twofold.networks.architectures import Triple
 from twofold.networks.backbone import Backbone
 from twofold.networks.dtypes import Dtype
 from twofold.networks.hub.data_config import DataConfig, read_preprocessing
-from twofold.networks.hub.export_cache import exported
+from twofold.networks.hub.export_cache import load_or_export
 from twofold.networks.hub.repository import PREFIX, Repository, find_repository, is_function
-from twofold.networks.onnx_check import check_own
+from twofold.networks.onnx_check import check_user_network
 
 if TYPE_CHECKING:
     from torch import nn
 
-EXPORT = 1  # counts up whenever a graph is exported differently: those kept from before are then not used
-_NEEDED = ("torch", "transformers", "onnxscript")
+EXPORT_VERSION = 1  # raised whenever the export changes: cached graphs are then exported anew
+_PACKAGES = ("torch", "transformers", "onnxscript")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HubNetwork:
-    """`body` maps normalised pixels to `Seen`, a vector of `width`; mean and std are on a scale of 0 to 255."""
+    """A network as a PyTorch body, which maps normalised pixels to `BodyOutput`, and its preprocessing.
+
+    `width` is the number of features; `mean` and `std` are for pixels from 0 to 255.
+    """
 
     name: str
     body: "nn.Module"
@@ -45,57 +48,63 @@ class HubNetwork:
 
 
 def load_hub(options: BackboneOptions, *, progress: Progress = no_progress) -> HubNetwork:
-    """The network as a torch module in evaluation mode, with its preprocessing. `watch` sees a download pass.
+    """The network as a PyTorch module in evaluation mode, with its preprocessing.
 
-    Raises UsageError for options that do not fit, BackboneError where the network cannot be had, read or run.
+    Raises UsageError for options that do not fit, BackboneError where the network cannot be downloaded, read or run.
     """
     _check(options)
     if is_function(options.backbone):
-        return _made(options)
-    return _loaded(*_found(options, progress))
+        return _call_function(options)
+    return _load_repository(*_read_repository(options, progress))
 
 
-def hub_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progress: Progress = no_progress) -> Backbone:
-    """The network as a backbone, exported once into the folder `cache`. Raises what `load_hub` raises."""
+def load_hub_backbone(
+    options: BackboneOptions, dtype: Dtype, *, cache: Path, progress: Progress = no_progress
+) -> Backbone:
+    """The network as a backbone; its export is cached in the folder `cache`. Raises the errors of `load_hub`."""
     _check(options)
     folder = cache / "exported"
     if is_function(options.backbone):
-        network = _made(options)
-        graph = exported(_key_of_module(network), lambda: _export(network), folder)
+        network = _call_function(options)
+        graph = load_or_export(_module_key(network), lambda: _export(network), folder)
         preprocessing, notes = network.preprocessing, network.notes
     else:
-        repository, config = _found(options, progress)
-        graph = exported(_key_of_files(repository, config), lambda: _export(_loaded(repository, config)), folder)
+        repository, config = _read_repository(options, progress)
+        graph = load_or_export(
+            _file_key(repository, config), lambda: _export(_load_repository(repository, config)), folder
+        )
         preprocessing, notes = config.preprocessing, config.notes
-    check_own(graph, preprocessing.size, options.backbone)
-    return Backbone(_shown(options.backbone), graph, preprocessing, dtype, "last", notes=notes)
+    check_user_network(graph, preprocessing.size, options.backbone)
+    return Backbone(_public_name(options.backbone), graph, preprocessing, dtype, "last", notes=notes)
 
 
 def _check(options: BackboneOptions) -> None:
-    given = [f"`{name}`" for name in ("weights", "output") if getattr(options, name) is not None]
-    if given:
-        raise UsageError(f"{' and '.join(given)} cannot be used with {options.backbone}; leave it out.")
-    require(options.backbone, *_NEEDED)
+    unused = [f"`{name}`" for name in ("weights", "output") if getattr(options, name) is not None]
+    if unused:
+        raise UsageError(f"{' and '.join(unused)} cannot be used with {options.backbone}; leave it out.")
+    require(options.backbone, *_PACKAGES)
 
 
-def _shown(name: str) -> str:
-    """Of a folder its last name alone: where it lies is nobody's business who gets the model."""
+def _public_name(name: str) -> str:
+    """The name that a bundle records: of a folder only its last part, as its path is private."""
     return name if name.startswith(PREFIX) or is_function(name) else Path(name).resolve().name
 
 
-def _found(options: BackboneOptions, progress: Progress) -> tuple[Repository, DataConfig]:
+def _read_repository(options: BackboneOptions, progress: Progress) -> tuple[Repository, DataConfig]:
     repository = find_repository(options.backbone, progress)
     return repository, read_preprocessing(repository.preprocessor, repository.image_size, options, repository.name)
 
 
-def _loaded(repository: Repository, config: DataConfig) -> HubNetwork:
+def _load_repository(repository: Repository, config: DataConfig) -> HubNetwork:
     from twofold.networks.hub.pretrained import pretrained_body
 
     body, width = pretrained_body(repository, config.preprocessing.size, reversed=config.reversed)
-    return HubNetwork(_shown(repository.name), body, width, config.preprocessing, config.mean, config.std, config.notes)
+    return HubNetwork(
+        _public_name(repository.name), body, width, config.preprocessing, config.mean, config.std, config.notes
+    )
 
 
-def _made(options: BackboneOptions) -> HubNetwork:
+def _call_function(options: BackboneOptions) -> HubNetwork:
     from twofold.networks.hub.function import function_body
 
     config = read_preprocessing(None, None, options, options.backbone)
@@ -107,26 +116,27 @@ def _export(network: HubNetwork) -> bytes:
     from twofold.networks.modules.export import export
     from twofold.networks.modules.network import Network
 
-    whole = Network(network.body, network.width, network.mean, network.std)
-    return export(whole, network.preprocessing.size)
+    trainable = Network(network.body, network.width, network.mean, network.std)
+    return export(trainable, network.preprocessing.size)
 
 
-def _key_of_files(repository: Repository, config: DataConfig) -> str:
-    files = []
+def _file_key(repository: Repository, config: DataConfig) -> str:
+    hashes = []
     for file in repository.weights:
         with file.open("rb") as stream:
-            files.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    return _key(repository.config, files, config.mean, config.std, config.preprocessing.size, config.reversed)
+            hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return _hash(repository.config, hashes, config.mean, config.std, config.preprocessing.size, config.reversed)
 
 
-def _key_of_module(network: HubNetwork) -> str:
+def _module_key(network: HubNetwork) -> str:
     from twofold.networks.hub.function import fingerprint
 
-    return _key(
+    return _hash(
         fingerprint(network.body, network.preprocessing.size), network.mean, network.std, network.preprocessing.size
     )
 
 
-def _key(*parts: Any) -> str:
-    whole = [EXPORT, *(version(package) for package in _NEEDED), *parts]
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+def _hash(*values: Any) -> str:
+    """A hash of the values, of the export version and of the versions of the packages that export."""
+    versions = [EXPORT_VERSION, *(version(package) for package in _PACKAGES)]
+    return hashlib.sha256(json.dumps([*versions, *values], sort_keys=True).encode()).hexdigest()

@@ -1,79 +1,103 @@
-"""Single files from the Hugging Face hub, in that library's own cache."""
+"""Single files of the Hugging Face hub, in the cache of that library."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from twofold.core.errors import BackboneError
 from twofold.core.hints import require
 from twofold.core.progress import Progress, pushed_progress
-from twofold.core.quiet import hushed, reason
+from twofold.core.third_party import mute_loggers, summarise_error
 
-_PATIENCE = 10  # seconds
+_TIMEOUT = 10  # seconds
+_TELEMETRY_LOCK = Lock()
 
 
 class NotCachedError(Exception):
-    """Whether the repository has the file cannot be told without asking the hub."""
+    """The cache does not know whether the repository has the file."""
 
 
-def cached(repository: str, revision: str | None, file: str) -> Path | None:
-    """The file as it lies in the cache; None where the repository is known to have none of this name."""
-    found = _hub().try_to_load_from_cache(repository, file, revision=revision)
-    if found is None:
+def find_cached(repository: str, revision: str | None, file: str) -> Path | None:
+    """The path of the file in the cache; None where the repository is known not to have it. Raises NotCachedError."""
+    path = _import_hub().try_to_load_from_cache(repository, file, revision=revision)
+    if path is None:
         raise NotCachedError(file)
-    return Path(found) if isinstance(found, str) else None
+    return Path(path) if isinstance(path, str) else None
 
 
-def check_reached(repository: str, revision: str | None) -> None:
-    """BackboneError where the hub or the repository cannot be reached: at once, where a download tries for half a minute."""
-    hub = _hub()
-    with _told(hub, repository, revision), suppress(hub.errors.RemoteEntryNotFoundError):
-        hub.get_hf_file_metadata(hub.hf_hub_url(repository, "config.json", revision=revision), timeout=_PATIENCE)
+def check_reachable(repository: str, revision: str | None) -> None:
+    """BackboneError where the hub or the repository cannot be reached. It fails at once; a download retries for 30 seconds."""
+    hub = _import_hub()
+    url = hub.hf_hub_url(repository, "config.json", revision=revision)
+    with (
+        _hub_errors(hub, repository, revision),
+        suppress(hub.errors.RemoteEntryNotFoundError),
+        _telemetry_disabled(hub),
+    ):
+        hub.get_hf_file_metadata(url, timeout=_TIMEOUT)
 
 
-def fetched(repository: str, revision: str | None, file: str, progress: Progress) -> Path | None:
-    """The file as the hub has it now; None where it has none of this name. BackboneError where it cannot be had."""
-    hub = _hub()
-    with _told(hub, repository, revision), suppress(hub.errors.RemoteEntryNotFoundError), hushed("huggingface_hub"):
-        return Path(
-            pushed_progress(
-                lambda bar: str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar)),
-                file,
-                progress,
-            )
-        )
+def fetch_file(repository: str, revision: str | None, file: str, progress: Progress) -> Path | None:
+    """The path of the file, downloaded if needed; None where the repository does not have it. Raises BackboneError."""
+    hub = _import_hub()
+
+    def download(bar: Any) -> str:
+        return str(hub.hf_hub_download(repository, file, revision=revision, tqdm_class=bar))
+
+    with (
+        _hub_errors(hub, repository, revision),
+        suppress(hub.errors.RemoteEntryNotFoundError),
+        mute_loggers("huggingface_hub"),
+        _telemetry_disabled(hub),
+    ):
+        return Path(pushed_progress(download, file, progress))
     return None
 
 
 @contextmanager
-def _told(hub: Any, repository: str, revision: str | None) -> Iterator[None]:
-    """What the hub's library raises, as one sentence."""
+def _telemetry_disabled(hub: Any) -> Iterator[None]:
+    """Within this context, the library does not tell the hub which packages are installed and which program runs it.
+
+    The library offers no parameter for this. It reads the constant at each request; the lock keeps concurrent contexts from
+    restoring it early.
+    """
+    with _TELEMETRY_LOCK:
+        setting = hub.constants.HF_HUB_DISABLE_TELEMETRY
+        hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+        try:
+            yield
+        finally:
+            hub.constants.HF_HUB_DISABLE_TELEMETRY = setting
+
+
+@contextmanager
+def _hub_errors(hub: Any, repository: str, revision: str | None) -> Iterator[None]:
+    """Turns the exceptions of the hub's library into a BackboneError of one sentence."""
     try:
         yield
     except hub.errors.GatedRepoError as error:
-        text = f"hf:{repository} is given to those alone who asked for it; ask there, then set HF_TOKEN to your token."
-        raise BackboneError(text) from error
+        raise BackboneError(
+            f"Access to hf:{repository} is restricted; request it on its page, then set HF_TOKEN to your token."
+        ) from error
     except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
-        text = (
+        raise BackboneError(
             f"There is no hf:{repository} on the hub, or it is private; check the name, or set HF_TOKEN to your token."
-        )
-        raise BackboneError(text) from error
+        ) from error
     except hub.errors.RevisionNotFoundError as error:
         raise BackboneError(f"hf:{repository} has no revision {revision}; leave @{revision} out.") from error
-    except Exception as error:  # whatever its HTTP library raises, of which there were three by now
+    except Exception as error:  # the exceptions of its HTTP library, which has changed between versions
         raise BackboneError(
-            f"hf:{repository} could not be fetched ({reason(error)}); go online once, or download it elsewhere and give the "
-            "folder with `backbone`."
+            f"hf:{repository} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and give "
+            "the folder with `backbone`."
         ) from error
 
 
-def _hub() -> Any:
+def _import_hub() -> Any:
     require("A network of the hub", "huggingface_hub")
-    # Else it tells the hub which packages are installed here; read when it is imported.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
+    import huggingface_hub.constants
     import huggingface_hub.errors
 
     return huggingface_hub

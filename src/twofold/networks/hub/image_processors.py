@@ -1,4 +1,4 @@
-"""What the image processors of transformers do where a `preprocessor_config.json` leaves it out."""
+"""The default settings of the image processors of transformers, for what a `preprocessor_config.json` leaves out."""
 
 from typing import Any, Final
 
@@ -8,9 +8,9 @@ _CLIP: Final = {
     "image_mean": (0.48145466, 0.4578275, 0.40821073),
     "image_std": (0.26862954, 0.26130258, 0.27577711),
 }
-_BILINEAR, _BICUBIC = 2, 3  # as Pillow numbers them
+_BILINEAR, _BICUBIC = 2, 3  # Pillow's numbers
 
-ANY: Final[dict[str, Any]] = {
+DEFAULTS: Final[dict[str, Any]] = {
     "do_resize": True,
     "do_center_crop": False,
     "do_rescale": True,
@@ -21,8 +21,8 @@ ANY: Final[dict[str, Any]] = {
     "resample": _BICUBIC,
 }
 _CROPPED: Final = {"do_center_crop": True, "crop_size": 224}
-# By their class, without ImageProcessor at its end. Compared with those classes in the tests.
-KINDS: Final[dict[str, dict[str, Any]]] = {
+# By class name without "ImageProcessor". The tests compare them with those classes.
+PROCESSORS: Final[dict[str, dict[str, Any]]] = {
     "Beit": {"size": 224, "crop_size": 224},
     "Bit": {"size": {"shortest_edge": 224}, **_CROPPED, **_CLIP},
     "Blip": {"size": 384, **_CLIP},

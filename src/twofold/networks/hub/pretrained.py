@@ -1,4 +1,4 @@
-"""A network of transformers as a body: which of its outputs is the vector, and which of its weights take part in that."""
+"""A transformers network as a body: which of its outputs become the features, and which of its weights they depend on."""
 
 import inspect
 from collections.abc import Iterator
@@ -9,50 +9,51 @@ import torch
 from torch import Tensor, nn
 
 from twofold.core.errors import BackboneError
-from twofold.core.quiet import reason, silence
+from twofold.core.third_party import mute, summarise_error
 from twofold.networks.hub.repository import Repository
-from twofold.networks.hub.trial_run import attempt, taking_part, try_out
-from twofold.networks.modules.network import Seen
+from twofold.networks.hub.trial_run import check_body, run_on_noise, used_tensors
+from twofold.networks.modules.network import BodyOutput
 
-Reading = Literal["map", "pooled", "first", "tokens"]
-"""The vector is: the mean of the last map, what the network pools itself, its first token, or the mean of its tokens."""
+Pooling = Literal["map", "pooled", "first", "tokens"]
+"""The features are the mean of the last feature map, the network's own pooled output, its first token, or the mean token."""
 
 
 def pretrained_body(repository: Repository, size: int, *, reversed: bool) -> tuple[nn.Module, int]:
-    """The network of a repository in evaluation mode, and the width of its vector; `reversed` networks take blue first.
+    """The network of a repository in evaluation mode, and the width of its features; `reversed` networks take BGR.
 
-    Weights that the vector does not depend on are frozen: learning on several devices waits for the gradient of each.
-    Raises BackboneError where transformers cannot read it, weights are lacking, or it is no network for such squares.
+    Weights that the features do not depend on are frozen, because training on several devices waits for the gradient of each
+    trainable weight. Raises BackboneError where transformers cannot load it, weights are missing, or it does not take images of
+    this size.
     """
     name = repository.name
     model, missing = _load(repository)
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    model = getattr(model, "vision_model", model)  # of networks for pictures and text
+    model = getattr(model, "vision_model", model)  # of networks for images and text
     if getattr(model, "main_input_name", "") != "pixel_values":
-        raise BackboneError(f"{name} is no network for pictures; check `backbone`.")
+        raise BackboneError(f"{name} does not take images; check `backbone`.")
     if _has_dense(getattr(model, "pooler", None)):
-        model.pooler = None  # it was made for another task, and often never trained
-    body = _Pretrained(model, _arguments(model, repository.image_size, size), reversed=reversed)
-    body.reading = attempt(name, size, lambda pixels: _reading(model, *body.outputs(pixels)))
-    width, used = try_out(name, body, size), taking_part(body, size)
-    lacking = sorted(key for key in missing if id(tensors.get(key)) in used and not key.endswith("num_batches_tracked"))
-    if lacking:
-        others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
-        raise BackboneError(f"The weights of {name} lack {lacking[0]}{others}; get them again.")
+        model.pooler = None  # it belongs to another task, and is often untrained
+    body = _PretrainedBody(model, _forward_arguments(model, repository.image_size, size), reversed=reversed)
+    body.pooling = run_on_noise(name, size, lambda pixels: _choose_pooling(model, *body.outputs(pixels)))
+    width, used = check_body(name, body, size), used_tensors(body, size)
+    needed = sorted(key for key in missing if id(tensors.get(key)) in used and not key.endswith("num_batches_tracked"))
+    if needed:
+        others = f" and {len(needed) - 1} others" if len(needed) > 1 else ""
+        raise BackboneError(f"The weights of {name} lack {needed[0]}{others}; download them again.")
     for parameter in body.parameters():
         parameter.requires_grad_(id(parameter) in used)
     return body, width
 
 
-class _Pretrained(nn.Module):
+class _PretrainedBody(nn.Module):
     def __init__(self, model: nn.Module, arguments: dict[str, Any], *, reversed: bool) -> None:
         super().__init__()
         self.model, self.arguments, self.reversed = model, arguments, reversed
-        self.reading: Reading = "pooled"
+        self.pooling: Pooling = "pooled"
 
-    def forward(self, x: Tensor) -> Seen:
+    def forward(self, x: Tensor) -> BodyOutput:
         last, pooled = self.outputs(x)
-        match self.reading:
+        match self.pooling:
             case "map":
                 return last.mean((2, 3)), last
             case "first":
@@ -63,16 +64,16 @@ class _Pretrained(nn.Module):
         return pooled.flatten(1), last if last.ndim == 4 else None
 
     def outputs(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The last map (n, c, h, w) or tokens (n, t, d), and what the network pools out of them."""
-        made = self.model(pixel_values=x.flip(1) if self.reversed else x, **self.arguments)
-        return made.last_hidden_state, getattr(made, "pooler_output", None)
+        """The last feature map (n, c, h, w) or tokens (n, t, d), and the network's own pooled output."""
+        outputs = self.model(pixel_values=x.flip(1) if self.reversed else x, **self.arguments)
+        return outputs.last_hidden_state, getattr(outputs, "pooler_output", None)
 
 
-def _reading(model: nn.Module, last: Tensor, pooled: Tensor | None) -> Reading:
+def _choose_pooling(model: nn.Module, last: Tensor, pooled: Tensor | None) -> Pooling:
     if last.ndim == 4:
         mean = last.mean((2, 3))
         same = pooled is None or (pooled.numel() == mean.numel() and torch.allclose(pooled.flatten(1), mean, atol=1e-5))
-        # Where it makes no difference, our own mean: some pool with windows larger than the map, which ONNX does not have.
+        # The mean where both are equal: some networks pool with windows larger than the map, which ONNX does not support.
         return "map" if same else "pooled"
     if pooled is not None:
         return "pooled"
@@ -83,47 +84,49 @@ def _has_dense(pooler: Any) -> bool:
     return isinstance(pooler, nn.Module) and any(isinstance(layer, nn.Linear) for layer in pooler.modules())
 
 
-def _arguments(model: nn.Module, own: int | None, size: int) -> dict[str, Any]:
-    """Positions are interpolated where the squares are of another size than the network's own."""
-    able = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
-    return {"interpolate_pos_encoding": True} if able and own != size else {}
+def _forward_arguments(model: nn.Module, network_size: int | None, size: int) -> dict[str, Any]:
+    """Interpolation of the position embeddings, where `size` is not the image size of the network."""
+    supported = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
+    return {"interpolate_pos_encoding": True} if supported and network_size != size else {}
 
 
 def _load(repository: Repository) -> tuple[nn.Module, set[str]]:
-    """The network in float32, and the names of its weights that the files do not hold."""
+    """The network in float32, and the names of the weights that its files lack."""
     from transformers import AutoModel
 
     try:
-        with _quiet():
-            model, found = AutoModel.from_pretrained(
+        with _muted_transformers():
+            model, loading_info = AutoModel.from_pretrained(
                 str(repository.folder),
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
                 dtype=torch.float32,
-                attn_implementation="eager",  # the fused one is exported wrongly for Swin and BEiT
+                attn_implementation="eager",  # the fused attention is exported incorrectly for Swin and BEiT
                 output_loading_info=True,
             )
-    except Exception as error:  # whatever transformers and what it reads raise
+    except Exception as error:  # transformers and the files it reads raise exceptions of many kinds
         if "auto_map" in repository.config:
             raise BackboneError(
-                f"{repository.name} brings code of its own, which twofold does not run; install that code and name a function "
-                "of yours that makes the network, as `backbone='MODULE:FUNCTION'`."
+                f"{repository.name} contains code, which twofold does not run; install that code and name a function that "
+                "returns the network, as `backbone='MODULE:FUNCTION'`."
             ) from error
-        raise BackboneError(f"{repository.name} cannot be loaded by transformers ({reason(error)}).") from error
-    return model.eval(), set(found["missing_keys"])
+        raise BackboneError(
+            f"{repository.name} cannot be loaded by transformers ({summarise_error(error)})."
+        ) from error
+    return model.eval(), set(loading_info["missing_keys"])
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _muted_transformers() -> Iterator[None]:
     import transformers
 
     bars: Any = transformers.utils.logging
-    shown = bars.is_progress_bar_enabled()
+    enabled = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
-        with silence("transformers"):
+        with mute("transformers"):
             yield
     finally:
-        if shown:
+        if enabled:
             bars.enable_progress_bar()

@@ -1,6 +1,6 @@
-"""Where the files of a network of transformers lie: a local folder, or the hub's cache, filled once.
+"""The files of a transformers network: in a local folder, or in the hub's cache, downloaded once.
 
-JSON and safetensors are all that is fetched and read; pickled weights and code never are.
+Only JSON and safetensors files are downloaded and read, never pickled weights or code.
 """
 
 import json
@@ -13,19 +13,19 @@ from typing import Any
 from twofold.core.errors import BackboneError
 from twofold.core.progress import Progress
 from twofold.networks.architectures import ARCHITECTURES
-from twofold.networks.hub.hub_files import NotCachedError, cached, check_reached, fetched
+from twofold.networks.hub.hub_files import NotCachedError, check_reachable, fetch_file, find_cached
 
 PREFIX = "hf:"
 _FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _ID = re.compile(r"([\w.-]+(?:/[\w.-]+)?)(?:@([\w./-]+))?")
 _WEIGHTS = "model.safetensors"
 
-Get = Callable[[str], Path | None]
-"""The file of this name; None where there is none."""
+FindFile = Callable[[str], Path | None]
+"""file name -> its path, or None where the repository does not have it."""
 
 
 def is_hub(name: str) -> bool:
-    """Whether a backbone of this name is loaded here: `hf:ID`, a folder, or `module:function`. Built-in names come first."""
+    """Whether the name is `hf:ID`, a folder or `module:function`. A built-in name takes precedence over a folder."""
     if name in ARCHITECTURES or name.endswith(".onnx"):
         return False
     return name.startswith(PREFIX) or is_function(name) or Path(name).is_dir()
@@ -38,7 +38,7 @@ def is_function(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A network as `save_pretrained` writes it. `preprocessor` is None where nothing is said of pictures."""
+    """A network as `save_pretrained` writes it. `preprocessor` is None where it has no preprocessing configuration."""
 
     name: str
     folder: Path
@@ -48,64 +48,64 @@ class Repository:
 
     @property
     def image_size(self) -> int | None:
-        """The side of the squares that the network was made for, where it says so."""
+        """The image size of the network in pixels, where its configuration states one."""
         size = self.config.get("vision_config", self.config).get("image_size")
         return int(size[0] if isinstance(size, list) else size) if size else None
 
 
 def find_repository(name: str, progress: Progress) -> Repository:
-    """The files of `hf:ID`, `hf:ID@REVISION` or a folder. What lies in the hub's cache whole is used without asking the hub.
+    """The files of `hf:ID`, `hf:ID@REVISION` or a folder. A complete copy in the hub's cache is used without contacting the hub.
 
-    Raises BackboneError, with the ways out, where they cannot be had, or the weights are not safetensors.
+    Raises BackboneError, with what to do, where files are unavailable or the weights are not safetensors.
     """
     if not name.startswith(PREFIX):
         return _collect(name, lambda file: path if (path := Path(name) / file).is_file() else None)
     match = _ID.fullmatch(name.removeprefix(PREFIX))
     if match is None:
-        raise BackboneError(f"{name} is no name of the hub; it looks like hf:OWNER/NAME or hf:OWNER/NAME@REVISION.")
-    where = match[1], match[2]
+        raise BackboneError(f"{name} is not a name of the hub; expected hf:OWNER/NAME or hf:OWNER/NAME@REVISION.")
+    repository, revision = match[1], match[2]
     try:
-        return _collect(name, lambda file: cached(*where, file))
+        return _collect(name, lambda file: find_cached(repository, revision, file))
     except NotCachedError:
-        check_reached(*where)
-        return _collect(name, lambda file: fetched(*where, file, progress))
+        check_reachable(repository, revision)
+        return _collect(name, lambda file: fetch_file(repository, revision, file, progress))
 
 
-def _collect(name: str, get: Get) -> Repository:
-    config = get("config.json")
+def _collect(name: str, find: FindFile) -> Repository:
+    config = find("config.json")
     if config is None:
         raise BackboneError(
-            f"{name} holds no config.json, so it is no network that transformers saved; check `backbone`."
+            f"{name} has no config.json, so it is not a network saved by transformers; check `backbone`."
         )
-    preprocessor = _preprocessor(get)
-    return Repository(name, config.parent, _json(config), preprocessor, _weights(name, get))
+    return Repository(name, config.parent, _read_json(config), _read_preprocessor(find), _find_weights(name, find))
 
 
-def _preprocessor(get: Get) -> dict[str, Any] | None:
-    """What is said of pictures: in a file of its own or, with newer networks for pictures and text, in one for both."""
-    file = get("preprocessor_config.json")
+def _read_preprocessor(find: FindFile) -> dict[str, Any] | None:
+    """The preprocessing configuration; networks for images and text may keep it in the one for both."""
+    file = find("preprocessor_config.json")
     if file is not None:
-        return _json(file)
-    both = get("processor_config.json")
-    return _json(both).get("image_processor") if both is not None else None
+        return _read_json(file)
+    processor = find("processor_config.json")
+    return _read_json(processor).get("image_processor") if processor is not None else None
 
 
-def _weights(name: str, get: Get) -> tuple[Path, ...]:
-    whole = get(_WEIGHTS)
-    if whole is not None:
-        return (whole,)
-    index = get(f"{_WEIGHTS}.index.json")
-    parts = {file: get(file) for file in sorted(set(_json(index)["weight_map"].values()))} if index is not None else {}
-    lacking = [file for file, part in parts.items() if part is None] if parts else [_WEIGHTS]
-    if lacking:
+def _find_weights(name: str, find: FindFile) -> tuple[Path, ...]:
+    weights = find(_WEIGHTS)
+    if weights is not None:
+        return (weights,)
+    index = find(f"{_WEIGHTS}.index.json")
+    names = sorted(set(_read_json(index)["weight_map"].values())) if index is not None else []
+    shards = {file: find(file) for file in names}
+    missing = [file for file, path in shards.items() if path is None] if shards else [_WEIGHTS]
+    if missing:
         raise BackboneError(
-            f"{name} holds no {' and no '.join(lacking)}; pickled weights (.bin, .pt) could run code and are not read, so "
+            f"{name} has no {' and no '.join(missing)}; pickled weights (.bin, .pt) could run code and are not read, so "
             "convert them with transformers' save_pretrained, and give the folder with `backbone`."
         )
-    return tuple(part for part in parts.values() if part is not None)
+    return tuple(path for path in shards.values() if path is not None)
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _read_json(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A network while it learns: pixels -> vector -> logit, with its preprocessing inside."""
+"""A trainable network: pixels -> features -> logit, with the normalisation of the pixels inside."""
 
 import numpy as np
 import torch
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from twofold.networks.architectures import Triple
 
 Floats = NDArray[np.float32]
-Seen = tuple[Tensor, Tensor | None]
-"""vector (n, d), and the map before its pooling, (n, c, h, w), where there is one."""
+BodyOutput = tuple[Tensor, Tensor | None]
+"""Features, (n, d), and the feature map before the pooling, (n, c, h, w), or None where the body has no map."""
 
 
 class Network(nn.Module):
-    """`body` maps normalised pixels (n, 3, h, w) to `Seen`; `head` is the unit that gives the logit of the standardised vector.
+    """`body` maps normalised pixels, (n, 3, h, w), to `BodyOutput`; `head` maps standardised features to the logit.
 
-    `centre` and `spread`, (d,), standardise: 0 and 1, unless a head that was fitted on vectors begins.
+    `feature_mean` and `feature_std`, (d,), standardise the features. They are 0 and 1 until `start_with` sets them.
     """
 
     mean: Tensor
@@ -33,19 +33,19 @@ class Network(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(width))
         self.register_buffer("feature_std", torch.ones(width))
 
-    def seen(self, pixels: Tensor) -> Seen:
-        """Vector and features of RGB pixels, float (n, 3, h, w) on a scale of 0 to 255."""
-        seen: Seen = self.body((pixels - self.mean) / self.std)
-        return seen
+    def embed(self, pixels: Tensor) -> BodyOutput:
+        """Features and feature map of RGB pixels, float (n, 3, h, w) from 0 to 255."""
+        output: BodyOutput = self.body((pixels - self.mean) / self.std)
+        return output
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The logits, (n,)."""
-        features = (self.seen(pixels)[0] - self.feature_mean) / self.feature_std
+        features = (self.embed(pixels)[0] - self.feature_mean) / self.feature_std
         logits: Tensor = self.head(self.dropout(features))
         return logits[:, 0]
 
     def start_with(self, weights: Floats, bias: float, mean: Floats, std: Floats) -> None:
-        """Replaces the random head by logit = features @ weights + bias, on features standardised by mean and std, all (d,)."""
+        """Sets the head to logit = features @ weights + bias, and standardises the features by mean and std, all (d,)."""
         self.feature_mean.copy_(torch.from_numpy(mean))
         self.feature_std.copy_(torch.from_numpy(std))
         with torch.no_grad():
@@ -53,7 +53,7 @@ class Network(nn.Module):
             self.head.bias.fill_(bias + float(weights @ mean))
 
     def affine(self) -> tuple[Floats, float]:
-        """Weights (d,) and bias of the head, with the standardisation multiplied in: from raw features to the logit."""
+        """Weights, (d,), and bias of the head for raw features: the standardisation is folded in."""
         weights = (self.head.weight[0] / self.feature_std).detach()
         bias = self.head.bias.detach() - weights @ self.feature_mean
         return weights.cpu().numpy().astype(np.float32), float(bias)
