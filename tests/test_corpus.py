@@ -106,7 +106,7 @@ def test_predict_answers_for_all_that_lies_in_a_folder(
     before = state(folder)
     with ordinary_rights():
         assert main(["predict", str(bundle), str(folder), "--out", "scores.csv", "--quiet"]) == 0
-    assert "files have no answer (1 empty-file, 1 missing" in capfd.readouterr().err
+    assert "files have no prediction (1 empty-file, 1 missing" in capfd.readouterr().err
     assert state(folder) == before
     answers = {row["path"]: row for row in rows((work / "scores.csv").read_bytes().decode())}
     asked = {printable(str(folder / odd.path)): odd for odd in corpus if odd.code not in LEFT_OUT}

@@ -37,7 +37,7 @@ class Skip:
 def entries(folder: Path) -> list[Path]:
     """The entries of a folder, or of an archive, sorted by name, so that the order is that of no file system."""
     try:
-        return sorted(folder.iterdir())
+        return [folder / name for name in sorted(os.listdir(folder))]  # paths take longer to compare
     except NotADirectoryError:
         return archived_entries(folder)
     except OSError as error:
@@ -65,7 +65,8 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
         yield from _walk_archive(folder, *archive)
         return
     place, depth = folder.resolve(), len(folder.parts)
-    waiting = [(path, frozenset([place, *place.parents])) for path in reversed(entries(folder))]
+    above = frozenset([place, *place.parents])
+    waiting = [(path, above) for path in reversed(entries(folder))]
     while waiting:
         path, above = waiting.pop()
         if is_junk(path):
@@ -78,7 +79,8 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
             yield Skip(path, "too-deep", SENTENCES["too-deep"])
         else:
             try:
-                waiting += [(below, above | {place}) for below in reversed(entries(path))]
+                above |= {place}
+                waiting += [(below, above) for below in reversed(entries(path))]
             except DataError as error:
                 yield Skip(path, "unreadable", str(error))
 
@@ -102,8 +104,14 @@ def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path 
 
 def parquet_files(folder: Path) -> list[Path]:
     """The Parquet files of a folder that holds nothing else but junk, as parts of one whole; none of any other folder."""
-    inside = [path for path in entries(folder) if not is_junk(path)] if os.path.isdir(folder) else []
-    return inside if all(path.suffix.lower() == ".parquet" for path in inside) else []
+    inside = []
+    for path in entries(folder) if os.path.isdir(folder) else []:
+        if is_junk(path):
+            continue
+        if path.suffix.lower() != ".parquet":
+            return []
+        inside.append(path)
+    return inside
 
 
 def list_files(paths: Iterable[Path]) -> list[Path]:
