@@ -151,39 +151,30 @@ def measure_cached(bundle: Path, work: Path) -> None:
         first = time.perf_counter() - start
         print(f"Predictor.stream of {len(files):,} cached paths: first row after {first:.2f} s; listing {listed:.2f} s")
         stream.close()
-    for target in ("stdout", "--out"):
-        _watch(command, folder, environment, target, work)
+    (work / "paths.txt").write_text("\n".join(map(str, files)))
+    watch("a folder", [*command, str(folder)], work, environment)
+    watch("paths on stdin", [*command, "-"], work, environment)
 
 
-def _watch(command: list[str], folder: Path, environment: dict[str, str], target: str, work: Path) -> None:
-    out = ["--out", str(work / "predictions.csv"), "--force"] if target == "--out" else []
+def watch(name: str, command: list[str], work: Path, environment: dict[str, str]) -> None:
     start = time.perf_counter()
-    process = subprocess.Popen([*command, str(folder), *out], env=environment, stdout=subprocess.PIPE, text=True)
+    with (work / "paths.txt").open() as paths:
+        process = subprocess.Popen(command, env=environment, stdin=paths, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    if target == "--out":
-        peaks = []
-        while process.poll() is None:
-            time.sleep(0.5)
-            if process.poll() is None:
-                peaks.append(resident_mb(process.pid))
-        seconds = time.perf_counter() - start
-        growth = max(peaks) - peaks[len(peaks) // 10]
-        print(
-            f"--out: {seconds:.1f} s, resident {peaks[len(peaks) // 10]:.0f} MB after a tenth, at most {growth:+.1f} MB later"
-        )
-        return
     process.stdout.readline()
-    process.stdout.readline()
-    first, peak, base, count = time.perf_counter() - start, 0.0, 0.0, 1
-    for count, _ in enumerate(process.stdout, 2):
-        if count == 10_000:
+    header = time.perf_counter() - start
+    first, peak, base, count = 0.0, 0.0, 0.0, 0
+    for count, _ in enumerate(process.stdout, 1):
+        if count == 1:
+            first = time.perf_counter() - start
+        elif count == 10_000:
             base = peak = resident_mb(process.pid)
-        elif count % 5_000 == 0:
+        elif count % 5_000 == 0 and process.poll() is None:
             peak = max(peak, resident_mb(process.pid))
     process.wait()
     print(
-        f"stdout: {count:,} rows in {time.perf_counter() - start:.1f} s, first row {first:.2f} s after the start of the process; "
-        f"resident {base:.0f} MB at row 10,000, at most {peak - base:+.1f} MB later",
+        f"{name}: {count:,} rows in {time.perf_counter() - start:.1f} s; header {header:.2f} s and first row {first:.2f} s after "
+        f"the start of the process; resident {base:.0f} MB at row 10,000, at most {peak - base:+.1f} MB later",
         flush=True,
     )
 
