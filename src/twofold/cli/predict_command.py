@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -38,7 +39,7 @@ def predict(
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
     from twofold.core.files import check_replaceable
-    from twofold.data import list_files
+    from twofold.core.progress import no_progress
     from twofold.report.predictions_text import print_predictions
     from twofold.workflows.predict import Predictor
 
@@ -47,28 +48,39 @@ def predict(
     loaded = load_bundle(bundle)
     arguments = _lines() if paths == ["-"] else paths
     _check_no_addresses(arguments)
-    files = list_files([Path(path) for path in arguments])
-    if not files:
-        raise DataError(f"There is no file in {' '.join(paths)}; name images or folders of images.")
     rows_on_terminal = sys.stdout.isatty() and (
         out is None or json
     )  # they show the progress, and a bar would break them
     here = runtime(engine, quiet=quiet or rows_on_terminal)
+    files, total = _list(arguments, counted=here.progress is not no_progress)
+    first = next(files, None)
+    if first is None:
+        raise DataError(f"There is no file in {' '.join(paths)}; name images or folders of images.")
     reasons: Counter[str | None] = Counter()
-    with Predictor(loaded, here) as predictor, closing(predictor.stream(files)) as predictions:
-        print_predictions(_count(reasons, here.progress(predictions, len(files), "images")), out, as_json=json)
+    with Predictor(loaded, here) as predictor, closing(predictor.stream(chain([first], files))) as predictions:
+        print_predictions(_count(reasons, here.progress(predictions, total, "images")), out, as_json=json)
     show_notes(predictor.notes)  # stdout is for the predictions
+    total, predicted = reasons.total(), reasons.pop(None, 0)
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
-        show_error(f"twofold: {reasons.total()} of {len(files)} files have no prediction ({counts}).")
-    return int(reasons.total() == len(files))
+        show_error(f"twofold: {reasons.total()} of {total} files have no prediction ({counts}).")
+    return int(predicted == 0)
+
+
+def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], int]:
+    """The files, and their number. Where they are not `counted` the number is 0, and the first does not wait for the last."""
+    from twofold.data import list_files
+
+    if counted:
+        files = list_files([Path(path) for path in arguments])
+        return iter(files), len(files)
+    return (file for path in arguments for file in list_files([Path(path)])), 0
 
 
 def _count(reasons: "Counter[str | None]", predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":
-    """The same predictions; counts the reasons of those without a label."""
+    """The same predictions; counts their reasons, None for those with a label."""
     for prediction in predictions:
-        if prediction.label is None:
-            reasons[prediction.reason] += 1
+        reasons[prediction.reason] += 1
         yield prediction
 
 

@@ -1,9 +1,11 @@
 """Sources to feature rows in one pass, in order and in bounded memory: read, look up, decode, embed, store."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,10 @@ from twofold.embedding.engine import BATCH, Engine, InferenceRequest
 from twofold.embedding.feature_table import FeatureRow, Metadata
 from twofold.embedding.store import Store
 
-_CHUNKS_IN_FLIGHT = 4  # for each thread: enough to keep all busy, few enough to hold few images
+T = TypeVar("T")
+R = TypeVar("R")
+
+_CHUNKS_IN_FLIGHT = 4  # enough to keep all threads busy, few enough to hold few images
 _CHUNK_ROWS = 64  # at most
 
 
@@ -60,11 +65,18 @@ def embed_chunks(
                 engine.start(single=number == 0 and len(chunk.entries) == 1)
             yield chunk
 
+    iterator = iter(sources)
+    head = list(islice(iterator, 2))
     pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="embed")
+
+    def run(function: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
+        # A single image is embedded in the caller's thread: new threads would cost it a third of the network's time.
+        return prefetch(pool, function, items, depth) if len(head) > 1 else map(function, items)
+
     try:
-        contents = prefetch(pool, read_content, sources, BATCH * engine.threads)
+        contents = run(read_content, chain(head, iterator), BATCH * engine.threads)
         chunks = with_engine_started(_chunks(contents, store, engine, max_pixels))
-        for rows, chunk in prefetch(pool, compute, chunks, _CHUNKS_IN_FLIGHT):
+        for rows, chunk in run(compute, chunks, _CHUNKS_IN_FLIGHT):
             if store is not None and chunk.pending:
                 pairs = zip(rows, chunk.entries, strict=True)
                 store.put((row for row, entry in pairs if isinstance(entry, Content)), engine.identity)

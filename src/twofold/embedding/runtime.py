@@ -60,7 +60,7 @@ class Runtime:
     def embed_chunks(
         self, sources: Iterable[Source], engine: Engine, add_note: Callable[[Note], None]
     ) -> Generator[list[FeatureRow]]:
-        """The feature rows of all sources as a stream, up to 64 at a time; `add_note` is called where the cache cannot be used."""
+        """The feature rows of all sources, up to 64 at a time; `add_note` is called where the cache cannot be used."""
         with (
             self._store(add_note) as store,
             closing(embed_chunks(sources, engine, store, max_pixels=self.options.max_pixels)) as chunks,

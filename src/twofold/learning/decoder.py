@@ -179,7 +179,13 @@ class _Decoder:
 
     def _file_name(self, hashes: list[str]) -> str:
         """Differs for other contents, another order, or other preprocessing."""
-        key = [PREPROCESSING_VERSION, asdict(self.preprocessing), self.runtime.options.max_pixels, self.capacity, hashes]
+        key = [
+            PREPROCESSING_VERSION,
+            asdict(self.preprocessing),
+            self.runtime.options.max_pixels,
+            self.capacity,
+            hashes,
+        ]
         return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32] + ".u8"
 
 
