@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.decision.counts import accuracy, count, f1
+from twofold.decision.confusion import accuracy, count, f1
 from twofold.decision.sweep import MAX_EXACT, best_threshold, chance_of_gain, sweep
 
 

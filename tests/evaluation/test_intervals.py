@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from twofold.decision import Rule, counts
-from twofold.decision.counts import balanced_accuracy, count, f1, mcc
+from twofold.decision import Rule, confusion
+from twofold.decision.confusion import balanced_accuracy, count, f1, mcc
 from twofold.evaluation import METRICS, evaluate, metrics
 from twofold.evaluation.intervals import (
     MAX_EXACT,

@@ -3,7 +3,7 @@ import pytest
 from sklearn import metrics as reference
 
 from twofold.decision import counts
-from twofold.decision.counts import Counts, count
+from twofold.decision.confusion import Counts, count
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, 0], np.int8)
 PROBABILITIES = np.array([0.9, 0.5, 0.2, 0.6, 0.1, 0.2, 0.3, 0.4])
