@@ -76,7 +76,9 @@ def main() -> None:
         print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
 
     print("\n| features | numbers |", " | ".join(str(data) for data in arguments.data), "|")
-    datasets = [embed_data(data, BackboneOptions(arguments.backbone, arguments.weights), runtime) for data in arguments.data]
+    datasets = [
+        embed_data(data, BackboneOptions(arguments.backbone, arguments.weights), runtime) for data in arguments.data
+    ]
     for name, columns in contents(table, datasets[0].table.features.shape[1]).items():
         cells = [out_of_fold(dataset, columns) for dataset in datasets]
         print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)

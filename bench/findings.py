@@ -132,7 +132,7 @@ def _others(journal: Journal, *names: str, most: int = 12) -> Iterator[str]:
 
 def _real(journal: Journal, name: str) -> tuple[str, ...]:
     for run in journal.of(name)[-1:]:
-        kinds = (f"{run['kinds'].get(kind, 0)} ({run['apart'].get(kind, 0)})" for kind in ("bytes", "pixels", "near"))
+        kinds = (f"{run['kinds'].get(kind, 0)} ({run['apart'].get(kind, 0)})" for kind in ("exact", "pixels", "near"))
         n = run["expected"]
         wrong = f"{n['value']:.0f} ({n['low']:.0f} to {n['high']:.0f})" if n else "not judged"
         return (f"{REAL[name]}: {run['images']:,}", *kinds, str(run["label_issues"]), wrong, f"{run['seconds']:.0f}")

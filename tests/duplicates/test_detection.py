@@ -22,7 +22,7 @@ def test_equal_bytes_are_told_before_equal_pixels_and_these_before_likeness() ->
     small = thumbnails([SCENES[0]] * 4)
     keys = [("a", "p"), ("a", "p"), ("b", "p"), ("c", "q")]
     found = find_duplicates(Fingerprints(keys, small))
-    assert found == [Duplicate(0, 1, "bytes"), Duplicate(0, 2, "pixels"), Duplicate(0, 3, "near")]
+    assert found == [Duplicate(0, 1, "exact"), Duplicate(0, 2, "pixels"), Duplicate(0, 3, "near")]
 
 
 def test_strangers_have_no_copies() -> None:

@@ -129,7 +129,7 @@ def test_others_that_are_no_pictures_are_told(tmp_path: Path, runtime: Runtime) 
     (flat / "empty.jpg").touch()
     shutil.copy(data / "one" / "0.jpg", flat / "0.jpg")
     found = audited(data, runtime, against=flat, quick=True)
-    assert [leak["kind"] for leak in found.as_json()["against"]] == ["bytes"]
+    assert [leak["kind"] for leak in found.as_json()["against"]] == ["exact"]
     (note,) = [note for note in found.notes if note.code == "against-refused"]
     assert "1 empty-file, 1 unsupported-format" in note.text
 

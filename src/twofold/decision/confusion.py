@@ -1,12 +1,13 @@
 """Confusion matrices, of one threshold or of many, and the rates that are computed from them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Rate = NDArray[np.float64]
-Cell = int | NDArray[np.int64] | NDArray[np.float64]
+Cell = Any  # int for one matrix, an array of counts for many: no type says both without a cast at every use
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Logistic regressions fitted side by side: one for each fold, on the images outside it, and a last one on all images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ Reals = NDArray[np.float64]
 
 FLOOR = 0.1
 """Fraction of the median standard deviation that is added, in square, to each. Without it a channel that is nearly constant in
-the training data dominates the logits of images that activate it: one solar cell lay 4,299 deviations out (docs/decisions/002)."""
+the training data dominates the logits of images that activate it: a solar cell lay 4,299 deviations out (docs/decisions/002)."""
 
 DIRECTIONS = 16
 """Directions of the largest variance along which steps are scaled; more cost as much time as they save."""
@@ -203,7 +203,8 @@ def _direction(gradient: Reals, memory: list[tuple[Reals, Reals, Reals]]) -> Rea
     for step, change, product in reversed(memory):
         factors.append(_ratio(_dot(step, direction), product))
         direction -= factors[-1] * change
-    for step, change, product in memory[-1:]:
+    if memory:
+        _, change, product = memory[-1]
         scale = _ratio(product, _dot(change, change))
         direction *= np.where(scale > 0, scale, 1.0)
     for (step, change, product), factor in zip(memory, reversed(factors), strict=True):

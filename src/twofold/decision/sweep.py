@@ -43,7 +43,9 @@ def _thresholds(ascending: Probabilities) -> tuple[NDArray[np.float64], NDArray[
     return np.where(middle > low[below], middle, high[below]), below  # the middle of adjacent floats is the lower
 
 
-def _confusion(fn: NDArray[np.int64], positives: int | NDArray[np.int64], below: NDArray[np.int64], images: int) -> ConfusionMatrix:
+def _confusion(
+    fn: NDArray[np.int64], positives: int | NDArray[np.int64], below: NDArray[np.int64], images: int
+) -> ConfusionMatrix:
     """The matrices of cuts with `below` (k,) images below them, `fn` (..., k) of these positive."""
     tp = positives - fn
     return ConfusionMatrix(tn=below - fn, fp=images - below - tp, fn=fn, tp=tp)
@@ -115,9 +117,7 @@ class _Simulation:
         ends = ends[ends > 0]
         images = np.diff(ends, prepend=0)
         prevalence = np.diff(np.cumsum(truth)[ends - 1], prepend=0.0) / images
-        return cls(
-            np.append(at_reference, cuts), ends, images, prevalence.clip(0, 1), np.append(0, positives[ends])
-        )
+        return cls(np.append(at_reference, cuts), ends, images, prevalence.clip(0, 1), np.append(0, positives[ends]))
 
     @property
     def size(self) -> int:

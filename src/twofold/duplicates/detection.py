@@ -12,7 +12,7 @@ from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
 from twofold.duplicates.perceptual_hash import Hashes, distances, greys, hash_thumbnails
 from twofold.duplicates.registration import agreement
 
-Kind = Literal["bytes", "pixels", "near"]
+Kind = Literal["exact", "pixels", "near"]
 Keys = Sequence[tuple[str, str]]  # for each picture the hash of its bytes and that of its pixels
 
 # docs/decisions/010 has what these rest on.
@@ -70,7 +70,7 @@ def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
 def exact_matches(keys: Keys, others: Keys) -> dict[int, Duplicate]:
     """For each picture that others have too, by its row, the first with the same bytes, or else with the same pixels."""
     found: dict[int, Duplicate] = {}
-    kinds: tuple[Kind, Kind] = ("bytes", "pixels")
+    kinds: tuple[Kind, Kind] = ("exact", "pixels")
     for place, kind in enumerate(kinds):
         theirs = {own[place]: row for row, own in reversed(list(enumerate(others)))}
         for row, own in enumerate(keys):
@@ -86,7 +86,7 @@ def _exact(keys: Keys) -> list[Duplicate]:
     for row, own in enumerate(keys):
         by_bytes, by_pixels = (known.setdefault(key, row) for known, key in zip(first, own, strict=True))
         if by_bytes != row:
-            duplicates.append(Duplicate(by_bytes, row, "bytes"))
+            duplicates.append(Duplicate(by_bytes, row, "exact"))
         elif by_pixels != row:
             duplicates.append(Duplicate(by_pixels, row, "pixels"))
     return duplicates

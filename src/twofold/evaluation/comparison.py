@@ -82,5 +82,7 @@ def mcnemar(repaired: int, spoiled: int) -> float:
     """
     n = repaired + spoiled
     log_all = math.lgamma(n + 1) - n * math.log(2)
-    tail = sum(math.exp(log_all - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(min(repaired, spoiled) + 1))
+    tail = sum(
+        math.exp(log_all - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(min(repaired, spoiled) + 1)
+    )
     return min(1.0, 2 * tail)

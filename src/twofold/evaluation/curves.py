@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twofold.decision.confusion import precision, recall, specificity
 from twofold.decision.sweep import sweep
 from twofold.evaluation.intervals import Interval, wilson
-from twofold.evaluation.metrics import BINS, Labels, Probabilities, bin_of
+from twofold.evaluation.metrics import Labels, Probabilities, bin_of
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -175,7 +175,9 @@ def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interv
     factors = np.linspace(0, 2, 81)
     ranges = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]
     inside = factors[[low <= value <= high for low, high in ranges]]
-    lowest = float(inside.min()) if len(inside) else 0.0  # none: below the noise, as on the data a calibration is fitted to
+    lowest = (
+        float(inside.min()) if len(inside) else 0.0
+    )  # none: below the noise, as on the data a calibration is fitted to
     return Interval(value, value * min(1.0, lowest), min(1.0, value * float(inside.max(initial=1.0))))
 
 
@@ -183,7 +185,8 @@ def delong(labels: Labels, probabilities: Probabilities) -> Interval:
     """The area under the ROC curve with DeLong's interval on the logit scale; undefined when a class has no images.
 
     DeLong, DeLong and Clarke-Pearson 1988; on the logit scale as Qin and Hotilovac 2008 advise. Where DeLong's variance
-    is 0 (every positive above every negative) or unknown (one image of a class), the interval is Newcombe's 2006, method 5 of part 2.
+    is 0 (every positive above every negative) or unknown (one image of a class), the interval is that of Newcombe 2006, method 5
+    of part 2.
     """
     above, below = placements(labels, probabilities)
     if not len(above) or not len(below):

@@ -55,7 +55,7 @@ class ClassReport:
     support: int
 
     def as_json(self) -> dict[str, Any]:
-        """{"precision", "recall", "f1", "support", "intervals"}; the last has the three rates with the ends of their intervals."""
+        """{"precision", "recall", "f1", "support", "intervals"}; the last has the rates with the ends of their intervals."""
         rates = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         intervals = {name: rate.as_json() for name, rate in rates.items()}
         values = {name: interval["value"] for name, interval in intervals.items()}
