@@ -31,7 +31,7 @@ def page(journal: Journal) -> str:
             *table(("what", "measured", "target"), list(_targets(journal))),
             "",
             "Shared photographs: all of cats-dogs against another source of some of them, without a network. A pair is right "
-            "when class and number are the same, or when both pictures are one to the eye: the collection has some twice.",
+            "when class and number are the same, or when both images are one to the eye: the collection has some twice.",
             *_others(journal, "shared"),
             "",
             "## Planted copies",

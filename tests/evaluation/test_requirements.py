@@ -118,7 +118,9 @@ def test_a_metric_of_a_named_class_is_that_of_the_class(evaluation: Evaluation) 
 
 @pytest.mark.parametrize("name", ["recall", "precision", "specificity", "f1", "average_precision", "recall.low"])
 def test_a_merely_alphabetical_positive_class_must_be_named(name: str) -> None:
-    with pytest.raises(UsageError, match=r"'free' is positive by alphabetical order alone: write '.*:defect.*' or '.*:free"):
+    with pytest.raises(
+        UsageError, match=r"'free' is positive by alphabetical order alone: write '.*:defect.*' or '.*:free"
+    ):
         parse_requirement(f"{name}>=0.98", ("defect", "free"), alphabetical=True)
     assert parse_requirement(f"{name}>=0.98", ("defect", "free")).of is None
 

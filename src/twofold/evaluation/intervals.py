@@ -144,7 +144,7 @@ def influence_error(positives: Probabilities, negatives: Probabilities) -> float
 
     Average precision is the mean over the positives i of tp_i / (tp_i + fp_i), the precision at the score of i. An image changes
     tp_i or fp_i of every positive that is scored no higher; the variance of these influences (Hampel 1974), within each class,
-    gives the error. It equals the bootstrap's within 7% from 40 images on, with ten of a class, and within 3% from 2,000 on.
+    gives the error. Its agreement with the bootstrap is in docs/decisions/003.
     """
     p, q = len(positives), len(negatives)
     tp = p - np.searchsorted(positives[::-1], positives, "left")
