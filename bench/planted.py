@@ -1,4 +1,4 @@
-"""Near copies of photographs, made on purpose, and which photograph a path shows."""
+"""Near duplicates of photographs, made on purpose, and which photograph a path shows."""
 
 import csv
 import re
