@@ -2,8 +2,8 @@
 
     python bench/duplicates.py [--data ../shared/data/cats-dogs] [--pets ../shared/data/pets180.tar] [--only NAME ...]
 
-shared: photographs that two collections share. planted, together: near duplicates made on purpose, in their own folder and among the
-originals. growth: the search among ten times as many hashes. share: what the audit adds to `twofold train`. solar,
+shared: photographs that two collections share. planted, together: near duplicates made on purpose, in their own folder and among
+the originals. growth: the search among ten times as many hashes. share: what the audit adds to `twofold train`. solar,
 photographs: real data.
 
 Every run is kept in --work, bench/work/audit by default, and so are contact sheets of what was reported wrongly or missed:
