@@ -49,7 +49,7 @@ bench-learning: .venv/all  ## measure what learns, in an hour or two; writes ben
 	for what in steps memory finetune small; do $(BIN)/python bench/learning.py $$what || exit 1; done
 
 bench-audit: .venv/all  ## measure what the audit finds and costs; writes bench/AUDIT.md
-	$(BIN)/python bench/copies.py
+	$(BIN)/python bench/duplicates.py
 
 fuzz: .venv/all  ## damaged files, hostile archives and hostile servers, for half an hour
 	$(BIN)/python bench/fuzz.py

@@ -1,8 +1,8 @@
-"""What it costs and gains that no probability comes nearer to 0 or 1 than the training pictures can show.
+"""The effect on log-loss of bounding probabilities by the number of training images.
 
     python bench/bounds.py ../shared/data/cats-dogs/train demo/train.csv
 
-Heads are fitted on 100, 400 and 1,200 pictures drawn from each DATA and scored on the rest of it, with all labels as they are
+Heads are fitted on 100, 400 and 1,200 images drawn from each DATA and scored on the rest of it, with all labels as they are
 and with 0.5% of them flipped; mean of six draws, float32.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from choices import observed
+from choices import embed_data
 from platformdirs import user_cache_path
 
 from twofold.core.options import BackboneOptions
@@ -24,9 +24,9 @@ from twofold.evaluation.metrics import log_loss
 DRAWS, FLIPPED = 6, 0.005
 
 
-def losses(sample: LabelledDataset, count: int, seed: int) -> list[float]:
+def losses(dataset: LabelledDataset, count: int, seed: int) -> list[float]:
     """Log-loss on the rest: unbounded and bounded, with the labels as they are, then with some flipped."""
-    random, labels, features = np.random.default_rng(seed), sample.labels, sample.table.features
+    random, labels, features = np.random.default_rng(seed), dataset.labels, dataset.table.features
     drawn = np.zeros(len(labels), np.bool_)
     drawn[random.permutation(len(labels))[:count]] = True
     fit = fit_head(features[drawn], labels[drawn], folds(labels[drawn], np.arange(count), 5, seed))
@@ -34,7 +34,7 @@ def losses(sample: LabelledDataset, count: int, seed: int) -> list[float]:
     unbounded = replace(bounded, low=0.0, high=1.0)
     logits, truth = fit.head.logits(features[~drawn]), labels[~drawn]
     flipped = np.where(random.random(len(truth)) < FLIPPED, 1 - truth, truth)
-    return [log_loss(known, c.probabilities(logits)) for known in (truth, flipped) for c in (unbounded, bounded)]
+    return [log_loss(targets, c.probabilities(logits)) for targets in (truth, flipped) for c in (unbounded, bounded)]
 
 
 def main() -> None:
@@ -43,9 +43,9 @@ def main() -> None:
     runtime = Runtime(user_cache_path("twofold"))
     print("| data | fitted on | unbounded | bounded | unbounded, 0.5% flipped | bounded, 0.5% flipped |")
     for data in parser.parse_args().data:
-        sample = observed(data, BackboneOptions(), runtime)
+        dataset = embed_data(data, BackboneOptions(), runtime)
         for count in (100, 400, 1200):
-            means = np.mean([losses(sample, count, seed) for seed in range(DRAWS)], axis=0)
+            means = np.mean([losses(dataset, count, seed) for seed in range(DRAWS)], axis=0)
             print("|", data, "|", count, "|", " | ".join(f"{mean:.4f}" for mean in means), "|", flush=True)
 
 

@@ -1,8 +1,8 @@
-"""What the defaults were chosen by: out-of-fold log-loss for every framing, filter and content of the vector.
+"""The choice of the defaults: out-of-fold log-loss for every crop mode, filter and content of the features.
 
     python bench/choices.py ../shared/data/cats-dogs/train demo/train.csv [--backbone NAME] [--weights FILE]
 
-Give any number of DATA. float32, five folds, mean of three shuffles; training pictures alone are read.
+Give any number of DATA. float32, five folds, mean of three shuffles; only training images are read.
 """
 
 import argparse
@@ -25,18 +25,18 @@ from twofold.networks.architectures import Architecture, architecture
 SHUFFLES = 3
 
 
-def observed(data: Path, options: BackboneOptions, runtime: Runtime) -> LabelledDataset:
+def embed_data(data: Path, options: BackboneOptions, runtime: Runtime) -> LabelledDataset:
     file_list = list_labelled_files(data, DataOptions())
     engine = runtime.engine(load_backbone(options, "f32", cache=runtime.folder))
-    return embed_files(file_list, [item.path for item in file_list.items], engine, runtime, what=str(data))
+    return embed_files(file_list, file_list.paths, engine, runtime, what=str(data))
 
 
-def out_of_fold(sample: LabelledDataset, columns: np.ndarray) -> str:
+def out_of_fold(dataset: LabelledDataset, columns: np.ndarray) -> str:
     """Log-loss and accuracy at 0.5, each the mean over the shuffles."""
-    labels, scores = sample.labels, []
-    features = np.ascontiguousarray(sample.table.features[:, columns])
+    labels, scores = dataset.labels, []
+    features = np.ascontiguousarray(dataset.table.features[:, columns])
     for seed in range(SHUFFLES):
-        fit = fit_head(features, labels, folds(labels, sample.groups, 5, seed))
+        fit = fit_head(features, labels, folds(labels, dataset.groups, 5, seed))
         probabilities = fit_calibration(fit.logits, labels).probabilities(fit.logits)
         scores.append((log_loss(labels, probabilities), np.mean((probabilities >= 0.5) == (labels == 1))))
     loss, accuracy = np.mean(scores, axis=0)
@@ -44,7 +44,7 @@ def out_of_fold(sample: LabelledDataset, columns: np.ndarray) -> str:
 
 
 def contents(table: Architecture, width: int) -> dict[str, np.ndarray]:
-    """The columns of the whole vector (means, deviations of each stage; last pooling) that each choice keeps."""
+    """The columns of the features (means and deviations of each stage, last pooling) that each choice keeps."""
     stages = np.array([stage.channels for stage in table.stages])
     ends = list(accumulate(2 * stages))
     last = np.arange(ends[-1], width)
@@ -65,20 +65,22 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
-    given = parser.parse_args()
-    runtime, table = Runtime(user_cache_path("twofold")), architecture(given.backbone)
+    arguments = parser.parse_args()
+    runtime, table = Runtime(user_cache_path("twofold")), architecture(arguments.backbone)
 
-    print("| framing | filter |", " | ".join(str(data) for data in given.data), "|")
+    print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
     for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
-        options = BackboneOptions(given.backbone, given.weights, crop_mode=crop_mode, filter=filter)
-        samples = [observed(data, options, runtime) for data in given.data]
-        cells = [out_of_fold(sample, np.arange(sample.table.features.shape[1])) for sample in samples]
+        options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode=crop_mode, filter=filter)
+        datasets = [embed_data(data, options, runtime) for data in arguments.data]
+        cells = [out_of_fold(dataset, np.arange(dataset.table.features.shape[1])) for dataset in datasets]
         print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
 
-    print("\n| vector | numbers |", " | ".join(str(data) for data in given.data), "|")
-    samples = [observed(data, BackboneOptions(given.backbone, given.weights), runtime) for data in given.data]
-    for name, columns in contents(table, samples[0].table.features.shape[1]).items():
-        cells = [out_of_fold(sample, columns) for sample in samples]
+    print("\n| features | numbers |", " | ".join(str(data) for data in arguments.data), "|")
+    datasets = [
+        embed_data(data, BackboneOptions(arguments.backbone, arguments.weights), runtime) for data in arguments.data
+    ]
+    for name, columns in contents(table, datasets[0].table.features.shape[1]).items():
+        cells = [out_of_fold(dataset, columns) for dataset in datasets]
         print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)
 
 

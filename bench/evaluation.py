@@ -19,10 +19,8 @@ def main(images: int = 200_000) -> None:
         start = time.perf_counter()
         evaluation = evaluate(labels, probabilities, Rule.at(0.5), classes=("no", "yes"))
         seconds.append(time.perf_counter() - start)
-    interval = evaluation.metrics["average_precision"]
-    print(
-        f"{images:,} images: {min(seconds):.2f} s; average precision {interval.value:.6f} [{interval.low:.6f}, {interval.high:.6f}]"
-    )
+    ap = evaluation.metrics["average_precision"]
+    print(f"{images:,} images: {min(seconds):.2f} s; average precision {ap.value:.6f} [{ap.low:.6f}, {ap.high:.6f}]")
 
 
 if __name__ == "__main__":

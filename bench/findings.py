@@ -1,4 +1,4 @@
-"""The page that bench/copies.py writes, out of the journal alone."""
+"""The page that bench/duplicates.py writes, out of the journal alone."""
 
 from collections.abc import Iterator
 
@@ -31,14 +31,14 @@ def page(journal: Journal) -> str:
             *table(("what", "measured", "target"), list(_targets(journal))),
             "",
             "Shared photographs: all of cats-dogs against another source of some of them, without a network. A pair is right "
-            "when class and number are the same, or when both pictures are one to the eye: the collection has some twice.",
+            "when class and number are the same, or when both images are one to the eye: the collection has some twice.",
             *_others(journal, "shared"),
             "",
-            "## Planted copies",
+            "## Planted duplicates",
             "",
             f"{COUNT} of the training photographs, each changed in {len(CHANGES)} ways and saved as JPEG of quality {QUALITY} "
             "under a name of its own: in a folder of their own, `--against` the originals, and in one list with the originals, "
-            "where a copy is found when reported pairs, the right ones, lead to its original.",
+            "where a duplicate is found when correct pairs lead to its original.",
             "",
             *table(("changed", "found, against the originals", "found, in one list"), list(_planted(journal))),
             *_others(journal, "planted", "together"),
@@ -48,17 +48,17 @@ def page(journal: Journal) -> str:
             *table(
                 (
                     "images",
-                    "copies by bytes",
+                    "exact duplicates",
                     "by pixels",
-                    "nearly alike",
-                    "labels worth a look",
+                    "near",
+                    "possible label errors",
                     "wrong in all",
                     "seconds",
                 ),
                 [_real(journal, name) for name in REAL],
             ),
             "",
-            "In brackets: those of the pairs whose labels differ. Solar cells that are nearly alike are, to the eye, "
+            "In brackets: those of the pairs whose labels differ. Solar cells that are near are, to the eye, "
             "neighbouring wafers of one block, or, where they have no grain, cells of one make that share their layout and "
             "little else.",
             "",
@@ -74,13 +74,13 @@ def _load(journal: Journal) -> str:
 def _targets(journal: Journal) -> Iterator[tuple[str, ...]]:
     for name, what, recall, precision in (
         ("shared", "shared photographs", 0.995, 0.995),
-        ("planted", "planted copies, against the originals", 0.985, 0.99),
-        ("together", "planted copies, in one list with the originals", 0.985, 0.99),
+        ("planted", "planted duplicates, against the originals", 0.985, 0.99),
+        ("together", "planted duplicates, in one list with the originals", 0.985, 0.99),
     ):
         for run in journal.of(name)[-1:]:
-            wanted, found = (sum(run[part].values()) for part in ("wanted", "found"))
-            yield (f"{what}: recall", _share(found, wanted), f"at least {recall}")
-            yield (f"{what}: precision", _share(run["right"], run["reported"]), f"at least {precision}")
+            wanted, detected = (sum(run[part].values()) for part in ("wanted", "found"))
+            yield (f"{what}: recall", _fraction(detected, wanted), f"at least {recall}")
+            yield (f"{what}: precision", _fraction(run["right"], run["reported"]), f"at least {precision}")
             if name != "shared":
                 least = min(run["found"].get(kind, 0) / of for kind, of in run["wanted"].items())
                 yield (f"{what}: recall of the hardest kind", f"{least:.4f}", "at least 0.95")
@@ -90,8 +90,8 @@ def _targets(journal: Journal) -> Iterator[tuple[str, ...]]:
     yield ("the audit's part of training on 2,000, of the rest", _part(journal), "at most 15%")
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.4f} ({part:,} of {whole:,})" if whole else "none"
+def _fraction(count: int, total: int) -> str:
+    return f"{count / total:.4f} ({count:,} of {total:,})" if total else "none"
 
 
 def _each(journal: Journal, name: str, key: str, form: str) -> str:
@@ -125,14 +125,14 @@ def _others(journal: Journal, *names: str, most: int = 12) -> Iterator[str]:
     for name in names:
         for run in journal.of(name)[-1:]:
             for words, key in (("reported, and another photograph", "wrong"), ("missed", "missed")):
-                told = ", ".join(f"`{one}`" for one in run[key][:most])
+                names_text = ", ".join(f"`{one}`" for one in run[key][:most])
                 more = f" and {len(run[key]) - most} more" if len(run[key]) > most else ""
-                yield from ("", f"{name}, {words}: {told or 'none'}{more}.")
+                yield from ("", f"{name}, {words}: {names_text or 'none'}{more}.")
 
 
 def _real(journal: Journal, name: str) -> tuple[str, ...]:
     for run in journal.of(name)[-1:]:
-        kinds = (f"{run['kinds'].get(kind, 0)} ({run['apart'].get(kind, 0)})" for kind in ("bytes", "pixels", "near"))
+        kinds = (f"{run['kinds'].get(kind, 0)} ({run['apart'].get(kind, 0)})" for kind in ("exact", "pixels", "near"))
         n = run["expected"]
         wrong = f"{n['value']:.0f} ({n['low']:.0f} to {n['high']:.0f})" if n else "not judged"
         return (f"{REAL[name]}: {run['images']:,}", *kinds, str(run["label_issues"]), wrong, f"{run['seconds']:.0f}")

@@ -1,4 +1,4 @@
-"""Near copies of photographs, made on purpose, and which photograph a path shows."""
+"""Near duplicates of photographs, made on purpose, and which photograph a path shows."""
 
 import csv
 import re
@@ -27,7 +27,7 @@ def photograph(path: Path) -> str:
 
 
 def change(path: Path) -> str:
-    """How a planted picture was changed: a key of CHANGES, empty for an original."""
+    """How a planted image was changed: a key of CHANGES, empty for an original."""
     return path.stem.partition("-")[2]
 
 
@@ -87,7 +87,7 @@ def named(images: Iterable[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def write_list(file: Path, images: Iterable[tuple[Path, str]]) -> Path:
-    """A list of pictures and labels, for DATA; the file."""
+    """A list of images and labels, for DATA; the file."""
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(("path", "label"))
@@ -96,7 +96,7 @@ def write_list(file: Path, images: Iterable[tuple[Path, str]]) -> Path:
 
 
 def draw_sheet(pairs: Iterable[Pair], file: Path, *, side: int = 200, across: int = 3, most: int = 60) -> None:
-    """The first pairs side by side, with the ends of their paths, as one picture for the eye; nothing for no pairs."""
+    """The first pairs side by side, with the ends of their paths, as one image for the eye; nothing for no pairs."""
     shown = list(pairs)[:most]
     if not shown:
         return

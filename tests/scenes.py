@@ -1,4 +1,4 @@
-"""Scenes drawn with a fixed seed, no two alike, and what people do to pictures."""
+"""Scenes drawn with a fixed seed, no two alike, and what people do to images."""
 
 import io
 from collections.abc import Callable
@@ -51,7 +51,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "grey": lambda image: image.convert("L").convert("RGB"),
     "marked": marked,
 }
-MOVES: dict[str, Callable[[Image.Image], Image.Image]] = {  # which hashes of whole pictures do not find
+MOVES: dict[str, Callable[[Image.Image], Image.Image]] = {  # which hashes of whole images do not find
     "cropped": lambda image: image.crop((image.width // 10, 0, image.width, image.height)),
     "turned by 3 degrees": lambda image: image.rotate(3, Image.Resampling.BICUBIC),
 }

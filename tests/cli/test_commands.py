@@ -474,10 +474,10 @@ def test_audit_as_json_has_the_blocks_of_the_plan(audit_result: tuple[dict[str, 
         for copy in result["duplicates"]
     }
     assert duplicates == {
-        ("z bytes.png", "bars-000.png", "bytes", True),
+        ("z bytes.png", "bars-000.png", "exact", True),
         ("z pixels.png", "bars-001.png", "pixels", True),
         ("z larger.jpg", "rings-002.png", "near", True),
-        ("z both.png", "z both.png", "bytes", False),
+        ("z both.png", "z both.png", "exact", False),
     }
     assert set(result["label_errors_expected"]) == {"value", "low", "high"}
     (issue,) = result["label_issues"]
@@ -491,7 +491,7 @@ def test_audit_finds_images_that_duplicate_other_images(
 ) -> None:
     against = {(Path(leak["path"]).name, leak["duplicate_of"], leak["kind"]) for leak in audit_result[0]["against"]}
     assert against == {
-        ("bars-005.png", f"{elsewhere}/the same.png", "bytes"),
+        ("bars-005.png", f"{elsewhere}/the same.png", "exact"),
         ("rings-006.png", f"{elsewhere}/smaller.png", "near"),
     }
 
@@ -574,7 +574,7 @@ def leaking(drawn: Path, tmp_path: Path) -> Path:
 def check_leakage(result: dict[str, Any]) -> None:
     """The block "leakage" has the leaked images, and the evaluation without them."""
     kinds = {Path(leak["path"]).name: (leak["duplicate_of"], leak["kind"]) for leak in result["leakage"]["images"]}
-    assert kinds["as it is.png"] == ("bars/bars-000.png", "bytes")
+    assert kinds["as it is.png"] == ("bars/bars-000.png", "exact")
     assert kinds["saved anew.png"] == ("bars/bars-001.png", "pixels")
     assert kinds["larger.jpg"][1] == "near"
     assert len(kinds) == 3
@@ -849,7 +849,7 @@ def test_a_per_class_requirement_needs_a_class_where_the_alphabet_chose_the_posi
 ) -> None:
     for metric in ("recall", "precision.low", "f1", "specificity", "average-precision"):
         assert main(["evaluate", str(bundle), str(tmp_path / "none"), "--require", f"{metric}>=0.98"]) == 2
-        assert "'rings' is positive by the alphabet alone: write" in capsys.readouterr().err
+        assert "'rings' is positive by alphabetical order alone: write" in capsys.readouterr().err
     assert main(["evaluate", str(bundle), str(tmp_path / "none"), "--require", "recall:ring>=0.9"]) == 2
     assert "did you mean 'rings'" in capsys.readouterr().err
 

@@ -24,22 +24,22 @@ def test_the_sigmoid_is_the_one_that_scikit_learn_fits(drawn: Drawn) -> None:
     assert fitted.intercept == pytest.approx(-intercept, abs=1e-3)
 
 
-def test_the_true_sigmoid_is_found_again(drawn: Drawn) -> None:
+def test_the_true_sigmoid_is_recovered(drawn: Drawn) -> None:
     fitted = fit_calibration(*drawn)
     assert fitted.slope == pytest.approx(0.5, abs=0.05)
     assert fitted.intercept == pytest.approx(-0.25, abs=0.1)
 
 
-def test_the_mean_probability_is_the_share_of_positives(drawn: Drawn) -> None:
+def test_the_mean_probability_is_the_prevalence(drawn: Drawn) -> None:
     logits, labels = drawn
     assert fit_calibration(logits, labels).probabilities(logits).mean() == pytest.approx(labels.mean(), abs=1e-3)
 
 
 def test_the_scale_of_the_logits_changes_no_probability(drawn: Drawn) -> None:
     logits, labels = drawn
-    moved = 1000 * logits - 77
+    scaled = 1000 * logits - 77
     expected = fit_calibration(logits, labels).probabilities(logits)
-    np.testing.assert_allclose(fit_calibration(moved, labels).probabilities(moved), expected, atol=1e-6)
+    np.testing.assert_allclose(fit_calibration(scaled, labels).probabilities(scaled), expected, atol=1e-6)
 
 
 def test_swapped_labels_mirror_the_probabilities(drawn: Drawn) -> None:
@@ -57,7 +57,7 @@ def test_perfectly_separated_logits_get_the_smoothed_targets() -> None:
 
 
 @pytest.mark.parametrize("logits", [np.full(12, 5.0), np.linspace(1, -1, 12)])
-def test_logits_that_tell_nothing_give_the_share_and_keep_their_order(logits: NDArray[np.float64]) -> None:
+def test_uninformative_logits_give_the_prevalence_and_keep_their_order(logits: NDArray[np.float64]) -> None:
     labels = np.array([0] * 3 + [1] * 9, np.int8)
     fitted = fit_calibration(logits, labels)
     assert fitted.slope == pytest.approx(MINIMAL_SLOPE / (logits.std() or 1))

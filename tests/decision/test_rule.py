@@ -15,7 +15,7 @@ def test_between_two_thresholds_the_decision_is_unsure() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.6, 0.5), (-0.1, 0.5), (0.5, 1.1), (float("nan"), 0.5)])
-def test_thresholds_that_are_none_are_refused(low: float, high: float) -> None:
+def test_invalid_thresholds_are_refused(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="0 <= low <= high <= 1"):
         Rule(low, high)
 
@@ -29,7 +29,7 @@ def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
     rule, ends = Rule(low, high), np.array([low, high])
     near = [np.nextafter(ends, -1), ends, np.nextafter(ends, 2), np.linspace(0, 1, 101)]
     probabilities = np.clip(np.concatenate(near), 0, 1)
-    swapped, others = rule.mirrored(probabilities)
+    swapped, mirrored = rule.mirrored(probabilities)
     opposite = {NEGATIVE: POSITIVE, POSITIVE: NEGATIVE, UNSURE: UNSURE}
-    assert swapped.decide(others).tolist() == [opposite[decision] for decision in rule.decide(probabilities).tolist()]
-    assert np.abs(others - (1 - probabilities)).max() < 1e-15
+    assert swapped.decide(mirrored).tolist() == [opposite[decision] for decision in rule.decide(probabilities).tolist()]
+    assert np.abs(mirrored - (1 - probabilities)).max() < 1e-15

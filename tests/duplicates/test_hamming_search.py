@@ -28,9 +28,9 @@ def by_comparing_all(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> set[tuple[
 def test_all_pairs_within_eight_bits_are_found_and_no_others(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_FEW", few)
     a, b = planted(600), planted(600)[100:500]
-    found = pairs_within(a, b)
-    assert {(int(x), int(y)) for x, y in found} == by_comparing_all(a, b)
-    assert len(found) > 300
+    pairs = pairs_within(a, b)
+    assert {(int(x), int(y)) for x, y in pairs} == by_comparing_all(a, b)
+    assert len(pairs) > 300
 
 
 def test_thousands_of_equal_hashes_make_thousands_of_pairs_not_millions() -> None:
@@ -66,9 +66,9 @@ def test_of_many_near_hashes_each_is_paired_with_the_nearest_alone(few: int, mon
 def test_a_crowd_takes_no_pairs_from_those_outside_it() -> None:
     few = planted(600)
     crowded = np.concatenate([few, alike(3000)])
-    found = pairs_within(crowded, crowded)
-    assert len(found) < 3600 * search._MANY
-    assert {(int(x), int(y)) for x, y in found if x < len(few)} == by_comparing_all(few, crowded)
+    pairs = pairs_within(crowded, crowded)
+    assert len(pairs) < 3600 * search._MANY
+    assert {(int(x), int(y)) for x, y in pairs if x < len(few)} == by_comparing_all(few, crowded)
 
 
 def test_nothing_is_near_nothing() -> None:

@@ -17,15 +17,15 @@ def twins(count: int, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
 def test_twins_find_each_other_among_thousands() -> None:
     a, b = twins(2000)
     (whole,) = directions(np.concatenate([a, b]))
-    found = {frozenset(map(int, pair)) for pair in nearest_pairs(whole, None, 2, 0.6)}
-    assert np.mean([frozenset((row, row + 2000)) in found for row in range(2000)]) > 0.97
+    pairs = {frozenset(map(int, pair)) for pair in nearest_pairs(whole, None, 2, 0.6)}
+    assert np.mean([frozenset((row, row + 2000)) in pairs for row in range(2000)]) > 0.97
 
 
 def test_twins_are_found_across_two_sets_and_the_first_is_of_the_first() -> None:
     a, b = twins(500)
     ours, theirs = directions(a, b)
-    found = nearest_pairs(ours, theirs, 1, 0.6)
-    assert np.mean(np.isin(np.arange(500), found[found[:, 0] == found[:, 1], 0])) > 0.97
+    pairs = nearest_pairs(ours, theirs, 1, 0.6)
+    assert np.mean(np.isin(np.arange(500), pairs[pairs[:, 0] == pairs[:, 1], 0])) > 0.97
 
 
 def test_twins_in_one_crowd_find_each_other_and_not_all_are_compared_with_all() -> None:
@@ -34,10 +34,10 @@ def test_twins_in_one_crowd_find_each_other_and_not_all_are_compared_with_all() 
     crowd = random.normal(0, 3, 64) + np.concatenate([away, away * random.normal(1, 0.02, (5000, 64))])
     whole = directions(np.concatenate([crowd, random.normal(0, 5, (3000, 64))]).astype(np.float32))[0]
     tracemalloc.start()
-    found = {frozenset(map(int, pair)) for pair in nearest_pairs(whole, None, 2, 0.6)}
+    pairs = {frozenset(map(int, pair)) for pair in nearest_pairs(whole, None, 2, 0.6)}
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert np.mean([frozenset((row, row + 5000)) in found for row in range(5000)]) > 0.97
+    assert np.mean([frozenset((row, row + 5000)) in pairs for row in range(5000)]) > 0.97
     assert most < 100e6
 
 

@@ -53,7 +53,7 @@ def _turned(plane: np.ndarray, way: int) -> np.ndarray:
 def test_changes_leave_the_fine_hash_nearer_than_any_stranger() -> None:
     small = thumbnails(SCENES)
     ours = hash_thumbnails(small)[0]
-    strangers = min(
+    least = min(
         int(distances(ours.fine[a : a + 1], way.fine[b : b + 1])[0])
         for way in hash_thumbnails(small)
         for a in range(12)
@@ -63,10 +63,10 @@ def test_changes_leave_the_fine_hash_nearer_than_any_stranger() -> None:
     for name, change in CHANGES.items():
         ways = hash_thumbnails(thumbnails([change(image) for image in SCENES]))
         nearest = np.min([distances(way.fine, ours.fine) for way in ways], axis=0)
-        assert nearest.max() < strangers, name
+        assert nearest.max() < least, name
 
 
-def test_pictures_of_one_colour_are_told() -> None:
+def test_images_of_one_colour_are_told() -> None:
     plain = [Image.new("RGB", (90, 60), "white"), Image.new("RGB", (90, 60), (10, 200, 30))]
     assert hash_thumbnails(thumbnails([*plain, SCENES[0]]))[0].flat.tolist() == [True, True, False]
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from twofold.decision import Rule
 from twofold.evaluation import compare
-from twofold.evaluation.comparison import difference_of_areas, difference_of_shares, mcnemar
+from twofold.evaluation.comparison import difference_of_accuracies, difference_of_areas, mcnemar
 from twofold.evaluation.metrics import roc_auc
 
 Scores = NDArray[np.float64]
@@ -90,7 +90,7 @@ def as_models(
 
 
 def test_shares_that_never_differ_leave_room_for_difference() -> None:
-    told = difference_of_shares(0, 0, 50)
+    told = difference_of_accuracies(0, 0, 50)
     assert told.value == 0
     assert 0.03 < told.high == -told.low < 0.08
 

@@ -21,7 +21,7 @@ def test_a_requirement_is_read_with_and_without_spaces() -> None:
     assert parse_requirement("log-loss<.1") == Requirement("log_loss", "value", "<", 0.1)
 
 
-def test_it_is_written_as_it_is_read() -> None:
+def test_a_requirement_is_written_as_it_is_read() -> None:
     for text in ("recall>=0.95", "roc_auc.low>0.9", "ece.high<=0.01", "log_loss<0.1"):
         assert str(parse_requirement(text)) == text
 
@@ -40,11 +40,11 @@ def test_it_is_written_as_it_is_read() -> None:
         ("log_loss<0.01", False),
     ],
 )
-def test_it_is_met_or_not(evaluation: Evaluation, text: str, met: bool) -> None:
+def test_a_requirement_is_met_or_not(evaluation: Evaluation, text: str, met: bool) -> None:
     assert parse_requirement(text).met(evaluation) is met
 
 
-def test_what_is_undefined_meets_nothing() -> None:
+def test_an_undefined_metric_meets_no_requirement() -> None:
     one_class = evaluate(np.zeros(2, np.int8), np.array([0.1, 0.2]), Rule.at(0.5), classes=("cats", "dogs"))
     assert not parse_requirement("recall>=0").met(one_class)
     assert not parse_requirement("recall<=1").met(one_class)
@@ -56,7 +56,7 @@ def test_every_metric_can_be_required(evaluation: Evaluation, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("recal>=0.9", "did you mean 'recall'.*accuracy, balanced_accuracy"),
         ("recall.lo>=0.9", "value, low, high.*did you mean 'low'"),
@@ -67,8 +67,8 @@ def test_every_metric_can_be_required(evaluation: Evaluation, name: str) -> None
         ("accuracy>=95", "accuracy lies between 0 and 1, got 95; 95 percent is written 0.95"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_what_can(text: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_the_error_of_an_invalid_text_names_what_is_valid(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         parse_requirement(text)
 
 
@@ -103,7 +103,7 @@ def test_a_class_is_named_whatever_it_is_called(text: str, classes: tuple[str, s
     parse_requirement(text)  # before the model's classes are known
 
 
-def test_a_metric_of_a_named_class_is_that_class_own(evaluation: Evaluation) -> None:
+def test_a_metric_of_a_named_class_is_that_of_the_class(evaluation: Evaluation) -> None:
     reached = {
         name: parse_requirement(f"{name}>=0", evaluation.classes).reached(evaluation)
         for name in ("recall:dogs", "recall:cats", "specificity:cats", "precision:cats", "f1:cats")
@@ -117,48 +117,50 @@ def test_a_metric_of_a_named_class_is_that_class_own(evaluation: Evaluation) -> 
 
 
 @pytest.mark.parametrize("name", ["recall", "precision", "specificity", "f1", "average_precision", "recall.low"])
-def test_a_class_that_is_positive_by_the_alphabet_alone_is_not_meant_silently(name: str) -> None:
-    with pytest.raises(UsageError, match=r"'free' is positive by the alphabet alone: write '.*:defect.*' or '.*:free"):
+def test_a_merely_alphabetical_positive_class_must_be_named(name: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"'free' is positive by alphabetical order alone: write '.*:defect.*' or '.*:free"
+    ):
         parse_requirement(f"{name}>=0.98", ("defect", "free"), alphabetical=True)
     assert parse_requirement(f"{name}>=0.98", ("defect", "free")).of is None
 
 
 @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy.low", "mcc", "roc_auc", "log_loss", "brier", "ece"])
-def test_what_speaks_of_both_classes_needs_none(name: str) -> None:
+def test_a_metric_of_both_classes_needs_no_class(name: str) -> None:
     assert parse_requirement(f"{name}>=0.5", ("defect", "free"), alphabetical=True).of is None
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("recall:defct>=0.9", "no class 'defct' .did you mean 'defect'.., it has 'defect' and 'free'"),
         ("recall:defct.low>=0.9", "did you mean 'defect'"),
         ("recall:>=0.9", "no class ''"),
         ("recall:defect.lo>=0.9", "did you mean 'low'"),
-        ("accuracy:defect>=0.9", "accuracy speaks of both classes; leave the class out"),
+        ("accuracy:defect>=0.9", "accuracy is about both classes; leave the class out"),
         ("recall.low:defect>=0.9", "the end of the interval comes last, as in 'recall:CLASS.low>=0.95'"),
         ("recal:defect>=0.9", "did you mean 'recall'"),
     ],
 )
-def test_a_class_that_cannot_be_read_is_told_with_what_can(text: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_the_error_of_an_invalid_class_names_what_is_valid(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         parse_requirement(text, CLASSES)
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_what_is_undefined_is_said_to_be(label: int) -> None:
+def test_the_message_of_an_undefined_metric_says_why(label: int) -> None:
     one = evaluate(np.full(4, label, np.int8), np.array([0.1, 0.2, 0.7, 0.9]), Rule.at(0.5), classes=CLASSES)
     other = CLASSES[1 - label]
     for text in (f"recall:{other}>=0", "roc_auc>=0", f"precision:{CLASSES[label]}<=1", f"average_precision:{other}>=0"):
         requirement = parse_requirement(text, CLASSES)
         assert not requirement.met(one)
-        told = f"{text} is not met: it is undefined, because there are no images of '{other}'."
-        assert requirement.shortfall(one) == told
+        message = f"{text} is not met: it is undefined, because there are no images of '{other}'."
+        assert requirement.shortfall(one) == message
     assert parse_requirement(f"recall:{CLASSES[label]}>=0.5", CLASSES).met(one)
 
 
-def test_a_precision_of_no_answers_is_undefined() -> None:
+def test_a_precision_without_predictions_is_undefined() -> None:
     none = evaluate(np.array([0, 1], np.int8), np.array([0.1, 0.2]), Rule.at(0.5), classes=CLASSES)
     requirement = parse_requirement("precision:defect>=0", CLASSES)
     assert not requirement.met(none)
-    assert "no image got the answer" in requirement.shortfall(none)
+    assert "no image was predicted to be of that class" in requirement.shortfall(none)

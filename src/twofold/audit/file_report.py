@@ -18,8 +18,8 @@ Status = Literal["used", "flagged", "skipped"]
 CONFLICT: Final = "conflict"  # skipped: the same image has both labels
 LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
 OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
-_DUPLICATE: Final[dict[Kind, str]] = {"bytes": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}  # flagged
-_CLOSEST_FIRST: Final[tuple[Kind, ...]] = ("bytes", "pixels", "near")
+_DUPLICATE: Final[dict[Kind, str]] = {"exact": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}  # flagged
+_CLOSEST_FIRST: Final[tuple[Kind, ...]] = ("exact", "pixels", "near")
 
 REASONS: Final = (CONFLICT, LABEL_ERROR, OTHER_LABEL, "duplicate", "near-duplicate")
 

@@ -20,7 +20,7 @@ from twofold.embedding import Engine, FeatureTable, Runtime, Source
 # Near duplicates share a group unless a class would have fewer groups than this, or than half of its groups by exact duplicates.
 _MIN_GROUPS: Final = 10
 _MIN_FOLDS: Final = 5
-_KINDS: Final[dict[Kind, str]] = {"bytes": "exact", "pixels": "with equal pixels", "near": "near"}
+_KINDS: Final[dict[Kind, str]] = {"exact": "exact", "pixels": "with equal pixels", "near": "near"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""From features to decisions: head, calibration, threshold policies, rule."""
+"""From features to decisions: head, calibration, policies and rule."""
 
 from twofold.decision.calibration import Calibration, fit_calibration
 from twofold.decision.head import Head, HeadFit, fit_head

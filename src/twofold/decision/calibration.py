@@ -1,4 +1,4 @@
-"""Calibration: from the head's logit to a probability that can be taken at its word."""
+"""Calibration: from the logit of the head to a calibrated probability."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MINIMAL_SLOPE = 1e-3
-"""Per standard deviation of the logits. A head no better than chance out-of-fold would get a slope at or below 0; with
-this one the order of the pictures stays, and every probability lies close to the share of positives."""
+"""Per standard deviation of the logits. A head no better than chance out-of-fold would get a slope at or below 0; with this
+slope the order of the images stays, and every probability is close to the prevalence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Calibration:
     high: float = 1.0
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The calibrated chance of the positive class, float64 in the shape of the logits."""
+        """The calibrated probability of the positive class, float64 in the shape of the logits."""
         fraction = sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
         return self.low + (self.high - self.low) * fraction
 
@@ -31,15 +31,15 @@ def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> Calibration:
-    """The sigmoid that fits these out-of-fold logits best, by Platt's method.
+    """The sigmoid of the least log-loss on these out-of-fold logits, by Platt's method.
 
-    Platt 1999, "Probabilistic outputs for support vector machines", with his smoothed targets, so that perfectly
-    separated logits get a finite slope; the minimum is found by Newton's method with a line search, as Lin, Lin and
-    Weng 2007, "A note on Platt's probabilistic outputs", advise. Logits that are all equal, or that rank the classes
-    the wrong way round, get `MINIMAL_SLOPE` and so the share of positives for every picture.
+    Platt 1999, "Probabilistic outputs for support vector machines", with smoothed targets: perfectly separated logits get a
+    finite slope. The minimum is found by Newton's method with a line search, as Lin, Lin and Weng 2007, "A note on Platt's
+    probabilistic outputs", advise. Logits that are all equal, or rank the classes in reverse, get `MINIMAL_SLOPE`, and every
+    image a probability close to the prevalence.
 
-    No probability claims more than the pictures can show: of N negatives with not one exception, the chance of an exception is
-    estimated at 0.5 / (N + 1) (Krichevsky and Trofimov 1981), which is `low`; `high` is the same for the positives.
+    Probabilities are bounded by the number of images. After N negatives without an exception the probability of an exception is
+    estimated as 0.5 / (N + 1) (Krichevsky and Trofimov 1981): this is `low`. `high` is the same for the positives.
     """
     z, targets = np.asarray(logits, np.float64), _smoothed_targets(labels)
     centre, std = float(z.mean()), float(z.std()) or 1.0
@@ -54,7 +54,7 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
 
 
 def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
-    """The same, among the sigmoids that give one half at the logit `neutral`."""
+    """The same, among the sigmoids with the probability one half at the logit `neutral`."""
     z = np.asarray(logits, np.float64) - neutral
     std = float(np.sqrt(np.mean(z**2))) or 1.0
     slope = max(float(_newton((z / std)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / std
@@ -78,9 +78,9 @@ def _newton(design: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArra
             break
         hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(len(theta))
         step, scale = np.linalg.solve(hessian, gradient), 1.0
-        while (tried := _loss(design @ (theta - scale * step), targets)) > loss and scale > 1e-10:
+        while (new_loss := _loss(design @ (theta - scale * step), targets)) > loss and scale > 1e-10:
             scale /= 2
-        theta, loss = theta - scale * step, tried
+        theta, loss = theta - scale * step, new_loss
     return theta
 
 

@@ -1,4 +1,4 @@
-"""The head: a standardised L2 logistic regression, folded into one affine map from vector to logit."""
+"""The head: a standardised L2 logistic regression, folded into one affine map from features to logit."""
 
 from dataclasses import dataclass, field
 
@@ -8,50 +8,56 @@ from numpy.typing import NDArray
 from twofold.decision.logistic_regression import Regressions
 
 CS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))
-"""Values of C that are tried, weakest first: half decades from 1e-5 to 10, in scikit-learn's sense of C."""
+"""The grid of C, as scikit-learn defines it, ascending: half decades from 1e-5 to 10."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """logit = vector @ weights + bias."""
+    """logit = features @ weights + bias."""
 
     weights: NDArray[np.float32] = field(repr=False)  # (d,)
     bias: float
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Head):
+            return NotImplemented
+        return self.bias == other.bias and np.array_equal(self.weights, other.weights)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The logit of each vector: (n, d) -> float64 (n,)."""
+        """The logits of features (n, d), float64 (n,)."""
         # Not `@`: there a logit depends, in its last digits, on the rows around it.
         return np.asarray(np.einsum("nd,d->n", features, self.weights, dtype=np.float64) + self.bias)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HeadFit:
-    """The head fitted on all vectors, and what cross-validation said on the way."""
+    """The head fitted on all images, and the cross-validation that chose its C."""
 
     head: Head
     logits: NDArray[np.float64] = field(repr=False)  # (n,) out-of-fold
-    C: float  # the C that was chosen
-    losses: dict[float, float]  # C -> out-of-fold log-loss, for each C that was tried
+    C: float
+    losses: dict[float, float]  # out-of-fold log-loss of each C of the grid, up to where the search stopped
 
 
 def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> HeadFit:
-    """The head of least out-of-fold log-loss, with the out-of-fold logits of all pictures.
+    """The head with the C of the least out-of-fold log-loss, and the out-of-fold logits of all images for that C.
 
-    vectors (n, d) float32, labels (n,) 0 or 1, folds (n,) the fold that holds each picture out. Every logit comes from
-    a head and a scaling that saw nothing of its fold. Classes weigh the same in the fit whatever their sizes; the bias
-    is then moved by the log-odds of the classes, so that logits speak of the data as it is. Raises DataError when a
-    vector is not finite or when the pictures outside a fold are all of one class.
+    features (n, d) float32, labels (n,) 0 or 1, folds (n,) the fold of each image. The logits of a fold come from a head and a
+    standardisation that are independent of the fold. Classes have the same weight in the fit whatever their sizes; the bias is
+    then moved by the log-odds of the classes. Raises DataError where a feature is not finite, or where the images outside a fold
+    are all of one class.
     """
-    import scipy.optimize  # noqa: F401  # brings a BLAS of its own, which is limited only once it is loaded
     from threadpoolctl import threadpool_limits
 
     # Two BLAS threads wait for each other in products this thin: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
-        return _best_strength(Regressions.of(features, labels, folds))
+        return _best_fit(Regressions.of(features, labels, folds))
 
 
-def _best_strength(regressions: Regressions) -> HeadFit:
-    """The strengths upwards, each fit starting from the one before, until the loss is 0.5% above the least so far."""
+def _best_fit(regressions: Regressions) -> HeadFit:
+    """The fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its minimum."""
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
     best: HeadFit | None = None

@@ -1,6 +1,8 @@
-"""Logistic regressions side by side: one for each fold, which it does not see, and a last one on all pictures."""
+"""Logistic regressions fitted side by side: one for each fold, on the images outside it, and a last one on all images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,46 +13,54 @@ Matrix = NDArray[np.float32]
 Reals = NDArray[np.float64]
 
 FLOOR = 0.1
-"""Part of the median standard deviation that is added (in square) to each: a channel that was all but dead while the
-head was fitted must not shout later. Without it one solar cell stood 4,299 deviations out (docs/decisions/002)."""
+"""Fraction of the median standard deviation that is added, in square, to each. Without it a channel that is nearly constant in
+the training data dominates the logits of images that activate it: a solar cell lay 4,299 deviations out (docs/decisions/002)."""
 
 DIRECTIONS = 16
-"""Directions of the largest variance that the optimiser's steps are fitted to; more cost what they save."""
+"""Directions of the largest variance along which steps are scaled; more cost as much time as they save."""
+
+TOLERANCE: Final = 1e-6
+"""A regression is finished when a step lowers its loss by less. docs/decisions/002 compares with the exact minimum."""
+
+MEMORY: Final = 10
+"""Steps that the optimiser remembers."""
+
+MAX_STEPS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Regressions:
-    """k L2 logistic regressions on one matrix, each on its own pictures, standardisation and class weights.
+    """k L2 logistic regressions on one matrix, each with its own images, standardisation and class weights.
 
-    Each pass over the matrix, which is what takes the time, serves all of them. The matrix is standardised over all
-    pictures only to make the most of float32; `centre` and `scale` take that back and put each regression's own
-    standardisation in its place. Coefficients are (k, d + 1), the bias last.
+    Reading the matrix takes most of the time, and each pass serves all regressions. The matrix is standardised over all images,
+    for the precision of float32 only; `centre` and `scale` replace this by the standardisation of each regression. Coefficients
+    are (k, d + 1), the bias last. No arithmetic mixes rows of the coefficients: each regression is independent of the others.
     """
 
     matrix: Matrix  # (n, d)
-    mean: Reals  # (d,) of the vectors
-    std: Reals  # (d,) matrix = (vectors - mean) / spread
-    centre: Reals  # (k, d) mean of the matrix over the pictures that a regression sees
-    scale: Reals  # (k, d) 1 / its standard deviation there
-    weight: Reals  # (k, n) of each picture, 0 where held out; each class sums to 1/2
+    mean: Reals  # (d,) of the features
+    std: Reals  # (d,) matrix = (features - mean) / std
+    centre: Reals  # (k, d) mean of the matrix over the training images of each regression
+    scale: Reals  # (k, d) 1 / standard deviation of the matrix over them
+    weight: Reals  # (k, n) of each image, 0 where held out; each class sums to 1/2
     targets: Reals  # (n,)
     prior: Reals  # (k,) log-odds of the classes
-    sizes: Reals  # (k,) pictures seen
-    blind: NDArray[np.int64]  # (n,) the regression that does not see the picture
+    sizes: Reals  # (k,) training images
+    held_out_by: NDArray[np.int64]  # (n,) the regression that was not fitted on the image
     directions: Reals  # (d, r) of the largest variance of the matrix
     variances: Reals  # (r,) along them, ascending
 
     @classmethod
     def of(cls, features: Matrix, labels: NDArray[np.int8], folds: NDArray[np.int64]) -> "Regressions":
-        """The regressions of vectors (n, d) on labels (n,), 0 or 1, one for each fold (n,) and one for all."""
-        names, blind = np.unique(folds, return_inverse=True)
-        seen = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])  # (k, n)
+        """The regressions on features (n, d) and labels (n,), 0 or 1: one for each of the folds (n,) and one on all images."""
+        names, held_out_by = np.unique(folds, return_inverse=True)
+        training = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])  # (k, n)
         targets = (labels == 1).astype(np.float64)
-        positives, negatives = seen @ targets, seen @ (1 - targets)
+        positives, negatives = training @ targets, training @ (1 - targets)
         if (positives == 0).any() or (negatives == 0).any():
-            raise DataError("The pictures outside one fold are all of one class; use fewer folds or more pictures.")
+            raise DataError("The images outside one fold are all of one class; use fewer folds or more images.")
         matrix, mean, std = _standardised(features)
-        centre, scale = _own_standardisation(matrix, std, seen)
+        centre, scale = _standardisations(matrix, std, training)
         directions, variances = _largest_variance(matrix)
         return cls(
             matrix=matrix,
@@ -58,11 +68,11 @@ class Regressions:
             std=std,
             centre=centre,
             scale=scale,
-            weight=seen * np.where(labels == 1, 0.5 / positives[:, None], 0.5 / negatives[:, None]),
+            weight=training * np.where(labels == 1, 0.5 / positives[:, None], 0.5 / negatives[:, None]),
             targets=targets,
             prior=np.log(positives / negatives),
             sizes=positives + negatives,
-            blind=blind,
+            held_out_by=held_out_by,
             directions=directions,
             variances=variances,
         )
@@ -73,36 +83,30 @@ class Regressions:
 
     def fit(self, start: Reals, C: float) -> Reals:
         """The coefficients of the least penalised loss, for an L2 penalty of |slopes|² / (2 C n)."""
-        from scipy.optimize import minimize
-
         # Steps are scaled by 1 / sqrt(curvature): at most 1/4 of the variance (Böhning 1992), plus the penalty's.
         bend = np.sqrt(self.variances / 4 + 1 / (C * self.sizes[-1]))  # (r,)
         along, aside = 1 / bend - 1 / bend[0], 1 / bend[0]
 
-        def stretched(steps: Reals) -> Reals:
-            slopes = steps[:, :-1]
-            return np.hstack(
-                [aside * slopes + (slopes @ self.directions * along) @ self.directions.T, 2 * steps[:, -1:]]
-            )
+        def scaled(steps: Reals) -> Reals:
+            slopes = np.stack([self.directions @ (row @ self.directions * along) for row in steps[:, :-1]])
+            return np.hstack([aside * steps[:, :-1] + slopes, 2 * steps[:, -1:]])
 
-        def loss(flat: Reals) -> tuple[float, Reals]:
-            value, gradient = self._loss(start + stretched(flat.reshape(start.shape)), C)
-            return value, stretched(gradient).ravel()
+        def loss(steps: Reals) -> tuple[Reals, Reals]:
+            losses, gradient = self._losses(start + scaled(steps), C)
+            return losses, scaled(gradient)
 
-        # A tighter tolerance moves the out-of-fold log-loss by 0.3% at most and takes several times as long.
-        found = minimize(loss, np.zeros(start.size), method="L-BFGS-B", jac=True, options={"ftol": 1e-5, "gtol": 1e-5})
-        return start + stretched(np.asarray(found.x).reshape(start.shape))
+        return start + scaled(_minimise(loss, np.zeros_like(start)))
 
-    def _loss(self, coefficients: Reals, C: float) -> tuple[float, Reals]:
-        """The k penalised losses, summed, and the gradient."""
+    def _losses(self, coefficients: Reals, C: float) -> tuple[Reals, Reals]:
+        """The penalised losses (k,) and their gradients (k, d + 1)."""
         z = self._logits(coefficients)
         softplus = np.logaddexp(0.0, z)
         residual = self.weight * (np.exp(z - softplus) - self.targets)  # (k, n)
         total = residual.sum(axis=1, keepdims=True)
         ridge = coefficients[:, :-1] / (C * self.sizes[:, None])
         slopes = self.scale * (residual.astype(np.float32) @ self.matrix - total * self.centre) + ridge
-        loss = np.sum(self.weight * (softplus - self.targets * z)) + np.sum(ridge * coefficients[:, :-1]) / 2
-        return float(loss), np.hstack([slopes, total])
+        losses = np.sum(self.weight * (softplus - self.targets * z), axis=1)
+        return losses + np.sum(ridge * coefficients[:, :-1], axis=1) / 2, np.hstack([slopes, total])
 
     def _logits(self, coefficients: Reals) -> Reals:
         slopes = coefficients[:, :-1] * self.scale
@@ -110,12 +114,12 @@ class Regressions:
         return np.asarray((self.matrix @ slopes.T.astype(np.float32)).T + bias)  # (k, n)
 
     def held_out_logits(self, coefficients: Reals) -> Reals:
-        """(n,) the logit of each picture by the regression that does not see it, at the odds of what that one saw."""
+        """(n,) the logit of each image by the regression that was not fitted on it, with the prior of its training images."""
         logits = self._logits(coefficients) + self.prior[:, None]
-        return np.asarray(logits[self.blind, np.arange(len(self.blind))])
+        return np.asarray(logits[self.held_out_by, np.arange(len(self.held_out_by))])
 
     def affine(self, coefficients: Reals) -> tuple[Matrix, float]:
-        """The last regression as weights (d,) and bias on vectors as they came, at the odds of all pictures."""
+        """The last regression as weights (d,) and bias of the unstandardised features, with the prior of all images."""
         slopes = coefficients[-1, :-1] * self.scale[-1]
         weights = slopes / self.std
         bias = coefficients[-1, -1] + self.prior[-1] - slopes @ self.centre[-1] - weights @ self.mean
@@ -125,38 +129,94 @@ class Regressions:
 def _standardised(features: Matrix) -> tuple[Matrix, Reals, Reals]:
     mean = features.mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all():
-        raise DataError("Some vectors hold values that are not finite numbers; train again with `dtype='f32'`.")
+        raise DataError("Some features are not finite numbers; train again with `dtype='f32'`.")
     matrix = features - mean.astype(np.float32)
     std = with_floor(np.sqrt(np.einsum("nd,nd->d", matrix, matrix, dtype=np.float64) / len(matrix)))
     matrix /= std.astype(np.float32)
     return matrix, mean, std
 
 
-def _own_standardisation(matrix: Matrix, std: Reals, seen: NDArray[np.bool_]) -> tuple[Reals, Reals]:
-    fraction = (seen / seen.sum(axis=1, keepdims=True)).astype(np.float32)  # (k, n)
+def _standardisations(matrix: Matrix, std: Reals, training: NDArray[np.bool_]) -> tuple[Reals, Reals]:
+    """`centre` and `scale` (k, d) of the regressions with these training images (k, n)."""
+    fraction = (training / training.sum(axis=1, keepdims=True)).astype(np.float32)  # (k, n)
     centre = (fraction @ matrix).astype(np.float64)
-    preprocessing = np.zeros_like(centre)
-    for start in range(0, len(matrix), 1024):  # in parts: the matrix is the largest thing in memory
-        preprocessing += fraction[:, start : start + 1024] @ np.square(matrix[start : start + 1024])
-    deviation = std * np.sqrt(np.maximum(preprocessing - centre**2, 0))
+    squares = np.zeros_like(centre)
+    for start in range(0, len(matrix), 1024):  # in chunks: the matrix is the largest thing in memory
+        squares += fraction[:, start : start + 1024] @ np.square(matrix[start : start + 1024])
+    deviation = std * np.sqrt(np.maximum(squares - centre**2, 0))
     return centre, std / np.vstack([with_floor(row) for row in deviation])
 
 
 def with_floor(deviation: Reals) -> Reals:
     """Standard deviations (d,) as the head divides by them."""
-    moving = deviation[deviation > 0]
-    return np.hypot(deviation, FLOOR * np.median(moving) if len(moving) else 1.0)
+    positive = deviation[deviation > 0]
+    return np.hypot(deviation, FLOOR * np.median(positive) if len(positive) else 1.0)
 
 
 def _largest_variance(matrix: Matrix) -> tuple[Reals, Reals]:
-    """Directions (d, r) and variances (r,), near enough, by two rounds of subspace iteration (Halko et al. 2011).
+    """Directions (d, r) and variances (r,), approximately, by two rounds of subspace iteration (Halko et al. 2011).
 
-    They only pave the way to the minimum, which stays where it is, so the held-out pictures may take part.
+    They change the steps to the minimum, not the minimum, and use no labels: so held-out images may take part.
     """
     n, d = matrix.shape
     basis = np.random.default_rng(0).standard_normal((d, min(DIRECTIONS, n, d)), np.float32)
     for _ in range(2):
         basis = np.linalg.qr(matrix.T @ (matrix @ basis))[0]
-    seen = matrix @ basis
-    variances, turn = np.linalg.eigh((seen.T @ seen).astype(np.float64) / n)
+    projected = matrix @ basis
+    variances, turn = np.linalg.eigh((projected.T @ projected).astype(np.float64) / n)
     return basis @ turn, np.maximum(variances, 0)
+
+
+def _minimise(loss: Callable[[Reals], tuple[Reals, Reals]], x: Reals) -> Reals:
+    """The minima (k, p) of k convex functions, by L-BFGS (Nocedal and Wright 2006, algorithm 7.5) on each row of x (k, p).
+
+    `loss` gives the values (k,) and the gradients (k, p). A row takes its own steps, and stops when a step lowers its loss by
+    less than `TOLERANCE`. The functions are strictly convex, so that a step which lowers the loss enough keeps the curvature
+    positive; a step is halved until it does.
+    """
+    value, gradient = loss(x)
+    active, memory = np.ones(len(x), np.bool_), list[tuple[Reals, Reals, Reals]]()
+    for _ in range(MAX_STEPS):
+        direction = _direction(gradient, memory)
+        slope = _dot(gradient, direction)[:, 0]
+        size = active.astype(np.float64)
+        while True:
+            step = -size[:, None] * direction
+            new_value, new_gradient = loss(x + step)
+            too_far = active & (new_value > value - 1e-4 * size * slope) & (size > 1e-8)
+            if not too_far.any():
+                break
+            size[too_far] /= 2
+        memory = [*memory[1 - MEMORY :], (step, new_gradient - gradient, _dot(step, new_gradient - gradient))]
+        lowered = active & (new_value < value)
+        active &= new_value < value - TOLERANCE
+        x = np.where(lowered[:, None], x + step, x)
+        value, gradient = new_value, new_gradient
+        if not active.any():
+            break
+    return x
+
+
+def _direction(gradient: Reals, memory: list[tuple[Reals, Reals, Reals]]) -> Reals:
+    """The gradients (k, p) times the approximate inverse Hessians that the steps (s, y, s·y) in memory give."""
+    direction, factors = gradient.copy(), list[Reals]()
+    for step, change, product in reversed(memory):
+        factors.append(_ratio(_dot(step, direction), product))
+        direction -= factors[-1] * change
+    if memory:
+        _, change, product = memory[-1]
+        scale = _ratio(product, _dot(change, change))
+        direction *= np.where(scale > 0, scale, 1.0)
+    for (step, change, product), factor in zip(memory, reversed(factors), strict=True):
+        direction += (factor - _ratio(_dot(change, direction), product)) * step
+    return direction
+
+
+def _dot(a: Reals, b: Reals) -> Reals:
+    """The products of the rows, (k, 1)."""
+    return np.asarray(np.einsum("kp,kp->k", a, b)[:, None])
+
+
+def _ratio(a: Reals, b: Reals) -> Reals:
+    """a / b, and 0 where b is not positive: a row that has stopped takes no steps."""
+    return np.asarray(np.divide(a, b, out=np.zeros_like(a), where=b > 0))

@@ -1,4 +1,4 @@
-"""Thresholds: from which probability on the answer is the positive class, and what each choice would give."""
+"""Policies: the threshold that each chooses, and its rates on the scores it was chosen on."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
-from twofold.decision.counts import Counts, accuracy, balanced_accuracy, count, f1, precision, recall
+from twofold.decision.confusion import ConfusionMatrix, accuracy, balanced_accuracy, confusion_at, f1, precision, recall
 from twofold.decision.rule import PolicyRecord, Rule
 from twofold.decision.sweep import Labels, Probabilities, Score, best_threshold, chance_of_gain, sweep
 
@@ -18,7 +18,7 @@ Basis = Literal["given", "theory", "scores"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a threshold is chosen for, and where it lies when the probabilities are true."""
+    """The score that a policy maximises, and the best threshold for calibrated probabilities."""
 
     score: Score
     theory: Callable[[Labels, Probabilities], float]
@@ -28,23 +28,23 @@ def _half(labels: Labels, probabilities: Probabilities) -> float:
     return 0.5
 
 
-def _share_of_positives(labels: Labels, probabilities: Probabilities) -> float:
+def _prevalence(labels: Labels, probabilities: Probabilities) -> float:
     return float(np.mean(labels == 1))
 
 
 def _half_of_best_f1(labels: Labels, probabilities: Probabilities) -> float:
     """Lipton, Elkan and Narayanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure"."""
-    return float(np.nanmax(f1(sweep(labels, probabilities).counts))) / 2
+    return float(np.nanmax(f1(sweep(labels, probabilities).confusion))) / 2
 
 
 POLICIES: dict[str, Policy] = {
     "accuracy": Policy(accuracy, _half),
-    "balanced": Policy(balanced_accuracy, _share_of_positives),
+    "balanced": Policy(balanced_accuracy, _prevalence),
     "f1": Policy(f1, _half_of_best_f1),
 }
-"""Every policy by its name; a new one is a line here and its name in `options.Optimize`."""
+"""All policies by name; a new one is a line here and a name in `options.Optimize`."""
 
-RATES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
+RATES: dict[str, Callable[[ConfusionMatrix], NDArray[np.float64]]] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,
     "f1": f1,
@@ -56,7 +56,7 @@ RATES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A threshold, its basis, and its rates on the out-of-fold scores; NaN where a rate is undefined."""
+    """A threshold, its basis, and its rates on the out-of-fold scores, NaN where undefined."""
 
     value: float
     basis: Basis
@@ -78,9 +78,9 @@ def choose_rule(
 ) -> Rule:
     """The rule that a policy chooses on out-of-fold probabilities, or the one with the `fixed` threshold.
 
-    For true probabilities theory gives the best threshold: 0.5 for accuracy, the prevalence for balanced accuracy, half of the
-    best F1 for F1. A policy starts there. It takes the best threshold on these scores only where fewer than 1 in 20 data sets
-    with these probabilities would gain as much by chance: on few images the best threshold is mostly luck.
+    For calibrated probabilities theory gives the best threshold: 0.5 for accuracy, the prevalence for balanced accuracy, half of
+    the best F1 for F1. The best threshold on these scores replaces it only where its gain is significant (p < 0.05): on few
+    images the best threshold is mostly noise.
 
     The candidates of all policies are part of the evidence. Raises UsageError for an unknown policy.
     """
@@ -110,5 +110,5 @@ def _choose(labels: Labels, probabilities: Probabilities, policy: Policy, seed: 
 
 
 def _candidate(labels: Labels, probabilities: Probabilities, value: float, basis: Basis) -> Candidate:
-    cells = count(labels, probabilities, value)
-    return Candidate(value, basis, {name: float(rate(cells)) for name, rate in RATES.items()})
+    confusion = confusion_at(labels, probabilities, value)
+    return Candidate(value, basis, {name: float(rate(confusion)) for name, rate in RATES.items()})

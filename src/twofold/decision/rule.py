@@ -11,6 +11,7 @@ NEGATIVE, POSITIVE, UNSURE = 0, 1, -1
 """Decisions. The first two are indices of `classes`, (negative, positive)."""
 
 NEVER: Final = float(np.nextafter(1.0, 2.0))
+"""A threshold that no probability reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Rule:
     """Negative below `low`, positive from `high` on, unsure between. With low = high the rule is one threshold.
 
     `gate` will hold the familiarity gate, `prevalence` the prevalence that the rule assumes; both are None where there is none.
-    Raises ValueError unless 0 <= low <= high <= 1. `NEVER` is a threshold that no probability reaches.
+    Raises ValueError unless 0 <= low <= high <= 1; `NEVER` is allowed as well.
     """
 
     low: float
@@ -45,13 +46,13 @@ class Rule:
             raise ValueError(f"A rule needs 0 <= low <= high <= 1, got low {self.low} and high {self.high}.")
 
     @classmethod
-    def at(cls, threshold: float, policy: PolicyRecord = PolicyRecord()) -> Self:  # it is frozen
+    def at(cls, threshold: float, policy: PolicyRecord = PolicyRecord()) -> Self:  # a frozen value
         """The rule with a single threshold."""
         return cls(threshold, threshold, policy=policy)
 
     @property
     def threshold(self) -> float:
-        """The probability from which on the decision is the positive class."""
+        """The lowest probability with a positive decision."""
         return self.high
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -64,7 +65,7 @@ class Rule:
     def mirrored(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
         """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.
 
-        Ties included: 1 - p is rounded, so probabilities on either side of a threshold are kept there.
+        Ties included: 1 - p is rounded, so each probability is held on its side of the threshold.
         """
         low, high = (float(np.nextafter(1 - end, np.inf)) for end in (self.high, self.low))
         swapped = 1 - probabilities

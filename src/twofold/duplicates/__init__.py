@@ -1,4 +1,4 @@
-"""Duplicates: equal files, equal pixels, and near duplicates, found without comparing all pairs."""
+"""Duplicates: equal files, equal pixels, and near duplicates, without comparing all pairs."""
 
 from twofold.duplicates.detection import Duplicate, Fingerprints, Kind, find_duplicates
 from twofold.duplicates.fingerprints import FingerprintIndex, find_in_index, index_fingerprints, read_index, write_index

@@ -1,4 +1,4 @@
-"""What is kept of pictures, so that copies of them are known again: hashes, nothing that shows them."""
+"""The fingerprint index: hashes of images, by which duplicates of them are found later. No image can be restored from it."""
 
 import csv
 import re
@@ -14,25 +14,25 @@ from twofold.duplicates.hamming_search import Pairs, pairs_within
 from twofold.duplicates.perceptual_hash import Hash, distances, greys, hash_thumbnails
 from twofold.duplicates.windows import coarse_of_windows, fitted, hash_middles, hashed, windows
 
-Found = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows, and for each a row of the others
+Matches = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows, and for each a row of the index
 
 COLUMNS: Final = ("path", "sha256", "pixels", "perceptual")
 _DIGITS: Final = 160  # of a perceptual hash
 _HASHES: Final = ("[0-9a-f]{64}", "[0-9a-f]{80}", f"([0-9a-f]{{{_DIGITS}}})?")
-# Of 255 bits: 4,500 copies of photographs of other size, quality, light or colour differed in at most 38, strangers in 72 and
-# more. Where strangers are more alike than that, half of what they differ in.
+# Of 255 bits: 4,500 duplicates of photographs with another size, quality, light or colour differed in at most 38, unrelated
+# images in 72 or more. Where unrelated images are more similar than that, half of the bits in which they differ.
 _MOST: Final = 48
-_STRANGERS: Final = 500
-_RARE: Final = 0.002  # as many of the pairs of strangers may differ in fewer bits than are taken for theirs
+_UNRELATED: Final = 500
+_RARE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
 _RARER: Final = 0.0001  # the same, where each pair is compared in a hundred windows
-_NEARER: Final = 44  # bits by which the best of these brought strangers nearer, solar cells of one make
-_RIVALS: Final = 6  # windows of a picture that are moved to fit better
-_GAP: Final = 1.5  # times as far as the last copy of a picture the next picture is
+_NEARER: Final = 44  # bits by which the best of these windows brought unrelated images nearer, solar cells of one make
+_RIVALS: Final = 6  # windows of an image that are moved to fit better
+_GAP: Final = 1.5  # the next image is so many times as far away as the last duplicate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FingerprintIndex:
-    """Hashes of pictures by their paths, a row for each; `fine` (n, 4) is 0 for pictures of nearly one colour."""
+    """Hashes of images and their paths, a row for each; `fine` (n, 4) is 0 for images of nearly one colour."""
 
     paths: tuple[str, ...] = field(repr=False)
     keys: tuple[tuple[str, str], ...] = field(repr=False)  # of bytes and of pixels
@@ -44,100 +44,104 @@ class FingerprintIndex:
 
 
 def index_fingerprints(paths: Sequence[str], fingerprints: Fingerprints) -> FingerprintIndex:
-    """What is kept of these pictures."""
+    """The index of these images."""
     hashes, middle = hash_thumbnails(fingerprints.thumbnails)[0], hash_middles(greys(fingerprints.thumbnails))
-    shown, inside = ~hashes.flat[:, None], ~middle.flat[:, None]
-    kept = np.column_stack([middle.coarse, middle.fine])
+    hashable, middle_hashable = ~hashes.flat[:, None], ~middle.flat[:, None]
+    middles = np.column_stack([middle.coarse, middle.fine])
     return FingerprintIndex(
-        tuple(paths), tuple(fingerprints.keys), hashes.fine * shown, hashes.coarse * shown[:, 0], kept * inside
+        tuple(paths),
+        tuple(fingerprints.keys),
+        hashes.fine * hashable,
+        hashes.coarse * hashable[:, 0],
+        middles * middle_hashable,
     )
 
 
-def find_in_index(fingerprints: Fingerprints, others: FingerprintIndex) -> list[Duplicate]:
-    """Pictures, as `first`, that are known, as `second`, each once: equal, or alike but for size, quality, light, quarter turns,
-    a tenth cropped off its sides, or some degrees.
+def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[Duplicate]:
+    """Images, as `first`, with a duplicate in the index, as `second`; each image once.
 
-    What a network sees plays no part, so that all commands find the same.
+    Duplicates may differ in size, quality, light, quarter turns, a tenth cropped off the sides, or some degrees of rotation.
+    Features play no part, so that all commands find the same duplicates.
     """
-    found = exact_matches(fingerprints.keys, others.keys)
-    for search in (_whole, _windows):
-        rows = np.array([row for row in range(len(fingerprints)) if row not in found], np.int64)
-        for row, other in zip(*search(fingerprints.thumbnails[rows], others), strict=True):
-            found[int(rows[row])] = Duplicate(int(rows[row]), int(other), "near")
-    return [found[row] for row in sorted(found)]
+    duplicates = exact_matches(fingerprints.keys, index.keys)
+    for search in (_by_whole_image, _by_windows):
+        rows = np.array([row for row in range(len(fingerprints)) if row not in duplicates], np.int64)
+        for row, other in zip(*search(fingerprints.thumbnails[rows], index), strict=True):
+            duplicates[int(rows[row])] = Duplicate(int(rows[row]), int(other), "near")
+    return [duplicates[row] for row in sorted(duplicates)]
 
 
-def _whole(thumbnails: NDArray[np.uint8], others: FingerprintIndex) -> Found:
-    """By the hashes of the whole pictures."""
-    rows = np.flatnonzero(others.coarse)
-    most = min(_MOST, _strangers(others.fine[rows], _RARE) / 2)
+def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
+    """By the hashes of the whole images."""
+    rows = np.flatnonzero(index.coarse)
+    most = min(_MOST, _unrelated_distance(index.fine[rows], _RARE) / 2)
     pairs, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
-    for way in hash_thumbnails(thumbnails):
-        near = pairs_within(way.coarse, others.coarse[rows])
+    for hashes in hash_thumbnails(thumbnails):
+        near = pairs_within(hashes.coarse, index.coarse[rows])
         near[:, 1] = rows[near[:, 1]]
-        near = near[~way.flat[near[:, 0]]]
+        near = near[~hashes.flat[near[:, 0]]]
         pairs.append(near)
-        apart.append(distances(way.fine[near[:, 0]], others.fine[near[:, 1]]))
+        apart.append(distances(hashes.fine[near[:, 0]], index.fine[near[:, 1]]))
     return _nearest(np.concatenate(pairs), np.concatenate(apart), most)
 
 
-def _windows(thumbnails: NDArray[np.uint8], others: FingerprintIndex) -> Found:
-    """By the hashes of their middles, which are looked for in windows of the pictures, upright and mirrored."""
-    rows, planes, begins = np.flatnonzero(others.middle[:, 0]), greys(thumbnails), windows()
-    wanted, most = others.middle[rows], min(_MOST, _strangers(others.middle[rows, 1:], _RARER) - _NEARER)
+def _by_windows(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
+    """By the hashes of the middles in the index, searched in windows of the images, upright and mirrored."""
+    rows, planes, begins = np.flatnonzero(index.middle[:, 0]), greys(thumbnails), windows()
+    wanted, most = index.middle[rows], min(_MOST, _unrelated_distance(index.middle[rows, 1:], _RARER) - _NEARER)
     pairs, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
-    for seen in (planes, planes[:, :, ::-1]):
-        near = pairs_within(coarse_of_windows(seen).reshape(-1), wanted[:, 0])
-        places, back = np.unique(near[:, 0], return_inverse=True)
-        bits = hashed(seen, places // len(begins), begins[places % len(begins)])
+    for oriented in (planes, planes[:, :, ::-1]):
+        near = pairs_within(coarse_of_windows(oriented).reshape(-1), wanted[:, 0])
+        window, back = np.unique(near[:, 0], return_inverse=True)
+        bits = hashed(oriented, window // len(begins), begins[window % len(begins)])
         near = _few(near, near[:, 0] // len(begins), distances(bits[back], wanted[near[:, 1], 1:]))
         image, other = near[:, 0] // len(begins), near[:, 1]
         pairs.append(np.column_stack([image, rows[other]]))
-        apart.append(fitted(seen, image, begins[near[:, 0] % len(begins)], wanted[other, 1:]))
+        apart.append(fitted(oriented, image, begins[near[:, 0] % len(begins)], wanted[other, 1:]))
     return _nearest(np.concatenate(pairs), np.concatenate(apart), most)
 
 
 def _few(near: Pairs, image: NDArray[np.int64], apart: NDArray[np.int64]) -> Pairs:
-    """Of the pairs, each of a window of an image and another image, the nearest few of each image."""
+    """The nearest few pairs of each image, from pairs (window of an image, image of the index)."""
     order = np.lexsort((apart, image))
     image = image[order]
     return near[order[np.arange(len(image)) - np.searchsorted(image, image) < _RIVALS]]
 
 
-def _nearest(pairs: Pairs, apart: NDArray[np.int64], most: float) -> Found:
-    """Of pairs that differ in at most so many bits, the best of each first row."""
-    kept = apart <= most
-    pairs = pairs[kept][np.lexsort((pairs[kept, 1], apart[kept]))]
+def _nearest(pairs: Pairs, apart: NDArray[np.int64], most: float) -> Matches:
+    """The nearest pair of each first row, among pairs that differ in at most `most` bits."""
+    near = apart <= most
+    pairs = pairs[near][np.lexsort((pairs[near, 1], apart[near]))]
     _, first = np.unique(pairs[:, 0], return_index=True)
     return pairs[first, 0], pairs[first, 1]
 
 
-def _strangers(fine: Hash, rare: float) -> float:
-    """Bits that all but a few pairs of strangers differ in, of pictures of these hashes (n, 4)."""
-    shown = np.unique(fine, axis=0)
-    if len(shown) < 2:
+def _unrelated_distance(fine: Hash, rare: float) -> float:
+    """Bits in which all but a fraction `rare` of the pairs of unrelated images differ at least, from their hashes (n, 4)."""
+    distinct = np.unique(fine, axis=0)
+    if len(distinct) < 2:
         return 255
-    some = np.random.default_rng(0).permutation(shown)[:_STRANGERS]
-    apart = np.sort([distances(own[None], some) for own in some], axis=1)
+    sample = np.random.default_rng(0).permutation(distinct)[:_UNRELATED]
+    apart = np.sort([distances(row[None], sample) for row in sample], axis=1)
     gaps = (apart[:, :-1] <= _MOST) & (apart[:, 1:] > _GAP * apart[:, :-1])
-    # What comes before a gap is the picture itself and its copies; without any, pictures are alike by nature.
+    # Before a gap come the image itself and its duplicates; without a gap, images are similar by nature.
     duplicates = np.logical_or.accumulate(gaps[:, ::-1], axis=1)[:, ::-1]
-    strangers = np.concatenate([apart[:, :-1][~duplicates], apart[:, -1]])
-    return float(np.quantile(strangers, rare))
+    unrelated = np.concatenate([apart[:, :-1][~duplicates], apart[:, -1]])
+    return float(np.quantile(unrelated, rare))
 
 
-def write_index(kept: FingerprintIndex, file: TextIO) -> None:
-    """A row for each picture, the hashes in hexadecimal."""
+def write_index(index: FingerprintIndex, file: TextIO) -> None:
+    """Writes a row for each image, the hashes in hexadecimal."""
     rows = csv.writer(file)  # its own line ends: with others, a name with a carriage return is not quoted
     rows.writerow(COLUMNS)
     for path, keys, words in zip(
-        kept.paths, kept.keys, np.column_stack([kept.coarse, kept.fine, kept.middle]), strict=True
+        index.paths, index.keys, np.column_stack([index.coarse, index.fine, index.middle]), strict=True
     ):
         rows.writerow((path, *keys, "".join(f"{int(word):016x}" for word in words) if words.any() else ""))
 
 
 def read_index(lines: Iterable[str]) -> FingerprintIndex:
-    """What `write_index` wrote. ValueError where it is something else."""
+    """The index that `write_index` wrote. Raises ValueError for any other text."""
     rows = _rows(csv.reader(lines))
     if next(rows, None) != COLUMNS:
         raise ValueError(f"the columns are not {','.join(COLUMNS)}")
@@ -146,7 +150,7 @@ def read_index(lines: Iterable[str]) -> FingerprintIndex:
     words = bytearray()
     for number, row in enumerate(rows, 1):
         if len(row) != len(COLUMNS) or not all(map(re.fullmatch, _HASHES, row[1:])):
-            raise ValueError(f"row {number} holds something else than a path and its hashes")
+            raise ValueError(f"row {number} does not hold a path and its hashes")
         paths.append(row[0])
         keys.append((row[1], row[2]))
         words += bytes.fromhex(row[3] or "0" * _DIGITS)

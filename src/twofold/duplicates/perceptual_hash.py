@@ -1,6 +1,6 @@
-"""Perceptual hashes: alike for pictures that look alike, however they are scaled, encoded, lit, mirrored or turned by quarters.
+"""Perceptual hashes: similar for images that look similar, whatever their size, encoding, light and orientation.
 
-Signs of a cosine transform against their median, as in the well-known pHash, on the whole picture stretched to a small square.
+Signs of a cosine transform against their median, as in the well-known pHash, on the whole image resized to a small square.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twofold.data import SMALL
 
 COARSE, FINE = 8, 16  # sides of the blocks of low frequencies
-FLAT = 4.0  # standard deviation of the grey values, of 255, below which a picture shows nothing to be hashed
+FLAT = 4.0  # standard deviation of the grey values, of 255, below which an image has nothing to be hashed
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of R G B: the luma of ITU-R BT.601
 _AT_ONCE = 4096
 
@@ -20,7 +20,7 @@ Hash = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hashes:
-    """`coarse` (n,) has 63 bits, `fine` (n, 4) 255; `flat` (n,) is True where nearly one colour leaves nothing but noise."""
+    """`coarse` (n,) has 63 bits, `fine` (n, 4) 255; `flat` (n,) marks images of nearly one colour, whose hashes are noise."""
 
     coarse: Hash = field(repr=False)
     fine: Hash = field(repr=False)
@@ -36,9 +36,9 @@ def greys(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> list[Hashes]:
-    """The hashes of thumbnails (n, SMALL, SMALL, 3) as they are, and of the seven other ways to mirror and turn each by quarters.
+    """The hashes of thumbnails (n, SMALL, SMALL, 3) in eight orientations: as they are, mirrored, and rotated by quarters.
 
-    The last two are turned by a quarter this way and that: a pair that the one finds is found by the other, too.
+    The last two are rotated by a quarter in opposite directions: each finds the pairs of the other.
     """
     waves, flat = np.empty((len(thumbnails), FINE, FINE), np.float32), np.empty(len(thumbnails), np.bool_)
     for start in range(0, len(thumbnails), _AT_ONCE):
@@ -48,13 +48,13 @@ def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> list[Hashes]:
     odd = np.where(np.arange(FINE) % 2, np.float32(-1), np.float32(1))
     across, down = odd[None, None, :], odd[None, :, None]
     turned = np.swapaxes(waves, 1, 2)
-    ways = [waves, waves * across, waves * down, waves * across * down]
-    ways += [turned, turned * across * down, turned * across, turned * down]
-    return [Hashes(coarse_bits(way), fine_bits(way), flat) for way in ways]
+    orientations = [waves, waves * across, waves * down, waves * across * down]
+    orientations += [turned, turned * across * down, turned * across, turned * down]
+    return [Hashes(coarse_bits(oriented), fine_bits(oriented), flat) for oriented in orientations]
 
 
 def _waves(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    from scipy.fft import dctn  # here, because answering does not need it
+    from scipy.fft import dctn  # here, because predictions do not need it
 
     grey = greys(thumbnails)
     waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :FINE, :FINE].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Do two pictures show the same, once one is shifted, scaled or turned a little, and lit as the other?
+"""Agreement of two images after registration: a small shift, scaling or rotation, and a change of light.
 
 Registration by the inverse compositional method of Baker and Matthews (2004), of many pairs of thumbnails at once: an affine map,
 with gain and offset fitted at each step.
@@ -15,23 +15,23 @@ _LEVELS: Final = (
     (2, 1.0, 10),
     (1, 0.7, 4),
 )  # shrunk so many times, blurred by so many pixels, steps: first roughly, then exactly
-_DETAIL: Final = 4.0  # what is smoother than this, in pixels, is left out: strangers share gradients of light
-_MOST: Final = 0.35  # that a map may differ from leaving all in place, on a side of 2
-_LEAST_SEEN: Final = 0.6  # share of the one picture that the other must show
+_DETAIL: Final = 4.0  # structure smoother than this, in pixels, is removed: unrelated images share gradients of light
+_MOST: Final = 0.35  # difference of a map from the identity, at most, on a side of 2
+_LEAST_SEEN: Final = 0.6  # fraction of one image that must overlap with the other
 _DAMPING: Final = 1e-3
-_STILL: Final = np.eye(3, dtype=np.float32)
+_IDENTITY: Final = np.eye(3, dtype=np.float32)
 
 
 def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
-    """Correlation of the details of each pair where the registered pictures overlap, -1 to 1, (pairs,).
+    """Correlation of the details of each pair where the registered images overlap, -1 to 1, (pairs,).
 
-    -1 where they overlap too little, or only after a change that is no small one. Takes about 100 kB a pair meanwhile.
+    -1 where they overlap too little, or only after a large change. Takes about 100 kB of memory per pair.
     """
-    from scipy.ndimage import gaussian_filter  # here, because answering does not need it
+    from scipy.ndimage import gaussian_filter  # here, because predictions do not need it
 
     if not len(a):
         return np.empty(0, np.float32)
-    maps = np.tile(_STILL, (len(a), 1, 1))  # a place in `a` -> the same in `b`
+    maps = np.tile(_IDENTITY, (len(a), 1, 1))  # from positions in `a` to positions in `b`
     for shrink, blur, steps in _LEVELS:
         still, moving = (gaussian_filter(_shrunk(part, shrink), (0, blur, blur)) for part in (a, b))
         ground, flat = _ground(still.shape[1]), still.reshape(len(a), -1)
@@ -41,9 +41,9 @@ def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
             off = (_as_lit(values, flat, inside) - flat) * inside
             maps = maps @ np.linalg.inv(_as_maps((pull @ (slopes @ off[:, :, None]))[:, :, 0]))
     values, inside = _sampled(moving, maps[:, :2] @ ground)
-    same = _correlation(_details(still, inside), _details(values, inside), inside)
-    kept = (np.abs(maps - _STILL).max(axis=(1, 2)) <= _MOST) & (inside.mean(axis=1) >= _LEAST_SEEN)
-    return np.where(kept, same, np.float32(-1))
+    correlation = _correlation(_details(still, inside), _details(values, inside), inside)
+    accepted = (np.abs(maps - _IDENTITY).max(axis=(1, 2)) <= _MOST) & (inside.mean(axis=1) >= _LEAST_SEEN)
+    return np.where(accepted, correlation, np.float32(-1))
 
 
 def _shrunk(planes: Greys, times: int) -> Greys:
@@ -52,14 +52,14 @@ def _shrunk(planes: Greys, times: int) -> Greys:
 
 
 def _ground(side: int) -> NDArray[np.float32]:
-    """The places of all pixels from -1 to 1, x above y above 1, (3, pixels)."""
+    """The positions of all pixels from -1 to 1, x above y above 1, (3, pixels)."""
     axis = (np.arange(side, dtype=np.float32) * 2 + 1) / side - 1
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return np.stack([x.ravel(), y.ravel(), np.ones(side * side, np.float32)])
 
 
 def _steepest(still: Greys, ground: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How the pixels change with the six numbers of a map, (pairs, 6, pixels), and what solves for these, (pairs, 6, 6)."""
+    """Derivatives of the pixels by the six numbers of a map, (pairs, 6, pixels), and the inverse normal matrix, (pairs, 6, 6)."""
     slopes = np.gradient(still, 2 / still.shape[1], axis=(2, 1))
     along = np.concatenate([slope.reshape(len(still), 1, -1) * ground for slope in slopes], axis=1)
     normal = along @ np.swapaxes(along, 1, 2)
@@ -70,22 +70,22 @@ def _steepest(still: Greys, ground: NDArray[np.float32]) -> tuple[NDArray[np.flo
 
 def _as_maps(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
     """Six numbers each, (pairs, 6), as maps that change little, (pairs, 3, 3)."""
-    maps = np.tile(_STILL, (len(numbers), 1, 1))
+    maps = np.tile(_IDENTITY, (len(numbers), 1, 1))
     maps[:, :2] += np.clip(numbers, -0.2, 0.2).reshape(-1, 2, 3)
     return maps
 
 
 def _as_lit(values: NDArray[np.float32], like: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The values with the gain and offset that bring them nearest to `like`, all (pairs, pixels)."""
-    mine, theirs, centre = _centred(values, inside), _centred(like, inside), _mean(like, inside)
-    gain = (mine * theirs).sum(axis=1) / np.maximum((mine**2).sum(axis=1), 1e-6)
-    return np.asarray(mine * np.clip(gain, 0.2, 5)[:, None] + centre, np.float32)
+    centred, target, centre = _centred(values, inside), _centred(like, inside), _mean(like, inside)
+    gain = (centred * target).sum(axis=1) / np.maximum((centred**2).sum(axis=1), 1e-6)
+    return np.asarray(centred * np.clip(gain, 0.2, 5)[:, None] + centre, np.float32)
 
 
-def _sampled(images: Greys, places: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Bilinear values (pairs, pixels) at places (pairs, 2, pixels) from -1 to 1, and which of these lie inside."""
+def _sampled(images: Greys, positions: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Bilinear values (pairs, pixels) at positions (pairs, 2, pixels) from -1 to 1, and a mask of those inside."""
     side = images.shape[1]
-    at = (places + 1) * np.float32(side / 2) - np.float32(0.5)
+    at = (positions + 1) * np.float32(side / 2) - np.float32(0.5)
     inside = ((at >= -0.5) & (at <= side - 0.5)).all(axis=1)
     at = at.clip(0, side - 1)
     low = np.minimum(at.astype(np.int32), side - 2)
@@ -98,13 +98,13 @@ def _sampled(images: Greys, places: NDArray[np.float32]) -> tuple[NDArray[np.flo
 
 
 def _details(pixels: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """What is left, (pairs, pixels), when the mean of each place's surroundings is taken away."""
+    """The pixels minus the local mean, (pairs, pixels)."""
     from scipy.ndimage import gaussian_filter
 
     side = int(np.sqrt(inside.shape[1]))
-    planes, there = (part.reshape(-1, side, side).astype(np.float32) for part in (pixels, inside))
+    planes, mask = (part.reshape(-1, side, side).astype(np.float32) for part in (pixels, inside))
     blur = (0, _DETAIL, _DETAIL)
-    around = gaussian_filter(planes * there, blur) / (gaussian_filter(there, blur) + np.float32(1e-6))
+    around = gaussian_filter(planes * mask, blur) / (gaussian_filter(mask, blur) + np.float32(1e-6))
     return np.asarray((planes - around).reshape(inside.shape), np.float32)
 
 

@@ -1,6 +1,6 @@
-"""Windows of thumbnails: where an image was cropped or turned a little, a window of the one shows what another of the other does.
+"""Windows of thumbnails: where an image was cropped or rotated a little, a window of one image matches a window of the other.
 
-Of an image that is kept the hash of its middle is enough: windows of the other are searched for it.
+An index holds the hash of the middle of each image; it is searched in windows of the other image.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ from twofold.duplicates.perceptual_hash import COARSE, FINE, FLAT, Hash, Hashes,
 Greys = NDArray[np.float32]  # (images, SMALL, SMALL)
 Rows = NDArray[np.int64]
 Bits = NDArray[np.int64]  # of 255
-Window = NDArray[np.float32]  # (..., 5): left, right, top and bottom as parts of a side, and degrees it is turned by
+Window = NDArray[np.float32]  # (..., 5): left, right, top and bottom as fractions of a side, and rotation in degrees
 
 _MIDDLE: Final = (0.1, 0.9)
 # Where the middle of an image may lie along a side of another: cropped by up to a tenth at either end, and the reverse.
@@ -26,13 +26,13 @@ _STEPS: Final = (
     (0.03, 3.0),
     (0.015, 1.5),
     (0.015, 1.0),
-)  # of an edge, and degrees, by which a window is moved to fit better
+)  # of an edge, as a fraction, and of the rotation, in degrees: a window is moved by these to fit better
 _TURN: Final = 4  # the number of a window that is an angle
 _AT_ONCE: Final = 256
 
 
 def hash_middles(greys: Greys) -> Hashes:
-    """The hashes of the middle of each image, a window of its own."""
+    """The hashes of the middle of each image."""
     along = _along(*_MIDDLE)
     waves = np.asarray(along @ greys @ along.T, np.float32)
     low, high = (round(SMALL * end) for end in _MIDDLE)
@@ -50,8 +50,10 @@ def coarse_of_windows(greys: Greys) -> Hash:
     along = np.concatenate([_along(*span)[:COARSE] for span in _SPANS])
     hashes = np.empty((len(greys), len(_SPANS) ** 2), np.uint64)
     for at in range(0, len(greys), _AT_ONCE):
-        whole = (along @ greys[at : at + _AT_ONCE] @ along.T).reshape(-1, len(_SPANS), COARSE, len(_SPANS), COARSE)
-        waves = whole.transpose(0, 1, 3, 2, 4).reshape(-1, COARSE, COARSE)
+        waves_of_all = (along @ greys[at : at + _AT_ONCE] @ along.T).reshape(
+            -1, len(_SPANS), COARSE, len(_SPANS), COARSE
+        )
+        waves = waves_of_all.transpose(0, 1, 3, 2, 4).reshape(-1, COARSE, COARSE)
         hashes[at : at + _AT_ONCE] = coarse_bits(waves).reshape(-1, len(_SPANS) ** 2)
     return hashes
 
@@ -59,37 +61,39 @@ def coarse_of_windows(greys: Greys) -> Hash:
 def hashed(greys: Greys, rows: Rows, window: Window) -> Hash:
     """The fine hashes, (n, 4), of a window (n, 5) of each of these rows (n,) of the images."""
     parts = [slice(at, at + _AT_ONCE) for at in range(0, len(rows), _AT_ONCE)]
-    return np.concatenate([np.empty((0, 4), np.uint64), *(_shown(greys[rows[part]], window[part]) for part in parts)])
+    return np.concatenate(
+        [np.empty((0, 4), np.uint64), *(_sampled_hash(greys[rows[part]], window[part]) for part in parts)]
+    )
 
 
 def fitted(greys: Greys, rows: Rows, begin: Window, wanted: Hash) -> Bits:
-    """Bits in which what is wanted, (n, 4), differs from the best window of each row near the one to begin at, (n, 5)."""
+    """Bits in which the wanted hashes (n, 4) differ from the best window of each row, searched from the window `begin` (n, 5)."""
     best, apart = begin, distances(hashed(greys, rows, begin), wanted)
     for edge, degrees in _STEPS:
         for number in range(_TURN + 1):
             for step in (-1, 1):
-                tried = best.copy()
-                tried[:, number] += np.float32(step * (degrees if number == _TURN else edge))
-                bits = distances(hashed(greys, rows, tried), wanted)
-                best = np.where((bits < apart)[:, None], tried, best)
+                candidate = best.copy()
+                candidate[:, number] += np.float32(step * (degrees if number == _TURN else edge))
+                bits = distances(hashed(greys, rows, candidate), wanted)
+                best = np.where((bits < apart)[:, None], candidate, best)
                 apart = np.minimum(apart, bits)
     return apart
 
 
 def _along(low: float, high: float) -> NDArray[np.float32]:
-    """From the pixels along a side to the lowest waves of its part from `low` to `high`, (FINE, SMALL)."""
-    from scipy.fft import dct  # here, because answering does not need it
+    """The matrix from the pixels along a side to the lowest frequencies of its part from `low` to `high`, (FINE, SMALL)."""
+    from scipy.fft import dct  # here, because predictions do not need it
 
-    places = (low + (high - low) * (np.arange(SMALL) + 0.5) / SMALL) * SMALL - 0.5
-    left = np.clip(np.floor(places), 0, SMALL - 2).astype(int)
-    weight = np.clip(places, 0, SMALL - 1) - left
+    positions = (low + (high - low) * (np.arange(SMALL) + 0.5) / SMALL) * SMALL - 0.5
+    left = np.clip(np.floor(positions), 0, SMALL - 2).astype(int)
+    weight = np.clip(positions, 0, SMALL - 1) - left
     sample = np.zeros((SMALL, SMALL))
     sample[np.arange(SMALL), left] = 1 - weight
     sample[np.arange(SMALL), left + 1] = weight
     return np.asarray(dct(sample, axis=0, norm="ortho")[:FINE], np.float32)
 
 
-def _shown(greys: Greys, window: Window) -> Hash:
+def _sampled_hash(greys: Greys, window: Window) -> Hash:
     """The fine hash of a window of each image, sampled."""
     from scipy.fft import dctn
 

@@ -1,4 +1,4 @@
-"""Metrics with their 95% intervals, evaluations, comparisons and requirements."""
+"""Metrics with 95% intervals, evaluations, comparisons and requirements."""
 
 from twofold.evaluation.comparison import Comparison, compare
 from twofold.evaluation.intervals import Interval
@@ -7,7 +7,6 @@ from twofold.evaluation.results import (
     METRICS,
     PER_CLASS_METRICS,
     Borderline,
-    Confusion,
     Evaluation,
     evaluate,
     with_positive,
@@ -18,7 +17,6 @@ __all__ = [
     "PER_CLASS_METRICS",
     "Borderline",
     "Comparison",
-    "Confusion",
     "Evaluation",
     "Interval",
     "Requirement",

@@ -1,11 +1,11 @@
-"""Hindsight: the threshold that would have been best on this data, and whether its gain is more than noise."""
+"""The best threshold on the data of an evaluation, and the significance of its gain."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from twofold.decision.calibration import fit_through
-from twofold.decision.counts import accuracy
+from twofold.decision.confusion import accuracy
 from twofold.decision.rule import Rule
 from twofold.decision.sweep import best_threshold, chance_of_gain
 from twofold.evaluation.metrics import Labels, Probabilities
@@ -13,23 +13,23 @@ from twofold.evaluation.metrics import Labels, Probabilities
 
 @dataclass(frozen=True, slots=True)
 class BestThreshold:
-    """The threshold of the highest accuracy on the very data it was picked on, so its gain flatters it."""
+    """The threshold of the highest accuracy on this data; its gain is optimistic, as it was chosen on the same data."""
 
     value: float
     accuracy: float
     gain: float  # in accuracy, over the threshold in use
-    repaired: int  # answers that it turns from wrong to right
-    spoiled: int  # and from right to wrong
-    p_value: float  # chance of such a gain if the threshold in use were the best in truth
+    repaired: int  # decisions that it changes from wrong to right
+    spoiled: int  # decisions that it changes from right to wrong
+    p_value: float  # of the test that the threshold in use is the best one
     more_than_noise: bool  # p_value < 0.05
 
 
 def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule, *, seed: int = 0) -> BestThreshold:
-    """What the best other threshold would have gained here, tested with the search for it counted in.
+    """The best threshold on this data, with a test of its gain that accounts for the search.
 
-    Were the threshold in use the best in truth, the chance of the positive class would cross one half there. So it is
-    modelled as a sigmoid of the logit through that point, fitted to this data; labels are drawn from it, the best
-    threshold is searched anew in each draw, and the p-value is the share of draws that gain as much as this data does.
+    Under the null hypothesis the threshold in use is the best one: the probability of the positive class is one half there. It
+    is modelled as a sigmoid of the logit through that point, fitted to this data. Labels are drawn from it, the best threshold
+    of each draw is searched, and the p-value is the fraction of draws with at least the gain of this data.
     """
     threshold = rule.threshold
     best = best_threshold(labels, probabilities, accuracy, threshold)

@@ -1,4 +1,4 @@
-"""Comparison: two models on the same pictures, as paired differences with intervals."""
+"""Comparison of two models on the same images: paired differences with intervals."""
 
 import math
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from twofold.evaluation.metrics import Labels, Probabilities, log_losses, placem
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The second model minus the first, on the same pictures."""
+    """The second model minus the first, on the same images."""
 
     images: int
     differences: dict[str, Interval]  # accuracy, log_loss, roc_auc: second - first
-    repaired: int  # pictures that only the second gets right
-    spoiled: int  # pictures that only the first gets right
-    p_value: float  # exact McNemar: chance of so uneven a split if both are equally good
+    repaired: int  # images that only the second gets right
+    spoiled: int  # images that only the first gets right
+    p_value: float  # of McNemar's exact test of equal accuracy
 
     def as_json(self) -> dict[str, Any]:
         """The fields, with {"value", "low", "high"} for each difference."""
@@ -31,7 +31,7 @@ class Comparison:
 
 
 def compare(labels: Labels, first: tuple[Probabilities, Rule], second: tuple[Probabilities, Rule]) -> Comparison:
-    """Two models, each as (probabilities, rule), on the pictures of these labels: second minus first."""
+    """The second model minus the first, each as (probabilities, rule), on the images of these labels."""
     (p, rule_1), (q, rule_2) = first, second
     before, after = rule_1.decide(p) == labels, rule_2.decide(q) == labels
     repaired, spoiled = int((after & ~before).sum()), int((before & ~after).sum())
@@ -39,7 +39,7 @@ def compare(labels: Labels, first: tuple[Probabilities, Rule], second: tuple[Pro
     return Comparison(
         images=len(labels),
         differences={
-            "accuracy": difference_of_shares(repaired, spoiled, len(labels)),
+            "accuracy": difference_of_accuracies(repaired, spoiled, len(labels)),
             "log_loss": difference_of_losses(labels, p, q) if both else UNDEFINED,
             "roc_auc": difference_of_areas(labels, p, q) if both else UNDEFINED,
         },
@@ -49,24 +49,24 @@ def compare(labels: Labels, first: tuple[Probabilities, Rule], second: tuple[Pro
     )
 
 
-def difference_of_shares(gained: int, lost: int, n: int) -> Interval:
-    """(gained - lost) / n with the adjusted Wald interval of Bonett and Price 2012, which holds for small counts."""
-    p, q = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+def difference_of_accuracies(repaired: int, spoiled: int, n: int) -> Interval:
+    """(repaired - spoiled) / n with the adjusted Wald interval of Bonett and Price 2012, which holds for small counts."""
+    p, q = (repaired + 1) / (n + 2), (spoiled + 1) / (n + 2)
     half = Z * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
-    return Interval((gained - lost) / n, max(-1.0, p - q - half), min(1.0, p - q + half))
+    return Interval((repaired - spoiled) / n, max(-1.0, p - q - half), min(1.0, p - q + half))
 
 
 def difference_of_losses(labels: Labels, first: Probabilities, second: Probabilities) -> Interval:
     """Second minus first log-loss, with the normal interval of the paired differences."""
-    each = log_losses(labels, second) - log_losses(labels, first)
-    value, half = float(each.mean()), Z * standard_error(each, labels)
+    differences = log_losses(labels, second) - log_losses(labels, first)
+    value, half = float(differences.mean()), Z * standard_error(differences, labels)
     return Interval(value, value - half, value + half)
 
 
 def difference_of_areas(labels: Labels, first: Probabilities, second: Probabilities) -> Interval:
     """Second minus first area under the ROC curve, with DeLong's paired interval (1988, equation 5).
 
-    Undefined when a class has no pictures, the interval alone when it has one.
+    Undefined when a class has no images; with one image of a class the interval alone is undefined.
     """
     (above_1, below_1), (above_2, below_2) = placements(labels, first), placements(labels, second)
     value = roc_auc(labels, second) - roc_auc(labels, first)
@@ -74,15 +74,15 @@ def difference_of_areas(labels: Labels, first: Probabilities, second: Probabilit
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0))  # in this order NaN stays NaN
 
 
-def mcnemar(gained: int, lost: int) -> float:
-    """Two-sided exact p-value of McNemar's test: the answers that differ, split like fair coins.
+def mcnemar(repaired: int, spoiled: int) -> float:
+    """The two-sided exact p-value of McNemar's test: of the decisions that differ each is as likely repaired as spoiled.
 
     >>> round(mcnemar(1, 9), 6)
     0.021484
     """
-    changed = gained + lost
-    every = math.lgamma(changed + 1) - changed * math.log(2)
+    n = repaired + spoiled
+    log_all = math.lgamma(n + 1) - n * math.log(2)
     tail = sum(
-        math.exp(every - math.lgamma(k + 1) - math.lgamma(changed - k + 1)) for k in range(min(gained, lost) + 1)
+        math.exp(log_all - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(min(repaired, spoiled) + 1)
     )
     return min(1.0, 2 * tail)

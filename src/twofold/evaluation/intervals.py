@@ -1,7 +1,7 @@
-"""95% intervals: Wilson for rates, DeLong for the area under the ROC curve, and the nearest sound way for the rest.
+"""95% intervals: Wilson's for rates, DeLong's for the area under the ROC curve, and simulated ones.
 
-All hold the numbers of pictures of the two classes fixed, and take the pictures as independent of each other.
-docs/decisions/003 has their coverage, by simulation.
+All intervals treat the number of images of each class as fixed, and the images as independent of each other. Their coverage,
+by simulation, is in docs/decisions/003.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.decision.counts import Counts
+from twofold.decision.confusion import ConfusionMatrix
 from twofold.evaluation.metrics import (
     BINS,
     Labels,
@@ -27,11 +27,8 @@ from twofold.evaluation.metrics import (
 Z = 1.959963984540054
 """The 97.5% point of the normal distribution."""
 
-MAX_EXACT = 20_000
-"""Images up to which the bootstrap of average precision draws each image."""
-
-AP_BINS = 500
-"""Bins of the scores above that."""
+MAX_RESAMPLED = 5_000
+"""Images up to which the standard error of average precision comes from a bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,59 +48,62 @@ class Interval:
 UNDEFINED = Interval(math.nan, math.nan, math.nan)
 
 
-def wilson(part: int, whole: int) -> Interval:
-    """The share part / whole with Wilson's score interval; undefined for 0 / 0.
+def wilson(successes: int, trials: int) -> Interval:
+    """The rate successes / trials with Wilson's score interval (Wilson 1927); undefined for 0 / 0.
 
-    Wilson 1927; Brown, Cai and DasGupta 2001 recommend it.
+    Recommended by Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion".
 
     >>> wilson(9, 10)
     Interval(value=0.9, low=0.5958499732047615, high=0.9821237869049271)
     """
-    if whole == 0:
+    if trials == 0:
         return UNDEFINED
-    fraction, shrink = part / whole, 1 + Z**2 / whole
-    centre = (fraction + Z**2 / (2 * whole)) / shrink
-    half = Z / shrink * math.sqrt(fraction * (1 - fraction) / whole + Z**2 / (4 * whole**2))
-    return Interval(fraction, min(fraction, max(0.0, centre - half)), max(fraction, min(1.0, centre + half)))
+    rate, shrink = successes / trials, 1 + Z**2 / trials
+    centre = (rate + Z**2 / (2 * trials)) / shrink
+    half = Z / shrink * math.sqrt(rate * (1 - rate) / trials + Z**2 / (4 * trials**2))
+    return Interval(rate, min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half)))
 
 
-def from_rates(cells: Counts, score: Callable[[Counts], NDArray[np.float64]], seed: int) -> Interval:
-    """Any score of one confusion matrix, from 4,000 resamples of its cells.
+def from_rates(
+    confusion: ConfusionMatrix, score: Callable[[ConfusionMatrix], NDArray[np.float64]], seed: int
+) -> Interval:
+    """A score of a confusion matrix with the middle 95% of 4,000 simulated matrices; undefined where the score is.
 
-    A bootstrap within the classes draws the right answers of each from a binomial, and collapses to a point where no
-    answer is wrong. So recall and specificity are drawn from their Jeffreys posteriors instead, which have the same
-    spread elsewhere (Brown, Cai and DasGupta 2001, section 4.3).
+    A bootstrap within the classes draws the correct predictions of each class from a binomial, and shrinks to a point where no
+    prediction is wrong. So recall and specificity are drawn from their Jeffreys posteriors instead, which elsewhere have the
+    same standard deviation (Brown, Cai and DasGupta 2001, section 4.3).
     """
-    tn, fp, fn, tp = (int(cell) for cell in (cells.tn, cells.fp, cells.fn, cells.tp))
-    value = float(score(cells))
+    tn, fp, fn, tp = (int(cell) for cell in (confusion.tn, confusion.fp, confusion.fn, confusion.tp))
+    value = float(score(confusion))
     if math.isnan(value):
         return UNDEFINED
     rng = np.random.default_rng(seed)
-    right = (tp + fn) * rng.beta(tp + 0.5, fn + 0.5, 4000)
-    true = (tn + fp) * rng.beta(tn + 0.5, fp + 0.5, 4000)
-    drawn = score(Counts(tn=true, fp=tn + fp - true, fn=tp + fn - right, tp=right))
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    drawn_tp = (tp + fn) * rng.beta(tp + 0.5, fn + 0.5, 4000)
+    drawn_tn = (tn + fp) * rng.beta(tn + 0.5, fp + 0.5, 4000)
+    scores = score(ConfusionMatrix(tn=drawn_tn, fp=tn + fp - drawn_tn, fn=tp + fn - drawn_tp, tp=drawn_tp))
+    low, high = np.quantile(scores, [0.025, 0.975])
     return Interval(value, min(value, float(low)), max(value, float(high)))
 
 
-def standard_error(x: NDArray[np.float64], labels: Labels) -> float:
-    """Of the mean of x over the pictures: what a bootstrap within the classes converges to."""
-    within = [x[labels == label] for label in (0, 1)]
-    return math.sqrt(sum(len(part) * float(part.var()) for part in within if len(part))) / len(x)
+def standard_error(values: NDArray[np.float64], labels: Labels) -> float:
+    """The standard error of the mean of values (n,), with the size of each class fixed: the limit of a stratified bootstrap."""
+    by_class = [values[labels == label] for label in (0, 1)]
+    return math.sqrt(sum(len(part) * float(part.var()) for part in by_class if len(part))) / len(values)
 
 
 def from_losses(losses: NDArray[np.float64], labels: Labels) -> Interval:
     """The mean of losses, each at least 0, with a normal interval on the scale of its logarithm, as losses are skewed."""
     mean = float(losses.mean())
-    stretch = math.exp(Z * standard_error(losses, labels) / mean) if mean > 0 else 1.0
-    return Interval(mean, mean / stretch, mean * stretch)
+    factor = math.exp(Z * standard_error(losses, labels) / mean) if mean > 0 else 1.0
+    return Interval(mean, mean / factor, mean * factor)
 
 
 def from_resamples(labels: Labels, probabilities: Probabilities, seed: int, *, samples: int = 1000) -> Interval:
     """Average precision with a normal interval on the scale of its logit, as Boyd, Eng and Page 2013 advise.
 
-    The standard error is that of 1,000 bootstrap samples within the classes. Where every positive is above every
-    negative nothing varies: the lower end is then the value with half a picture more of each class, at the wrong end.
+    The standard error comes from 1,000 bootstrap samples within the classes, above `MAX_RESAMPLED` images from the influence
+    function. Where every positive is scored above every negative the error is 0: the lower end is then the value with half an
+    image more of each class, at the wrong end. Undefined without positives.
     """
     value = average_precision(labels, probabilities)
     if math.isnan(value):
@@ -111,8 +111,9 @@ def from_resamples(labels: Labels, probabilities: Probabilities, seed: int, *, s
     positives, negatives = descending(probabilities[labels == 1]), descending(probabilities[labels != 1])
     if value == 1.0:
         return Interval(value, _with_half_a_pair(positives, negatives), value)
-    error = float(np.std(_resampled(positives, negatives, seed, samples)))
-    return _on_the_logit_scale(value, error)
+    if len(labels) > MAX_RESAMPLED:
+        return _on_the_logit_scale(value, influence_error(positives, negatives))
+    return _on_the_logit_scale(value, float(np.std(_resampled(positives, negatives, seed, samples))))
 
 
 def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> float:
@@ -124,8 +125,6 @@ def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> flo
 def _resampled(positives: Probabilities, negatives: Probabilities, seed: int, samples: int) -> NDArray[np.float64]:
     """Average precision of bootstrap samples within the classes, (samples,), from probabilities in descending order."""
     rng = np.random.default_rng(seed)
-    if len(positives) + len(negatives) > MAX_EXACT:
-        return _resampled_in_bins(positives, negatives, rng, samples)
     rows = max(1, 1_000_000 // (len(positives) + len(negatives)))  # at a time, to bound memory
     values = []
     for start in range(0, samples, rows):
@@ -134,60 +133,60 @@ def _resampled(positives: Probabilities, negatives: Probabilities, seed: int, sa
     return np.concatenate(values)
 
 
-def _resampled_in_bins(
-    positives: Probabilities, negatives: Probabilities, rng: np.random.Generator, samples: int
-) -> NDArray[np.float64]:
-    """The same with the scores in `AP_BINS` bins: a sample is then two draws of multinomial counts.
-
-    The bins hold equal numbers of positives, which are the steps of average precision. The standard error is the same within 2%
-    (tests/evaluation/test_intervals.py).
-    """
-    edges = np.unique(np.quantile(positives, np.linspace(0, 1, AP_BINS + 1)[1:-1]))
-    counts = [
-        np.bincount(np.searchsorted(edges, scores, "right"), minlength=len(edges) + 1)[::-1]
-        for scores in (positives, negatives)
-    ]
-    right, wrong = (rng.multinomial(count.sum(), count / count.sum(), samples) for count in counts)
-    tp, fp = np.cumsum(right, axis=1), np.cumsum(wrong, axis=1)
-    # Within a bin recall rises evenly, so its precision is taken in the middle.
-    precision = (tp - right / 2) / np.maximum(tp - right / 2 + fp - wrong / 2, 1e-12)
-    return np.asarray(np.sum(right * precision, axis=1) / len(positives))
-
-
 def _times_drawn(rng: np.random.Generator, rows: int, n: int) -> Weights:
     """(rows, n): how often each of n is drawn when n are drawn with replacement."""
     drawn = rng.integers(0, max(n, 1), (rows, n)) + n * np.arange(rows)[:, None]
     return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interval:
-    """The expected calibration error with an interval that knows that noise alone makes it larger than 0.
+def influence_error(positives: Probabilities, negatives: Probabilities) -> float:
+    """The standard error of average precision by the delta method, from probabilities in descending order.
 
-    Found by turning a test round: the gaps of the bins are scaled by factors from 0 to 2, noise is added (positives of
-    each bin from a binomial, 1,000 times), and the interval holds the factors for which the error that was observed is
-    among the middle 95%. It reaches down to 0 when perfect calibration would look like this too; since the value itself
-    is inflated, the interval lies mostly below it.
+    Average precision is the mean over the positives i of tp_i / (tp_i + fp_i), the precision at the score of i. An image changes
+    tp_i or fp_i of every positive that is scored no higher; the variance of these influences (Hampel 1974), within each class,
+    gives the error. Its agreement with the bootstrap is in docs/decisions/003.
     """
-    place = bin_of(probabilities)
-    images = np.bincount(place, minlength=BINS)
-    positives = np.bincount(place, labels == 1, minlength=BINS)
-    gaps = (positives - np.bincount(place, probabilities, minlength=BINS)) / len(labels)
+    p, q = len(positives), len(negatives)
+    tp = p - np.searchsorted(positives[::-1], positives, "left")
+    fp = q - np.searchsorted(negatives[::-1], positives, "left")
+    precision, called = tp / (tp + fp), np.square(tp + fp, dtype=np.float64)
+    by_tp, by_fp = (np.append(np.cumsum(slope[::-1])[::-1], 0.0) for slope in (fp / called, -tp / called))
+    of_positives = precision + by_tp[p - np.searchsorted(positives[::-1], positives, "right")]
+    of_negatives = q / p * by_fp[p - np.searchsorted(positives[::-1], negatives, "right")]
+    return math.sqrt(float(of_positives.var()) / p + float(of_negatives.var()) / q)
+
+
+def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interval:
+    """The expected calibration error with an interval that accounts for its bias: noise alone makes it larger than 0.
+
+    The interval inverts a test: the gaps of the bins are scaled by factors from 0 to 2, noise is added (positives of each bin
+    from a binomial, 1,000 times), and the interval holds the factors for which the observed error is among the middle 95%. It
+    reaches down to 0 where perfect calibration would give such an error too; as the value itself is biased upwards, the
+    interval lies mostly below it.
+    """
+    bins = bin_of(probabilities)
+    images = np.bincount(bins, minlength=BINS)
+    positives = np.bincount(bins, labels == 1, minlength=BINS)
+    gaps = (positives - np.bincount(bins, probabilities, minlength=BINS)) / len(labels)
     fraction = (positives + 0.5) / (images + 1)
     rng = np.random.default_rng(seed)
     noise = (rng.binomial(images, fraction, (1000, BINS)) - images * fraction) / len(labels)
     value = float(np.abs(gaps).sum())
     factors = np.linspace(0, 2, 81)
-    seen = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]
-    inside = factors[[low <= value <= high for low, high in seen]]
-    lowest = float(inside.min()) if len(inside) else 0.0  # none: nearer to 0 than chance allows, as where it was fitted
+    ranges = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]
+    inside = factors[[low <= value <= high for low, high in ranges]]
+    lowest = (
+        float(inside.min()) if len(inside) else 0.0
+    )  # none: below the noise, as on the data a calibration is fitted to
     return Interval(value, value * min(1.0, lowest), min(1.0, value * float(inside.max(initial=1.0))))
 
 
 def delong(labels: Labels, probabilities: Probabilities) -> Interval:
-    """The area under the ROC curve with DeLong's interval on the logit scale; undefined when a class has no pictures.
+    """The area under the ROC curve with DeLong's interval on the logit scale; undefined when a class has no images.
 
     DeLong, DeLong and Clarke-Pearson 1988; on the logit scale as Qin and Hotilovac 2008 advise. Where DeLong's variance
-    is 0 (every positive above every negative) or unknown (one picture of a class), Newcombe's 2006, method 5 of part 2.
+    is 0 (every positive above every negative) or unknown (one image of a class), the interval is that of Newcombe 2006, method 5
+    of part 2.
     """
     above, below = placements(labels, probabilities)
     if not len(above) or not len(below):
@@ -199,19 +198,19 @@ def delong(labels: Labels, probabilities: Probabilities) -> Interval:
 
 
 def delong_error(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
-    """The standard error of an area, or of a difference of areas, from its placements; NaN for one picture of a class."""
+    """The standard error of an area, or of a difference of areas, from its placements; NaN for one image of a class."""
     if min(len(above), len(below)) < 2:
         return math.nan
     return math.sqrt(float(np.var(above, ddof=1)) / len(above) + float(np.var(below, ddof=1)) / len(below))
 
 
 def _on_the_logit_scale(value: float, error: float) -> Interval:
-    odds, stretch = value / (1 - value), math.exp(min(Z * error / (value * (1 - value)), 700.0))
-    return Interval(value, odds / stretch / (1 + odds / stretch), 1 / (1 + 1 / (odds * stretch)))
+    odds, factor = value / (1 - value), math.exp(min(Z * error / (value * (1 - value)), 700.0))
+    return Interval(value, odds / factor / (1 + odds / factor), 1 / (1 + 1 / (odds * factor)))
 
 
 def _newcombe(area: float, positives: int, negatives: int) -> Interval:
-    """The areas from which this one is at most Z of their standard errors away."""
+    """The areas that lie within Z of their own standard errors of this one."""
     half = (positives + negatives) / 2 - 1
     x = np.linspace(0, 1, 100_001)
     variance = x * (1 - x) * (1 + half * (1 - x) / (2 - x) + half * x / (1 + x)) / (positives * negatives)

@@ -1,7 +1,7 @@
 """Metrics of probabilities: pure functions of (labels, probabilities).
 
-Labels are int8 (n,), 1 for the positive class; probabilities are float64 (n,), the chance of it. A metric that has
-nobody to count among is NaN. Metrics of answers (accuracy, recall, ...) are read off the counts: `decision.counts`.
+Labels are int8 (n,), 1 for the positive class; probabilities of the positive class are float64 (n,). A metric without images to
+count is NaN. Metrics of decisions (accuracy, recall, ...) are computed from confusion matrices: `decision.confusion`.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ BINS = 15
 
 
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
-    """The chance that a positive is scored above a negative, a tie counting half; NaN when a class has no pictures.
+    """The probability that a positive is scored above a negative, a tie counting half; NaN when a class has no images.
 
     Hanley and McNeil 1982, "The meaning and use of the area under a receiver operating characteristic curve".
     """
@@ -25,27 +25,28 @@ def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def placements(labels: Labels, probabilities: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each positive the share of negatives below it, for each negative the share of positives above it.
+    """For each positive the fraction of negatives below it, for each negative the fraction of positives above it.
 
     A tie counts half; NaN where the other class is empty. The mean of either is the AUC: they are the structural
     components of DeLong, DeLong and Clarke-Pearson 1988.
     """
     positives, negatives = probabilities[labels == 1], probabilities[labels != 1]
     with np.errstate(invalid="ignore"):
-        above = _smaller(negatives, positives) / np.float64(len(negatives))
-        below = 1 - _smaller(positives, negatives) / np.float64(len(positives))
+        above = _smaller(negatives, than=positives) / np.float64(len(negatives))
+        below = 1 - _smaller(positives, than=negatives) / np.float64(len(positives))
     return above, below
 
 
-def _smaller(those: Probabilities, than: Probabilities) -> NDArray[np.float64]:
-    ascending = np.sort(those)
+def _smaller(values: Probabilities, than: Probabilities) -> NDArray[np.float64]:
+    """For each of `than` how many values are smaller, a tie counting half."""
+    ascending = np.sort(values)
     return (np.searchsorted(ascending, than, "left") + np.searchsorted(ascending, than, "right")) / 2
 
 
 def average_precision(labels: Labels, probabilities: Probabilities) -> float:
     """Sum over the thresholds of precision times the recall gained there, not interpolated; NaN without positives.
 
-    The definition of scikit-learn's `average_precision_score`: pictures of equal probability share a threshold.
+    The definition of scikit-learn's `average_precision_score`: images of equal probability share a threshold.
     """
     positives, negatives = descending(probabilities[labels == 1]), descending(probabilities[labels != 1])
     if not len(positives):
@@ -67,18 +68,19 @@ def weighted_average_precision(
 
 
 def descending(probabilities: Probabilities) -> Probabilities:
+    """The probabilities from the highest to the lowest."""
     return np.sort(probabilities)[::-1]
 
 
 def log_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
-    """-log of the probability of the true class, of each picture; probabilities are kept 2.2e-16 off 0 and 1."""
+    """-log of the probability of the true class, for each image; probabilities are clipped to 2.2e-16 from 0 and 1."""
     tiny = np.finfo(np.float64).eps
     p = np.clip(probabilities, tiny, 1 - tiny)
     return -np.log(np.where(labels == 1, p, 1 - p))
 
 
 def squared_errors(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
-    """(probability - label)^2 of each picture; their mean is the Brier score (Brier 1950; 0 to 1 for two classes)."""
+    """(probability - label)^2 for each image; their mean is the Brier score (Brier 1950; 0 to 1 for two classes)."""
     return np.asarray(np.square(probabilities - (labels == 1)))
 
 
@@ -98,7 +100,7 @@ def bin_of(probabilities: Probabilities) -> NDArray[np.int64]:
 
 
 def ece(labels: Labels, probabilities: Probabilities) -> float:
-    """Expected calibration error: mean over pictures of |share of positives - mean probability| of their bin.
+    """Expected calibration error: mean over images of |fraction of positives - mean probability| of their bin.
 
     Naeini, Cooper and Hauskrecht 2015, for the probability of the positive class, with the 15 bins of `BINS`.
     """

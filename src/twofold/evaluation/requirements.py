@@ -1,9 +1,10 @@
-"""Requirements: what an evaluation must reach, as 'accuracy>=0.95', 'recall:defect>=0.9', or 'recall:defect.low>=0.9' for the
-lower end of its interval."""
+"""Requirements of an evaluation: 'accuracy>=0.95', 'recall:defect>=0.9', or 'recall:defect.low>=0.9' for the lower end of the
+interval."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import isnan
 from operator import ge, gt, le, lt
 from typing import Literal
 from unicodedata import normalize
@@ -24,53 +25,53 @@ _QUOTED = re.compile(r"""(["'])(.*)\1(?:\.(\w+))?""", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One end of one metric's interval, an operator and a bound; `of` is the class that the metric speaks of."""
+    """A metric, or an end of its interval, an operator and a bound; `of` is the class of a metric of one class."""
 
     metric: str
     part: Part
     operator: str
     bound: float
-    of: str | None = None  # the positive one
+    of: str | None = None  # the positive class
 
     def __str__(self) -> str:
         name = self.metric if self.of is None else f"{self.metric}:{self.of}"
         return f"{name if self.part == 'value' else f'{name}.{self.part}'}{self.operator}{self.bound:g}"
 
     def reached(self, evaluation: Evaluation) -> float:
-        """What the evaluation says of it; NaN where undefined."""
+        """The value in this evaluation; NaN where undefined."""
         return float(getattr(evaluation.metric(self.metric, self.of), self.part))
 
     def met(self, evaluation: Evaluation) -> bool:
-        """Whether the evaluation meets it; what is undefined meets nothing."""
+        """Whether the evaluation meets the requirement; an undefined value meets none."""
         return bool(OPERATORS[self.operator](self.reached(evaluation), self.bound))
 
     def shortfall(self, evaluation: Evaluation) -> str:
-        """A sentence for one that is not met."""
-        reached, missing = self.reached(evaluation), evaluation.missing
-        if reached == reached:
-            return f"{self} is not met, it is {reached:.4f}."
-        why = f"there are no images of {missing[0]!r}" if missing else "no image got the answer that it counts"
+        """The message for a requirement that is not met."""
+        value, missing = self.reached(evaluation), evaluation.missing
+        if not isnan(value):
+            return f"{self} is not met, it is {value:.4f}."
+        why = f"there are no images of {missing[0]!r}" if missing else "no image was predicted to be of that class"
         return f"{self} is not met: it is undefined, because {why}."
 
 
 def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alphabetical: bool = False) -> Requirement:
-    """The requirement that a text states; raises UsageError when it states none, naming what is legal.
+    """The requirement of a text such as 'recall>=0.95'. Raises UsageError for any other text, with the legal values.
 
-    A class is read once the model's `classes`, (negative, positive), are known; until then `of` is all that follows the colon.
-    With `alphabetical` nobody chose which class is positive, so that a metric which speaks of one must name it.
+    Without the model's `classes`, (negative, positive), `of` is all of the text between the colon and the operator. With
+    `alphabetical` the positive class is merely the alphabetically second one, and a metric of one class must name its class.
 
     >>> parse_requirement("recall:solar cell.low >= 0.9", ("free", "solar cell"))
     Requirement(metric='recall', part='low', operator='>=', bound=0.9, of='solar cell')
     """
-    form = _FORM.fullmatch(text)
-    if not form:
+    match = _FORM.fullmatch(text)
+    if not match:
         raise UsageError(
             f"`require` takes METRIC>=NUMBER (or <=, >, <), as in 'recall>=0.95' or 'recall:CLASS>=0.95', got {text!r}."
         )
-    left, colon, rest = form[1].partition(":")
-    name, part = _metric(left.strip())
-    bound = _bound(name, form[3])
-    requirement = Requirement(name, part, form[2], bound)
+    metric_text, colon, class_text = match[1].partition(":")
+    name, part = _metric(metric_text.strip())
+    bound = _bound(name, match[3])
+    requirement = Requirement(name, part, match[2], bound)
     if not colon:
         if alphabetical and classes is not None and name in PER_CLASS_METRICS:
             raise UsageError(_unnamed(requirement, classes))
@@ -78,19 +79,19 @@ def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alph
     if name not in PER_CLASS_METRICS or part != "value":
         raise UsageError(_misplaced(text, name, part))
     if classes is None:
-        return replace(requirement, of=rest.strip())
-    of, part = _class(rest.strip(), classes)
+        return replace(requirement, of=class_text.strip())
+    of, part = _class(class_text.strip(), classes)
     return replace(requirement, of=of, part=part)
 
 
 def _metric(text: str) -> tuple[str, Part]:
-    form = _METRIC.fullmatch(text)
-    name = form[1].replace("-", "_") if form else text
-    if form is None or name not in METRICS:
+    match = _METRIC.fullmatch(text)
+    name = match[1].replace("-", "_") if match else text
+    if match is None or name not in METRICS:
         raise UsageError(
             f"`require`: there is no metric {name!r}{nearest(name, METRICS)}: choose from {', '.join(METRICS)}."
         )
-    return name, _part(name, form[2] or "value")
+    return name, _part(name, match[2] or "value")
 
 
 def _part(name: str, part: str) -> Part:
@@ -100,11 +101,11 @@ def _part(name: str, part: str) -> Part:
 
 
 def _class(text: str, classes: tuple[str, str]) -> tuple[str, Part]:
-    """The class and the part that a text like 'defect' or 'defect.low' names: a class of just that name goes first."""
-    known = {_plain(name): name for name in classes}
+    """The class and the part of a text like 'defect' or 'defect.low'; a class of exactly that name takes precedence."""
+    by_name = {_plain(name): name for name in classes}
     for name, part in _readings(text):
-        if _plain(name) in known:
-            return known[_plain(name)], _part(name, part)
+        if _plain(name) in by_name:
+            return by_name[_plain(name)], _part(name, part)
     names = " and ".join(repr(name) for name in sorted(classes))
     close = nearest(next(iter(_readings(text)))[0], classes) or nearest(text.rpartition(".")[0], classes)
     raise UsageError(f"`require`: the model has no class {text!r}{close}, it has {names}.")
@@ -120,22 +121,22 @@ def _readings(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _plain(name: str) -> str:
-    """One spelling of names that look the same: file systems and keyboards write accents in different ways."""
+    """The normal form of a name: file systems and keyboards encode accents differently."""
     return normalize("NFC", name.strip())
 
 
 def _unnamed(requirement: Requirement, classes: tuple[str, str]) -> str:
     forms = " or ".join(repr(str(replace(requirement, of=of))) for of in sorted(classes))
     return (
-        f"`require` '{requirement}' speaks of one class, and {classes[1]!r} is positive by the alphabet alone: write "
-        f"{forms}, or choose the class with `positive`."
+        f"`require` '{requirement}' is about one class, and {classes[1]!r} is positive by alphabetical order alone: write "
+        f"{forms}, or choose the positive class with `positive`."
     )
 
 
 def _misplaced(text: str, name: str, part: Part) -> str:
     if name in PER_CLASS_METRICS:
         return f"`require` {text!r}: the end of the interval comes last, as in '{name}:CLASS.{part}>=0.95'."
-    return f"`require` {text!r}: {name} speaks of both classes; leave the class out, as in '{name}>=0.95'."
+    return f"`require` {text!r}: {name} is about both classes; leave the class out, as in '{name}>=0.95'."
 
 
 def _bound(metric: str, text: str) -> float:

@@ -1,11 +1,11 @@
-"""The Evaluation: every number about a set of labelled, scored pictures, with its interval."""
+"""The Evaluation: every metric of labelled images with scores, with its interval."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from twofold.decision.counts import Counts, balanced_accuracy, count_decisions, f1, mcc
+from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
 from twofold.decision.rule import Rule
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.intervals import (
@@ -34,30 +34,20 @@ METRICS = (
     "brier",
     "ece",
 )
-"""Names of all metrics, in the order in which they are shown."""
+"""The names of all metrics, in the order of the tables."""
 
 PER_CLASS_METRICS = ("precision", "recall", "specificity", "f1", "average_precision")
-"""Those that speak of one class, by default of the positive one; the others are the same whichever is positive."""
+"""The metrics of one class, by default of the positive one; the others are the same whichever class is positive."""
 
-_DEFINED = ("accuracy", "recall", "specificity")  # of pictures of one class: the last is the recall of the other
+_DEFINED = ("accuracy", "recall", "specificity")  # where one class has no images: the recall of the other, and accuracy
 
 WITHIN = 0.02
-"""An answer is hesitant when its probability lies this near to the threshold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """How many pictures of each class got each answer."""
-
-    tn: int
-    fp: int
-    fn: int
-    tp: int
+"""A decision is borderline when its probability lies within this distance of the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """One class as the positive one: its precision, recall and F1, and how many pictures it has."""
+    """Precision, recall and F1 of one class, and its number of images."""
 
     precision: Interval
     recall: Interval
@@ -65,42 +55,54 @@ class ClassReport:
     support: int
 
     def as_json(self) -> dict[str, Any]:
-        """The three values and the support; under "intervals" the three with their ends, as the metrics are given."""
+        """{"precision", "recall", "f1", "support", "intervals"}; the last has the rates with the ends of their intervals."""
         rates = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        told = {name: rate.as_json() for name, rate in rates.items()}
-        return {**{name: rate["value"] for name, rate in told.items()}, "support": self.support, "intervals": told}
+        intervals = {name: rate.as_json() for name, rate in rates.items()}
+        values = {name: interval["value"] for name, interval in intervals.items()}
+        return {**values, "support": self.support, "intervals": intervals}
 
 
 @dataclass(frozen=True, slots=True)
 class Borderline:
-    """The answers that nearly went the other way, and how many of them are wrong."""
+    """The decisions whose probability lies within a distance of the threshold, and how many of them are wrong."""
 
     within: float
     images: int
     errors: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What `evaluate` gives; labels and probabilities are kept for the figures."""
+    """The result of `evaluate`, with the labels and probabilities that the figures draw."""
 
     labels: Labels = field(repr=False)
     probabilities: Probabilities = field(repr=False)
     rule: Rule = field(repr=False)
     classes: tuple[str, str]  # (negative, positive)
-    confusion: Confusion
+    confusion: ConfusionMatrix
     metrics: dict[str, Interval] = field(repr=False)
     per_class: dict[str, ClassReport] = field(repr=False)
     borderline: Borderline = field(repr=False)
-    best_threshold: BestThreshold | None = field(repr=False)  # None where a class has no pictures
+    best_threshold: BestThreshold | None = field(repr=False)  # None where a class has no images
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Evaluation):
+            return NotImplemented
+        arrays = ("labels", "probabilities")
+        names = (item.name for item in fields(self) if item.name not in arrays)
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays) and all(
+            getattr(self, name) == getattr(other, name) for name in names
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def missing(self) -> list[str]:
-        """The classes that have no pictures here."""
+        """The classes that have no images in this evaluation."""
         return [name for label, name in enumerate(self.classes) if label not in self.labels]
 
     def metric(self, name: str, of: str | None = None) -> Interval:
-        """One of `METRICS`; one that speaks of a class does so `of` that one, by default of the positive one."""
+        """One of `METRICS`; for a metric of `PER_CLASS_METRICS` that `of` this class, by default of the positive one."""
         if of in (None, self.classes[1]):
             return self.metrics[name]
         if name == "specificity":
@@ -112,7 +114,7 @@ class Evaluation:
         return interval
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks "threshold", "confusion", "metrics", "per_class", "borderline", "best_threshold"; null: undefined."""
+        """The blocks "threshold", "confusion", "metrics", "per_class", "borderline", "best_threshold"; null where undefined."""
         return {
             "threshold": self.rule.threshold,
             "confusion": asdict(self.confusion),
@@ -126,19 +128,17 @@ class Evaluation:
 def evaluate(
     labels: Labels, probabilities: Probabilities, rule: Rule, *, classes: tuple[str, str], seed: int = 0
 ) -> Evaluation:
-    """Every metric with its 95% interval, for one or more pictures.
+    """Every metric with its 95% interval, for one or more images.
 
-    labels (n,) are 0 or 1, probabilities (n,) the chance of the second of the two classes. The intervals hold for new
-    pictures like these in the same mixture of classes, independent of each other: copies make them too narrow. Where a class
-    has no pictures only accuracy and the recall of the other are defined: a precision of 1 would say nothing.
+    labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). The intervals
+    assume independent images and a fixed number of images of each class; duplicates make them too narrow. Where a class has no
+    images only accuracy and the recall of the other class are defined: a precision of 1 would carry no information.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
-    decisions = rule.decide(probabilities)
-    cells = count_decisions(labels, decisions)
-    confusion = Confusion(*(int(cell) for cell in (cells.tn, cells.fp, cells.fn, cells.tp)))
+    confusion = confusion_matrix(labels, rule.decide(probabilities))
     both = 0 < int(labels.sum()) < len(labels)
-    metrics = _rates(confusion, cells, seed)
+    metrics = _rates(confusion, seed)
     if both:
         metrics |= _scores(labels, probabilities, seed)
     return Evaluation(
@@ -148,31 +148,32 @@ def evaluate(
         classes=classes,
         confusion=confusion,
         metrics=metrics if both else _of_one_class(metrics),
-        per_class=_per_class(confusion, cells, classes, seed, both=both),
+        per_class=_per_class(confusion, classes, seed, both=both),
         borderline=_borderline(labels, probabilities, rule),
         best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if both else None,
     )
 
 
 def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
-    """The same answers with this class as the positive one."""
-    negative, other = evaluation.classes
-    if positive == other:
+    """The evaluation of the same decisions with this class as the positive one."""
+    negative, current = evaluation.classes
+    if positive == current:
         return evaluation
     assert positive == negative
     rule, probabilities = evaluation.rule.mirrored(evaluation.probabilities)
-    return evaluate(1 - evaluation.labels, probabilities, rule, classes=(other, negative))
+    return evaluate(1 - evaluation.labels, probabilities, rule, classes=(current, negative))
 
 
-def _rates(c: Confusion, cells: Counts, seed: int) -> dict[str, Interval]:
+def _rates(c: ConfusionMatrix, seed: int) -> dict[str, Interval]:
+    rates = _class_rates(c, seed)
     return {
         "accuracy": wilson(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn),
-        "balanced_accuracy": from_rates(cells, balanced_accuracy, seed),
-        "precision": wilson(c.tp, c.tp + c.fp),
-        "recall": wilson(c.tp, c.tp + c.fn),
+        "balanced_accuracy": from_rates(c, balanced_accuracy, seed),
+        "precision": rates.precision,
+        "recall": rates.recall,
         "specificity": wilson(c.tn, c.tn + c.fp),
-        "f1": from_rates(cells, f1, seed),
-        "mcc": from_rates(cells, mcc, seed),
+        "f1": rates.f1,
+        "mcc": from_rates(c, mcc, seed),
     }
 
 
@@ -187,26 +188,25 @@ def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str
 
 
 def _of_one_class(metrics: dict[str, Interval]) -> dict[str, Interval]:
-    """All metrics, with what is defined where the pictures are all of one class."""
+    """All metrics, where one class has no images: only `_DEFINED` are defined."""
     return {name: metrics[name] if name in _DEFINED else UNDEFINED for name in METRICS}
 
 
-def _per_class(
-    c: Confusion, cells: Counts, classes: tuple[str, str], seed: int, *, both: bool
-) -> dict[str, ClassReport]:
-    if not both:
-        recalls = {classes[0]: (c.tn, c.tn + c.fp), classes[1]: (c.tp, c.tp + c.fn)}
-        return {name: ClassReport(UNDEFINED, wilson(*cell), UNDEFINED, cell[1]) for name, cell in recalls.items()}
-    mirrored = Counts(tn=cells.tp, fp=cells.fn, fn=cells.fp, tp=cells.tn)
-    negative, positive = classes
-    return {
-        negative: ClassReport(
-            wilson(c.tn, c.tn + c.fn), wilson(c.tn, c.tn + c.fp), from_rates(mirrored, f1, seed), c.tn + c.fp
-        ),
-        positive: ClassReport(
-            wilson(c.tp, c.tp + c.fp), wilson(c.tp, c.tp + c.fn), from_rates(cells, f1, seed), c.tp + c.fn
-        ),
-    }
+def _per_class(c: ConfusionMatrix, classes: tuple[str, str], seed: int, *, both: bool) -> dict[str, ClassReport]:
+    reports = {classes[0]: _class_rates(c.mirrored(), seed), classes[1]: _class_rates(c, seed)}
+    if both:
+        return reports
+    return {name: replace(report, precision=UNDEFINED, f1=UNDEFINED) for name, report in reports.items()}
+
+
+def _class_rates(c: ConfusionMatrix, seed: int) -> ClassReport:
+    """The report of the positive class of a matrix."""
+    return ClassReport(
+        precision=wilson(c.tp, c.tp + c.fp),
+        recall=wilson(c.tp, c.tp + c.fn),
+        f1=from_rates(c, f1, seed),
+        support=c.tp + c.fn,
+    )
 
 
 def _borderline(labels: Labels, probabilities: Probabilities, rule: Rule) -> Borderline:

@@ -11,7 +11,7 @@ from twofold.report.timing_text import timing_text
 from twofold.workflows.audit import AuditResult
 
 _MAX_ROWS: Final = 10  # of a list: the file report and the JSON result have all
-_KINDS: Final = {"bytes": "same bytes", "pixels": "same pixels", "near": "near"}
+_KINDS: Final = {"exact": "same bytes", "pixels": "same pixels", "near": "near"}
 
 
 def audit_text(result: AuditResult, out: Path | None) -> str:

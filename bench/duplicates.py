@@ -1,8 +1,8 @@
-"""`make bench-audit`: copies that the audit finds, what it costs, and what it finds in real data; writes bench/AUDIT.md.
+"""`make bench-audit`: duplicates that the audit finds, what it costs, and what it finds in real data; writes bench/AUDIT.md.
 
-    python bench/copies.py [--data ../shared/data/cats-dogs] [--pets ../shared/data/pets180.tar] [--only NAME ...]
+    python bench/duplicates.py [--data ../shared/data/cats-dogs] [--pets ../shared/data/pets180.tar] [--only NAME ...]
 
-shared: photographs that two collections share. planted, together: near copies made on purpose, in a folder of their own and among
+shared: photographs that two collections share. planted, together: near duplicates made on purpose, in their own folder and among
 the originals. growth: the search among ten times as many hashes. share: what the audit adds to `twofold train`. solar,
 photographs: real data.
 
@@ -65,7 +65,7 @@ def shared(given: Given) -> Figures:
 
 
 def planted(given: Given) -> Figures:
-    """The planted copies, alone in DATA, against the originals."""
+    """The planted duplicates, alone in DATA, against the originals."""
     wanted = _planted(given)
     done = given.audit(given.work / "planted", "--against", str(given.originals), cache=given.work / "cache")
     pairs = [(Path(leak["path"]), Path(leak["other"])) for leak in done["json"]["against"]]
@@ -73,7 +73,7 @@ def planted(given: Given) -> Figures:
 
 
 def together(given: Given) -> Figures:
-    """The planted copies among the originals: found where reported copies, the right ones, lead from one to the other."""
+    """The planted duplicates among the originals: found where correct pairs lead from one to the other."""
     wanted = _planted(given)
     originals = sorted(given.originals.glob("*/*.jpg"))
     listed = write_list(given.work / "together.csv", named([*originals, *wanted]))
@@ -94,9 +94,9 @@ def growth(count: int) -> Figures:
     started = time.perf_counter()
     pairs = pairs_within(hashes, hashes)
     seconds = time.perf_counter() - started
-    found = np.zeros(count, np.bool_)
-    found[pairs[pairs[:, 0] == pairs[:, 1] + 1, 0]] = True
-    return {"seconds": seconds, "near": int((apart <= MOST).sum()), "found": int(found[1::2][apart <= MOST].sum())}
+    detected = np.zeros(count, np.bool_)
+    detected[pairs[pairs[:, 0] == pairs[:, 1] + 1, 0]] = True
+    return {"seconds": seconds, "near": int((apart <= MOST).sum()), "found": int(detected[1::2][apart <= MOST].sum())}
 
 
 def fraction(given: Given) -> Figures:
@@ -123,7 +123,7 @@ def real(given: Given, name: str, data: Path) -> Figures:
     done = given.audit(data)
     said = done["json"]
     pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in said["duplicates"]]
-    draw_sheet(pairs, given.work / f"{name}-copies.png")
+    draw_sheet(pairs, given.work / f"{name}-duplicates.png")
     draw_sheet(_paired([Path(one["path"]) for one in said["label_issues"]]), given.work / f"{name}-suspects.png")
     return {
         **_spent(done),
@@ -144,14 +144,14 @@ def _spent(done: Figures) -> Figures:
     return {"seconds": done["seconds"], "peak_mb": done["peak_mb"]}
 
 
-def _judged(given: Given, name: str, wanted: Sequence[Path], pairs: Sequence[Pair], found: set[Path]) -> Figures:
-    """How many were wanted and found, by how they were changed; how many pairs are right; the others by name and as pictures."""
-    wrong, missed = [pair for pair in pairs if not same(pair)], [path for path in wanted if path not in found]
+def _judged(given: Given, name: str, wanted: Sequence[Path], pairs: Sequence[Pair], detected: set[Path]) -> Figures:
+    """How many were wanted and found, by how they were changed; how many pairs are right; the others by name and as images."""
+    wrong, missed = [pair for pair in pairs if not same(pair)], [path for path in wanted if path not in detected]
     draw_sheet(wrong, given.work / f"{name}-wrong.png")
     draw_sheet(_paired(missed), given.work / f"{name}-missed.png")
     return {
         "wanted": Counter(map(change, wanted)),
-        "found": Counter(change(path) for path in wanted if path in found),
+        "found": Counter(change(path) for path in wanted if path in detected),
         "reported": len(pairs),
         "right": len(pairs) - len(wrong),
         "wrong": [f"{a.name} = {'/'.join(b.parts[-2:])}" for a, b in wrong],
