@@ -20,7 +20,7 @@ from twofold.decision import fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
 from twofold.networks import load_backbone
-from twofold.networks.architectures import Architecture, architecture
+from twofold.networks.architectures import Architecture, find_architecture
 
 SHUFFLES = 3
 
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
     arguments = parser.parse_args()
-    runtime, table = Runtime(user_cache_path("twofold")), architecture(arguments.backbone)
+    runtime, table = Runtime(user_cache_path("twofold")), find_architecture(arguments.backbone)
 
     print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
     for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):

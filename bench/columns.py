@@ -26,7 +26,7 @@ def main(images: int = 200_000) -> None:
     pairs = tuple(Duplicate(row, row + 2, "near") for row in range(0, images - 2, 500))
     dataset = LabelledDataset(file_list, table, ("cats", "dogs"), pairs)
     total = 0.0
-    for name in ("paths", "labels", "names", "fingerprints", "valid", "counts", "groups", "valid_fingerprints"):
+    for name in ("paths", "labels", "names", "fingerprints", "valid", "counts", "groups", "usable_fingerprints"):
         start = time.perf_counter()
         getattr(dataset, name)
         seconds = time.perf_counter() - start

@@ -83,7 +83,7 @@ def _figures(output: dict[str, Any], before: float) -> Figures:
         learning = output["learning"]
         seconds = before + output["seconds"]["learn"]
         rate = learning["epochs"] * learning["images"]["train"] / seconds
-        figures["learning"] = {**learning, "seconds": seconds, "pictures_per_second": rate}
+        figures["learning"] = {**learning, "seconds": seconds, "images_per_second": rate}
     return figures
 
 

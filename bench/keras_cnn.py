@@ -98,7 +98,7 @@ def timed(given: argparse.Namespace) -> dict[str, float]:
     data = tf.data.Dataset.from_tensor_slices((model_inputs, np.arange(count) % 2)).batch(given.batch_size)
     progress = LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
     compiled(given.image_size).fit(data.prefetch(tf.data.AUTOTUNE), callbacks=[progress], verbose=0)
-    return {"pictures_per_second": given.batch_size / statistics.median(np.diff(ends[WARM - 1 :]))}
+    return {"images_per_second": given.batch_size / statistics.median(np.diff(ends[WARM - 1 :]))}
 
 
 def main() -> None:

@@ -78,11 +78,11 @@ def fine_tuned(journal: Journal) -> Iterator[str]:
 
 
 def steps(journal: Journal) -> Iterator[str]:
-    keras = journal.median("steps-keras", "json", "pictures_per_second")
+    keras = journal.median("steps-keras", "json", "images_per_second")
     rows = []
     for name, label in STEPS.items():
-        rate, repeats = journal.median(name, "json", "pictures_per_second"), journal.of(name)
-        runs = ", ".join(f"{run['json']['pictures_per_second']:.1f}" for run in repeats)
+        rate, repeats = journal.median(name, "json", "images_per_second"), journal.of(name)
+        runs = ", ".join(f"{run['json']['images_per_second']:.1f}" for run in repeats)
         peak = number(journal.median(name, "peak_mb"), "{:.0f}")
         rows.append((label, f"{number(rate, '{:.1f}')} ({runs})", number(rate / keras, "{:.2f}"), peak))
     yield from ("", "## A training step", "")
@@ -118,7 +118,7 @@ def _run(name: str, run: Figures) -> Iterator[str]:
     yield (
         f"Test accuracy {low:.4f} to {high:.4f} with 95% confidence; correct and wrong: {cells['tn']} and {cells['fp']} of the "
         f"first class, {cells['tp']} and {cells['fn']} of the second. Best epoch: {learning['best_epoch']} of "
-        f"{learning['epochs']}; {learning['pictures_per_second']:.0f} images/s during training "
+        f"{learning['epochs']}; {learning['images_per_second']:.0f} images/s during training "
         f"({learning['seconds']:,.0f} s, decoding and validation included), {run['seconds']:,.0f} s in all, "
         f"{run['peak_mb'] / 1000:.1f} GB."
     )

@@ -17,7 +17,7 @@ from onnx import helper
 import twofold.networks
 from twofold.data import PreprocessedImage, Preprocessing, list_files, preprocess
 from twofold.embedding.compilation import import_openvino
-from twofold.networks.architectures import Architecture, architecture
+from twofold.networks.architectures import Architecture, find_architecture
 from twofold.networks.graph import build_graph
 from twofold.networks.torch_file import Weights, read_weights
 from twofold.networks.weights import find_weights
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=256)
     arguments = parser.parse_args()
 
-    network = architecture(arguments.network)
+    network = find_architecture(arguments.network)
     weights = read_weights(find_weights(network.source, given=arguments.weights, cache=Path()))
     files = list_files([arguments.images])
     sample = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: arguments.count]]

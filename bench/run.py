@@ -15,7 +15,7 @@ from figures import ACCURACY, HERE, PROGRAMS, PROMISES, RATES, Figure, Given
 from measure import Journal
 from results import results
 
-from twofold.networks.architectures import architecture
+from twofold.networks.architectures import find_architecture
 from twofold.networks.weights import find_weights
 
 
@@ -41,7 +41,7 @@ def keras_python() -> Path:
 
 def mobilenetv2_weights(data: Path, work: Path) -> Path:
     """The file that both twofold and the PyTorch program read; a script beside the photographs may know where it is."""
-    source = architecture("mobilenetv2").source
+    source = find_architecture("mobilenetv2").source
     script = data.parent / "get-mobilenetv2"
     if script.is_file() and not (work / source.file).is_file():
         subprocess.run([script, work], check=True, stdout=subprocess.DEVNULL)

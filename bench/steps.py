@@ -79,7 +79,7 @@ def main() -> None:
     count, random = arguments.batch_size * (WARMUP + arguments.steps), np.random.default_rng(0)
     model_inputs = random.integers(0, 256, (count, arguments.image_size, arguments.image_size, 3), np.uint8)
     ends = LOOPS[arguments.loop](arguments, model_inputs, np.arange(count, dtype=np.int8) % 2)
-    print(json.dumps({"pictures_per_second": arguments.batch_size / statistics.median(np.diff(ends[WARMUP - 1 :]))}))
+    print(json.dumps({"images_per_second": arguments.batch_size / statistics.median(np.diff(ends[WARMUP - 1 :]))}))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def test_near_duplicates_never_leave_too_few_groups_for_the_folds(each: int, cha
 
 
 def test_an_image_with_conflicting_labels_is_not_trained_on() -> None:
-    paths, fingerprints = dataset(equal={EACH: 0}).valid_fingerprints
+    paths, fingerprints = dataset(equal={EACH: 0}).usable_fingerprints
     assert len(paths) == len(fingerprints) == 2 * EACH - 2
     assert not {"0.png", f"{EACH}.png"} & set(paths)
 

@@ -5,10 +5,10 @@ from sklearn import metrics as reference
 
 from twofold.evaluation.curves import (
     precision_recall_points,
+    prevalence_of,
     reliability_bins,
     roc_points,
     score_histogram,
-    share_of_positives,
 )
 from twofold.evaluation.metrics import ece, roc_auc
 
@@ -54,4 +54,4 @@ def test_every_score_is_in_the_histogram_once() -> None:
 
 
 def test_the_share_of_positives() -> None:
-    assert share_of_positives(np.array([1, 0, 0, 0], np.int8)) == 0.25
+    assert prevalence_of(np.array([1, 0, 0, 0], np.int8)) == 0.25

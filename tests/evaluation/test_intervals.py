@@ -13,11 +13,11 @@ from twofold.evaluation.intervals import (
     MAX_RESAMPLED,
     Interval,
     Z,
+    average_precision_interval,
     delong,
     from_bins,
     from_losses,
     from_rates,
-    from_resamples,
     standard_error,
     wilson,
 )
@@ -90,7 +90,7 @@ def test_errors_that_never_happened_leave_room_for_them() -> None:
         interval = from_rates(cells, score, 0)
         assert (interval.value, interval.high) == (1, 1)
         assert 0.8 < interval.low < 0.99
-    assert 0.9 < from_resamples(labels, labels * 0.8 + 0.1, 0).low < 0.99
+    assert 0.9 < average_precision_interval(labels, labels * 0.8 + 0.1, 0).low < 0.99
 
 
 def test_rates_of_the_confusion_matrix_agree_with_a_plain_bootstrap() -> None:
@@ -110,7 +110,7 @@ def test_average_precision_agrees_with_a_plain_bootstrap() -> None:
     rng, classes = np.random.default_rng(8), [np.flatnonzero(labels == k) for k in (0, 1)]
     drawn = [np.concatenate([rng.choice(rows, 150) for rows in classes]) for _ in range(1000)]
     expected = np.quantile([average_precision_score(labels[i], probabilities[i]) for i in drawn], [0.025, 0.975])
-    interval = from_resamples(labels, probabilities, 0)
+    interval = average_precision_interval(labels, probabilities, 0)
     assert (interval.low, interval.high) == pytest.approx(expected, abs=0.02)
 
 
@@ -159,7 +159,7 @@ def test_a_single_class_has_no_area_but_losses() -> None:
     assert math.isnan(delong(labels, probabilities).value)
     assert math.isnan(metrics.roc_auc(labels, probabilities))
     assert from_losses(probabilities, labels).low > 0
-    assert math.isnan(from_resamples(1 - labels, probabilities, 0).value)
+    assert math.isnan(average_precision_interval(1 - labels, probabilities, 0).value)
 
 
 @pytest.mark.parametrize("prevalence", [0.05, 0.5])
@@ -174,7 +174,7 @@ def test_average_precision_of_many_images_has_the_error_of_a_bootstrap(prevalenc
         right = rng.multinomial(len(positives), np.full(len(positives), 1 / len(positives))).astype(float)[None]
         wrong = rng.multinomial(len(negatives), np.full(len(negatives), 1 / len(negatives))).astype(float)[None]
         values.append(float(metrics.weighted_average_precision(positives, negatives, right, wrong)[0]))
-    interval = from_resamples(labels, probabilities, 0)
+    interval = average_precision_interval(labels, probabilities, 0)
     width = math.log(interval.high / (1 - interval.high)) - math.log(interval.low / (1 - interval.low))
     error = width / (2 * Z) * interval.value * (1 - interval.value)
     assert error == pytest.approx(np.std(values), rel=0.15)  # 400 draws know it to 3.5%

@@ -19,7 +19,7 @@ from twofold.core.options import CrossValidationOptions
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 
-LEAST: Final = 10  # images of each class from which on labels are judged
+MIN_IMAGES: Final = 10  # images of each class from which on labels are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Audit:
         return [] if summary is None else [Note("shortcut", summary)]
 
 
-def audit_sample(
+def audit_dataset(
     dataset: LabelledDataset,
     rows: NDArray[np.int64],
     logits: NDArray[np.floating],
@@ -121,23 +121,23 @@ def audit_sample(
 ) -> Audit:
     """The audit of a dataset, `rows` of whose usable images have `logits` of a head or network that was not fitted on them.
 
-    Labels are judged if at least `LEAST` images of each class have logits.
+    Labels are judged if at least `MIN_IMAGES` images of each class have logits.
     """
     labels = dataset.labels[rows]
-    label_issues = find_label_issues(logits, labels) if min(np.bincount(labels, minlength=2)) >= LEAST else None
-    return Audit(dataset, rows, label_issues, look_for_shortcuts(dataset, options), learning_curve, against)
+    label_issues = find_label_issues(logits, labels) if min(np.bincount(labels, minlength=2)) >= MIN_IMAGES else None
+    return Audit(dataset, rows, label_issues, audit_shortcuts(dataset, options), learning_curve, against)
 
 
-def look_for_shortcuts(dataset: LabelledDataset, options: CrossValidationOptions) -> Shortcuts | None:
+def audit_shortcuts(dataset: LabelledDataset, options: CrossValidationOptions) -> Shortcuts | None:
     """The shortcuts in the valid images of a dataset; None if there are too few images for folds."""
     rows = np.flatnonzero(dataset.valid)
-    fold = folds_of(dataset, rows, options)
+    fold = assign_folds(dataset, rows, options)
     if fold is None:
         return None
     return find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], fold, dataset.classes)
 
 
-def folds_of(
+def assign_folds(
     dataset: LabelledDataset, rows: NDArray[np.int64], options: CrossValidationOptions
 ) -> NDArray[np.int64] | None:
     """The fold of each of these usable images; None if a class has too few groups for the number of folds."""

@@ -64,7 +64,7 @@ def find_leakage(test: LabelledDataset, index: FingerprintIndex) -> dict[int, Le
 
     All commands use this function. It does not use features, so all of them find the same images.
     """
-    positions, (paths, fingerprints) = test.table.used[test.valid].tolist(), test.valid_fingerprints
+    positions, (paths, fingerprints) = test.table.used[test.valid].tolist(), test.usable_fingerprints
     matches = find_in_index(fingerprints, index)
     return {
         positions[match.first]: LeakedImage(paths[match.first], index.paths[match.second], match.kind)

@@ -15,11 +15,11 @@ from typing import Any, Final
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.bundle.model import Model, Prediction
 from twofold.core.errors import BackboneError, BundleError, UsageError
-from twofold.core.files import check_writable, read_whole
+from twofold.core.files import check_writable, read_file
 from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.core.privacy import public_address
-from twofold.core.replacement import OLD, clear_leftovers, exchange, held, temporary_folder
+from twofold.core.replacement import OLD, clear_leftovers, exchange, temporary_folder, try_lock
 from twofold.data import is_address
 from twofold.duplicates import FingerprintIndex, read_index
 from twofold.embedding import Engine, Runtime, Source, image_sources
@@ -168,7 +168,7 @@ def _replace(folder: Path, path: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     old = folder.with_name(f"{folder.name}{OLD}")
-    with held(path):
+    with try_lock(path):
         try:
             path.rename(old)
             folder.rename(path)
@@ -263,7 +263,7 @@ def _read(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     """The file's bytes, checked against its SHA-256 in `files`; bundle.json has its own checksum."""
     path = folder / name
     try:
-        data = read_whole(path, _MAX_FILE_BYTES[name])
+        data = read_file(path, _MAX_FILE_BYTES[name])
     except (FileNotFoundError, NotADirectoryError) as error:
         what = f"is not a bundle: it holds no {name}" if os.path.exists(folder) else "does not exist"
         raise BundleError(f"{folder} {what}; give the folder that training wrote.") from error

@@ -92,12 +92,12 @@ def _check_no_addresses(arguments: Sequence[str]) -> None:
     """UsageError where an argument is an address, which as a path would mean something else."""
     from twofold.core.errors import UsageError
     from twofold.core.privacy import public_address
-    from twofold.data import advice, is_address
+    from twofold.data import address_advice, is_address
 
     addresses = [public_address(text) for text in arguments if is_address(text)]
     if addresses:
         more = f" and {len(addresses) - _MAX_NAMED} more" if len(addresses) > _MAX_NAMED else ""
         raise UsageError(
             f"predict reads files on this machine and no addresses, got {', '.join(addresses[:_MAX_NAMED])}{more}: "
-            f"{advice(addresses[0])}."
+            f"{address_advice(addresses[0])}."
         )

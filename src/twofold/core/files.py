@@ -142,7 +142,7 @@ def make_private(folder: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Waits until no other process is in this block with the same folder, so that it finds what the first one has written."""
     with (folder / "lock").open("wb") as file:
         with suppress(
@@ -178,7 +178,7 @@ class TooLargeError(ValueError):
     """It has more bytes than the limit."""
 
 
-def read_whole(path: Path, limit: int) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
     """The bytes of a regular file, or of the target of a link.
 
     Raises OSError if it cannot be read, and NotAFileError, EmptyFileError or TooLargeError.

@@ -45,7 +45,7 @@ def _create_locked(path: Path) -> tuple[Path, int | None]:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[bool]:
+def try_lock(folder: Path) -> Iterator[bool]:
     """Whether the folder could be locked; if so, it is locked until the block ends."""
     number = _lock(folder, wait=False)
     try:
@@ -85,7 +85,7 @@ def clear_leftovers(path: Path, names: Collection[str]) -> list[str]:
     sentences = []
     for folder in siblings:
         if pattern.fullmatch(folder.name):
-            with suppress(OSError), held(folder) as locked:
+            with suppress(OSError), try_lock(folder) as locked:
                 if locked and _is_leftover(folder, names):
                     sentences.append(_clear(folder, path))
     return sentences

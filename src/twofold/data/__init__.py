@@ -1,6 +1,6 @@
 """Images, archives and lists of files: from DATA to file lists, from files to model inputs."""
 
-from twofold.data.addresses import advice, is_address
+from twofold.data.addresses import address_advice, is_address
 from twofold.data.archives import archive_kind, is_archive
 from twofold.data.bit_depth import Extent, may_be_deep
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
@@ -37,7 +37,7 @@ __all__ = [
     "ReadError",
     "Skip",
     "SplitPlan",
-    "advice",
+    "address_advice",
     "archive_kind",
     "check_counts",
     "check_same_classes",

@@ -19,7 +19,7 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None and not os.path.lexists(text)
 
 
-def advice(address: str) -> str:
+def address_advice(address: str) -> str:
     """What to do about an address where a file on this machine is expected: a clause for an error message."""
     scheme = address.partition(":")[0].lower()
     if scheme == "file":

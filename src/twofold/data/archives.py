@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import Final, Literal
 
 from twofold.core.errors import DataError
-from twofold.data.members import DEEPEST, SENTENCES, Members
+from twofold.data.members import MAX_DEPTH, SKIP_SENTENCES, Members
 from twofold.data.read_errors import ReadError
 from twofold.data.tars import tar_members
 from twofold.data.zips import zip_members
@@ -65,12 +65,12 @@ def no_folder(path: Path) -> DataError:
     return DataError(f"There is no folder {path}: check the path inside the archive.")
 
 
-def passed_over(path: Path) -> Iterator[tuple[Path, str, str]]:
+def skipped_members(path: Path) -> Iterator[tuple[Path, str, str]]:
     """(path, code, sentence) of each member below the path that is never read: links, devices, names that lead out."""
     members, name = archive_of(path) or (None, "")
     for member, code in members.skips if members else ():
         if not name or member.startswith(f"{name}/"):
-            yield Path(f"{path}/{member.removeprefix(name)}"), code, SENTENCES[code]
+            yield Path(f"{path}/{member.removeprefix(name)}"), code, SKIP_SENTENCES[code]
 
 
 def read_member(path: Path, limit: int) -> bytes | ReadError | None:
@@ -82,7 +82,7 @@ def read_member(path: Path, limit: int) -> bytes | ReadError | None:
     if members is None:
         return None
     if name not in members.handles:
-        return ReadError("too-deep", SENTENCES["too-deep"]) if name.count("/") > DEEPEST else None
+        return ReadError("too-deep", SKIP_SENTENCES["too-deep"]) if name.count("/") > MAX_DEPTH else None
     return members.read(members.handles[name], limit)
 
 

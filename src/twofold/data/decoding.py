@@ -51,7 +51,7 @@ class Decoded:
     height: int
     orientation: int
     format: str
-    traits: EncodingMetadata
+    encoding: EncodingMetadata
 
 
 def decode(

@@ -12,7 +12,7 @@ from twofold.core.notes import Note
 from twofold.core.options import DataOptions
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
-from twofold.data.folders import LEFTOVER, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
+from twofold.data.folders import JUNK_SENTENCE, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
 from twofold.data.split_folders import plan_splits, refuse_nested, shared_folders, splits_below, splits_of
 from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
@@ -192,7 +192,7 @@ def _class_folders(folder: Path, listing: _Listing) -> list[Path]:
     folders = []
     for path in entries(folder):
         if is_junk(path):
-            listing.skips.append(Skip(path, "junk", LEFTOVER))
+            listing.skips.append(Skip(path, "junk", JUNK_SENTENCE))
         elif is_folder(path):
             folders.append(path)
         else:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from twofold.core.errors import DataError
-from twofold.data.archives import archive_of, archived_entries, is_archived_folder, no_folder, passed_over
-from twofold.data.members import DEEPEST, SENTENCES, Members
+from twofold.data.archives import archive_of, archived_entries, is_archived_folder, no_folder, skipped_members
+from twofold.data.members import MAX_DEPTH, SKIP_SENTENCES, Members
 
 _ARCHIVES: Final = {".zip", ".tar", ".parquet"}
 _JUNK_FILES: Final = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
@@ -22,7 +22,7 @@ _JUNK_FOLDERS: Final = {
     "system volume information",
 }
 
-LEFTOVER: Final = "It is hidden, or was made by an operating system or a tool."
+JUNK_SENTENCE: Final = "It is hidden, or was made by an operating system or a tool."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
     while stack:
         path, ancestors = stack.pop()
         if is_junk(path):
-            yield Skip(path, "junk", LEFTOVER)
+            yield Skip(path, "junk", JUNK_SENTENCE)
         elif not is_folder(path):
             yield path
         elif (resolved := path.resolve()) in ancestors:
             yield Skip(path, "loop", "It is a link to a folder that contains it.")
-        elif len(path.parts) - depth > DEEPEST:
-            yield Skip(path, "too-deep", SENTENCES["too-deep"])
+        elif len(path.parts) - depth > MAX_DEPTH:
+            yield Skip(path, "too-deep", SKIP_SENTENCES["too-deep"])
         else:
             try:
                 ancestors |= {resolved}
@@ -98,7 +98,7 @@ def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path 
         relative = stack.pop()
         member = f"{inside}/{relative}" if inside else relative
         if _has_junk_name(relative.rpartition("/")[2], folder=member in folders):
-            yield Skip(folder / relative, "junk", LEFTOVER)
+            yield Skip(folder / relative, "junk", JUNK_SENTENCE)
         elif member in folders:
             stack += [f"{relative}/{entry}" for entry in sorted(folders[member], reverse=True)]
         else:
@@ -135,7 +135,7 @@ def list_files(paths: Iterable[Path]) -> list[Path]:
 
 def archive_skips(path: Path) -> list[Skip]:
     """The members of an archive, or of a folder inside one, that are never read: links, devices, names that lead out of it."""
-    return [Skip(*member) for member in passed_over(path)]
+    return [Skip(*member) for member in skipped_members(path)]
 
 
 def _opens(path: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final, Literal
 
-from twofold.core.files import EmptyFileError, NotAFileError, TooLargeError, read_whole
+from twofold.core.files import EmptyFileError, NotAFileError, TooLargeError, read_file
 from twofold.data.archives import read_member
 from twofold.data.orientation import tags
 from twofold.data.read_errors import ReadError
@@ -104,7 +104,7 @@ _HEIC: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes | ReadError:
     """The bytes of a regular file, or of one inside an archive, at most `limit`; a read error for pipes and devices."""
     try:
-        return read_whole(path, limit)
+        return read_file(path, limit)
     except EmptyFileError:
         return b""
     except NotAFileError:

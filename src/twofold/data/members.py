@@ -8,20 +8,20 @@ from typing import Any, Final
 
 from twofold.data.read_errors import ReadError
 
-SENTENCES: Final = {
+SKIP_SENTENCES: Final = {
     "link": "It is a link inside an archive, which is never followed.",
     "device": "It is a device, a pipe or a sparse file inside an archive, which is never read.",
     "unsafe-name": "Its name is absolute or leads out of the archive.",
     "same-name": "Another member of the archive has the same name, and is read instead.",
     "too-deep": "It lies more than 100 folders deep.",
 }
-DEEPEST: Final = 100  # folders above a file: code that visits every folder above every file must end
+MAX_DEPTH: Final = 100  # folders above a file: code that visits every folder above every file must end
 FOLDER: Final = "folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member as the archive lists it; `handle` is what reads it, `code` is FOLDER, a key of SENTENCES, or empty for a file."""
+    """A member as the archive lists it; `handle` is what reads it, `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
 
     name: str
     handle: Any = None
@@ -35,7 +35,7 @@ class Members:
     read: Callable[[Any, int], bytes | ReadError]  # (handle, limit in bytes) -> the bytes of the member
     handles: dict[str, Any] = field(default_factory=dict)
     folders: dict[str, set[str]] = field(default_factory=lambda: {"": set()})  # -> the names of the entries
-    skips: list[tuple[str, str]] = field(default_factory=list)  # (name, key of SENTENCES)
+    skips: list[tuple[str, str]] = field(default_factory=list)  # (name, key of SKIP_SENTENCES)
 
 
 def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | ReadError]) -> Members:
@@ -47,7 +47,7 @@ def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | ReadErro
         if name is None:
             if entry.code != FOLDER:
                 members.skips.append((entry.name, "unsafe-name"))
-        elif name.count("/") > DEEPEST:
+        elif name.count("/") > MAX_DEPTH:
             members.skips.append((name, "too-deep"))
         elif entry.code == FOLDER:
             _add_folders(members, name)

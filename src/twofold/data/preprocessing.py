@@ -81,7 +81,7 @@ class PreprocessedImage:
     width: int  # of the upright image, at full size
     height: int
     format: str  # "JPEG", "PNG", ...; "array" for pixels in memory
-    traits: EncodingMetadata
+    encoding: EncodingMetadata
 
 
 def preprocess(
@@ -101,7 +101,7 @@ def preprocess(
     if swaps_sides(decoded.orientation):
         width, height = height, width
     thumbnail = _fit(decoded, Preprocessing(SMALL, "squash", "bilinear"))
-    return PreprocessedImage(_fit(decoded, preprocessing), thumbnail, width, height, decoded.format, decoded.traits)
+    return PreprocessedImage(_fit(decoded, preprocessing), thumbnail, width, height, decoded.format, decoded.encoding)
 
 
 def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> ImageArray | ReadError:

@@ -58,7 +58,7 @@ class LabelledDataset:
         return fingerprints_of(self.table)
 
     @cached_property
-    def valid_fingerprints(self) -> tuple[list[str], Fingerprints]:
+    def usable_fingerprints(self) -> tuple[list[str], Fingerprints]:
         """Paths and fingerprints of the images without label conflicts."""
         rows, fingerprints = np.flatnonzero(self.valid), self.fingerprints
         if len(rows) == len(self.paths):
@@ -205,7 +205,7 @@ def labelled_dataset(file_list: FileList, table: FeatureTable) -> LabelledDatase
     return LabelledDataset(file_list, table, file_list.ordered, tuple(find_duplicates(fingerprints_of(table))))
 
 
-def list_for(classes: tuple[str, str], data: Path, options: DataOptions) -> FileList:
+def list_test_files(classes: tuple[str, str], data: Path, options: DataOptions) -> FileList:
     """The labelled files of DATA for a model of these (negative, positive) classes, or of one of them.
 
     DataError where DATA has other classes.

@@ -51,8 +51,8 @@ def preprocess_content(
         return image
     thumbnail = hashlib.sha256(image.thumbnail.tobytes()).hexdigest()[:16]  # the model input may lack the border
     pixels = pixel_hash(image.width, image.height, image.model_input) + thumbnail
-    size, traits = (image.width, image.height, image.format, content.bytes), image.traits
-    return Metadata(content.sha256, pixels, *size, traits.quality, traits.exif, traits.camera), image
+    size, encoding = (image.width, image.height, image.format, content.bytes), image.encoding
+    return Metadata(content.sha256, pixels, *size, encoding.quality, encoding.exif, encoding.camera), image
 
 
 def pixel_hash(width: int, height: int, model_input: ImageArray) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from twofold.core.errors import DataError
 from twofold.core.privacy import public_address
-from twofold.data import advice, is_address
+from twofold.data import address_advice, is_address
 from twofold.embedding.content import Source
 
 _BYTES: Final = (bytes, bytearray, memoryview)
@@ -115,7 +115,7 @@ def _source(member: Any) -> Source:
     if isinstance(member, Path | bytes | Image.Image) or (isinstance(member, np.ndarray) and member.ndim):
         return member
     if isinstance(member, str) and is_address(member):
-        raise ValueError(f"the address {public_address(member)}: {advice(member)}")
+        raise ValueError(f"the address {public_address(member)}: {address_advice(member)}")
     if isinstance(member, str | os.PathLike):
         return Path(os.fsdecode(member))
     if isinstance(member, _BYTES):

@@ -21,7 +21,7 @@ class BestThreshold:
     repaired: int  # decisions that it changes from wrong to right
     spoiled: int  # decisions that it changes from right to wrong
     p_value: float  # of the test that the threshold in use is the best one
-    more_than_noise: bool  # p_value < 0.05
+    significant: bool  # p_value < 0.05
 
 
 def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule, *, seed: int = 0) -> BestThreshold:
@@ -48,7 +48,7 @@ def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule
         repaired=int((after & ~before).sum()),
         spoiled=int((before & ~after).sum()),
         p_value=p_value,
-        more_than_noise=p_value < 0.05,
+        significant=p_value < 0.05,
     )
 
 

@@ -53,6 +53,6 @@ def _bin(labels: Labels, probabilities: Probabilities) -> Bin:
     return Bin(float(probabilities.mean()), wilson(int((labels == 1).sum()), len(labels)), len(labels))
 
 
-def share_of_positives(labels: Labels) -> float:
+def prevalence_of(labels: Labels) -> float:
     """The fraction of positives among all images: the precision of predicting positive for every image."""
     return float(np.mean(labels == 1))

@@ -98,7 +98,9 @@ def from_losses(losses: NDArray[np.float64], labels: Labels) -> Interval:
     return Interval(mean, mean / factor, mean * factor)
 
 
-def from_resamples(labels: Labels, probabilities: Probabilities, seed: int, *, samples: int = 1000) -> Interval:
+def average_precision_interval(
+    labels: Labels, probabilities: Probabilities, seed: int, *, samples: int = 1000
+) -> Interval:
     """Average precision with a normal interval on the scale of its logit, as Boyd, Eng and Page 2013 advise.
 
     The standard error comes from 1,000 bootstrap samples within the classes, above `MAX_RESAMPLED` images from the influence

@@ -11,11 +11,11 @@ from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.intervals import (
     UNDEFINED,
     Interval,
+    average_precision_interval,
     delong,
     from_bins,
     from_losses,
     from_rates,
-    from_resamples,
     wilson,
 )
 from twofold.evaluation.metrics import Labels, Probabilities, log_losses, squared_errors
@@ -108,7 +108,11 @@ class Evaluation:
         if name == "specificity":
             return self.metrics["recall"]
         if name == "average_precision":
-            return from_resamples(1 - self.labels, 1 - self.probabilities, 0) if not self.missing else UNDEFINED
+            return (
+                average_precision_interval(1 - self.labels, 1 - self.probabilities, 0)
+                if not self.missing
+                else UNDEFINED
+            )
         interval = getattr(self.per_class[str(of)], name)
         assert isinstance(interval, Interval)
         return interval
@@ -180,7 +184,7 @@ def _rates(c: ConfusionMatrix, seed: int) -> dict[str, Interval]:
 def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str, Interval]:
     return {
         "roc_auc": delong(labels, probabilities),
-        "average_precision": from_resamples(labels, probabilities, seed),
+        "average_precision": average_precision_interval(labels, probabilities, seed),
         "log_loss": from_losses(log_losses(labels, probabilities), labels),
         "brier": from_losses(squared_errors(labels, probabilities), labels),
         "ece": from_bins(labels, probabilities, seed),

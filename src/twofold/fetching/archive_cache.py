@@ -8,7 +8,7 @@ from typing import Final
 
 from twofold.core.download import download_file, remove_partial
 from twofold.core.errors import DataError
-from twofold.core.files import LIMIT, alone, make_private, replacing, write_errors
+from twofold.core.files import LIMIT, lock_folder, make_private, replacing, write_errors
 from twofold.core.progress import Progress
 from twofold.core.web import Address
 from twofold.data import archive_kind, is_archive
@@ -42,7 +42,7 @@ def fetch_archive(
         with write_errors(entry):
             make_private(folder)  # it may have been downloaded with a password
             entry.mkdir(exist_ok=True)
-            with alone(entry):
+            with lock_folder(entry):
                 archive = _read_record(entry, sha256) or _download(address, entry, progress, sha256, limit)
                 archive = _uncompress(archive, entry, progress, limit)
     return archive

@@ -13,7 +13,7 @@ from twofold.core.errors import DataError, UsageError
 from twofold.core.files import LIMIT, make_private, make_temporary_folder
 from twofold.core.privacy import public_address
 from twofold.core.progress import Progress, no_progress
-from twofold.data import advice, archive_kind, is_address
+from twofold.data import address_advice, archive_kind, is_address
 from twofold.fetching.archive_cache import fetch_archive
 from twofold.fetching.compression import uncompressed
 from twofold.fetching.huggingface import fetch_parquet_files
@@ -68,7 +68,7 @@ def find(
             preset = PRESETS[name]
             return _from_address(preset.url, f"{preset.root}/{inside}", folder, progress, sha256, limit)
         if is_address(source):
-            raise UsageError(f"{public_address(source)} is neither https:// nor http://: {advice(source)}.")
+            raise UsageError(f"{public_address(source)} is neither https:// nor http://: {address_advice(source)}.")
         return _from_path(Path(source), folder, progress, sha256, limit)
     if scheme[1]:
         return _from_address(*urldefrag(source), folder, progress, sha256, limit)

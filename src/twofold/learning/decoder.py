@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.files import alone
+from twofold.core.files import lock_folder
 from twofold.core.notes import Note
 from twofold.core.parallel import available_processors, prefetch
 from twofold.data import PreprocessedImage, Preprocessing, ReadError
@@ -86,7 +86,7 @@ class _Decoder:
     def in_cache(self, folder: Path, limit: int) -> DecodedImages:
         """From the folder where it holds these images, otherwise decoded into it; OSError where it cannot be used."""
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder):
+        with lock_folder(folder):
             return self._read(folder) or self._add(folder, limit)
 
     def in_temporary_file(self, stack: ExitStack) -> DecodedImages:

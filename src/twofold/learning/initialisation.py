@@ -17,11 +17,11 @@ from twofold.decision import HeadFit, fit_head, with_floor
 from twofold.embedding import Runtime
 from twofold.learning.recipes import CLASSIC, FINETUNE, RECIPES, Recipe
 from twofold.networks import Backbone, load_backbone
-from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD, architecture
+from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD, find_architecture
 from twofold.networks.graph import build_graph
-from twofold.networks.hub.hub_backbone import load_hub
+from twofold.networks.hub.hub_backbone import load_hub_network
 from twofold.networks.hub.repository import is_hub
-from twofold.networks.modules.builtin import Body, builtin_body, trained_weights
+from twofold.networks.modules.builtin import Body, make_builtin_body, trained_weights
 from twofold.networks.modules.classic import WIDTH, ClassicBody
 from twofold.networks.modules.export import export
 from twofold.networks.modules.modern import WIDTHS, ModernBody
@@ -128,7 +128,7 @@ def from_pretrained(
         pretrained = load_network()
         head, features = _fit_head(frozen, rows, cross_validation).head, frozen.table.features[rows]
         std = with_floor(features.std(axis=0)).astype(np.float32)
-        pretrained.start_with(head.weights, head.bias, features.mean(axis=0), std)
+        pretrained.set_head(head.weights, head.bias, features.mean(axis=0), std)
         return pretrained
 
     name = f"{backbone.name}, fine-tuned"
@@ -140,11 +140,11 @@ def from_pretrained(
 def _builtin_network(
     options: BackboneOptions, runtime: Runtime, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
-    table = architecture(options.backbone)
+    table = find_architecture(options.backbone)
     file = find_weights(table.source, given=options.weights, cache=runtime.folder, progress=runtime.progress)
 
     def load_network() -> Network:
-        body = builtin_body(table, read_weights(file), options.features)
+        body = make_builtin_body(table, read_weights(file), options.features)
         return Network(body, body.width, table.mean, table.std, dropout=recipe.dropout or 0.0)
 
     def export_graph(network: Network) -> bytes:
@@ -159,7 +159,7 @@ def _hub_network(
     options: BackboneOptions, runtime: Runtime, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     def load_network() -> Network:
-        module = load_hub(options, progress=runtime.progress)
+        module = load_hub_network(options, progress=runtime.progress)
         return Network(module.body, module.width, module.mean, module.std, dropout=recipe.dropout or 0.0)
 
     return load_network, lambda network: export(network, recipe.size)

@@ -74,19 +74,19 @@ def learn(
     ranges: IntensityRanges,
     run_folder: RunFolder,
     *,
-    least: int,
+    min_per_class: int,
 ) -> TrainingRun:
     """The network trained on the images of a file list, which are in `sources`; `ranges` maps their intensities.
 
     An unfinished run in `run_folder` with the same options and images is resumed. Raises DataError where a class has fewer than
-    `least` usable images or files change meanwhile, UsageError where the processes contradict the options, LearningError where
+    `min_per_class` usable images or files change meanwhile, UsageError where the processes contradict the options, LearningError where
     training fails.
     """
     check_processes(options.learning)
     if options.learning.tune and find_spec("optuna") is None:
         raise LearningError(f"`tune` needs optuna; {install('tune')}.")
     initialise, dataset = _prepare(file_list, sources, options, runtime, ranges)
-    dataset.check_counts(least)
+    dataset.check_counts(min_per_class)
     initialisation, limit = initialise(options.learning), int(options.learning.pixels_gb * 1e9)
     with decode_images(sources, initialisation.preprocessing, runtime, limit=limit) as images:
         _check_unchanged(images, dataset)
@@ -121,7 +121,7 @@ def _run(training: NetworkTraining, run_folder: RunFolder, rows: Rows) -> Traini
     ]
     return TrainingRun(
         training.initialisation.backbone(network),
-        Head(*network.affine()),
+        Head(*network.fold_head()),
         training.images.metadata,
         validation,
         None if out_of_fold is None else out_of_fold.folds,

@@ -143,7 +143,7 @@ ARCHITECTURES = {
 }
 
 
-def architecture(name: str) -> Architecture:
+def find_architecture(name: str) -> Architecture:
     """The built-in network of this name. UsageError, with the legal names and the nearest, for any other."""
     if name not in ARCHITECTURES:
         raise UsageError(

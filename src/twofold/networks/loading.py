@@ -8,7 +8,7 @@ from twofold.core.errors import BackboneError, UsageError
 from twofold.core.options import BackboneOptions, FeatureSet
 from twofold.core.progress import Progress, no_progress
 from twofold.data import Preprocessing
-from twofold.networks.architectures import ARCHITECTURES, Architecture, architecture
+from twofold.networks.architectures import ARCHITECTURES, Architecture, find_architecture
 from twofold.networks.backbone import Backbone
 from twofold.networks.dtypes import Dtype
 from twofold.networks.hub.repository import is_hub
@@ -30,7 +30,7 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
         from twofold.networks.hub.hub_backbone import load_hub_backbone
 
         return load_hub_backbone(options, dtype, cache=cache, progress=progress)
-    network = architecture(options.backbone)
+    network = find_architecture(options.backbone)
     unused = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
     if unused:
         raise UsageError(f"{' and '.join(unused)} is for FILE.onnx; {network.name} brings its own.")

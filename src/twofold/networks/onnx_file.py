@@ -11,7 +11,7 @@ from onnx.external_data_helper import load_external_data_for_tensor, uses_extern
 from onnx.inliner import inline_local_functions
 
 from twofold.core.errors import BackboneError, UsageError
-from twofold.core.files import read_whole
+from twofold.core.files import read_file
 from twofold.core.hints import nearest
 
 Shape = tuple[int | None, ...]
@@ -66,7 +66,7 @@ def read_network(path: Path) -> onnx.ModelProto:
 
 
 def _load(path: Path) -> onnx.ModelProto:
-    model = onnx.load_model_from_string(read_whole(path, _MAX_BYTES))
+    model = onnx.load_model_from_string(read_file(path, _MAX_BYTES))
     external = [tensor for tensor in _tensors(model.graph) if uses_external_data(tensor)]
     if sum(_external_size(tensor, path.parent) for tensor in external) > _MAX_BYTES:
         raise ValueError(f"its external data have more than {_MAX_BYTES:,} bytes, the limit")

@@ -11,10 +11,10 @@ from twofold.evaluation import Evaluation
 from twofold.evaluation.curves import (
     Points,
     precision_recall_points,
+    prevalence_of,
     reliability_bins,
     roc_points,
     score_histogram,
-    share_of_positives,
 )
 from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, PALE, entitle, save_figure
 from twofold.report.layout import interval_text, short_names
@@ -99,7 +99,7 @@ def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
     _, positive = _names(evaluation)
     axes = _unit_square(figure, f"recall ({positive})", f"precision ({positive})")
     _entitle(axes, evaluation, "Precision-recall curve", "average_precision")
-    prevalence = share_of_positives(evaluation.labels)
+    prevalence = prevalence_of(evaluation.labels)
     axes.axhline(prevalence, color=GREY, linestyle=DASHED, linewidth=1, label=f"prevalence of {positive}")
     axes.legend(loc="lower left")
     points = precision_recall_points(evaluation.labels, evaluation.probabilities)

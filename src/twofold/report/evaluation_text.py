@@ -129,7 +129,7 @@ def _best_threshold(evaluation: Evaluation) -> str:
         return f"No image is of class {evaluation.missing[0]}, so there is no best threshold on this data."
     if best.gain <= 0:
         return "No other threshold is more accurate on this data."
-    significant = "significant" if best.more_than_noise else "not significant"
+    significant = "significant" if best.significant else "not significant"
     other = (
         "" if policy in (*_ACCURACY_POLICIES, "fixed") else f" The threshold in use optimizes {policy}, not accuracy."
     )

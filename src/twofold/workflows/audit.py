@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twofold.audit import LEAST, Against, Audit, audit_sample, fit_learning_curve, folds_of, look_for_shortcuts
+from twofold.audit import MIN_IMAGES, Against, Audit, assign_folds, audit_dataset, audit_shortcuts, fit_learning_curve
 from twofold.audit.leakage import find_leakage
 from twofold.core.errors import DataError, UsageError
 from twofold.core.notes import Note
@@ -26,7 +26,7 @@ from twofold.data import (
     read_table,
     walk,
 )
-from twofold.dataset.labelled import LabelledDataset, labelled_dataset, list_for
+from twofold.dataset.labelled import LabelledDataset, labelled_dataset, list_test_files
 from twofold.decision import fit_head
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import FeatureTable, Runtime, Source
@@ -102,7 +102,7 @@ def _scan(runtime: Runtime, ranges: IntensityRanges) -> Embed:
 def _list_other(against: Path, file_list: FileList, options: DataOptions) -> FileList:
     """The images of OTHER as a test set. Where it has other classes or none, all its images, in their order."""
     try:
-        return list_for(file_list.ordered, against, options)
+        return list_test_files(file_list.ordered, against, options)
     except (DataError, UsageError):
         paths = _list_images(against)
     files = tuple(LabelledFile(path, file_list.positive) for path in paths)  # of one class: no label conflicts
@@ -125,8 +125,8 @@ def _list_images(against: Path) -> list[Path]:
 
 def _compare(dataset: LabelledDataset, other_list: FileList, other_table: FeatureTable) -> Against:
     other = LabelledDataset(other_list, other_table, other_list.ordered, ())
-    forward = find_leakage(dataset, index_fingerprints(*other.valid_fingerprints))
-    backward = find_leakage(other, index_fingerprints(*dataset.valid_fingerprints))
+    forward = find_leakage(dataset, index_fingerprints(*other.usable_fingerprints))
+    backward = find_leakage(other, index_fingerprints(*dataset.usable_fingerprints))
     return Against(tuple(forward.values()), tuple(backward.values()))
 
 
@@ -142,14 +142,14 @@ def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) 
 def _judge(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
     """With label issues and the learning curve where there are features and enough images to fit a head."""
     rows = np.flatnonzero(dataset.valid)
-    if min(dataset.counts.values()) < LEAST:
+    if min(dataset.counts.values()) < MIN_IMAGES:
         return Audit(dataset, rows, None, None, against=against)
     if not dataset.table.features.size:
-        return Audit(dataset, rows, None, look_for_shortcuts(dataset, options), against=against)
-    folds = folds_of(dataset, rows, options)
+        return Audit(dataset, rows, None, audit_shortcuts(dataset, options), against=against)
+    folds = assign_folds(dataset, rows, options)
     if folds is None:
         return Audit(dataset, rows, None, None, against=against)
     features, labels = dataset.table.features[rows], dataset.labels[rows]
     head = fit_head(features, labels, folds)
     learning_curve = fit_learning_curve(features, labels, folds, head.logits, head.C, dataset.classes)
-    return audit_sample(dataset, rows, head.logits, options, learning_curve=learning_curve, against=against)
+    return audit_dataset(dataset, rows, head.logits, options, learning_curve=learning_curve, against=against)

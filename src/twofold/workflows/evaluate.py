@@ -17,7 +17,7 @@ from twofold.core.notes import Note
 from twofold.core.options import DataOptions
 from twofold.core.timing import Clock
 from twofold.data import choose_positive
-from twofold.dataset.labelled import LabelledDataset, alphabetical, embed_files, list_for
+from twofold.dataset.labelled import LabelledDataset, alphabetical, embed_files, list_test_files
 from twofold.embedding import Runtime
 from twofold.evaluation import Comparison, Evaluation, compare, with_positive
 
@@ -80,7 +80,7 @@ def evaluate_bundles(
         raise UsageError(f"The bundles have different classes: {names}.")
     notes = [alphabetical(classes)] if positive is None and is_alphabetical(bundles[0]) else []
     positive = classes[1] if positive is None else choose_positive(classes, positive)
-    file_list = list_for(classes, data, options)
+    file_list = list_test_files(classes, data, options)
     datasets = []
     for model in models:
         with clock("embed"):

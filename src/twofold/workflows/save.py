@@ -74,7 +74,7 @@ def _write_file_report(training: TrainingResult, public_path: PublicPath, path: 
 
 
 def _write_fingerprints(training: TrainingResult, public_path: PublicPath, path: Path) -> None:
-    paths, fingerprints = training.dataset.valid_fingerprints
+    paths, fingerprints = training.dataset.usable_fingerprints
     with replacing(path) as file:
         write_index(index_fingerprints(list(map(public_path, paths)), fingerprints), file)
 

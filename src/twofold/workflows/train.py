@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from twofold.audit import LEAST, audit_sample
+from twofold.audit import MIN_IMAGES, audit_dataset
 from twofold.audit.leakage import find_leakage
 from twofold.core.hints import require
 from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
 from twofold.core.timing import Clock
 from twofold.data import FileList, IntensityRanges, list_labelled_files
-from twofold.dataset.labelled import LabelledDataset, alphabetical, labelled_dataset, list_for
+from twofold.dataset.labelled import LabelledDataset, alphabetical, labelled_dataset, list_test_files
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
@@ -52,7 +52,7 @@ def train(
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
     file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
-    test_list = None if test is None else list_for(file_list.ordered, test, options.data)
+    test_list = None if test is None else list_test_files(file_list.ordered, test, options.data)
     if options.decision.positive is None:
         file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.ordered)))
     result = train_files(file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder)
@@ -89,7 +89,7 @@ def train_files(
         fit = replace(fitted.fit, model=fitted.fit.model.probed(runtime, fitted.engine))
     test_result = None if test is None else _evaluate_test(test, fit, fitted, runtime, clock)
     with clock("audit"):
-        audit = audit_sample(fitted.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
+        audit = audit_dataset(fitted.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
     notes: list[Note] = [
         *([] if test_result is None else test_result.leakage.notes()),
         *range_notes,
@@ -125,9 +125,9 @@ def _train_network(
     from twofold.learning.training_run import learn  # imports PyTorch
 
     if run_folder is not None:
-        return learn(file_list, sources, options, runtime, ranges, run_folder, least=LEAST)
+        return learn(file_list, sources, options, runtime, ranges, run_folder, min_per_class=MIN_IMAGES)
     with TemporaryDirectory() as folder:
-        return learn(file_list, sources, options, runtime, ranges, RunFolder(Path(folder)), least=LEAST)
+        return learn(file_list, sources, options, runtime, ranges, RunFolder(Path(folder)), min_per_class=MIN_IMAGES)
 
 
 def _strategy(
@@ -176,7 +176,7 @@ class _Fitting:
             table = self.runtime.embed(self.sources, engine, what="train")
         with self.clock("audit"):
             dataset = self.strategy.dataset(self.file_list, table)
-        dataset.check_counts(LEAST)
+        dataset.check_counts(MIN_IMAGES)
         with self.clock("fit"):
             return _Fitted(dataset, self.strategy.fit(dataset, backbone), engine)
 
@@ -188,7 +188,7 @@ def _evaluate_test(test: FileList, fit: Fit, fitted: _Fitted, runtime: Runtime, 
         dataset = labelled_dataset(test, table)
     dataset.check_any()
     with clock("audit"):
-        leaked = find_leakage(dataset, index_fingerprints(*fitted.dataset.valid_fingerprints))
+        leaked = find_leakage(dataset, index_fingerprints(*fitted.dataset.usable_fingerprints))
         leakage = measure_leakage(fit.model, dataset, leaked, np.flatnonzero(dataset.valid))
     return TestResult(dataset, fit.model.evaluate(dataset), leakage)
 

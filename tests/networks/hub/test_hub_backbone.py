@@ -25,7 +25,7 @@ from twofold.core.options import BackboneOptions
 from twofold.data import Preprocessing
 from twofold.networks import Backbone, offered_dtypes
 from twofold.networks.hub.function import function_body
-from twofold.networks.hub.hub_backbone import HubNetwork, load_hub, load_hub_backbone
+from twofold.networks.hub.hub_backbone import HubNetwork, load_hub_backbone, load_hub_network
 from twofold.networks.hub.repository import is_hub
 from twofold.networks.modules.export import export
 from twofold.networks.modules.network import Network
@@ -69,7 +69,7 @@ def exported_resnet(resnet: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 def load(name: Path | str, **options: Any) -> HubNetwork:
-    return load_hub(BackboneOptions(backbone=str(name), **options))
+    return load_hub_network(BackboneOptions(backbone=str(name), **options))
 
 
 def backbone(name: Path | str, cache: Path, **options: Any) -> Backbone:

@@ -12,7 +12,7 @@ from runs import as_backbone, run
 from twofold.core.options import FeatureSet
 from twofold.networks.architectures import ARCHITECTURES, Architecture
 from twofold.networks.graph import build_graph
-from twofold.networks.modules.builtin import Body, builtin_body, trained_weights
+from twofold.networks.modules.builtin import Body, make_builtin_body, trained_weights
 from twofold.networks.modules.network import Network
 from twofold.networks.torch_file import Weights, read_weights
 from twofold.networks.weights import find_weights
@@ -80,7 +80,7 @@ def train(body: Body, steps: int = 3) -> None:
     ],
 )
 def test_the_module_gives_the_features_of_the_graph(name: str, features: FeatureSet, size: int) -> None:
-    body = builtin_body(ARCHITECTURES[name], published(ARCHITECTURES[name]), features)
+    body = make_builtin_body(ARCHITECTURES[name], published(ARCHITECTURES[name]), features)
     model_inputs = pixels(size)
     expected = onnx_features(body, model_inputs)
     assert expected.shape == (4, body.width)
@@ -90,7 +90,7 @@ def test_the_module_gives_the_features_of_the_graph(name: str, features: Feature
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenetv2"])
 def test_a_trained_module_gives_the_features_of_its_graph(name: str) -> None:
     weights = published(ARCHITECTURES[name])
-    body = builtin_body(ARCHITECTURES[name], weights, "stages")
+    body = make_builtin_body(ARCHITECTURES[name], weights, "stages")
     train(body)
     trained = trained_weights(body)
     assert all(np.abs(trained[key] - weights[key]).max() > 1e-5 for key in trained)
@@ -100,7 +100,7 @@ def test_a_trained_module_gives_the_features_of_its_graph(name: str) -> None:
 
 def test_untrained_weights_are_returned_unchanged() -> None:
     weights = published(LITE0)
-    returned = trained_weights(builtin_body(LITE0, weights, "stages"))
+    returned = trained_weights(make_builtin_body(LITE0, weights, "stages"))
     assert set(weights) - set(returned) == {"_fc.weight", "_fc.bias"}  # ImageNet's classes
     assert all(np.array_equal(returned[key], weights[key]) for key in returned)
 
@@ -108,12 +108,12 @@ def test_untrained_weights_are_returned_unchanged() -> None:
 def test_training_does_not_change_the_weights_that_were_read() -> None:
     weights = published(LITE0)
     before = {key: values.copy() for key, values in weights.items()}
-    train(builtin_body(LITE0, weights, "stages"), steps=1)
+    train(make_builtin_body(LITE0, weights, "stages"), steps=1)
     assert all(np.array_equal(before[key], weights[key]) for key in weights)
 
 
 def test_constant_maps_have_a_finite_gradient() -> None:
-    body = builtin_body(LITE0, published(LITE0), "stages")
+    body = make_builtin_body(LITE0, published(LITE0), "stages")
     torch.nn.init.zeros_(
         body.stages[0][0].project.norm.weight
     )  # the output of the first stage is constant for every image
@@ -122,7 +122,7 @@ def test_constant_maps_have_a_finite_gradient() -> None:
 
 
 def test_children_are_in_forward_order() -> None:
-    assert [name for name, _ in builtin_body(LITE0, published(LITE0), "last").named_children()] == [
+    assert [name for name, _ in make_builtin_body(LITE0, published(LITE0), "last").named_children()] == [
         "stem",
         "stages",
         "last",

@@ -47,7 +47,7 @@ class HubNetwork:
     notes: tuple[Note, ...] = ()
 
 
-def load_hub(options: BackboneOptions, *, progress: Progress = no_progress) -> HubNetwork:
+def load_hub_network(options: BackboneOptions, *, progress: Progress = no_progress) -> HubNetwork:
     """The network as a PyTorch module in evaluation mode, with its preprocessing.
 
     Raises UsageError for options that do not fit, BackboneError where the network cannot be downloaded, read or run.
@@ -61,7 +61,7 @@ def load_hub(options: BackboneOptions, *, progress: Progress = no_progress) -> H
 def load_hub_backbone(
     options: BackboneOptions, dtype: Dtype, *, cache: Path, progress: Progress = no_progress
 ) -> Backbone:
-    """The network as a backbone; its export is cached in the folder `cache`. Raises the errors of `load_hub`."""
+    """The network as a backbone; its export is cached in the folder `cache`. Raises the errors of `load_hub_network`."""
     _check(options)
     folder = cache / "exported"
     if is_function(options.backbone):

@@ -15,7 +15,7 @@ _TINY = 1e-12  # the gradient of a square root is infinite at zero; a std of 1e-
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-def builtin_body(architecture: Architecture, weights: Weights, features: FeatureSet) -> "Body":
+def make_builtin_body(architecture: Architecture, weights: Weights, features: FeatureSet) -> "Body":
     """The network with these weights, ready for training or inference."""
     body = Body(architecture, features)
     for name, unit in body.units():

@@ -15,7 +15,7 @@ BodyOutput = tuple[Tensor, Tensor | None]
 class Network(nn.Module):
     """`body` maps normalised pixels, (n, 3, h, w), to `BodyOutput`; `head` maps standardised features to the logit.
 
-    `feature_mean` and `feature_std`, (d,), standardise the features. They are 0 and 1 until `start_with` sets them.
+    `feature_mean` and `feature_std`, (d,), standardise the features. They are 0 and 1 until `set_head` sets them.
     """
 
     mean: Tensor
@@ -44,7 +44,7 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.dropout(features))
         return logits[:, 0]
 
-    def start_with(self, weights: Floats, bias: float, mean: Floats, std: Floats) -> None:
+    def set_head(self, weights: Floats, bias: float, mean: Floats, std: Floats) -> None:
         """Sets the head to logit = features @ weights + bias, and standardises the features by mean and std, all (d,)."""
         self.feature_mean.copy_(torch.from_numpy(mean))
         self.feature_std.copy_(torch.from_numpy(std))
@@ -52,7 +52,7 @@ class Network(nn.Module):
             self.head.weight.copy_(torch.from_numpy(weights * std))
             self.head.bias.fill_(bias + float(weights @ mean))
 
-    def affine(self) -> tuple[Floats, float]:
+    def fold_head(self) -> tuple[Floats, float]:
         """Weights, (d,), and bias of the head for raw features: the standardisation is folded in."""
         weights = (self.head.weight[0] / self.feature_std).detach()
         bias = self.head.bias.detach() - weights @ self.feature_mean
