@@ -109,9 +109,9 @@ def fraction(given: Given) -> Figures:
 
 def solar(given: Given) -> Figures:
     sys.path.insert(0, str(HERE.parent / "examples"))
-    from solar_cells import listed
+    from solar_cells import list_cells
 
-    return real(given, "solar", write_list(given.work / "solar.csv", listed()))
+    return real(given, "solar", write_list(given.work / "solar.csv", list_cells()))
 
 
 def photographs(given: Given) -> Figures:
