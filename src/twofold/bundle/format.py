@@ -69,7 +69,7 @@ def read_record(data: bytes) -> Record:
         classes=_classes(_at(plain, "classes"), _at(plain, "positive")),
         name=_text(_at(network, "name")),
         features=_one_of(_at(network, "features"), get_args(FeatureSet)),
-        dtype=_one_of(_at(network, "precision"), get_args(Dtype)),
+        dtype=_one_of(_at(network, "dtype"), get_args(Dtype)),
         preprocessing=_square(_block(network, "preprocessing")),
         head=_head(_block(plain, "head")),
         calibration=_calibration(_block(plain, "calibration")),

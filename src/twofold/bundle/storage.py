@@ -218,7 +218,7 @@ def _model_record(model: Model) -> dict[str, Any]:
         "backbone": {
             "name": backbone.name,
             "features": backbone.features,
-            "precision": backbone.dtype,
+            "dtype": backbone.dtype,
             "preprocessing": asdict(backbone.preprocessing),
         },
         "calibration": asdict(model.calibration),
