@@ -7,7 +7,7 @@ from twofold.data.classes import check_counts, check_same_classes, choose_positi
 from twofold.data.decoding import extent_of
 from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, IntensityRanges
 from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
-from twofold.data.folders import Skip, list_files, walk
+from twofold.data.folders import Skip, iterate_files, list_files, walk
 from twofold.data.formats import read_bytes, read_head
 from twofold.data.intensity import choose_ranges
 from twofold.data.preprocessing import (
@@ -49,6 +49,7 @@ __all__ = [
     "find_table",
     "is_address",
     "is_archive",
+    "iterate_files",
     "list_files",
     "list_labelled_files",
     "may_be_deep",
