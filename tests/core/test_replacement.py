@@ -13,7 +13,7 @@ import pytest
 
 from twofold.bundle.storage import check_free, prepare_output, writing
 from twofold.core.errors import UsageError
-from twofold.core.replacement import exchange, held
+from twofold.core.replacement import exchange, try_lock
 
 # Replaces a bundle of 200 equal numbers until it is killed.
 WRITER = """
@@ -193,7 +193,7 @@ def test_an_exchange_with_a_missing_folder_fails_and_changes_nothing(tmp_path: P
 
 
 def test_a_folder_is_locked_by_one_at_a_time(tmp_path: Path) -> None:
-    with held(tmp_path) as first, held(tmp_path) as second:
+    with try_lock(tmp_path) as first, try_lock(tmp_path) as second:
         assert (first, second) == (os.name != "nt", False)
-    with held(tmp_path) as third:
+    with try_lock(tmp_path) as third:
         assert third == (os.name != "nt")
