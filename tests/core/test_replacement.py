@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -49,6 +50,17 @@ def leave(path: Path, name: str, text: str = "left") -> Path:
 
 def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_the_permissions_of_a_bundle_follow_the_umask(mask: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        put(tmp_path / "a.twofold", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.twofold").stat().st_mode) == 0o777 & ~mask
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

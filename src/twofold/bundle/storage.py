@@ -142,7 +142,6 @@ def writing(path: Path, *, force: bool) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as folder:
         yield folder
-        folder.chmod(0o755)  # temporary folders are readable by their owner only
         try:
             _move_to(folder, path, force=force)
         except OSError as error:

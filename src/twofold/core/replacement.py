@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from secrets import token_hex
 from typing import Final
 
 OLD: Final = ".old"
@@ -33,7 +33,8 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 def _create_locked(path: Path) -> tuple[Path, int | None]:
     """The folder and the descriptor of its lock; None if the system has no locks."""
     while True:
-        folder = Path(mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        folder = path.with_name(f".{path.name}.{token_hex(4)}")
+        folder.mkdir()  # tempfile's folders would have permissions of their own
         number = _lock(folder, wait=True)
         with suppress(
             FileNotFoundError
