@@ -43,7 +43,7 @@ docs: .venv/all  ## the pages, into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 bench: .venv/all  ## measure; writes bench/RESULTS.md
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/benchmark.py
 
 bench-learning: .venv/all  ## measure what learns, in an hour or two; writes bench/LEARNING.md
 	for what in steps memory finetune small; do $(BIN)/python bench/learning.py $$what || exit 1; done
