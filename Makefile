@@ -45,10 +45,10 @@ docs: .venv/all  ## the pages, into docs/_build/html
 bench: .venv/all  ## measure; writes bench/RESULTS.md
 	$(BIN)/python bench/benchmark.py
 
-bench-learning: .venv/all  ## measure what learns, in an hour or two; writes bench/LEARNING.md
-	for what in steps memory finetune small; do $(BIN)/python bench/learning.py $$what || exit 1; done
+bench-learning: .venv/all  ## measure the training of networks, in an hour or two; writes bench/LEARNING.md
+	for section in steps memory finetune small; do $(BIN)/python bench/learning.py $$section || exit 1; done
 
-bench-audit: .venv/all  ## measure what the audit finds and costs; writes bench/AUDIT.md
+bench-audit: .venv/all  ## measure the audit; writes bench/AUDIT.md
 	$(BIN)/python bench/duplicates.py
 
 fuzz: .venv/all  ## damaged files, hostile archives and hostile servers, for half an hour

@@ -27,13 +27,13 @@ def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> l
     if shortcuts.listed:
         labels = _classes(shortcuts.listed[0])
         rows = [
-            [each.feature, interval_text(each.auc, ".2f"), *(_values(each, label) for label in labels)]
-            for each in shortcuts.listed[:_MAX_ROWS]
+            [shortcut.feature, interval_text(shortcut.auc, ".2f"), *(_values(shortcut, label) for label in labels)]
+            for shortcut in shortcuts.listed[:_MAX_ROWS]
         ]
         lines += table([["feature", "AUC", *(short_name(label) for label in labels)], *rows], left=4)
-        hidden = len(shortcuts.listed) - _MAX_ROWS
-        lines += [f"and {hidden} more"] if hidden > 0 else []
-        lines += ["numbers: median (10% to 90%)"] if any(each.quantiles for each in shortcuts.listed) else []
+        omitted_count = len(shortcuts.listed) - _MAX_ROWS
+        lines += [f"and {omitted_count} more"] if omitted_count > 0 else []
+        lines += ["numbers: median (10% to 90%)"] if any(shortcut.quantiles for shortcut in shortcuts.listed) else []
         lines += ["A model may use them instead of what the images show: take both classes from one source."]
     return lines
 
@@ -52,7 +52,7 @@ def _classes(shortcut: Shortcut) -> Sequence[str]:
 def _values(shortcut: Shortcut, label: str) -> str:
     if shortcut.quantiles:
         return _range(shortcut.quantiles[label])
-    return _frequent(shortcut.fractions[label])
+    return _frequent_values(shortcut.fractions[label])
 
 
 def _range(quantiles: Sequence[float]) -> str:
@@ -75,8 +75,8 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _frequent(fractions: Mapping[str, float]) -> str:
+def _frequent_values(fractions: Mapping[str, float]) -> str:
     """The most frequent values of a class."""
     cells = [f"{short_name(value or 'unknown', 10)} {fraction:.0%}" for value, fraction in fractions.items()]
-    both = ", ".join(cells[:2])
-    return both if len(both) <= _MAX_LENGTH else cells[0]
+    text = ", ".join(cells[:2])
+    return text if len(text) <= _MAX_LENGTH else cells[0]

@@ -124,9 +124,9 @@ def _list_images(against: Path) -> list[Path]:
 
 
 def _compare(dataset: LabelledDataset, other_list: FileList, other_table: FeatureTable) -> Against:
-    other = LabelledDataset(other_list, other_table, other_list.ordered, ())
-    forward = find_leakage(dataset, index_fingerprints(*other.usable_fingerprints))
-    backward = find_leakage(other, index_fingerprints(*dataset.usable_fingerprints))
+    other_dataset = LabelledDataset(other_list, other_table, other_list.ordered, ())
+    forward = find_leakage(dataset, index_fingerprints(*other_dataset.usable_fingerprints))
+    backward = find_leakage(other_dataset, index_fingerprints(*dataset.usable_fingerprints))
     return Against(tuple(forward.values()), tuple(backward.values()))
 
 
