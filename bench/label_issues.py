@@ -88,7 +88,7 @@ def measure(data: tuple[np.ndarray, np.ndarray, np.ndarray], flipped: int, seed:
     hits = [" ".join(str(int(flipped_mask[order[:length]].sum())) for length in lengths) for order in orders]
     expected = issues.expected
     counts = f"{expected.value:.0f} ({expected.low:.0f} to {expected.high:.0f}) | {cleanlab['count']}"
-    return f"| {flipped} | {seed} | {hits[0]} | {hits[1]} | {counts} | {len(issues.listed)} | {cleanlab['listed']} |"
+    return f"| {flipped} | {seed} | {hits[0]} | {hits[1]} | {counts} | {len(issues.rows)} | {cleanlab['listed']} |"
 
 
 def main() -> None:

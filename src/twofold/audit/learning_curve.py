@@ -163,7 +163,7 @@ def _fit_fractions(
     if not fractions:
         return []
     with threadpool_limits(1):  # as in `fit_head`
-        regressions = Regressions.of(features, labels, folds)
+        regressions = Regressions.from_features(features, labels, folds)
         coefficients, logits = regressions.zeros(), []
         for fraction in fractions:
             subset = _thin(regressions, labels, fraction, seed)

@@ -45,20 +45,20 @@ class Shortcut:
 class Shortcuts:
     """The metadata features from which the label can be predicted, the highest AUC first."""
 
-    together: Interval  # AUC, out-of-fold, of one model of all features except the file names
-    listed: tuple[Shortcut, ...]
+    combined_auc: Interval  # out-of-fold, of one model of all features except the file names
+    features: tuple[Shortcut, ...]
 
     @property
     def summary(self) -> str | None:
         """One line about all features; None if the label cannot be predicted from them."""
-        combined = f"all of them together reach an AUC of {_format_auc(self.together)}"
-        if self.listed:
-            names = ", ".join(f"{shortcut.feature} (AUC {shortcut.auc.value:.2f})" for shortcut in self.listed)
+        combined = f"all of them together reach an AUC of {_format_auc(self.combined_auc)}"
+        if self.features:
+            names = ", ".join(f"{shortcut.feature} (AUC {shortcut.auc.value:.2f})" for shortcut in self.features)
             return (
                 f"Metadata features predict the class: {names}; {combined}, file names left out. "
                 "A model may learn them instead of the content of the images."
             )
-        if self.together.low < MIN_AUC:
+        if self.combined_auc.low < MIN_AUC:
             return None
         return (
             f"No single metadata feature predicts the class, but {combined}: size, shape, format, EXIF data, brightness, border. "

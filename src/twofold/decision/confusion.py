@@ -26,7 +26,7 @@ class ConfusionMatrix:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def mirrored(self) -> "ConfusionMatrix":
+    def swap_classes(self) -> "ConfusionMatrix":
         """The matrix with the classes swapped."""
         return ConfusionMatrix(tn=self.tp, fp=self.fn, fn=self.fp, tp=self.tn)
 

@@ -62,7 +62,7 @@ class Rule:
         decisions[np.asarray(probabilities) >= self.high] = POSITIVE
         return decisions
 
-    def mirrored(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
+    def swap_classes(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
         """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.
 
         Ties included: 1 - p is rounded, so each probability is held on its side of the threshold.
