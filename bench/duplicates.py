@@ -38,7 +38,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from twofold.data import list_files
-from twofold.duplicates.hamming_search import MOST, pairs_within
+from twofold.duplicates.hamming_search import MAX_BITS, pairs_within
 
 WORK = BENCH / "work" / "audit"
 
@@ -104,7 +104,11 @@ def time_search(count: int) -> Record:
     seconds = time.perf_counter() - start
     detected = np.zeros(count, np.bool_)
     detected[pairs[pairs[:, 0] == pairs[:, 1] + 1, 0]] = True
-    return {"seconds": seconds, "near": int((bits <= MOST).sum()), "detected": int(detected[1::2][bits <= MOST].sum())}
+    return {
+        "seconds": seconds,
+        "near": int((bits <= MAX_BITS).sum()),
+        "detected": int(detected[1::2][bits <= MAX_BITS].sum()),
+    }
 
 
 def audit_time(setup: AuditSetup) -> Record:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twofold.duplicates import hamming_search as search
-from twofold.duplicates.hamming_search import MOST, equal_pairs, pairs_within
+from twofold.duplicates.hamming_search import MAX_BITS, equal_pairs, pairs_within
 
 
 def planted(count: int, seed: int = 0) -> NDArray[np.uint64]:
@@ -21,7 +21,7 @@ def planted(count: int, seed: int = 0) -> NDArray[np.uint64]:
 def by_comparing_all(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> set[tuple[int, int]]:
     first = {int(value): row for row, value in reversed(list(enumerate(b.tolist())))}
     apart = np.bitwise_count(a[:, None] ^ b[None, :])
-    return {(int(x), first[int(b[y])]) for x, y in np.argwhere(apart <= MOST)}
+    return {(int(x), first[int(b[y])]) for x, y in np.argwhere(apart <= MAX_BITS)}
 
 
 @pytest.mark.parametrize("few", [10_000, 0], ids=["narrow bands", "wide bands"])
@@ -56,7 +56,7 @@ def test_of_many_near_hashes_each_is_paired_with_the_nearest_alone(few: int, mon
     hashes = np.unique(alike(1000))
     apart = np.bitwise_count(hashes[:, None] ^ hashes[None])
     nearest = np.sort(apart, axis=1)[:, : search._MANY]
-    assert (nearest[:, -1] < MOST).all()
+    assert (nearest[:, -1] < MAX_BITS).all()
     rows, others = pairs_within(hashes, hashes).T
     assert (np.bincount(rows) == search._MANY).all()
     assert len({*zip(rows.tolist(), others.tolist(), strict=True)}) == len(rows)

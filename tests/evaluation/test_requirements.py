@@ -97,8 +97,8 @@ CLASSES = ("free", "defect")
     ],
 )
 def test_a_class_is_named_whatever_it_is_called(text: str, classes: tuple[str, str], of: str, part: str) -> None:
-    for ordered in (classes, classes[::-1]):
-        read = parse_requirement(text, ordered, alphabetical=True)
+    for negative_and_positive in (classes, classes[::-1]):
+        read = parse_requirement(text, negative_and_positive, alphabetical=True)
         assert (read.of, read.part) == (of, part)
     parse_requirement(text)  # before the model's classes are known
 

@@ -22,12 +22,12 @@ _MAX_SAMPLE_VALUE: Final = 281  # a tag of TIFF
 _PNM: Final = re.compile(
     rb"P([1-6f])(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)"
 )
-_NATIVE, _OTHER = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+_NATIVE, _SWAPPED = ("L", "B") if sys.byteorder == "little" else ("B", "L")
 # Pillow's raw mode that unpacks 16-bit colours to their high bytes -> the one that unpacks them to their low bytes.
 _LOW: Final = {
     f"{colours};16{high}": f"{colours};16{low}"
     for colours in ("RGB", "RGBX", "RGBA")
-    for high, low in (("B", "L"), ("L", "B"), ("N", _OTHER))
+    for high, low in (("B", "L"), ("L", "B"), ("N", _SWAPPED))
 }
 _GREY_ALPHA, _FOUR_BYTES = "LA;16B", "RGBA"  # the second has in its second channel what the first drops
 
@@ -107,9 +107,12 @@ def measure(image: Image.Image, low: Image.Image | None = None, white: int | Non
     else:
         return None
     pairs = zip(strips(image), strips(low) if low else strips(image), strict=True)
-    extremes = [_extremes(sixteen_bits(high, below) if low else np.asarray(high)) for (_, high), (_, below) in pairs]
-    least, greatest = min(lows for lows, _ in extremes), max(highs for _, highs in extremes)
-    return Extent(kind, least, greatest, white) if least <= greatest else None
+    extremes = [
+        _extremes(sixteen_bits(high_strip, low_strip) if low else np.asarray(high_strip))
+        for (_, high_strip), (_, low_strip) in pairs
+    ]
+    lowest, highest = min(lows for lows, _ in extremes), max(highs for _, highs in extremes)
+    return Extent(kind, lowest, highest, white) if lowest <= highest else None
 
 
 def measure_array(array: NDArray[Any]) -> Extent | None:

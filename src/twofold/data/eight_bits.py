@@ -44,9 +44,9 @@ def eight_bits(
     if low is not None:
         image = _colours_to_eight(image, low, ranges.deep or FULL)
     if image.mode in DEEP_MODES or image.mode == "I":
-        return _scaled(image, ranges.deep, FULL)
+        return _scale_image(image, ranges.deep, FULL)
     if image.mode == "F":
-        return _scaled(image, ranges.floats, (0.0, 1.0))
+        return _scale_image(image, ranges.floats, (0.0, 1.0))
     if image.mode == "La":
         image = image.convert("LA")  # Pillow converts La to RGBA only by way of LA
     if image.mode in _ALPHA or "transparency" in image.info:
@@ -92,10 +92,10 @@ def _to_uint8(array: NDArray[Any], deep: tuple[int, int]) -> NDArray[np.uint8] |
 
 def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """The image in another mode, converted strip by strip."""
-    converted = Image.new(mode, image.size)
+    output = Image.new(mode, image.size)
     for top, strip in strips(image):
-        converted.paste(convert(strip), (0, top))
-    return converted
+        output.paste(convert(strip), (0, top))
+    return output
 
 
 def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -116,12 +116,12 @@ def sixteen_bits(high: Image.Image, low: Image.Image) -> NDArray[np.uint16]:
 
 
 def _colours_to_eight(high: Image.Image, low: Image.Image, deep: tuple[int, int]) -> Image.Image:
-    scaled = Image.new(high.mode, high.size)
+    output = Image.new(high.mode, high.size)
     for (top, high_strip), (_, low_strip) in zip(strips(high), strips(low), strict=True):
         colours = _table(*deep)[sixteen_bits(high_strip, low_strip)]
         alpha = np.asarray(high_strip)[..., 3:]
-        scaled.paste(Image.fromarray(np.concatenate([colours, alpha], axis=2)), (0, top))
-    return scaled
+        output.paste(Image.fromarray(np.concatenate([colours, alpha], axis=2)), (0, top))
+    return output
 
 
 def _with_alpha(colours: NDArray[np.uint8], high: NDArray[Any]) -> NDArray[np.uint8]:
@@ -131,11 +131,11 @@ def _with_alpha(colours: NDArray[np.uint8], high: NDArray[Any]) -> NDArray[np.ui
     return colours
 
 
-def _scaled(
+def _scale_image(
     image: Image.Image, limits: tuple[float, float] | None, default: tuple[float, float]
 ) -> Image.Image | ReadError:
     black, white = limits or default
-    if limits is None and image.mode not in DEEP_MODES and not _within(image, black, white):
+    if limits is None and image.mode not in DEEP_MODES and not _lies_within(image, black, white):
         return ReadError(
             "unsupported-format",
             f"Its values lie outside {black:g} to {white:g}, and the model was trained on no such images, so black and white "
@@ -147,12 +147,12 @@ def _scaled(
     return _by_strips(image, "L", lambda strip: Image.fromarray(_scale(np.asarray(strip), black, white)))
 
 
-def _within(image: Image.Image, least: float, greatest: float) -> bool:
+def _lies_within(image: Image.Image, low: float, high: float) -> bool:
     """Whether all finite values lie between these."""
     for _, strip in strips(image):
         values = np.asarray(strip)
         values = values[np.isfinite(values)]
-        if values.size and not (values.min() >= least and values.max() <= greatest):
+        if values.size and not (values.min() >= low and values.max() <= high):
             return False
     return True
 

@@ -92,7 +92,7 @@ def preprocess(
     The first frame of an animation is taken, transparent pixels become white, and the EXIF orientation is followed.
     Colour profiles are not applied.
     """
-    decoded = _decoded(
+    decoded = _decode(
         source, lambda width, height: _shrink(width, height, preprocessing), max_pixels, preprocessing.ranges
     )
     if isinstance(decoded, ReadError):
@@ -106,7 +106,7 @@ def preprocess(
 
 def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> ImageArray | ReadError:
     """The image, upright, at full size, (height, width, 3), by the same rules as `preprocess`; or a read error."""
-    decoded = _decoded(source, lambda width, height: 1, max_pixels)
+    decoded = _decode(source, lambda width, height: 1, max_pixels)
     if isinstance(decoded, ReadError):
         return decoded
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
@@ -124,7 +124,7 @@ def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXE
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
 
 
-def _decoded(
+def _decode(
     source: bytes | Image.Image | NDArray[Any],
     shrink: Callable[[int, int], float],
     max_pixels: int,
@@ -143,7 +143,7 @@ def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
     docs/decisions/001 has the effect on accuracy.
     """
     left, top, right, bottom = _area(width, height, preprocessing)
-    width, height = _inner(width, height, preprocessing)
+    width, height = _inner_size(width, height, preprocessing)
     return min((right - left) / width, (bottom - top) / height) / 2
 
 
@@ -155,7 +155,7 @@ def _area(width: int, height: int, preprocessing: Preprocessing) -> tuple[float,
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
-def _inner(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
+def _inner_size(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
     """Width and height of that area in the model input."""
     if preprocessing.crop_mode != "pad":
         return preprocessing.size, preprocessing.size
@@ -165,7 +165,7 @@ def _inner(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, 
 
 
 def _fit(decoded: Decoded, preprocessing: Preprocessing) -> ImageArray:
-    inner = _inner(decoded.width, decoded.height, preprocessing)
+    inner = _inner_size(decoded.width, decoded.height, preprocessing)
     left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, preprocessing))
     image, resampling = decoded.image, _FILTERS[preprocessing.filter]
     if right - left < inner[0] and image.height > _LONG:  # Pillow would first widen all of its lines
@@ -178,6 +178,6 @@ def _fit(decoded: Decoded, preprocessing: Preprocessing) -> ImageArray:
     image = put_upright(image, decoded.orientation).convert("RGB")
     if image.size == (preprocessing.size, preprocessing.size):
         return np.array(image)
-    padded = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
-    padded.paste(image, (round((preprocessing.size - image.width) / 2), round((preprocessing.size - image.height) / 2)))
-    return np.array(padded)
+    canvas = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
+    canvas.paste(image, (round((preprocessing.size - image.width) / 2), round((preprocessing.size - image.height) / 2)))
+    return np.array(canvas)

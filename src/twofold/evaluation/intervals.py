@@ -119,7 +119,10 @@ def average_precision_interval(
 
 
 def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> float:
-    positive_weights, negative_weights = np.append(np.ones(len(positives)), 0.5), np.append(0.5, np.ones(len(negatives)))
+    positive_weights, negative_weights = (
+        np.append(np.ones(len(positives)), 0.5),
+        np.append(0.5, np.ones(len(negatives))),
+    )
     scores = np.append(positives, -1.0), np.append(2.0, negatives)
     return float(weighted_average_precision(*scores, positive_weights[None], negative_weights[None])[0])
 

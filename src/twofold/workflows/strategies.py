@@ -67,7 +67,7 @@ class TrainedStrategy:
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """Takes the duplicates of the training run: its folds and its validation part were made with them."""
-        return LabelledDataset(file_list, table, file_list.ordered, self.run.duplicates)
+        return LabelledDataset(file_list, table, file_list.negative_and_positive, self.run.duplicates)
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
         """Fits calibration and rule on the scores of the validation part, or of cross-validation.

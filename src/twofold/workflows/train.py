@@ -52,9 +52,9 @@ def train(
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
     file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
-    test_list = None if test is None else list_test_files(file_list.ordered, test, options.data)
+    test_list = None if test is None else list_test_files(file_list.negative_and_positive, test, options.data)
     if options.decision.positive is None:
-        file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.ordered)))
+        file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.negative_and_positive)))
     result = train_files(file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder)
     return replace(result, roots=(data,) if test is None else (data, test))
 
@@ -110,7 +110,7 @@ def train_files(
 def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> None:
     """DataError where no image of the test set can be used."""
     table = runtime.scan(test.paths, ranges, what="test")
-    LabelledDataset(test, table, test.ordered, ()).check_any()
+    LabelledDataset(test, table, test.negative_and_positive, ()).check_any()
 
 
 def _train_network(
