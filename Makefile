@@ -28,11 +28,11 @@ lint: .venv/all  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/all  ## let ruff put the code into shape
+format: .venv/all  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: lint  ## lint, then every test, doctest and README example; those that embed once more as on an older processor
+test: lint  ## lint, then every test, doctest and README example; embedding tests again as on an older processor
 	$(BIN)/python -m pytest -n auto --dist loadfile
 	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest tests/embedding tests/networks/test_int8.py tests/bundle/test_storage.py tests/workflows/test_dtype_check.py tests/workflows/test_train.py
 
@@ -48,14 +48,14 @@ bench: .venv/all  ## measure; writes bench/RESULTS.md
 bench-learning: .venv/all  ## measure the training of networks, in an hour or two; writes bench/LEARNING.md
 	for section in steps memory finetune small; do $(BIN)/python bench/learning.py $$section || exit 1; done
 
-bench-audit: .venv/all  ## measure the audit; writes bench/AUDIT.md
+bench-audit: .venv/all  ## measure recall, precision and cost of the audit; writes bench/AUDIT.md
 	$(BIN)/python bench/duplicates.py
 
 fuzz: .venv/all  ## damaged files, hostile archives and hostile servers, for half an hour
 	$(BIN)/python bench/fuzz.py
 
-soak: .venv/all  ## 50,000 pictures through two engines, with Ctrl-C in the middle
+soak: .venv/all  ## 50,000 images through two engines, with Ctrl-C in the middle
 	$(BIN)/python bench/soak.py
 
-clean:  ## take away what make made
+clean:  ## delete what make wrote
 	rm -rf .venv build dist docs/_build bench/work .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

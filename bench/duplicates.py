@@ -121,9 +121,9 @@ def audit_time(setup: AuditSetup) -> Record:
 
 def solar(setup: AuditSetup) -> Record:
     sys.path.insert(0, str(BENCH.parent / "examples"))
-    from solar_cells import listed
+    from solar_cells import list_cells
 
-    return real_data(setup, "solar", write_list(setup.work / "solar.csv", listed()))
+    return real_data(setup, "solar", write_list(setup.work / "solar.csv", list_cells()))
 
 
 def photographs(setup: AuditSetup) -> Record:

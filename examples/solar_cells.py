@@ -1,7 +1,7 @@
 """Solar cells, functional or defective: a public data set laid out as twofold's DATA, then trained and evaluated.
 
-The pictures are those of elpv-dataset (Buerhop-Lutz et al. 2018; Deitsch et al. 2019): 2,624 cells, 300 x 300, grey, each
-with the probability that it is defective. They stay where pip put them; what is written is two lists of them and a bundle.
+The images are those of elpv-dataset (Buerhop-Lutz et al. 2018; Deitsch et al. 2019): 2,624 cells, 300 x 300, grey, each
+with a probability of being defective. The files stay in the installed package; two lists of them and a bundle are written.
 """
 
 import csv
@@ -19,8 +19,8 @@ OUT = Path("demo")
 COMMAND = "train demo/train.csv --test demo/test.csv --positive defective --out demo/solar.twofold --force"
 
 
-def listed() -> list[tuple[Path, str]]:
-    """Every cell and its label: defective from a probability of one half on."""
+def list_cells() -> list[tuple[Path, str]]:
+    """Path and label of every cell: defective at a probability of 0.5 or more."""
     data = Path(elpv_dataset.__file__).parent / "data"
     rows = (line.split() for line in (data / "labels.csv").read_text(encoding="utf-8").splitlines())
     return [(data / name, "defective" if float(chance) >= 0.5 else "functional") for name, chance, _ in rows]
@@ -28,15 +28,15 @@ def listed() -> list[tuple[Path, str]]:
 
 def lay_out(folder: Path, *, seed: int = 123) -> None:
     """Writes train.csv and test.csv, a stratified quarter of the cells, into `folder`."""
-    cells = listed()
+    cells = list_cells()
     labels = np.array([label == "defective" for _, label in cells], np.int8)
     held_out = split(labels, np.arange(len(cells)), fraction=0.25, seed=seed)
     folder.mkdir(exist_ok=True)
-    for name, part in (("train.csv", ~held_out), ("test.csv", held_out)):
+    for name, rows in (("train.csv", ~held_out), ("test.csv", held_out)):
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("path", "label"))
-            writer.writerows(cells[index] for index in np.flatnonzero(part))
+            writer.writerows(cells[index] for index in np.flatnonzero(rows))
 
 
 def main() -> None:
@@ -45,12 +45,12 @@ def main() -> None:
     if code := twofold(shlex.split(COMMAND)):
         sys.exit(code)
     print("""
-Where to look next:
-  demo/solar.twofold/README.md                              what was learned, from what, and how well it answers
-  .venv/bin/twofold evaluate demo/solar.twofold demo/test.csv --out demo/figures    the same numbers, and five figures
-  .venv/bin/twofold train YOUR_PICTURES --out yours.twofold     a folder with one sub-folder for each of two classes
+Next:
+  demo/solar.twofold/README.md                              the model card
+  .venv/bin/twofold evaluate demo/solar.twofold demo/test.csv --out demo/figures    the test metrics, and figures
+  .venv/bin/twofold train DATA --out yours.twofold          your images: a folder with one sub-folder per class
 
-The pictures are licensed CC BY-NC-SA 4.0: for non-commercial use.""")
+The images are licensed CC BY-NC-SA 4.0: for non-commercial use.""")
 
 
 if __name__ == "__main__":

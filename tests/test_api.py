@@ -47,7 +47,7 @@ def test_no_repr_grows_with_the_images_or_the_network(training: TrainingResult) 
         "TestResult",
         "Model",
         "LabelledDataset",
-        "Scores",
+        "OutOfFoldScores",
         "FeatureTable",
     } <= set(shown)
     for name, text in shown.items():

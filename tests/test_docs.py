@@ -99,7 +99,7 @@ def test_the_readme_shows_every_command() -> None:
 
 
 def test_every_reason_of_the_ledger_is_explained() -> None:
-    _, _, tables = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8").partition("## The reasons of the ledger")
+    _, _, tables = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8").partition("## Reasons in the file report")
     firsts = [line.split("|")[1] for line in tables.partition("\n## ")[0].splitlines() if line.startswith("| `")]
     explained = set(re.findall(r"`([\w-]+)`", " ".join(firsts)))
     assert explained == {*get_args(Code), *SKIP_NOTES, *SKIP_SENTENCES, *REASONS}

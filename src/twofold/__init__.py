@@ -1,4 +1,4 @@
-"""Two folders of pictures in, a yes/no model you can trust out."""
+"""Two folders of images in, a yes/no model you can trust out."""
 
 from typing import TYPE_CHECKING, Any
 

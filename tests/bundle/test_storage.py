@@ -142,7 +142,7 @@ def test_another_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path,
 
 
 def test_a_missing_bundle_and_a_folder_that_is_none_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="not there"):
+    with pytest.raises(BundleError, match="does not exist"):
         load_bundle(tmp_path / "missing.twofold")
     with pytest.raises(BundleError, match="not a bundle"):
         load_bundle(tmp_path)
@@ -152,7 +152,7 @@ def test_a_bundle_is_replaced_only_by_force_and_nothing_else_ever(
     bundle: Path, training: TrainingResult, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match="`force=True`"):
         save(training, copy)
     save(training, copy, force=True)
     assert {file.name for file in copy.iterdir()} == FROZEN
@@ -182,7 +182,7 @@ def test_a_link_is_no_place_for_a_bundle_and_is_told_before_work(bundle: Path, t
 @pytest.mark.parametrize("address", ["s3://bucket/a.twofold", "gs://b/a", "https://host/a.twofold", "file:///tmp/a"])
 def test_an_address_is_no_place_for_a_bundle(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="is an address; name a folder on this machine"):
+    with pytest.raises(UsageError, match="is an address; give a folder on this machine"):
         check_free(Path(address), force=False)
 
 

@@ -189,7 +189,7 @@ def test_predict_replaces_nothing_but_predictions(
     draw("bars", 1).save(path)
     before = path.read_bytes()
     assert main(["predict", str(bundle), str(path), "--out", str(path)]) == 2
-    assert "is no table of predictions" in capsys.readouterr().err
+    assert "is not a table of predictions" in capsys.readouterr().err
     assert path.read_bytes() == before
     for words in ([], ["--force"]):
         assert main(["predict", str(bundle), str(path), "--out", str(answers), *words]) == 0
@@ -540,7 +540,7 @@ def test_audit_replaces_nothing_but_a_file_report(
     for name in ("picture.png", "list.csv", "scores.csv"):
         (tmp_path / name).write_text("path,label\n")
         assert main(["audit", str(drawn), "--out", str(tmp_path / name)]) == 2
-        assert "is no file report" in capsys.readouterr().err
+        assert "is not a file report" in capsys.readouterr().err
         assert (tmp_path / name).read_text() == "path,label\n"
 
 
@@ -748,7 +748,7 @@ def test_fetch_unpacks_a_zip_and_prints_the_next_commands(
     for path in (tmp_path / "pets").rglob("*.png"):
         assert (out / path.relative_to(tmp_path / "pets")).read_bytes() == path.read_bytes()
     assert main(["fetch", str(pets), "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists; name a new folder" in capsys.readouterr().err
 
 
 def test_fetch_checks_the_hash(pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

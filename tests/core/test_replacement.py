@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from twofold.bundle.storage import check_free, prepare_output, writing
 from twofold.core.errors import UsageError
-from twofold.core.replacement import exchange, held
+from twofold.core.replacement import exchange, try_lock
 
 # Replaces a bundle of 200 equal numbers until it is killed.
 WRITER = """
@@ -49,6 +50,17 @@ def leave(path: Path, name: str, text: str = "left") -> Path:
 
 def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_the_permissions_of_a_bundle_follow_the_umask(mask: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        put(tmp_path / "a.twofold", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.twofold").stat().st_mode) == 0o777 & ~mask
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -193,7 +205,7 @@ def test_an_exchange_with_a_missing_folder_fails_and_changes_nothing(tmp_path: P
 
 
 def test_a_folder_is_locked_by_one_at_a_time(tmp_path: Path) -> None:
-    with held(tmp_path) as first, held(tmp_path) as second:
+    with try_lock(tmp_path) as first, try_lock(tmp_path) as second:
         assert (first, second) == (os.name != "nt", False)
-    with held(tmp_path) as third:
+    with try_lock(tmp_path) as third:
         assert third == (os.name != "nt")

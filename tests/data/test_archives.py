@@ -89,7 +89,7 @@ def test_a_folder_inside_an_archive_can_be_data(pack: Pack, tmp_path: Path) -> N
     with pytest.raises(DataError) as error:
         list_labelled_files(file, NONE)
     for split in ("train", "validation"):
-        assert f"'{file / 'pets' / split}'" in str(error.value)
+        assert f"on {file / 'pets' / split}" in str(error.value)
         assert statuses(file / "pets" / split) == {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"}
     with pytest.raises(DataError, match="There is no .*/pets/test"):
         list_labelled_files(file / "pets" / "test", NONE)
@@ -155,7 +155,7 @@ def test_links_and_devices_in_a_tar_are_skipped(tmp_path: Path) -> None:
     }
     assert read_error(tmp_path / "pets.tar/dogs/soft.jpg").code == "missing"
     texts = {note.code: note.text for note in list_labelled_files(tmp_path / "pets.tar", NONE).notes}
-    assert "never followed: 2, such as" in texts["skipped-link"]
+    assert texts["skipped-link"].startswith("Skipped 2 links inside an archive, such as ")
 
 
 def test_links_in_a_zip_are_skipped(tmp_path: Path) -> None:

@@ -172,6 +172,6 @@ def test_data_without_two_classes_is_fetched_with_a_note(
     with zipfile.ZipFile(tmp_path / "flat.zip", "w") as archive:
         archive.writestr("cat.0.jpg", b"x")
     assert main(["fetch", str(tmp_path / "flat.zip"), "--out", str(tmp_path / "out")]) == 0
-    assert "note: " in (text := capsys.readouterr().out)
+    assert "note:" in (text := capsys.readouterr().out)
     assert "--label-pattern" in text
     assert "Next" not in text

@@ -113,6 +113,18 @@ def test_ctrl_c_keeps_the_best_epoch_and_can_be_resumed(tmp_path: Path) -> None:
     assert has_same_weights(resumed, uninterrupted)
 
 
+def test_training_does_not_advance_the_callers_random_numbers(tmp_path: Path) -> None:
+    states = []
+
+    def make() -> Learner:
+        made = learner(SMALL)()
+        states.append(torch.get_rng_state())
+        return made
+
+    fit(tmp_path, make_learner=make)
+    assert torch.equal(torch.get_rng_state(), states[-1])
+
+
 def test_the_callers_handler_of_ctrl_c_is_restored(tmp_path: Path) -> None:
     def handler(*_: Any) -> None:
         pass

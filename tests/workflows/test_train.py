@@ -26,7 +26,7 @@ def test_bars_and_rings_are_told_apart_out_of_fold_and_on_other_pictures(trainin
     assert training.test.dataset.counts == {"bars": 10, "rings": 10}
 
 
-def test_auto_precision_says_how_it_compares_with_float32(training: TrainingResult) -> None:
+def test_auto_dtype_says_how_it_compares_with_float32(training: TrainingResult) -> None:
     dtype, check = training.fit.model.backbone.dtype, training.dtype_check
     assert (check is None) == (dtype == "f32")
     if check is not None:

@@ -69,7 +69,7 @@ def read_record(data: bytes) -> Record:
         classes=_classes(_at(plain, "classes"), _at(plain, "positive")),
         name=_text(_at(network, "name")),
         features=_one_of(_at(network, "features"), get_args(FeatureSet)),
-        dtype=_one_of(_at(network, "precision"), get_args(Dtype)),
+        dtype=_one_of(_at(network, "dtype"), get_args(Dtype)),
         preprocessing=_preprocessing(_block(network, "preprocessing")),
         head=_head(_block(plain, "head")),
         calibration=_calibration(_block(plain, "calibration")),
@@ -174,7 +174,7 @@ def _classes(names: Any, positive: Any) -> tuple[str, str]:
 
 
 def _preprocessing(block: Block) -> Preprocessing:
-    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "deep", "floats"})
+    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "integer_range", "float_range"})
     crop_pct = _number(_at(block, "crop_pct"), 0, 1)
     if crop_pct == 0:
         raise ValueError("its crop_pct is 0")
@@ -183,8 +183,8 @@ def _preprocessing(block: Block) -> Preprocessing:
         _one_of(_at(block, "crop_mode"), get_args(CropMode)),
         _one_of(_at(block, "filter"), get_args(Filter)),
         crop_pct,
-        _range(_at(block, "deep"), integers=True),
-        _range(_at(block, "floats"), integers=False),
+        _range(_at(block, "integer_range"), integers=True),
+        _range(_at(block, "float_range"), integers=False),
     )
 
 

@@ -70,9 +70,9 @@ class Bundle:
         add_note: Callable[[Note], None] = lambda note: None,
     ) -> Generator[Prediction]:
         """See `Model.stream`; BundleError where the network cannot be run."""
-        return self._named(self.model.stream(sources, runtime, engine, add_note))
+        return self._name_bundle_in_errors(self.model.stream(sources, runtime, engine, add_note))
 
-    def _named(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
+    def _name_bundle_in_errors(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
         try:
             with closing(predictions):
                 yield from predictions
@@ -142,7 +142,6 @@ def writing(path: Path, *, force: bool) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path) as folder:
         yield folder
-        folder.chmod(0o755)  # temporary folders are readable by their owner only
         try:
             _move_to(folder, path, force=force)
         except OSError as error:
@@ -218,7 +217,7 @@ def _model_record(model: Model) -> dict[str, Any]:
         "backbone": {
             "name": backbone.name,
             "features": backbone.features,
-            "precision": backbone.dtype,
+            "dtype": backbone.dtype,
             "preprocessing": asdict(backbone.preprocessing),
         },
         "calibration": asdict(model.calibration),

@@ -72,12 +72,13 @@ def predict(
 
 def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], int]:
     """The files, and their number. Where they are not `counted` the number is 0, and the first does not wait for the last."""
-    from twofold.data import list_files
+    from twofold.data import iterate_files
 
-    if counted:
-        files = list_files([Path(path) for path in arguments])
-        return iter(files), len(files)
-    return (file for path in arguments for file in list_files([Path(path)])), 0
+    files = iterate_files(map(Path, arguments))
+    if not counted:
+        return files, 0
+    listed = list(files)
+    return iter(listed), len(listed)
 
 
 def _count(reasons: "Counter[str | None]", predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":

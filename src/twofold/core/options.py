@@ -230,7 +230,7 @@ def _check_types(record: Any) -> None:
     """UsageError that names every field with a value of another type. NumPy's numbers become Python's, which JSON takes."""
     faults = []
     hints = get_type_hints(type(record))
-    for name in [field.name for field in fields(record)]:
+    for name in [entry.name for entry in fields(record)]:
         value = getattr(record, name)
         try:
             plain = value.tolist() if hasattr(value, "tolist") else value

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from twofold.data.eight_bits import DEEP_MODES, FULL, sixteen_bits, strips
+from twofold.data.eight_bits import FULL, SIXTEEN_BIT_MODES, sixteen_bits, strips
 from twofold.data.formats import is_tiff
 from twofold.data.orientation import tags
 
@@ -39,13 +39,13 @@ class Extent:
     `white` is the greatest value that the file declares, None where it declares none.
     """
 
-    kind: Literal["deep", "floats"]
+    kind: Literal["integers", "floats"]
     low: float
     high: float
     white: int | None = None
 
 
-def may_be_deep(data: bytes) -> bool:
+def may_exceed_eight_bits(data: bytes) -> bool:
     """Whether a file that begins with these bytes may have more than eight bits; needs all bytes of a TIFF file."""
     if data.startswith(b"\x89PNG"):
         return data[24:25] == b"\x10"
@@ -100,8 +100,8 @@ def _with_rawmode(args: Any, rawmode: str) -> Any:
 
 def measure(image: Image.Image, low: Image.Image | None = None, white: int | None = None) -> Extent | None:
     """The extent of a loaded image with more than eight bits; None where it has eight. `low` has its low bytes."""
-    if low is not None or image.mode in DEEP_MODES or image.mode == "I":
-        kind: Literal["deep", "floats"] = "deep"
+    if low is not None or image.mode in SIXTEEN_BIT_MODES or image.mode == "I":
+        kind: Literal["integers", "floats"] = "integers"
     elif image.mode == "F":
         kind = "floats"
     else:
@@ -120,7 +120,7 @@ def measure_array(array: NDArray[Any]) -> Extent | None:
     if array.dtype != np.uint16 or array.ndim not in (2, 3) or not array.size:
         return None
     low, high = _extremes(array[..., :3] if array.ndim == 3 else array)
-    return Extent("deep", low, high)
+    return Extent("integers", low, high)
 
 
 def _extremes(values: NDArray[Any]) -> tuple[float, float]:

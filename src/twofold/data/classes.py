@@ -16,8 +16,8 @@ def choose_classes(
 ) -> tuple[str, str]:
     """The two classes of DATA in alphabetical order.
 
-    `counts` has the files of every class in DATA, `unlabelled` counts the files without a class, `model_classes` are the classes of the
-    model to be tested, where there is one. Raises DataError where these are not two classes with files.
+    `counts` has the files of every class in DATA, `unlabelled` counts the files without a class, `model_classes` are the
+    classes of the model to be tested, where there is one. Raises DataError where these are not two classes with files.
     """
     if _is_subset(counts, options, model_classes):
         first, second = sorted(model_classes)

@@ -76,8 +76,8 @@ def list_labelled_files(
 ) -> FileList:
     """The files of the two classes, in sorted order or in the order of the table, and the skipped paths.
 
-    `model_classes` are the classes of the model to be tested, where there is one. Raises DataError where DATA does not have two classes
-    with files, UsageError where an option does not fit it.
+    `model_classes` are the classes of the model to be tested, where there is one. Raises DataError where DATA does not have
+    two classes with files, UsageError where an option does not fit it.
     """
     collection = _collect_entries(data, options, model_classes)
     counts = dict.fromkeys(collection.empty, 0) | Counter(file.label for file in collection.files)

@@ -39,12 +39,7 @@ def entries(folder: Path) -> list[Path]:
 
     Raises DataError where it cannot be listed.
     """
-    try:
-        return [folder / name for name in sorted(os.listdir(folder))]  # paths take longer to compare
-    except NotADirectoryError:
-        return archived_entries(folder)
-    except OSError as error:
-        raise DataError(f"The folder {folder} cannot be listed ({error.strerror}): check its permissions.") from error
+    return list(_iterate_entries(folder))
 
 
 def is_folder(path: Path) -> bool:
@@ -68,11 +63,13 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
         yield from _walk_archive(folder, *archive)
         return
     resolved, depth = folder.resolve(), len(folder.parts)
-    ancestors = frozenset([resolved, *resolved.parents])
-    stack = [(path, ancestors) for path in reversed(entries(folder))]
+    stack = [(_iterate_entries(folder), frozenset([resolved, *resolved.parents]))]
     while stack:
-        path, ancestors = stack.pop()
-        if is_junk(path):
+        folder_entries, ancestors = stack[-1]
+        path = next(folder_entries, None)
+        if path is None:
+            stack.pop()
+        elif is_junk(path):
             yield Skip(path, "junk", JUNK_SENTENCE)
         elif not is_folder(path):
             yield path
@@ -82,8 +79,7 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
             yield Skip(path, "too-deep", SKIP_SENTENCES["too-deep"])
         else:
             try:
-                ancestors |= {resolved}
-                stack += [(entry, ancestors) for entry in reversed(entries(path))]
+                stack.append((_iterate_entries(path), ancestors | {resolved}))
             except DataError as error:
                 yield Skip(path, "unreadable", str(error))
 
@@ -108,7 +104,7 @@ def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path 
 def parquet_files(folder: Path) -> list[Path]:
     """The Parquet files of a folder that holds nothing else but junk: the shards of one data set. Empty for any other folder."""
     files = []
-    for path in entries(folder) if os.path.isdir(folder) else []:
+    for path in _iterate_entries(folder) if os.path.isdir(folder) else ():
         if is_junk(path):
             continue
         if path.suffix.lower() != ".parquet":
@@ -118,19 +114,24 @@ def parquet_files(folder: Path) -> list[Path]:
 
 
 def list_files(paths: Iterable[Path]) -> list[Path]:
+    """The files of `iterate_files` as a list."""
+    return list(iterate_files(paths))
+
+
+def iterate_files(paths: Iterable[Path]) -> Iterator[Path]:
     """The paths in this order, with each folder, archive or folder of Parquet files replaced by its files without the junk.
 
-    Paths that do not exist and folders that cannot be listed stay in the list: reading them gives a read error, so that each
-    has a row in the result.
+    Paths that do not exist and folders that cannot be listed are kept: reading them gives a read error, so that each has a row in
+    the result. A file is yielded as soon as its folder is listed.
     """
-    files: list[Path] = []
     for path in paths:
         try:
-            path_entries = [entry for root in parquet_files(path) or [path] for entry in _walk_any(root)]
-        except DataError:
-            path_entries = [path]
-        files += [entry if isinstance(entry, Path) else entry.path for entry in path_entries if _needs_row(entry)]
-    return files
+            for root in parquet_files(path) or [path]:
+                yield from (
+                    entry if isinstance(entry, Path) else entry.path for entry in _walk_any(root) if _needs_row(entry)
+                )
+        except DataError:  # raised before the first file
+            yield path
 
 
 def archive_skips(path: Path) -> list[Skip]:
@@ -150,9 +151,23 @@ def _has_junk_name(name: str, *, folder: bool) -> bool:
     return name.startswith(".") or name.lower() in (_JUNK_FOLDERS if folder else _JUNK_FILES)
 
 
-def _walk_any(path: Path) -> list[Path | Skip]:
+def _walk_any(path: Path) -> Iterator[Path | Skip]:
     """The entries below a folder or an archive, or the file itself."""
-    return [*walk(path), *archive_skips(path)] if _opens(path) else [path]
+    if _opens(path):
+        yield from walk(path)
+        yield from archive_skips(path)
+    else:
+        yield path
+
+
+def _iterate_entries(folder: Path) -> Iterator[Path]:
+    """As `entries`, listed now, with each path made when it is asked for."""
+    try:
+        return map(folder.joinpath, sorted(os.listdir(folder)))  # sorting paths would take longer
+    except NotADirectoryError:
+        return iter(archived_entries(folder))
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be listed ({error.strerror}): check its permissions.") from error
 
 
 def _needs_row(entry: Path | Skip) -> bool:

@@ -14,7 +14,7 @@ _NARROW = 4  # a band of values that fits this often into its bits is a range of
 def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note]]:
     """The ranges of a data set whose images have these extents, and a note for each range."""
     integer_extents, float_extents = (
-        [extent for extent in extents if extent.kind == kind] for kind in ("deep", "floats")
+        [extent for extent in extents if extent.kind == kind] for kind in ("integers", "floats")
     )
     ranges, notes = IntensityRanges(), []
     if integer_extents:
@@ -22,12 +22,16 @@ def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note
         ranges = IntensityRanges((black, white), None)
         notes.append(
             _note(
-                "deep", f"{len(integer_extents)} images have more than eight bits", f"{black:,}", f"{white:,}", reason
+                "integers",
+                f"{len(integer_extents)} images have more than eight bits",
+                f"{black:,}",
+                f"{white:,}",
+                reason,
             )
         )
     if float_extents:
         low, high = _make_ascending(*_extremes(float_extents))
-        ranges = IntensityRanges(ranges.deep, (low, high))
+        ranges = IntensityRanges(ranges.integer_range, (low, high))
         images = f"{len(float_extents)} images have floating-point values"
         notes.append(_note("floats", images, f"{low:g}", f"{high:g}", "their least and greatest value"))
     return ranges, notes

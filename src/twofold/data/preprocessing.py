@@ -11,7 +11,7 @@ from PIL import Image
 
 from twofold.core.options import CropMode, Filter
 from twofold.data.decoding import Decoded, adopt, decode
-from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, IntensityRanges, from_array
+from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges, from_array
 from twofold.data.file_metadata import EncodingMetadata
 from twofold.data.orientation import put_upright, swaps_sides
 from twofold.data.read_errors import ReadError
@@ -38,30 +38,34 @@ class Preprocessing:
     Crop modes: `squash` resizes the image without its aspect ratio; `center` takes the square in its centre, of `crop_pct` of the
     short side; `pad` resizes it with its aspect ratio, on grey.
 
-    `deep` is (black, white) for images with more than eight bits, `floats` for images of floating-point values; None where the
-    network was trained on no such images. ValueError where one is not a range.
+    `integer_range` is (black, white) for images with more than eight bits, `float_range` for images of floating-point values;
+    None where the network was trained on no such images. ValueError where one is not a range.
     """
 
     size: int
     crop_mode: CropMode = "squash"
     filter: Filter = "bicubic"
     crop_pct: float = CROP_PCT
-    deep: tuple[int, int] | None = None
-    floats: tuple[float, float] | None = None
+    integer_range: tuple[int, int] | None = None
+    float_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.deep is not None:  # JSON has lists
-            object.__setattr__(self, "deep", _checked_range(self.deep, "deep", (int,), "integers"))
-        if self.floats is not None:
-            object.__setattr__(self, "floats", _checked_range(self.floats, "floats", (int, float), "finite numbers"))
+        if self.integer_range is not None:  # JSON has lists
+            object.__setattr__(
+                self, "integer_range", _checked_range(self.integer_range, "integer_range", (int,), "integers")
+            )
+        if self.float_range is not None:
+            object.__setattr__(
+                self, "float_range", _checked_range(self.float_range, "float_range", (int, float), "finite numbers")
+            )
 
     @property
     def ranges(self) -> IntensityRanges:
-        return IntensityRanges(self.deep, self.floats)
+        return IntensityRanges(self.integer_range, self.float_range)
 
     def with_intensity_ranges(self, ranges: IntensityRanges) -> "Preprocessing":
         """The same preprocessing with these ranges."""
-        return replace(self, deep=ranges.deep, floats=ranges.floats)
+        return replace(self, integer_range=ranges.integer_range, float_range=ranges.float_range)
 
 
 def _checked_range(value: Any, name: str, kinds: tuple[type, ...], noun: str) -> tuple[float, float]:
@@ -116,7 +120,7 @@ def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXE
     """What identifies an image in memory: its values, upright, where it has more than eight bits, else its RGB pixels."""
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
-    if source.mode not in (*DEEP_MODES, "I", "F"):
+    if source.mode not in (*SIXTEEN_BIT_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
     decoded = adopt(
         source, IntensityRanges((0, 1), (0.0, 1.0))

@@ -70,7 +70,7 @@ def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
 
 
 def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
-    """By row, the first of `others` with the same bytes, or else with the same pixels."""
+    """By row, the first of `index_keys` with the same bytes, or else with the same pixels."""
     duplicates: dict[int, Duplicate] = {}
     kinds: tuple[Kind, Kind] = ("exact", "pixels")
     for column, kind in enumerate(kinds):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twofold.duplicates.detection import Duplicate, Fingerprints, exact_matches
 from twofold.duplicates.hamming_search import Pairs, pairs_within
 from twofold.duplicates.perceptual_hash import Hash, distances, greys, hash_thumbnails
-from twofold.duplicates.windows import coarse_of_windows, match_windows, hash_middles, hash_windows, windows
+from twofold.duplicates.windows import coarse_of_windows, hash_middles, hash_windows, match_windows, windows
 
 Matches = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows, and for each a row of the index
 

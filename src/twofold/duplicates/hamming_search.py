@@ -16,8 +16,8 @@ MAX_BITS = 8  # bits that may differ
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """A hash in bands of these widths. Of `MOST` bits that differ, one band has at most `flipped` (pigeonhole principle): each
-    hash is looked up in each band as it is, and with up to `flipped` bits of the band flipped."""
+    """A hash in bands of these widths. Of `MAX_BITS` bits that differ, one band has at most `flips` (pigeonhole principle): each
+    hash is looked up in each band as it is, and with up to `flips` bits of the band flipped."""
 
     widths: tuple[int, ...]
     flips: int
@@ -34,8 +34,8 @@ _ROW, _APART = np.uint64(36), np.uint64(32)
 
 
 def pairs_within(a: Hash, b: Hash) -> Pairs:
-    """All (row of a, row of b) whose coarse hashes, (n,) and (m,), differ in at most `MOST` bits; of each row of `a` the `_MANY`
-    nearest.
+    """All (row of a, row of b) whose coarse hashes, (n,) and (m,), differ in at most `MAX_BITS` bits; of each row of `a` the
+    `_MAX_NEIGHBOURS` nearest.
 
     Of equal hashes in `b` only the first is paired.
     """
@@ -54,7 +54,7 @@ def pairs_within(a: Hash, b: Hash) -> Pairs:
 
 
 def _nearest(batches: list[NDArray[np.uint64]], reach: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The pairs in order, each once, and of each row the `_MANY` nearest; `reach` is lowered for rows with that many."""
+    """The pairs in order, each once; of each row the `_MAX_NEIGHBOURS` nearest. `reach` is lowered for rows with that many."""
     pairs = np.sort(np.concatenate(batches))
     pairs = pairs[np.diff(pairs, prepend=~pairs[:1]) != 0]  # np.unique builds a hash table, which takes longer
     rows = pairs >> _ROW
@@ -78,7 +78,7 @@ def equal_pairs(coarse: Hash, fine: Hash) -> Pairs:
 def _in_band(
     a: Hash, b: Hash, start: int, width: int, flips: int, reach: NDArray[np.uint8]
 ) -> Iterator[NDArray[np.uint64]]:
-    """Packed pairs whose bands differ in at most `flipped` bits, and whose hashes in at most the `reach` of the row of a.
+    """Packed pairs whose bands differ in at most `flips` bits, and whose hashes in at most the `reach` of the row of a.
 
     Some pairs come several times.
     """
@@ -101,7 +101,7 @@ def _in_band(
 
 
 def _slices(counts: NDArray[np.int32]) -> list[slice]:
-    """Slices of the counts, each with a sum of about `_AT_ONCE`."""
+    """Slices of the counts, each with a sum of about `_MAX_PAIRS`."""
     ends = np.cumsum(counts, dtype=np.int64)
     cuts = np.flatnonzero(np.diff(ends // _MAX_PAIRS)) + 1
     return [slice(*cut) for cut in pairwise([0, *cuts.tolist(), len(counts)])]

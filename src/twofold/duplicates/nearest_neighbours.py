@@ -36,7 +36,7 @@ def nearest_pairs(
     a: NDArray[np.float32], b: NDArray[np.float32] | None, count: int, min_cosine: float, seed: int = 0
 ) -> Pairs:
     """Pairs (row of a, row of b): each row of directions a (n, d) with the nearest rows of b (m, d), at most `count`, of a cosine
-    of at least `least`. Without b, with other rows of a.
+    of at least `min_cosine`. Without b, with other rows of a.
 
     Each row is put into the lists of its three nearest of sqrt(m) pivots, which are rows drawn at random, and compared within the
     lists: near neighbours share a list, and the time grows like m^1.5. A list that is too long is cut into shells around its
@@ -84,7 +84,7 @@ def _nearest_pivots(features: NDArray[np.float32], pivots: NDArray[np.float32]) 
 
 
 def _best(cosines: NDArray[np.float32], count: int, min_cosine: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the largest `count` of each row that are at least `least`."""
+    """Rows and columns of the largest `count` of each row that are at least `min_cosine`."""
     count = min(count, cosines.shape[1])
     best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
     rows, ranks = np.nonzero(np.take_along_axis(cosines, best, axis=1) >= min_cosine)

@@ -67,7 +67,7 @@ def hash_windows(greys: Greys, rows: Rows, window: Window) -> Hash:
 
 
 def match_windows(greys: Greys, rows: Rows, begin: Window, hashes: Hash) -> Bits:
-    """Bits in which the wanted hashes (n, 4) differ from the best window of each row, searched from the window `begin` (n, 5)."""
+    """Bits in which the hashes (n, 4) differ from the best window of each row, searched from the window `begin` (n, 5)."""
     best, bits_of_best = begin, distances(hash_windows(greys, rows, begin), hashes)
     for edge, degrees in _STEPS:
         for number in range(_TURN + 1):

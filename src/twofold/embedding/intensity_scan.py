@@ -12,12 +12,12 @@ from twofold.core.notes import Note
 from twofold.core.parallel import available_processors, prefetch
 from twofold.core.progress import Progress, no_progress
 from twofold.data import (
-    DEEP_MODES,
+    SIXTEEN_BIT_MODES,
     Extent,
     IntensityRanges,
     choose_ranges,
     extent_of,
-    may_be_deep,
+    may_exceed_eight_bits,
     read_bytes,
     read_head,
 )
@@ -34,7 +34,7 @@ def find_ranges(
 
     The head of each file is read. Files that may hold more than eight bits are read in full; of more than 1,000 a random sample.
     """
-    candidates = [source for source in sources if _may_be_deep(source)]
+    candidates = [source for source in sources if _may_exceed_eight_bits(source)]
     if not candidates:
         return IntensityRanges(), []
     if len(candidates) > _MAX_IMAGES:
@@ -61,12 +61,12 @@ def _in_threads(
         pool.shutdown(cancel_futures=True)
 
 
-def _may_be_deep(source: Source) -> bool:
+def _may_exceed_eight_bits(source: Source) -> bool:
     if isinstance(source, np.ndarray):
         return source.dtype == np.uint16
     if isinstance(source, Image.Image):
-        return source.mode in DEEP_MODES or source.mode in ("I", "F")
-    return may_be_deep(source if isinstance(source, bytes) else read_head(source))
+        return source.mode in SIXTEEN_BIT_MODES or source.mode in ("I", "F")
+    return may_exceed_eight_bits(source if isinstance(source, bytes) else read_head(source))
 
 
 def _extent(source: Path | bytes, max_pixels: int) -> Extent | None:

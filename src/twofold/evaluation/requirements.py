@@ -96,9 +96,8 @@ def _metric(text: str) -> tuple[str, IntervalField]:
 
 def _check_field(name: str, interval_field: str) -> IntervalField:
     if interval_field not in INTERVAL_FIELDS:
-        raise UsageError(
-            f"`require`: a metric has {', '.join(INTERVAL_FIELDS)}, got {name}.{interval_field}{nearest(interval_field, INTERVAL_FIELDS)}."
-        )
+        hint = nearest(interval_field, INTERVAL_FIELDS)
+        raise UsageError(f"`require`: a metric has {', '.join(INTERVAL_FIELDS)}, got {name}.{interval_field}{hint}.")
     return interval_field
 
 

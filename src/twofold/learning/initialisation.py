@@ -72,8 +72,9 @@ def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int)
     preprocessing = Preprocessing(recipe.size, network.crop_mode or recipe.crop_mode, network.filter or "bilinear")
 
     def build_network(_: Rows) -> Network:
-        torch.manual_seed(seed)
-        return _classic_network(recipe) if recipe.name == CLASSIC.name else _modern_network(recipe)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return _classic_network(recipe) if recipe.name == CLASSIC.name else _modern_network(recipe)
 
     def export_graph(network: Network) -> bytes:
         return export(network, recipe.size)
@@ -141,7 +142,7 @@ def _builtin_network(
     options: BackboneOptions, runtime: Runtime, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     table = find_architecture(options.backbone)
-    file = find_weights(table.source, given=options.weights, cache=runtime.folder, progress=runtime.progress)
+    file = find_weights(table.source, file=options.weights, cache=runtime.folder, progress=runtime.progress)
 
     def load_network() -> Network:
         body = make_builtin_body(table, read_weights(file), options.features)

@@ -136,6 +136,7 @@ def _fit(
     with (
         mute_loggers("lightning.pytorch", "lightning.fabric"),
         warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[]),  # dropout draws from the process's generator
         _threads(devices.threads),
         _interrupt_handler(),
     ):

@@ -64,7 +64,7 @@ def _limits(tuning: "Tuning") -> tuple[float, float]:
 
 
 def _trials(axes: "Axes", tuning: "Tuning") -> None:
-    best, complete = tuning.winner, [trial for trial in tuning.trials if trial.state == "complete"]
+    best, complete = tuning.best_trial, [trial for trial in tuning.trials if trial.state == "complete"]
     assert best.loss is not None
     text = f"best of {len(tuning.trials)} trials: number {best.number}, validation loss {best.loss:.4f}"
     entitle(axes, "Hyper-parameter search", text)
@@ -128,7 +128,7 @@ def _points(axes: "Axes", tuning: "Tuning", positions: dict[int, float]) -> None
     if tuning.best in positions:
         axes.plot(
             positions[tuning.best],
-            tuning.winner.loss or 0.0,
+            tuning.best_trial.loss or 0.0,
             "o",
             color=INK,
             markersize=9,

@@ -12,8 +12,8 @@ from twofold.embedding import Runtime, Source
 from twofold.networks import Backbone, Dtype
 
 IMAGES = 200
-# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that saturates
-# in 16 bits has at most 0.95 and changes up to 30%.
+# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that
+# saturates in 16 bits has at most 0.95 and changes up to 30%.
 MIN_COSINE = 0.96
 MAX_CHANGED_FRACTION = 0.03
 
@@ -32,7 +32,7 @@ class DtypeCheck:
     decisions_changed: int  # predictions of the fitted head that differ with float32 features
 
     @property
-    def trusted(self) -> bool:
+    def is_reliable(self) -> bool:
         """Whether predictions and features are close enough to those of float32."""
         changed_fraction = self.decisions_changed / self.images if self.images else 1.0
         return changed_fraction <= MAX_CHANGED_FRACTION and self.median_cosine >= MIN_COSINE
@@ -41,8 +41,8 @@ class DtypeCheck:
         """The reason for the fallback to float32."""
         text = (
             f"{self.dtype} differs too much from float32 on these images, so float32 was used: slower, and exact. On "
-            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} may), and the "
-            f"standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
+            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} may), and "
+            f"the standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
         )
         return Note("dtype-fallback", text)
 

@@ -76,8 +76,8 @@ class TrainedStrategy:
         """
         if _digests(dataset.table.metadata) != _digests(self.run.metadata):
             raise DataError(
-                "Images were changed while the network was trained. Restore them and continue with `resume=True`, which keeps the "
-                "trained weights, or start again with `force=True`."
+                "Images were changed while the network was trained. Restore them and continue with `resume=True`, which keeps "
+                "the trained weights, or start again with `force=True`."
             )
         scores = self._scores(dataset)
         return fit_decision(dataset, scores, backbone, self.run.head, None, self.policy)

@@ -86,7 +86,7 @@ def train_files(
         dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
     )
     with clock("embed"):
-        fit = replace(result.fit, model=result.fit.model.probed(runtime, result.engine))
+        fit = replace(result.fit, model=result.fit.model.with_probe_logits(runtime, result.engine))
     test_result = None if test is None else _evaluate_test(test, fit, result, runtime, clock)
     with clock("audit"):
         audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
@@ -96,7 +96,7 @@ def train_files(
         *fit.model.backbone.notes,
         *audit.notes(),
         *([] if run is None else run.notes),
-        *([check.note()] if check is not None and not check.trusted else []),
+        *([check.note()] if check is not None and not check.is_reliable else []),
         *([] if test_result is None else test_result.dataset.test_notes()),
         *result.dataset.table.notes,
         *([] if test_result is None else test_result.dataset.table.notes),
@@ -167,7 +167,7 @@ class _FitJob:
             images = [self.sources[row] for row in table.used]
             float_backbone = self.strategy.backbone("f32")
             check = check_dtype(result.fit.model, images, table.features, float_backbone, self.runtime, seed=seed)
-        return (result if check.trusted else self.fit("f32")), check
+        return (result if check.is_reliable else self.fit("f32")), check
 
     def fit(self, dtype: Dtype) -> _FitResult:
         with self.clock("embed"):
