@@ -99,7 +99,7 @@ CLASSES = ("free", "defect")
 def test_a_class_is_named_whatever_it_is_called(text: str, classes: tuple[str, str], of: str, part: str) -> None:
     for negative_and_positive in (classes, classes[::-1]):
         read = parse_requirement(text, negative_and_positive, alphabetical=True)
-        assert (read.of, read.part) == (of, part)
+        assert (read.class_name, read.interval_field) == (of, part)
     parse_requirement(text)  # before the model's classes are known
 
 
@@ -122,12 +122,12 @@ def test_a_merely_alphabetical_positive_class_must_be_named(name: str) -> None:
         UsageError, match=r"'free' is positive by alphabetical order alone: write '.*:defect.*' or '.*:free"
     ):
         parse_requirement(f"{name}>=0.98", ("defect", "free"), alphabetical=True)
-    assert parse_requirement(f"{name}>=0.98", ("defect", "free")).of is None
+    assert parse_requirement(f"{name}>=0.98", ("defect", "free")).class_name is None
 
 
 @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy.low", "mcc", "roc_auc", "log_loss", "brier", "ece"])
 def test_a_metric_of_both_classes_needs_no_class(name: str) -> None:
-    assert parse_requirement(f"{name}>=0.5", ("defect", "free"), alphabetical=True).of is None
+    assert parse_requirement(f"{name}>=0.5", ("defect", "free"), alphabetical=True).class_name is None
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def file_report(
 ) -> list[FileReportRow]:
     """One row per file, sorted by path.
 
-    `p_label_error` (used,) is NaN where a label was not judged; `listed` has the usable rows of the label issues.
+    `p_label_error` (used,) is NaN where a label was not judged; `label_issue_rows` has the usable rows of the label issues.
     """
     rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in dataset.file_list.skips]
     table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid

@@ -114,7 +114,7 @@ def _select_nearest_windows(near: Pairs, image: NDArray[np.int64], bits: NDArray
 
 
 def _nearest(pairs: Pairs, bits: NDArray[np.int64], max_bits: float) -> Matches:
-    """The nearest pair of each first row, among pairs that differ in at most `most` bits."""
+    """The nearest pair of each first row, among pairs that differ in at most `max_bits` bits."""
     near = bits <= max_bits
     pairs = pairs[near][np.lexsort((pairs[near, 1], bits[near]))]
     _, first = np.unique(pairs[:, 0], return_index=True)

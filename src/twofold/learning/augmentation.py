@@ -38,7 +38,7 @@ class Augmentation:
     saturation: float = 0.0  # the same, about the grey value of each pixel
 
     def with_strength(self, factor: float) -> "Augmentation":
-        """A copy with every amount multiplied by `strength`: 0 is no change, 1 is this one. Flips are either on or off."""
+        """A copy with every amount multiplied by `factor`: 0 is no change, 1 is this one. Flips are either on or off."""
         low, high = self.zoom
         amounts = ("rotation", "aspect_ratio", "shift", "brightness", "contrast", "saturation")
         return replace(

@@ -58,7 +58,7 @@ def check_dtype(
 ) -> DtypeCheck:
     """The check on at most `IMAGES` random ones of the usable images `sources`, whose features are (n, d).
 
-    `exact` is the model's backbone in float32.
+    `float_backbone` is the model's backbone in float32.
     """
     rows = np.random.default_rng(seed).permutation(len(sources))[:IMAGES]
     table = runtime.embed([sources[row] for row in rows], runtime.engine(float_backbone), what="dtype check")

@@ -28,7 +28,7 @@ _REPLACED_FILTERS: Final[dict[int, tuple[str, Filter]]] = {
 class DataConfig:
     """How an image becomes the input of a network: the preprocessing, then (pixels - mean) / std on pixels from 0 to 255.
 
-    `reversed` networks take BGR instead of RGB.
+    `bgr` networks take BGR instead of RGB.
     """
 
     preprocessing: Preprocessing
