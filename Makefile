@@ -43,10 +43,10 @@ docs: .venv/all  ## the pages, into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 bench: .venv/all  ## measure; writes bench/RESULTS.md
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/benchmark.py
 
 bench-learning: .venv/all  ## measure the training of networks, in an hour or two; writes bench/LEARNING.md
-	for what in steps memory finetune small; do $(BIN)/python bench/learning.py $$what || exit 1; done
+	for section in steps memory finetune small; do $(BIN)/python bench/learning.py $$section || exit 1; done
 
 bench-audit: .venv/all  ## measure recall, precision and cost of the audit; writes bench/AUDIT.md
 	$(BIN)/python bench/duplicates.py

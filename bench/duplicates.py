@@ -1,13 +1,13 @@
-"""`make bench-audit`: duplicates that the audit finds, what it costs, and what it finds in real data; writes bench/AUDIT.md.
+"""`make bench-audit`: recall and precision of duplicates, the time of the audit, and real data; writes bench/AUDIT.md.
 
     python bench/duplicates.py [--data ../shared/data/cats-dogs] [--pets ../shared/data/pets180.tar] [--only NAME ...]
 
-shared: photographs that two collections share. planted, together: near duplicates made on purpose, in their own folder and among
-the originals. growth: the search among ten times as many hashes. share: what the audit adds to `twofold train`. solar,
-photographs: real data.
+two-sources: photographs that are in two collections. planted, planted-in-one-list: planted near duplicates, in a separate
+folder and among the originals. search: the time of the search in ten times as many hashes. audit-time: what the audit adds to
+`twofold train`. solar, photographs: real data.
 
-Every run is kept in --work, bench/work/audit by default, and so are contact sheets of what was reported wrongly or missed:
-delete it to begin anew. With another --work the page goes there, too, as is right for a trial.
+Every run is recorded in --work, bench/work/audit by default, with contact sheets of false positives and missed duplicates; delete
+it to start again. With another --work the page is written there, too.
 """
 
 import argparse
@@ -20,29 +20,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from figures import HERE, TWOFOLD, Figure
-from findings import page
-from measure import Figures, Journal, run
-from planted import Pair, change, draw_sheet, named, photograph, plant, same, write_list
-from run import measured
+from audit_page import page
+from benchmark import run_measurements
+from journal import Journal, Record, run
+from measurements import BENCH, TWOFOLD, Measurement
+from planted_duplicates import (
+    Pair,
+    change_name,
+    draw_sheet,
+    is_correct,
+    label_by_name,
+    photograph_name,
+    plant,
+    write_list,
+)
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from twofold.data import list_files
-from twofold.duplicates.hamming_search import MOST, pairs_within
+from twofold.duplicates.hamming_search import MAX_BITS, pairs_within
 
-WORK = HERE / "work" / "audit"
+WORK = BENCH / "work" / "audit"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """Where the photographs are, the other source of some of them, and where to work."""
+class AuditSetup:
+    """The photographs, another source of some of them, and the folder for work."""
 
     data: Path
     pets: Path
     work: Path
 
-    def audit(self, data: Path, *options: str, cache: Path | None = None) -> Figures:
+    def audit(self, data: Path, *options: str, cache: Path | None = None) -> Record:
         return run([TWOFOLD, "audit", str(data), *options, "--json", "--quiet"], cache=cache)
 
     @property
@@ -54,160 +63,176 @@ class Given:
         return self.data / "train"
 
 
-def shared(given: Given) -> Figures:
-    """All photographs against the other source, without a network; truth by class and number."""
-    listed = write_list(given.work / "shared.csv", named(given.photographs))
-    done = given.audit(listed, "--against", str(given.pets), "--quick")
-    theirs = {photograph(path) for path in list_files([given.pets])}
-    wanted = [path for path in given.photographs if photograph(path) in theirs]
-    pairs = [(Path(leak["path"]), Path(leak["other"])) for leak in done["json"]["against"]]
-    return {**_spent(done), **_judged(given, "shared", wanted, pairs, {a for a, b in pairs if same((a, b))})}
+def two_sources(setup: AuditSetup) -> Record:
+    """All photographs against the other source, without a network. Class and number are the ground truth."""
+    data = write_list(setup.work / "two-sources.csv", label_by_name(setup.photographs))
+    result = setup.audit(data, "--against", str(setup.pets), "--quick")
+    pet_names = {photograph_name(path) for path in list_files([setup.pets])}
+    expected = [path for path in setup.photographs if photograph_name(path) in pet_names]
+    return _against_record(setup, "two-sources", result, expected)
 
 
-def planted(given: Given) -> Figures:
-    """The planted duplicates, alone in DATA, against the originals."""
-    wanted = _planted(given)
-    done = given.audit(given.work / "planted", "--against", str(given.originals), cache=given.work / "cache")
-    pairs = [(Path(leak["path"]), Path(leak["other"])) for leak in done["json"]["against"]]
-    return {**_spent(done), **_judged(given, "planted", wanted, pairs, {a for a, b in pairs if same((a, b))})}
+def planted(setup: AuditSetup) -> Record:
+    """The planted duplicates against the originals."""
+    expected = _plant(setup)
+    result = setup.audit(setup.work / "planted", "--against", str(setup.originals), cache=setup.work / "cache")
+    return _against_record(setup, "planted", result, expected)
 
 
-def together(given: Given) -> Figures:
-    """The planted duplicates among the originals: found where correct pairs lead from one to the other."""
-    wanted = _planted(given)
-    originals = sorted(given.originals.glob("*/*.jpg"))
-    listed = write_list(given.work / "together.csv", named([*originals, *wanted]))
-    done = given.audit(listed, cache=given.work / "cache")
-    pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in done["json"]["duplicates"]]
-    return {**_spent(done), **_judged(given, "together", wanted, pairs, _led(originals, wanted, pairs))}
+def planted_in_one_list(setup: AuditSetup) -> Record:
+    """The planted duplicates among the originals; one is detected if a chain of correct pairs leads to its original."""
+    expected = _plant(setup)
+    originals = sorted(setup.originals.glob("*/*.jpg"))
+    data = write_list(setup.work / "planted-in-one-list.csv", label_by_name([*originals, *expected]))
+    result = setup.audit(data, cache=setup.work / "cache")
+    pairs = [(Path(row["path"]), Path(row["duplicate_of"])) for row in result["json"]["duplicates"]]
+    detected = _linked_to_originals(originals, expected, pairs)
+    return {**_process(result), **_detection(setup, "planted-in-one-list", expected, pairs, detected)}
 
 
-def growth(count: int) -> Figures:
-    """Seconds to find the near ones among so many random hashes, each second of which is 0 to 12 bits from the one before."""
+def time_search(count: int) -> Record:
+    """Seconds of the search in this many random hashes, in which every second hash is 0 to 12 bits from the one before."""
     random = np.random.default_rng(0)
     hashes = random.integers(0, 1 << 63, count, dtype=np.uint64)
-    turned = random.random((count // 2, 63)).argsort(axis=1) < random.integers(0, 13, count // 2)[:, None]
-    apart = turned.sum(axis=1)
-    hashes[1::2] = hashes[::2] ^ (turned * (np.uint64(1) << np.arange(63, dtype=np.uint64))).sum(
+    flipped = random.random((count // 2, 63)).argsort(axis=1) < random.integers(0, 13, count // 2)[:, None]
+    bits = flipped.sum(axis=1)
+    hashes[1::2] = hashes[::2] ^ (flipped * (np.uint64(1) << np.arange(63, dtype=np.uint64))).sum(
         axis=1, dtype=np.uint64
     )
-    started = time.perf_counter()
+    start = time.perf_counter()
     pairs = pairs_within(hashes, hashes)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     detected = np.zeros(count, np.bool_)
     detected[pairs[pairs[:, 0] == pairs[:, 1] + 1, 0]] = True
-    return {"seconds": seconds, "near": int((apart <= MOST).sum()), "found": int(detected[1::2][apart <= MOST].sum())}
-
-
-def fraction(given: Given) -> Figures:
-    """Training with an empty cache, and where its seconds went."""
-    out = ["--out", str(given.work / "bench.twofold"), "--force", "--json", "--quiet"]
-    done = run([TWOFOLD, "train", str(given.originals), *out])
-    spent = done["json"]["seconds"]
-    return {**_spent(done), "blocks": spent, "share": spent["audit"] / (spent["total"] - spent["audit"])}
-
-
-def solar(given: Given) -> Figures:
-    sys.path.insert(0, str(HERE.parent / "examples"))
-    from solar_cells import list_cells
-
-    return real(given, "solar", write_list(given.work / "solar.csv", list_cells()))
-
-
-def photographs(given: Given) -> Figures:
-    return real(given, "photographs", write_list(given.work / "photographs.csv", named(given.photographs)))
-
-
-def real(given: Given, name: str, data: Path) -> Figures:
-    """What the audit finds in data that nobody changed, with contact sheets of it."""
-    done = given.audit(data)
-    said = done["json"]
-    pairs = [(Path(copy["path"]), Path(copy["nearest"])) for copy in said["duplicates"]]
-    draw_sheet(pairs, given.work / f"{name}-duplicates.png")
-    draw_sheet(_paired([Path(one["path"]) for one in said["label_issues"]]), given.work / f"{name}-suspects.png")
     return {
-        **_spent(done),
-        "images": said["data"]["images"],
-        "kinds": Counter(copy["kind"] for copy in said["duplicates"]),
-        "apart": Counter(copy["kind"] for copy in said["duplicates"] if not copy["labels_agree"]),
-        "label_issues": len(said["label_issues"]),
-        "expected": said["label_errors_expected"],
+        "seconds": seconds,
+        "near": int((bits <= MAX_BITS).sum()),
+        "detected": int(detected[1::2][bits <= MAX_BITS].sum()),
     }
 
 
-def _planted(given: Given) -> list[Path]:
-    plant(given.originals, given.work / "planted")
-    return sorted((given.work / "planted").glob("*/*.jpg"))
+def audit_time(setup: AuditSetup) -> Record:
+    """Training with an empty cache, and the seconds of its steps."""
+    out = ["--out", str(setup.work / "bench.twofold"), "--force", "--json", "--quiet"]
+    result = run([TWOFOLD, "train", str(setup.originals), *out])
+    steps = result["json"]["seconds"]
+    return {**_process(result), "steps": steps, "ratio": steps["audit"] / (steps["total"] - steps["audit"])}
 
 
-def _spent(done: Figures) -> Figures:
-    return {"seconds": done["seconds"], "peak_mb": done["peak_mb"]}
+def solar(setup: AuditSetup) -> Record:
+    sys.path.insert(0, str(BENCH.parent / "examples"))
+    from solar_cells import list_cells
+
+    return real_data(setup, "solar", write_list(setup.work / "solar.csv", list_cells()))
 
 
-def _judged(given: Given, name: str, wanted: Sequence[Path], pairs: Sequence[Pair], detected: set[Path]) -> Figures:
-    """How many were wanted and found, by how they were changed; how many pairs are right; the others by name and as images."""
-    wrong, missed = [pair for pair in pairs if not same(pair)], [path for path in wanted if path not in detected]
-    draw_sheet(wrong, given.work / f"{name}-wrong.png")
-    draw_sheet(_paired(missed), given.work / f"{name}-missed.png")
+def photographs(setup: AuditSetup) -> Record:
+    return real_data(setup, "photographs", write_list(setup.work / "photographs.csv", label_by_name(setup.photographs)))
+
+
+def real_data(setup: AuditSetup, name: str, data: Path) -> Record:
+    """The audit of unchanged data, with contact sheets of duplicates and label issues."""
+    result = setup.audit(data)
+    audit = result["json"]
+    pairs = [(Path(row["path"]), Path(row["duplicate_of"])) for row in audit["duplicates"]]
+    draw_sheet(pairs, setup.work / f"{name}-duplicates.png")
+    draw_sheet(_pair_up([Path(row["path"]) for row in audit["label_issues"]]), setup.work / f"{name}-label-issues.png")
     return {
-        "wanted": Counter(map(change, wanted)),
-        "found": Counter(change(path) for path in wanted if path in detected),
+        **_process(result),
+        "images": audit["data"]["images"],
+        "kinds": Counter(row["kind"] for row in audit["duplicates"]),
+        "conflicts": Counter(row["kind"] for row in audit["duplicates"] if not row["labels_agree"]),
+        "label_issues": len(audit["label_issues"]),
+        "label_errors_expected": audit["label_errors_expected"],
+    }
+
+
+def _plant(setup: AuditSetup) -> list[Path]:
+    plant(setup.originals, setup.work / "planted")
+    return sorted((setup.work / "planted").glob("*/*.jpg"))
+
+
+def _process(result: Record) -> Record:
+    return {"seconds": result["seconds"], "peak_mb": result["peak_mb"]}
+
+
+def _against_record(setup: AuditSetup, name: str, result: Record, expected: Sequence[Path]) -> Record:
+    """The record of an audit with `--against`."""
+    pairs = [(Path(row["path"]), Path(row["duplicate_of"])) for row in result["json"]["against"]]
+    detected = {path for path, other_path in pairs if is_correct((path, other_path))}
+    return {**_process(result), **_detection(setup, name, expected, pairs, detected)}
+
+
+def _detection(
+    setup: AuditSetup, name: str, expected: Sequence[Path], pairs: Sequence[Pair], detected: set[Path]
+) -> Record:
+    """The numbers of expected and detected duplicates by change, of reported and of correct pairs; false positives and missed
+    duplicates by name, and as contact sheets."""
+    false_positives = [pair for pair in pairs if not is_correct(pair)]
+    missed = [path for path in expected if path not in detected]
+    draw_sheet(false_positives, setup.work / f"{name}-false-positives.png")
+    draw_sheet(_pair_up(missed), setup.work / f"{name}-missed.png")
+    return {
+        "expected": Counter(map(change_name, expected)),
+        "detected": Counter(change_name(path) for path in expected if path in detected),
         "reported": len(pairs),
-        "right": len(pairs) - len(wrong),
-        "wrong": [f"{a.name} = {'/'.join(b.parts[-2:])}" for a, b in wrong],
+        "correct": len(pairs) - len(false_positives),
+        "false positives": [f"{a.name} = {'/'.join(b.parts[-2:])}" for a, b in false_positives],
         "missed": [path.name for path in missed],
     }
 
 
-def _led(originals: Sequence[Path], wanted: Sequence[Path], pairs: Iterable[Pair]) -> set[Path]:
-    """Those that right pairs lead from to an original."""
-    paths = [*originals, *wanted]
+def _linked_to_originals(originals: Sequence[Path], planted: Sequence[Path], pairs: Iterable[Pair]) -> set[Path]:
+    """The planted images from which a chain of correct pairs leads to an original."""
+    paths = [*originals, *planted]
     row = {path: number for number, path in enumerate(paths)}
-    linked = np.array([(row[a], row[b]) for a, b in pairs if same((a, b))], np.int64).reshape(-1, 2)
+    linked = np.array([(row[a], row[b]) for a, b in pairs if is_correct((a, b))], np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(linked)), linked.T), shape=(len(paths), len(paths)))
     _, group = connected_components(graph, directed=False)
-    reached = set(group[: len(originals)].tolist())
-    return {path for path in wanted if int(group[row[path]]) in reached}
+    original_groups = set(group[: len(originals)].tolist())
+    return {path for path in planted if int(group[row[path]]) in original_groups}
 
 
-def _paired(paths: Sequence[Path]) -> list[Pair]:
+def _pair_up(paths: Sequence[Path]) -> list[Pair]:
     return list(zip(paths[::2], [*paths[1::2], *paths[-1:]], strict=False))
 
 
-def _with_load(measure: Callable[[Given], Figures]) -> Callable[[Given], Figures]:
-    return lambda given: {"load": os.getloadavg()[0], **measure(given)}
+def _with_load(measure: Callable[[AuditSetup], Record]) -> Callable[[AuditSetup], Record]:
+    return lambda setup: {"load": os.getloadavg()[0], **measure(setup)}
 
 
-FIGURES = (
-    (Figure("shared", shared),),
-    (Figure("planted", planted, 1), Figure("together", together, 1)),
-    tuple(Figure(f"growth-{count}", lambda _, count=count: growth(count)) for count in (20_000, 200_000)),
-    (Figure("share", fraction),),
-    (Figure("solar", solar, 1), Figure("photographs", photographs, 1)),
+MEASUREMENTS = (
+    (Measurement("two-sources", two_sources),),
+    (Measurement("planted", planted, 1), Measurement("planted-in-one-list", planted_in_one_list, 1)),
+    tuple(Measurement(f"search-{count}", lambda _, count=count: time_search(count)) for count in (20_000, 200_000)),
+    (Measurement("audit-time", audit_time),),
+    (Measurement("solar", solar, 1), Measurement("photographs", photographs, 1)),
 )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shelf = HERE.parents[1] / "shared/data"
-    parser.add_argument("--data", type=Path, default=shelf / "cats-dogs", help="a folder with train/ and test/")
-    parser.add_argument("--pets", type=Path, default=shelf / "pets180.tar", help="some of these from another source")
+    datasets = BENCH.parents[1] / "shared/data"
+    parser.add_argument("--data", type=Path, default=datasets / "cats-dogs", help="a folder with train/ and test/")
+    parser.add_argument(
+        "--pets", type=Path, default=datasets / "pets180.tar", help="another source of some of these photographs"
+    )
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--repeats", type=int, default=3, help="of what is timed")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="figures whose names begin so; all by default")
-    chosen = parser.parse_args()
-    for needed in (chosen.data / "train", chosen.data / "test", chosen.pets):
-        if not needed.exists():
-            parser.error(f"there is no {needed}; pass --data and --pets")
-    chosen.work.mkdir(parents=True, exist_ok=True)
-    given = Given(chosen.data.resolve(), chosen.pets.resolve(), chosen.work.resolve())
-    journal = Journal(given.work / "runs.jsonl")
-    for figures in FIGURES:
-        wanted = [figure for figure in figures if not chosen.only or figure.name.startswith(tuple(chosen.only))]
-        if wanted:
-            timed = tuple(replace(figure, measure=_with_load(figure.measure)) for figure in wanted)
-            measured(timed, given, journal, chosen.repeats)
-    file = (HERE if given.work == WORK.resolve() else given.work) / "AUDIT.md"
+    parser.add_argument("--repeats", type=int, default=3, help="runs of what is timed")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="prefixes of measurements; all by default")
+    arguments = parser.parse_args()
+    for path in (arguments.data / "train", arguments.data / "test", arguments.pets):
+        if not path.exists():
+            parser.error(f"there is no {path}; pass --data and --pets")
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    setup = AuditSetup(arguments.data.resolve(), arguments.pets.resolve(), arguments.work.resolve())
+    journal = Journal(setup.work / "runs.jsonl")
+    for group in MEASUREMENTS:
+        measurements = [m for m in group if not arguments.only or m.name.startswith(tuple(arguments.only))]
+        if measurements:
+            with_load = tuple(replace(m, measure=_with_load(m.measure)) for m in measurements)
+            run_measurements(with_load, setup, journal, arguments.repeats)
+    file = (BENCH if setup.work == WORK.resolve() else setup.work) / "AUDIT.md"
     file.write_text(page(journal), encoding="utf-8")
     print(f"Wrote {file}")
 

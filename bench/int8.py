@@ -29,7 +29,7 @@ LAST_CHANNELS = 1280
 
 def embed(data: Path, engine: Engine, runtime: Runtime) -> LabelledDataset:
     file_list = list_labelled_files(data, DataOptions())
-    return embed_files(file_list, [item.path for item in file_list.items], engine, runtime, what=str(data))
+    return embed_files(file_list, file_list.paths, engine, runtime, what=str(data))
 
 
 def out_of_fold_loss(dataset: LabelledDataset) -> float:

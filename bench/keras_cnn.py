@@ -1,9 +1,9 @@
-"""The program people write today to learn a network from two folders of pictures: Keras, four convolutions, from scratch.
+"""The usual program that trains a network from scratch on two folders of images: Keras, four convolutions.
 
-    python bench/keras_cnn.py PICTURES [--test TEST] [--image-size 200] [--batch-size 128] [--epochs 50] [--out pets.keras]
+    python bench/keras_cnn.py IMAGES [--test TEST] [--image-size 200] [--batch-size 128] [--epochs 50] [--out pets.keras]
     python bench/keras_cnn.py --steps 10 --batch-size 32 [--policy mixed_bfloat16]
 
-With `--steps` it times so many training steps on random pixels instead, without augmentation: bench/steps.py does the same
+With `--steps` it times this number of training steps on random pixels, without augmentation; bench/training_steps.py does so
 with twofold.
 """
 
@@ -20,7 +20,7 @@ import tensorflow as tf
 from keras import Sequential, layers
 from keras.callbacks import EarlyStopping, LambdaCallback, ReduceLROnPlateau
 
-WARM = 3  # steps that are not timed: the graph is traced in the first
+WARMUP = 3  # steps that are not timed; the graph is traced in the first one
 
 
 def network(size: int) -> keras.Model:
@@ -54,24 +54,24 @@ def network(size: int) -> keras.Model:
     )
 
 
-def compiled(size: int) -> keras.Model:
+def compile_network(size: int) -> keras.Model:
     model = network(size)
     model.compile(keras.optimizers.Adam(), "binary_crossentropy", metrics=["accuracy"])
     return model
 
 
-def images(folder: Path, given: argparse.Namespace, **options: object) -> tf.data.Dataset:
-    side = (given.image_size, given.image_size)
+def load_images(folder: Path, arguments: argparse.Namespace, **options: object) -> tf.data.Dataset:
+    side = (arguments.image_size, arguments.image_size)
     return keras.utils.image_dataset_from_directory(
-        folder, label_mode="binary", image_size=side, batch_size=given.batch_size, seed=123, **options
+        folder, label_mode="binary", image_size=side, batch_size=arguments.batch_size, seed=123, **options
     )
 
 
-def learned(given: argparse.Namespace) -> dict[str, dict[str, float]]:
-    train, validation = images(given.images, given, validation_split=0.2, subset="both")
+def train_and_evaluate(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    train, validation = load_images(arguments.images, arguments, validation_split=0.2, subset="both")
     augmentation = Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomZoom(0.1)])
     augmented = train.map(lambda x, y: (augmentation(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
-    model = compiled(given.image_size)
+    model = compile_network(arguments.image_size)
     callbacks = [
         ReduceLROnPlateau("val_accuracy", factor=0.5, patience=2),
         EarlyStopping("val_loss", patience=3, restore_best_weights=True),
@@ -79,43 +79,43 @@ def learned(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     model.fit(
         augmented.prefetch(tf.data.AUTOTUNE),
         validation_data=validation,
-        epochs=given.epochs,
+        epochs=arguments.epochs,
         callbacks=callbacks,
         verbose=2,
     )
-    if given.out:
-        model.save(given.out)
-    parts = {"train": train, "validation": validation}
-    if given.test:
-        parts["test"] = images(given.test, given, shuffle=False)
-    return {name: model.evaluate(part, verbose=0, return_dict=True) for name, part in parts.items()}
+    if arguments.out:
+        model.save(arguments.out)
+    datasets = {"train": train, "validation": validation}
+    if arguments.test:
+        datasets["test"] = load_images(arguments.test, arguments, shuffle=False)
+    return {name: model.evaluate(dataset, verbose=0, return_dict=True) for name, dataset in datasets.items()}
 
 
-def timed(given: argparse.Namespace) -> dict[str, float]:
-    """Pictures a second, by the median step."""
-    count, random, ends = given.batch_size * (WARM + given.steps), np.random.default_rng(0), []
-    model_inputs = random.integers(0, 256, (count, given.image_size, given.image_size, 3), np.uint8)
-    data = tf.data.Dataset.from_tensor_slices((model_inputs, np.arange(count) % 2)).batch(given.batch_size)
+def time_steps(arguments: argparse.Namespace) -> dict[str, float]:
+    """Images per second of the median step."""
+    count, random, ends = arguments.batch_size * (WARMUP + arguments.steps), np.random.default_rng(0), []
+    model_inputs = random.integers(0, 256, (count, arguments.image_size, arguments.image_size, 3), np.uint8)
+    data = tf.data.Dataset.from_tensor_slices((model_inputs, np.arange(count) % 2)).batch(arguments.batch_size)
     progress = LambdaCallback(on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter()))
-    compiled(given.image_size).fit(data.prefetch(tf.data.AUTOTUNE), callbacks=[progress], verbose=0)
-    return {"images_per_second": given.batch_size / statistics.median(np.diff(ends[WARM - 1 :]))}
+    compile_network(arguments.image_size).fit(data.prefetch(tf.data.AUTOTUNE), callbacks=[progress], verbose=0)
+    return {"images_per_second": arguments.batch_size / statistics.median(np.diff(ends[WARMUP - 1 :]))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", type=Path, nargs="?", help="a folder with one sub-folder a class")
-    parser.add_argument("--test", type=Path, help="another such folder")
+    parser.add_argument("images", type=Path, nargs="?", help="a folder with one sub-folder per class")
+    parser.add_argument("--test", type=Path, help="a folder of test images")
     parser.add_argument("--image-size", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=50, help="at most")
+    parser.add_argument("--epochs", type=int, default=50, help="maximum number")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--policy", choices=("float32", "mixed_bfloat16"), default="float32")
-    given = parser.parse_args()
-    if given.images is None and given.steps is None:
-        sys.exit("Say which pictures, or how many --steps to time.")
-    keras.mixed_precision.set_global_policy(given.policy)
-    print(json.dumps(timed(given) if given.steps else learned(given)))
+    arguments = parser.parse_args()
+    if arguments.images is None and arguments.steps is None:
+        sys.exit("Pass a folder of images, or --steps.")
+    keras.mixed_precision.set_global_policy(arguments.policy)
+    print(json.dumps(time_steps(arguments) if arguments.steps else train_and_evaluate(arguments)))
 
 
 if __name__ == "__main__":

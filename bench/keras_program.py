@@ -1,10 +1,9 @@
-"""The program people write today for two folders of pictures: Keras, a frozen MobileNetV2, a sigmoid unit, 5 epochs.
+"""The usual program for two folders of images: Keras, a frozen MobileNetV2, a sigmoid unit, 5 epochs.
 
     python bench/keras_program.py ../shared/data/cats-dogs --out pets.keras [--weights imagenet] [--cache-features]
 
-Without ImageNet's weights (`--weights none`) it does the same work on the same pictures: good for timing, not for
-accuracy. `--cache-features` is the variant that passes every picture through the frozen network once and fits the unit
-on what comes out.
+Without ImageNet weights (`--weights none`) it does the same work on the same images, for timing only. With `--cache-features`
+each image passes through the frozen network once, and the unit is fitted on the features.
 """
 
 import argparse
@@ -21,25 +20,25 @@ from sklearn.metrics import classification_report
 SIZE, BATCH, EPOCHS = (160, 160), 32, 5
 
 
-def images(folder: Path, *, shuffle: bool) -> tf.data.Dataset:
+def load_images(folder: Path, *, shuffle: bool) -> tf.data.Dataset:
     return keras.utils.image_dataset_from_directory(
         folder, label_mode="binary", image_size=SIZE, batch_size=BATCH, shuffle=shuffle, seed=123
     )
 
 
-def features_of(base: keras.Model) -> keras.Model:
+def feature_model(base: keras.Model) -> keras.Model:
     inputs = keras.Input((*SIZE, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(base(preprocess_input(inputs), training=False))
     return keras.Model(inputs, pooled)
 
 
-def fitted(features: keras.Model, train: tf.data.Dataset, *, cached: bool) -> keras.Model:
-    """The whole model, pixels to probability."""
+def fit(feature_extractor: keras.Model, train: tf.data.Dataset, *, cached: bool) -> keras.Model:
+    """The model from pixels to probabilities."""
     layer = keras.layers.Dense(1, activation="sigmoid")
-    model = keras.Sequential([features, layer])
+    model = keras.Sequential([feature_extractor, layer])
     if cached:
-        features, labels = zip(*((features.predict_on_batch(x), y) for x, y in train), strict=True)
-        head = keras.Sequential([keras.Input((features.output_shape[-1],)), layer])
+        features, labels = zip(*((feature_extractor.predict_on_batch(x), y) for x, y in train), strict=True)
+        head = keras.Sequential([keras.Input((feature_extractor.output_shape[-1],)), layer])
         head.compile("adam", "binary_crossentropy", metrics=["accuracy"])
         head.fit(np.concatenate(features), np.concatenate(labels), batch_size=BATCH, epochs=EPOCHS, verbose=2)
     else:
@@ -50,25 +49,25 @@ def fitted(features: keras.Model, train: tf.data.Dataset, *, cached: bool) -> ke
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="a folder with train/ and test/, each with a sub-folder a class")
+    parser.add_argument("data", type=Path, help="a folder with train/ and test/, each with a sub-folder per class")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", choices=("imagenet", "none"), default="imagenet")
     parser.add_argument("--cache-features", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
 
-    train = images(given.data / "train", shuffle=True)
-    test = images(given.data / "test", shuffle=False)
+    train = load_images(arguments.data / "train", shuffle=True)
+    test = load_images(arguments.data / "test", shuffle=False)
     base = MobileNetV2(
-        input_shape=(*SIZE, 3), include_top=False, weights=None if given.weights == "none" else given.weights
+        input_shape=(*SIZE, 3), include_top=False, weights=None if arguments.weights == "none" else arguments.weights
     )
     base.trainable = False
-    model = fitted(features_of(base), train, cached=given.cache_features)
-    model.save(given.out)
+    model = fit(feature_model(base), train, cached=arguments.cache_features)
+    model.save(arguments.out)
 
-    model.predict(test.take(1), verbose=0)  # its graph is traced here, so that the rate below is that of the work
-    started = time.perf_counter()
+    model.predict(test.take(1), verbose=0)  # traces the graph, so that the rate below does not include it
+    start = time.perf_counter()
     probabilities = model.predict(test.prefetch(tf.data.AUTOTUNE), verbose=0).ravel()
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     labels = np.concatenate([y for _, y in test]).ravel().astype(int)
     print(classification_report(labels, probabilities >= 0.5, target_names=test.class_names, zero_division=0))
     print(

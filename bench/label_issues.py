@@ -1,4 +1,4 @@
-"""Flipped labels: how many are hits, compared with cleanlab on the same scores, and the estimated number of errors.
+"""Flipped labels: the hits, compared with cleanlab on the same scores, and the estimated number of label errors.
 
     python bench/label_issues.py [--data ../shared/data/cats-dogs/train] [--flipped 0 10 40 100] [--seeds 5]
 
@@ -24,7 +24,7 @@ from twofold.decision import fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.networks import load_backbone
 
-HERE = Path(__file__).parent
+BENCH = Path(__file__).parent
 
 # Runs in cleanlab's environment: its ranking by self-confidence, its list, and its count, which has no interval.
 CLEANLAB = """
@@ -43,7 +43,7 @@ print(json.dumps({"order": order.tolist(), "listed": int(listed.sum()), "count":
 
 def cleanlab_python() -> Path:
     """The Python of cleanlab's environment, which is created if it is missing."""
-    environment = HERE / ".venv-cleanlab"
+    environment = BENCH / ".venv-cleanlab"
     python = environment / "bin/python"
     if not (environment / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
@@ -55,7 +55,7 @@ def cleanlab_python() -> Path:
 
 def load_features(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features, labels and groups of DATA, from bench/work if they are there."""
-    file = HERE / "work" / f"features-{data.resolve().parent.name}-{data.stem}.npz"
+    file = BENCH / "work" / f"features-{data.resolve().parent.name}-{data.stem}.npz"
     if not file.exists():
         runtime, file_list = Runtime(user_cache_path("twofold")), list_labelled_files(data, DataOptions())
         engine = runtime.engine(load_backbone(BackboneOptions(), "f32", cache=runtime.folder))
@@ -75,33 +75,33 @@ def run_cleanlab(labels: np.ndarray, probabilities: np.ndarray) -> dict:
 
 
 def measure(data: tuple[np.ndarray, np.ndarray, np.ndarray], flipped: int, seed: int) -> str:
-    """One row: flipped labels among the first of each list, and the estimated number of errors of both."""
+    """One row: the flipped labels among the first images of both rankings, and both estimates of the number of label errors."""
     features, truth, groups = data
-    wrong = np.zeros(len(truth), np.bool_)
-    wrong[np.random.default_rng(seed).choice(len(truth), flipped, replace=False)] = True
-    labels = np.where(wrong, 1 - truth, truth).astype(np.int8)
+    flipped_mask = np.zeros(len(truth), np.bool_)
+    flipped_mask[np.random.default_rng(seed).choice(len(truth), flipped, replace=False)] = True
+    labels = np.where(flipped_mask, 1 - truth, truth).astype(np.int8)
     logits = fit_head(features, labels, folds(labels, groups, 5, seed)).logits
     cleanlab = run_cleanlab(labels, fit_calibration(logits, labels).probabilities(logits))
     issues = find_label_issues(logits, labels)
     orders = np.argsort(-issues.p_label_error, kind="stable"), np.array(cleanlab["order"])
-    firsts = flipped, round(1.25 * flipped), round(1.5 * flipped)
-    hits = [" ".join(str(int(wrong[order[:first]].sum())) for first in firsts) for order in orders]
+    lengths = flipped, round(1.25 * flipped), round(1.5 * flipped)
+    hits = [" ".join(str(int(flipped_mask[order[:length]].sum())) for length in lengths) for order in orders]
     expected = issues.expected
     counts = f"{expected.value:.0f} ({expected.low:.0f} to {expected.high:.0f}) | {cleanlab['count']}"
-    return f"| {flipped} | {seed} | {hits[0]} | {hits[1]} | {counts} | {len(issues.listed)} | {cleanlab['listed']} |"
+    return f"| {flipped} | {seed} | {hits[0]} | {hits[1]} | {counts} | {len(issues.rows)} | {cleanlab['listed']} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared/data/cats-dogs/train")
+    parser.add_argument("--data", type=Path, default=BENCH.parents[1] / "shared/data/cats-dogs/train")
     parser.add_argument("--flipped", type=int, nargs="+", default=[0, 10, 40, 100])
     parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args()
-    data = load_features(options.data)
-    print("Found among the first k, 1.25 k and 1.5 k, of k that were flipped:\n")
-    print("| flipped | seed | found | cleanlab | estimated | cleanlab | listed | cleanlab |\n|" + "---|" * 8)
-    for flipped in options.flipped:
-        for seed in range(options.seeds if flipped else 1):
+    arguments = parser.parse_args()
+    data = load_features(arguments.data)
+    print("Hits among the first k, 1.25 k and 1.5 k images, with k flipped labels:\n")
+    print("| flipped | seed | hits | cleanlab | estimated | cleanlab | listed | cleanlab |\n|" + "---|" * 8)
+    for flipped in arguments.flipped:
+        for seed in range(arguments.seeds if flipped else 1):
             print(measure(data, flipped, seed), flush=True)
 
 

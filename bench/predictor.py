@@ -1,4 +1,4 @@
-"""The Predictor: equal predictions by many threads, the latency of one image, and the memory of 200,000 cached paths.
+"""The Predictor: equal predictions in several threads, the latency of one image, and the memory of 200,000 cached paths.
 
 python bench/predictor.py threads B.twofold IMAGES    # IMAGES: a folder with at least 440 images
 python bench/predictor.py latency B.twofold IMAGES
@@ -29,10 +29,10 @@ IMAGES, LINKS = 2_000, 100  # of the cached paths
 
 
 def mixed_files(folder: Path, images: Path, count: int = 500) -> list[Path]:
-    """Images of many sizes, of which every tenth is replaced by a file that is truncated, empty, no image or missing."""
-    names = [path for path in list_files([images]) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    """Images of many sizes; every tenth is replaced by a truncated, empty or missing file, or a file that is no image."""
+    images_of_folder = [path for path in list_files([images]) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
     paths, random_state = [], random.Random(0)
-    for number, source in enumerate(random_state.sample(names, count)):
+    for number, source in enumerate(random_state.sample(images_of_folder, count)):
         path = folder / f"{number}.jpg"
         if number % 10 == 7:
             content = (source.read_bytes()[:2000], b"", b"no image", None)[number // 10 % 4]
@@ -52,8 +52,8 @@ def compare_threads(bundle: Path, images: Path) -> None:
         files = mixed_files(Path(folder), images)
         with Predictor(loaded, Runtime(Path(folder), RuntimeOptions(cache=False, threads=1))) as predictor:
             expected = predictor.predict(files)
-        errors = sum(prediction.reason is not None for prediction in expected)
-        print(f"one thread: {len(files)} files, {errors} with a read error")
+        read_errors = sum(prediction.reason is not None for prediction in expected)
+        print(f"one thread: {len(files)} files, {read_errors} with a read error")
         for threads in (2, 8):
             with Predictor(loaded, Runtime(Path(folder), RuntimeOptions(cache=False))) as predictor:
                 start = time.perf_counter()
@@ -69,7 +69,7 @@ def compare_threads(bundle: Path, images: Path) -> None:
 
 
 def milliseconds(*functions: Callable[[], object], repeats: int = 200) -> list[float]:
-    """The tenth percentile of each function's time; they take turns, so that other work on the machine meets all of them."""
+    """The tenth percentile of each function's time; calls are interleaved, so that other processes affect all functions."""
     seconds = np.empty((repeats, len(functions)))
     for row in seconds:
         for column, function in enumerate(functions):
@@ -107,7 +107,7 @@ def measure_latency(bundle: Path, images: Path) -> None:
             )
             print(
                 f"{model.backbone.dtype}, one {name}: {total:.2f} ms; bare network {single:.2f} ms, in a batch of {BATCH} "
-                f"{batch:.2f} ms, preprocessing {decoding:.2f} ms, the rest {total - single - decoding:.2f} ms: "
+                f"{batch:.2f} ms, preprocessing {decoding:.2f} ms, overhead {total - single - decoding:.2f} ms: "
                 f"{total / single:.2f} x bare network, {total / batch:.2f} x its batch"
             )
 
@@ -139,57 +139,61 @@ def measure_cached(bundle: Path, work: Path) -> None:
     subprocess.run([*command, str(work / "images")], env=environment, stdout=subprocess.DEVNULL, check=True)
     start = time.perf_counter()
     subprocess.run([*command, str(work / "images" / "0.png")], env=environment, stdout=subprocess.DEVNULL, check=True)
-    print(f"the whole command on one cached path: {time.perf_counter() - start:.2f} s")
+    print(f"the command on one cached path: {time.perf_counter() - start:.2f} s")
     start = time.perf_counter()
     files = list_files([folder])
-    listed = time.perf_counter() - start
+    listing_seconds = time.perf_counter() - start
     loaded = load_bundle(bundle)
     with Predictor(loaded, Runtime(work / "cache" / "twofold")) as predictor:
         start = time.perf_counter()
         stream = predictor.stream(files)
         next(stream)
         first = time.perf_counter() - start
-        print(f"Predictor.stream of {len(files):,} cached paths: first row after {first:.2f} s; listing {listed:.2f} s")
+        print(
+            f"Predictor.stream of {len(files):,} cached paths: first row after {first:.2f} s; listing {listing_seconds:.2f} s"
+        )
         stream.close()
     (work / "paths.txt").write_text("\n".join(map(str, files)))
-    watch("a folder", [*command, str(folder)], work, environment)
-    watch("paths on stdin", [*command, "-"], work, environment)
+    measure_memory("a folder", [*command, str(folder)], work, environment)
+    measure_memory("paths on stdin", [*command, "-"], work, environment)
 
 
-def watch(name: str, command: list[str], work: Path, environment: dict[str, str]) -> None:
+def measure_memory(title: str, command: list[str], work: Path, environment: dict[str, str]) -> None:
     start = time.perf_counter()
     with (work / "paths.txt").open() as paths:
         process = subprocess.Popen(command, env=environment, stdin=paths, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     header = time.perf_counter() - start
-    first, peak, base, count = 0.0, 0.0, 0.0, 0
+    first, peak, baseline, count = 0.0, 0.0, 0.0, 0
     for count, _ in enumerate(process.stdout, 1):
         if count == 1:
             first = time.perf_counter() - start
         elif count == 10_000:
-            base = peak = resident_mb(process.pid)
+            baseline = peak = resident_mb(process.pid)
         elif count % 5_000 == 0 and process.poll() is None:
             peak = max(peak, resident_mb(process.pid))
     process.wait()
     print(
-        f"{name}: {count:,} rows in {time.perf_counter() - start:.1f} s; header {header:.2f} s and first row {first:.2f} s after "
-        f"the start of the process; resident {base:.0f} MB at row 10,000, at most {peak - base:+.1f} MB later",
+        f"{title}: {count:,} rows in {time.perf_counter() - start:.1f} s; header {header:.2f} s and first row {first:.2f} s "
+        f"after the start of the process; resident {baseline:.0f} MB at row 10,000, at most {peak - baseline:+.1f} MB later",
         flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("threads", "latency", "cached"))
+    parser.add_argument("measurement", choices=("threads", "latency", "cached"))
     parser.add_argument("bundle", type=Path)
     parser.add_argument("images", type=Path, nargs="?")
     parser.add_argument("--work", type=Path, default=Path("predictor-bench"))
-    given = parser.parse_args()
-    if given.what == "cached":
-        measure_cached(given.bundle, given.work)
+    arguments = parser.parse_args()
+    if arguments.measurement == "cached":
+        measure_cached(arguments.bundle, arguments.work)
     else:
-        {"threads": compare_threads, "latency": measure_latency}[given.what](given.bundle, given.images)
+        {"threads": compare_threads, "latency": measure_latency}[arguments.measurement](
+            arguments.bundle, arguments.images
+        )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python bench/shortcuts.py [--data ../shared/data/cats-dogs/train]
 
-Three data: the images unchanged; the second class encoded again at JPEG quality 60; and 20 random permutations of the labels,
+Three datasets: the images unchanged; the second class re-encoded at JPEG quality 60; and 20 random permutations of the labels,
 where every listed feature is a false alarm.
 """
 
@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from figures import HERE, TWOFOLD
-from measure import run
+from journal import run
+from measurements import BENCH, TWOFOLD
 from PIL import Image
 
 from twofold.core.options import DataOptions
@@ -33,7 +33,7 @@ def list_shortcuts(rows: list[tuple[Path, str]], folder: Path) -> list[str]:
     return [shortcut["feature"] for shortcut in result["shortcuts"]]
 
 
-def encode_again(file: LabelledFile, folder: Path) -> Path:
+def re_encode(file: LabelledFile, folder: Path) -> Path:
     buffer = io.BytesIO()
     Image.open(file.path).convert("RGB").save(buffer, "JPEG", quality=60)
     path = folder / file.path.name
@@ -43,7 +43,7 @@ def encode_again(file: LabelledFile, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared/data/cats-dogs/train")
+    parser.add_argument("--data", type=Path, default=BENCH.parents[1] / "shared/data/cats-dogs/train")
     arguments = parser.parse_args()
     file_list = list_labelled_files(arguments.data, DataOptions())
     files, labels = file_list.files, [file.label for file in file_list.files]
@@ -51,18 +51,17 @@ def main() -> None:
         folder = Path(name)
         unchanged = list_shortcuts([(file.path, file.label) for file in files], folder)
         planted = [
-            (encode_again(file, folder) if file.label == file_list.positive else file.path, file.label)
-            for file in files
+            (re_encode(file, folder) if file.label == file_list.positive else file.path, file.label) for file in files
         ]
         result = {"unchanged": unchanged, "one class at quality 60": list_shortcuts(planted, folder)}
         random = np.random.default_rng(0)
-        listed = [
+        shortcuts = [
             list_shortcuts(
                 [(file.path, str(label)) for file, label in zip(files, random.permutation(labels), strict=True)], folder
             )
             for _ in range(PERMUTATIONS)
         ]
-        result[f"{PERMUTATIONS} random permutations, listed"] = [features for features in listed if features]
+        result[f"{PERMUTATIONS} random permutations, listed"] = [features for features in shortcuts if features]
     print(json.dumps(result, indent=1))
 
 

@@ -2,7 +2,7 @@
 
     python bench/soak.py [--images 50000] [--interrupts 8]
 
-It checks for crashes, growing memory, features that differ between passes, processes that do not end, and partial bundles.
+Checks for crashes, growing memory, features that differ between passes, processes that do not end, and partial bundles.
 The images are drawn.
 """
 
@@ -40,32 +40,34 @@ def draw(folder: Path) -> list[Path]:
     return paths
 
 
-def resident() -> int:
+def resident_mb() -> int:
     """Resident memory of this process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
-def one_engine(paths: list[Path], count: int, dtype: str) -> None:
+def run_engine(paths: list[Path], count: int, dtype: str) -> None:
     engine = Engine(load_backbone(BackboneOptions(), dtype, cache=Path()))
     stream = itertools.islice(itertools.cycle(paths), count)
     first: dict[int, bytes] = {}
-    early = 0
-    started = time.perf_counter()
+    early_memory = 0
+    start = time.perf_counter()
     for number, row in enumerate(embed(stream, engine)):
         assert row.features is not None, row.read_error
         features = row.features.tobytes()
-        assert first.setdefault(number % DISTINCT, features) == features, f"image {number} has other features this time"
+        assert first.setdefault(number % DISTINCT, features) == features, (
+            f"image {number} has other features in this pass"
+        )
         if number == 10 * DISTINCT:
-            early = resident()
-    rate = count / (time.perf_counter() - started)
+            early_memory = resident_mb()
+    rate = count / (time.perf_counter() - start)
     print(
-        f"{dtype}: {count:,} images, {rate:.0f}/s, memory {early} MB early, {resident()} MB at the end",
+        f"{dtype}: {count:,} images, {rate:.0f}/s, memory {early_memory} MB early, {resident_mb()} MB at the end",
         flush=True,
     )
-    assert early == 0 or resident() < early + 100, "memory grows"
+    assert early_memory == 0 or resident_mb() < early_memory + 100, "memory grows"
 
 
-def interrupted(images: Path, folder: Path, seconds: float) -> None:
+def interrupt_training(images: Path, folder: Path, seconds: float) -> None:
     out = folder / "soak.twofold"
     command = [TWOFOLD, "train", str(images), "--out", str(out), "--no-cache"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -86,9 +88,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as images, tempfile.TemporaryDirectory() as folder:
         paths = draw(Path(images))
         for dtype in ("int8", "f32"):
-            one_engine(paths, arguments.images // 2, dtype)
+            run_engine(paths, arguments.images // 2, dtype)
         for number in range(arguments.interrupts):
-            interrupted(Path(images), Path(folder), 0.5 + 0.4 * number)
+            interrupt_training(Path(images), Path(folder), 0.5 + 0.4 * number)
     print("All checks passed.")
 
 

@@ -1,8 +1,8 @@
-"""The plain PyTorch way: a pretrained MobileNetV2, pictures opened with Pillow in a loop, features into scikit-learn.
+"""The usual PyTorch program: a pretrained MobileNetV2, images opened with Pillow in a loop, features into scikit-learn.
 
     python bench/torch_program.py ../shared/data/cats-dogs --weights mobilenet_v2-b0353104.pth
 
-The network is torchvision's, written out here: torchvision itself is not needed, its weights file is.
+The network is torchvision's, defined here, so that torchvision is not needed; its weights file is.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def features(model: nn.Module, paths: list[Path]) -> np.ndarray:
     return torch.cat([model(torch.stack([pixels(path) for path in batch])) for batch in batches]).numpy()
 
 
-def listed(folder: Path) -> tuple[list[Path], np.ndarray, list[str]]:
+def list_images(folder: Path) -> tuple[list[Path], np.ndarray, list[str]]:
     paths = sorted(folder.glob("*/*.jpg"))
     names = sorted({path.parent.name for path in paths})
     return paths, np.array([names.index(path.parent.name) for path in paths]), names
@@ -78,21 +78,21 @@ def listed(folder: Path) -> tuple[list[Path], np.ndarray, list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="a folder with train/ and test/, each with a sub-folder a class")
+    parser.add_argument("data", type=Path, help="a folder with train/ and test/, each with a sub-folder per class")
     parser.add_argument("--weights", type=Path, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
 
     model = MobileNetV2().eval()
-    model.load_state_dict(torch.load(given.weights, weights_only=True))
-    paths, labels, _ = listed(given.data / "train")
+    model.load_state_dict(torch.load(arguments.weights, weights_only=True))
+    paths, labels, _ = list_images(arguments.data / "train")
     classifier = LogisticRegression(max_iter=1000).fit(features(model, paths), labels)
 
-    paths, labels, names = listed(given.data / "test")
-    started = time.perf_counter()
-    answers = classifier.predict(features(model, paths))
-    seconds = time.perf_counter() - started
-    print(classification_report(labels, answers, target_names=names))
-    print(json.dumps({"predict_per_second": len(labels) / seconds, "accuracy": float((answers == labels).mean())}))
+    paths, labels, names = list_images(arguments.data / "test")
+    start = time.perf_counter()
+    predictions = classifier.predict(features(model, paths))
+    seconds = time.perf_counter() - start
+    print(classification_report(labels, predictions, target_names=names))
+    print(json.dumps({"predict_per_second": len(labels) / seconds, "accuracy": float((predictions == labels).mean())}))
 
 
 if __name__ == "__main__":

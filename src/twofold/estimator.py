@@ -132,9 +132,9 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Fits the model on images X (n,) and labels y (n,) of two classes. Each group of `groups` (n,) stays in one fold.
 
         An image whose group is None, NaN or an empty text is a group of its own. Raises UsageError for an illegal parameter,
-        ValueError where y has not two classes, DataError where an image cannot be read or a class has fewer than 10 images; all are
-        ValueErrors. Ctrl-C while a network is trained keeps the best epoch: the model is fitted with it, then KeyboardInterrupt
-        is raised.
+        ValueError where y has not two classes, DataError where an image cannot be read or a class has fewer than 10 images; all
+        are ValueErrors. Ctrl-C while a network is trained keeps the best epoch: the model is fitted with it, then
+        KeyboardInterrupt is raised.
         """
         options, runtime = self._options(), self._runtime()
         codes = self._encode(label_column(y))

@@ -26,7 +26,7 @@ def draw(
 
 def test_wrong_labels_lead_the_list() -> None:
     logits, labels, wrong = draw()
-    listed = find_label_issues(logits, labels).listed
+    listed = find_label_issues(logits, labels).rows
     assert wrong[listed[:20]].all()
     assert wrong[listed].sum() >= 0.95 * wrong.sum()
     assert len(listed) < 2 * wrong.sum()
@@ -69,13 +69,13 @@ def test_wrong_labels_of_one_class_are_listed_there() -> None:
     labels[:40] = 0  # true positives
     issues = find_label_issues(logits, labels)
     assert issues.expected.low <= 40 <= issues.expected.high
-    assert (labels[issues.listed] == 0).mean() > 0.9
+    assert (labels[issues.rows] == 0).mean() > 0.9
 
 
 @pytest.mark.parametrize("logits", [np.zeros(400), np.random.default_rng(0).standard_normal(400)])
 def test_uninformative_scores_list_nothing_and_give_a_wide_interval(logits: NDArray[np.float64]) -> None:
     issues = find_label_issues(logits, (np.arange(400) < 160).astype(np.int8))
-    assert len(issues.listed) == 0
+    assert len(issues.rows) == 0
     assert issues.expected.low == 0
     assert issues.expected.high > 40
 
@@ -83,7 +83,7 @@ def test_uninformative_scores_list_nothing_and_give_a_wide_interval(logits: NDAr
 def test_separated_classes_have_no_label_issues() -> None:
     labels = (np.arange(50) < 25).astype(np.int8)
     issues = find_label_issues(np.where(labels == 1, 9.0, -9.0), labels)
-    assert len(issues.listed) == 0
+    assert len(issues.rows) == 0
     assert (issues.expected.value, issues.expected.high) == (0, 0)
 
 

@@ -45,18 +45,18 @@ def test_full_class_names_are_replaced_in_file_names(classes: tuple[str, str]) -
 def test_independent_features_are_not_listed(n: int) -> None:
     metadata_features, labels = draw_features(n)
     results = [shortcuts_of(metadata_features, np.random.default_rng(seed).permutation(labels)) for seed in range(20)]
-    assert sum(bool(result.listed) for result in results) <= 1
-    assert sum(result.together.low > 0.5 for result in results) <= 3
+    assert sum(bool(result.features) for result in results) <= 1
+    assert sum(result.combined_auc.low > 0.5 for result in results) <= 3
 
 
 def test_a_class_with_another_jpeg_quality_is_listed_with_both_distributions() -> None:
     metadata_features, labels = draw_features(400)
     metadata_features["JPEG quality"] = np.where(labels == 0, 60.0, metadata_features["JPEG quality"])
     result = shortcuts_of(metadata_features, labels)
-    (shortcut,) = result.listed
+    (shortcut,) = result.features
     assert shortcut.feature == "JPEG quality"
     assert shortcut.auc.low > 0.95
-    assert result.together.low > 0.95
+    assert result.combined_auc.low > 0.95
     assert shortcut.text.startswith("JPEG quality: cats 60; dogs 8")
     assert "unknown for" in shortcut.text
     assert len(shortcut.quantiles["dogs"]) == 21
@@ -68,8 +68,8 @@ def test_many_weak_features_are_reported_together() -> None:
     labels = (np.arange(2000) % 2).astype(np.int8)
     metadata_features = {f"feature {number}": rng.normal(0.25 * labels, 1) for number in range(12)}
     result = shortcuts_of(metadata_features, labels)
-    assert result.listed == ()
-    assert result.together.low > 0.6
+    assert result.features == ()
+    assert result.combined_auc.low > 0.6
     assert result.summary is not None
     assert result.summary.startswith(
         "No single metadata feature predicts the class, but all of them together reach an AUC of 0."
@@ -85,7 +85,7 @@ def test_many_weak_features_are_reported_together() -> None:
 def test_texts_are_reported_by_their_fractions() -> None:
     metadata_features, labels = draw_features(400)
     metadata_features["format"] = np.where(labels == 1, "PNG", metadata_features["format"])
-    (shortcut,) = shortcuts_of(metadata_features, labels).listed
+    (shortcut,) = shortcuts_of(metadata_features, labels).features
     assert shortcut.feature == "format"
     assert "; dogs PNG 100%." in shortcut.text
     assert shortcut.fractions["dogs"] == {"PNG": 1.0}
@@ -95,7 +95,7 @@ def test_texts_are_reported_by_their_fractions() -> None:
 def test_a_feature_known_for_one_class_only_is_listed() -> None:
     metadata_features, labels = draw_features(400)
     metadata_features["JPEG quality"] = np.where(labels == 1, np.nan, metadata_features["JPEG quality"])
-    (shortcut,) = shortcuts_of(metadata_features, labels).listed
+    (shortcut,) = shortcuts_of(metadata_features, labels).features
     assert "dogs unknown." in shortcut.text
     assert shortcut.quantiles["dogs"] == []
 
@@ -104,29 +104,30 @@ def test_a_middle_between_two_extremes_is_listed() -> None:
     metadata_features, labels = draw_features(600)
     middle = np.random.default_rng(1).uniform(-1, 1, 600)
     metadata_features["brightness"] = np.where(labels == 1, middle, np.sign(middle) + middle)
-    assert [shortcut.feature for shortcut in shortcuts_of(metadata_features, labels).listed] == ["brightness"]
+    assert [shortcut.feature for shortcut in shortcuts_of(metadata_features, labels).features] == ["brightness"]
 
 
 def test_for_features_of_the_pixels_the_advice_allows_a_legitimate_difference() -> None:
     metadata_features, labels = draw_features(400)
     metadata_features["brightness"] = np.asarray(metadata_features["brightness"], float) - 60 * labels
-    (shortcut,) = shortcuts_of(metadata_features, labels).listed
+    (shortcut,) = shortcuts_of(metadata_features, labels).features
     assert "may differ in this legitimately" in shortcut.text
 
 
 def test_a_unique_value_for_each_image_is_not_listed() -> None:
     labels = draw_features(200)[1]
     assert (
-        shortcuts_of({"camera": np.arange(200).astype(np.str_), "serial": np.full(200, math.nan)}, labels).listed == ()
+        shortcuts_of({"camera": np.arange(200).astype(np.str_), "serial": np.full(200, math.nan)}, labels).features
+        == ()
     )
 
 
 def test_file_names_may_contain_the_class_but_not_the_source() -> None:
     labels = (np.arange(100) % 2).astype(np.int8)
     plain = [f"{label}s/{label}.{number}.jpg" for number, label in enumerate(("cat", "dog") * 50)]
-    assert shortcuts_of(name_pattern(plain, CLASSES), labels).listed == ()
+    assert shortcuts_of(name_pattern(plain, CLASSES), labels).features == ()
     sources = [path.replace("dog.", "DSC_0") for path in plain]
-    (shortcut,) = shortcuts_of(name_pattern(sources, CLASSES), labels).listed
+    (shortcut,) = shortcuts_of(name_pattern(sources, CLASSES), labels).features
     assert shortcut.feature == NAME
     assert "dogs dsc_#.jpg 100%" in shortcut.text
 
@@ -138,5 +139,5 @@ def test_hashes_in_file_names_are_replaced() -> None:
 def test_numbers_have_units_and_no_exponents() -> None:
     labels = (np.arange(200) % 2).astype(np.int8)
     width = np.where(labels == 1, 640.0, 82_290.0)
-    (shortcut,) = shortcuts_of({"width": width}, labels).listed
+    (shortcut,) = shortcuts_of({"width": width}, labels).features
     assert shortcut.text.startswith("width: cats 82,290 px; dogs 640 px. AUC 1.00 (")

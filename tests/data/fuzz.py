@@ -23,7 +23,7 @@ from PIL import Image
 
 from twofold.data import PreprocessedImage, Preprocessing, preprocess
 
-PREPROCESSING = Preprocessing(16, deep=(100, 60_000), floats=(0.0, 255.0))
+PREPROCESSING = Preprocessing(16, integer_range=(100, 60_000), float_range=(0.0, 255.0))
 MAX_PIXELS = 1_000_000
 _SIZES = (0, 1, 2, 255, 256, 999, 32_767, 32_768, 65_535, 65_536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -83,9 +83,19 @@ def samples() -> list[bytes]:
         (image.convert("1"), "TIFF", {"compression": "group4"}),
     ]
     colours = np.asarray(image).astype(np.uint16) * 257
-    deep = [png(colours), png(colours[..., :2]), tiff_in_colour(colours), tiff_in_colour(colours, ">", packed=True)]
+    integer_range = [
+        png(colours),
+        png(colours[..., :2]),
+        tiff_in_colour(colours),
+        tiff_in_colour(colours, ">", packed=True),
+    ]
     plain = b"P3 # plain\n3 2 255\n" + b"1 20 255 " * 6
-    return [*(_encoded(image, format, options) for image, format, options in kinds), *deep, pnm(colours), plain]
+    return [
+        *(_encoded(image, format, options) for image, format, options in kinds),
+        *integer_range,
+        pnm(colours),
+        plain,
+    ]
 
 
 def mutate(random: np.random.Generator, files: list[bytes]) -> bytes:

@@ -29,7 +29,7 @@ from twofold.core.options import DataOptions
 from twofold.core.progress import no_progress
 from twofold.data import ReadError, contents, is_archive, list_files, list_labelled_files, read_bytes
 from twofold.fetching import unpack
-from twofold.fetching.compression import uncompressed
+from twofold.fetching.compression import uncompress
 
 LIMIT = 4_000_000  # bytes of all unpacked members
 MEMBER_LIMIT = 1_000_000  # bytes of a member
@@ -91,7 +91,7 @@ def _outcome(folder: Path, data: bytes) -> str:
     file, out = folder / "data.zip", folder / "out"
     file.write_bytes(data)
     try:
-        plain = uncompressed(file, folder / "plain", no_progress, limit=LIMIT)
+        plain = uncompress(file, folder / "plain", no_progress, limit=LIMIT)
         if not is_archive(plain):
             return "no-archive"
         for path in list_files([plain])[:50]:

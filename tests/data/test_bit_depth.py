@@ -47,7 +47,7 @@ def grey(numbers: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(numbers[..., 0])
 
 
-def deep(pixels: NDArray[np.uint8], bits: int) -> Numbers:
+def integer_range(pixels: NDArray[np.uint8], bits: int) -> Numbers:
     return np.rint(pixels * ((2.0**bits - 1) / 255)).astype(np.uint16)
 
 
@@ -65,7 +65,7 @@ def model_input_of(source: Any, ranges: IntensityRanges = NO_RANGES) -> NDArray[
 @pytest.mark.parametrize(("kinds", "plain"), [(GREY, grey), (COLOUR, np.asarray)], ids=["grey", "colour"])
 def test_files_of_any_depth_give_the_model_input_of_eight_bits(kinds: dict[str, Kind], plain: Any, bits: int) -> None:
     for name, kind in kinds.items():
-        sources = [kind(deep(pixels, bits)) for pixels in DRAWN]
+        sources = [kind(integer_range(pixels, bits)) for pixels in DRAWN]
         ranges = ranges_of(sources)
         assert ranges == IntensityRanges((0, 2**bits - 1)), name
         for source, pixels in zip(sources, DRAWN, strict=True):
@@ -73,26 +73,28 @@ def test_files_of_any_depth_give_the_model_input_of_eight_bits(kinds: dict[str, 
 
 
 def test_grey_with_alpha_uses_its_low_byte() -> None:
-    sources = [png(np.dstack([deep(grey(pixels), 12), np.full((90, 90), 65_535, np.uint16)])) for pixels in DRAWN]
+    sources = [
+        png(np.dstack([integer_range(grey(pixels), 12), np.full((90, 90), 65_535, np.uint16)])) for pixels in DRAWN
+    ]
     assert ranges_of(sources) == IntensityRanges((0, 4095))
     assert np.abs(model_input_of(sources[0], IntensityRanges((0, 4095))) - model_input_of(grey(DRAWN[0]))).max() <= 1
 
 
 def test_transparent_pixels_become_white_at_any_range() -> None:
-    half = np.dstack([deep(DRAWN[0], 12), np.zeros((90, 90), np.uint16)])
+    half = np.dstack([integer_range(DRAWN[0], 12), np.zeros((90, 90), np.uint16)])
     assert (model_input_of(png(half), IntensityRanges((0, 4095))) == 255).all()
     assert (model_input_of(half, IntensityRanges((0, 4095))) == 255).all()
 
 
 def test_the_range_belongs_to_the_data_set_and_never_to_one_image() -> None:
-    dark, bright = deep(DRAWN[0] // 4, 12), deep(DRAWN[1], 12)
+    dark, bright = integer_range(DRAWN[0] // 4, 12), integer_range(DRAWN[1], 12)
     ranges = ranges_of([png(grey(dark)), png(grey(bright))])
     assert np.abs(model_input_of(png(grey(dark)), ranges) - model_input_of(grey(DRAWN[0] // 4))).max() <= 1
 
 
 @pytest.mark.parametrize("bits", [10, 12])
 def test_hot_pixels_and_dead_lines_do_not_change_the_range(bits: int) -> None:
-    images = [grey(deep(pixels, bits)) for pixels in DRAWN]
+    images = [grey(integer_range(pixels, bits)) for pixels in DRAWN]
     for number, image in enumerate(images):
         image[number + 5, 40] = 65_535
         image[3 * number + 9] = 65_535
@@ -110,7 +112,7 @@ def test_one_outlier_among_hundreds_does_not_change_the_range() -> None:
 def test_a_narrow_band_far_from_black_is_a_range_of_its_own() -> None:
     """As in images of thermal cameras."""
     images = [(7000 + grey(pixels).astype(np.float64) * 2000 / 255).astype(np.uint16) for pixels in DRAWN]
-    black, white = ranges_of([tiff(Image.fromarray(image)) for image in images]).deep or (0, 0)
+    black, white = ranges_of([tiff(Image.fromarray(image)) for image in images]).integer_range or (0, 0)
     assert 7000 <= black < 7500
     assert 8500 < white <= 9000
     model_input = model_input_of(images[0], IntensityRanges((black, white)))
@@ -125,7 +127,7 @@ def test_eight_bits_in_a_16_bit_file_have_the_range_of_eight_bits() -> None:
 def test_signed_integers_have_a_range_of_their_own() -> None:
     """As in computed tomography."""
     images = [tiff(Image.fromarray(grey(pixels).astype(np.int32) * 10 - 1000)) for pixels in DRAWN]
-    black, white = ranges_of(images).deep or (0, 0)
+    black, white = ranges_of(images).integer_range or (0, 0)
     assert black < -500
     assert white > 1000
     assert model_input_of(images[0], IntensityRanges((black, white))).std() > 20
@@ -135,8 +137,8 @@ def test_floating_point_images_share_a_range() -> None:
     images = [tiff(Image.fromarray(grey(pixels).astype(np.float32) / 10 - 3)) for pixels in DRAWN]
     images.append(tiff(Image.fromarray(np.full((90, 90), 5, np.float32))))
     ranges = ranges_of(images)
-    assert ranges.deep is None
-    black, white = ranges.floats or (0.0, 0.0)
+    assert ranges.integer_range is None
+    black, white = ranges.float_range or (0.0, 0.0)
     assert -3 <= black < 5 < white <= 22.5
     assert np.ptp(model_input_of(images[-1], ranges)) == 0
     assert 0 < model_input_of(images[-1], ranges).max() < 255  # not stretched, though it has one value only
@@ -147,14 +149,14 @@ def test_floating_point_images_share_a_range() -> None:
 
 def test_the_significant_bits_of_a_png_are_the_range_where_no_value_exceeds_them() -> None:
     for bits in (10, 12, 14):
-        images = [deep(grey(pixels) // 3, bits) for pixels in DRAWN]
+        images = [integer_range(grey(pixels) // 3, bits) for pixels in DRAWN]
         assert ranges_of([png(image, bits) for image in images]) == IntensityRanges((0, 2**bits - 1))
         scaled = [image << (16 - bits) for image in images]  # as the standard asks
-        assert (ranges_of([png(image, bits) for image in scaled]).deep or (0, 0))[1] > 2**bits
+        assert (ranges_of([png(image, bits) for image in scaled]).integer_range or (0, 0))[1] > 2**bits
 
 
 def test_the_maximum_that_tiff_files_declare_is_white() -> None:
-    images = [Image.fromarray(grey(deep(pixels, 12)) // 3) for pixels in DRAWN]
+    images = [Image.fromarray(grey(integer_range(pixels, 12)) // 3) for pixels in DRAWN]
     assert ranges_of([tiff(image, tiffinfo={281: 3000}) for image in images]) == IntensityRanges((0, 3000))
     assert ranges_of([tiff(image, tiffinfo={281: 3000 + n}) for n, image in enumerate(images)]) == IntensityRanges(
         (0, 2047)
@@ -168,12 +170,12 @@ def test_the_maximum_of_a_pgm_file_is_white() -> None:
         ranges = ranges_of([pnm(numbers, greatest) for numbers in dim])
         expected = model_input_of(np.rint(dim[0] * (255 / greatest)).astype(np.uint8))
         assert np.abs(model_input_of(pnm(dim[0], greatest), ranges) - expected).max() <= 1
-    colours = deep(DRAWN[0], 12)
+    colours = integer_range(DRAWN[0], 12)
     assert np.abs(model_input_of(pnm(colours, 4095)) - model_input_of(DRAWN[0])).max() <= 1
 
 
 def test_odd_declarations_are_ignored() -> None:
-    image = grey(deep(DRAWN[0], 12))
+    image = grey(integer_range(DRAWN[0], 12))
     for bits in (0, 1, 17, 255):
         assert ranges_of([png(image, bits)]) == IntensityRanges((0, 4095))
     early = png(image)[:33] + chunk(b"sBIT") + png(image)[33:]
@@ -192,15 +194,15 @@ def test_images_of_eight_bits_have_no_range_and_no_note(files: dict[str, bytes],
 
 
 def test_a_note_names_the_range_and_its_reason() -> None:
-    mixed = [png(grey(deep(pixels, 12))) for pixels in DRAWN] + [np.zeros((4, 4), np.uint8)]
+    mixed = [png(grey(integer_range(pixels, 12))) for pixels in DRAWN] + [np.zeros((4, 4), np.uint8)]
     (note,) = find_ranges(mixed, max_pixels=10**7)[1]
-    assert note.code == "range-deep"
+    assert note.code == "range-integers"
     assert note.text.startswith("8 images have more than eight bits: for all of them 0 is black and 4,095 is white")
     assert "12 bits" in note.text
 
 
 def test_unreadable_files_do_not_change_the_range() -> None:
-    intact, bright = png(grey(deep(DRAWN[0], 12))), png(grey(deep(DRAWN[0], 16)))
+    intact, bright = png(grey(integer_range(DRAWN[0], 12))), png(grey(integer_range(DRAWN[0], 16)))
     assert ranges_of([intact, bright[:-4000]]) == IntensityRanges((0, 4095))
     assert find_ranges([intact, bright], max_pixels=100)[0] == IntensityRanges()
 
@@ -215,7 +217,7 @@ def test_the_range_leaves_images_of_eight_bits_alone(files: dict[str, bytes]) ->
 
 def test_values_beyond_the_range_are_clipped() -> None:
     ramp = np.array([[0, 100, 160, 200, 65_535]], np.uint16)
-    image = preprocess(ramp, Preprocessing(5, "squash", "bilinear", deep=(100, 200)))
+    image = preprocess(ramp, Preprocessing(5, "squash", "bilinear", integer_range=(100, 200)))
     assert isinstance(image, PreprocessedImage)
     assert image.model_input[0, :, 0].tolist() == [0, 0, 153, 255, 255]
 
@@ -237,14 +239,14 @@ def test_values_without_a_known_range_are_refused_rather_than_stretched(image: I
 
 
 def test_preprocessing_survives_json_and_rejects_illegal_ranges() -> None:
-    preprocessing = Preprocessing(48, deep=(0, 4095), floats=(-1.5, 2.0))
+    preprocessing = Preprocessing(48, integer_range=(0, 4095), float_range=(-1.5, 2.0))
     assert Preprocessing(**json.loads(json.dumps(asdict(preprocessing)))) == preprocessing
     for wrong in ((5, 5), (9, 1), (1,), (1, 2, 3), ("a", 2), (0, float("nan")), (0, float("inf")), (True, 9), 7, "07"):
-        for name in ("deep", "floats"):
+        for name in ("integer_range", "float_range"):
             with pytest.raises(ValueError, match=rf"`{name}` must be \(black, white\)"):
                 Preprocessing(48, **{name: wrong})
-    with pytest.raises(ValueError, match=r"`deep` must be \(black, white\), two integers"):
-        Preprocessing(48, deep=(0, 1.5))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"`integer_range` must be \(black, white\), two integers"):
+        Preprocessing(48, integer_range=(0, 1.5))  # type: ignore[arg-type]
 
 
 def test_images_in_memory_are_identified_by_all_of_their_bits() -> None:

@@ -61,12 +61,12 @@ def test_the_test_set_must_have_the_classes_of_the_model() -> None:
 def test_an_evaluation_suggests_the_classes_of_the_model() -> None:
     counts = {"birds": 90, "cats": 1, "dogs": 2, "fish": 80}
     with pytest.raises(DataError, match=r"choose two, as in `classes=\('cats', 'dogs'\)`\."):
-        choose_classes(counts, NONE, "D", wanted=("dogs", "cats"))
+        choose_classes(counts, NONE, "D", model_classes=("dogs", "cats"))
     with pytest.raises(DataError, match=r"choose two, as in `classes=\('dogs', 'my cats'\)`\."):
-        choose_classes({"my cats": 1, **counts}, NONE, "D", wanted=("my cats", "dogs"))
+        choose_classes({"my cats": 1, **counts}, NONE, "D", model_classes=("my cats", "dogs"))
     with pytest.raises(DataError, match="the model has 'cats' and 'cows'; rename"):
-        choose_classes(counts, NONE, "D", wanted=("cats", "cows"))
-    assert choose_classes({"cats": 1, "dogs": 2}, NONE, "D", wanted=("a", "b")) == ("cats", "dogs")
+        choose_classes(counts, NONE, "D", model_classes=("cats", "cows"))
+    assert choose_classes({"cats": 1, "dogs": 2}, NONE, "D", model_classes=("a", "b")) == ("cats", "dogs")
 
 
 def test_images_with_conflicting_labels_lead_to_other_advice_than_too_few_images() -> None:

@@ -33,7 +33,7 @@ def test_a_folder_has_a_sub_folder_for_each_class(tmp_path: Path) -> None:
         "dogs/1.jpg": "dogs",
     }
     assert (file_list.classes, file_list.positive, file_list.notes) == (("cats", "dogs"), "dogs", ())
-    assert list_labelled_files(tmp_path, NONE, positive="cats").ordered == ("dogs", "cats")
+    assert list_labelled_files(tmp_path, NONE, positive="cats").negative_and_positive == ("dogs", "cats")
 
 
 def test_class_folders_may_lie_inside_single_folders(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_inverted_cmyk_of_adobe_is_read(encode: Encode) -> None:
 
 def test_nan_counts_as_black() -> None:
     ramp = np.array([[np.nan, 1, 2, np.inf, -np.inf]], dtype=np.float32)
-    preprocessing = Preprocessing(5, "squash", "bilinear", floats=(1.0, 2.0))
+    preprocessing = Preprocessing(5, "squash", "bilinear", float_range=(1.0, 2.0))
     assert preprocessed(Image.fromarray(ramp), preprocessing).model_input[0, :, 0].tolist() == [0, 0, 255, 255, 0]
     assert not pixels_of(Image.fromarray(np.full((2, 2), np.nan, dtype=np.float32))).any()
 

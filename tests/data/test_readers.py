@@ -19,7 +19,7 @@ from twofold.data import PreprocessedImage, Preprocessing, preprocess
 from twofold.data.readers import READERS, quiet_libtiff
 
 Encode = Callable[..., bytes]
-PREPROCESSING = Preprocessing(16, deep=(100, 60_000), floats=(0.0, 255.0))
+PREPROCESSING = Preprocessing(16, integer_range=(100, 60_000), float_range=(0.0, 255.0))
 VALID = b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHI4s", 0x0110, 2, 4, b"ABC") + bytes(4)
 # A directory whose one value is beyond the end of the data, and one with two values for a tag that has one.
 BEYOND = b"II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\xff\xff\0\0\0\0\0\0"

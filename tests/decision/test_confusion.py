@@ -53,4 +53,4 @@ def test_matrices_are_equal_where_all_cells_are() -> None:
     matrix = ConfusionMatrix(*(np.arange(3) + k for k in range(4)))
     assert matrix == ConfusionMatrix(*(np.arange(3) + k for k in range(4)))
     assert matrix != ConfusionMatrix(*(np.arange(3) for _ in range(4)))
-    assert matrix.mirrored().mirrored() == matrix
+    assert matrix.swap_classes().swap_classes() == matrix

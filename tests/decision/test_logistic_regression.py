@@ -31,7 +31,7 @@ def reference(training: NDArray[np.bool_], C: float) -> NDArray[np.float64]:
 
 def test_each_regression_is_the_one_that_scikit_learn_fits_on_its_training_images() -> None:
     features, labels, folds = draw()
-    regressions = Regressions.of(features, labels, folds)
+    regressions = Regressions.from_features(features, labels, folds)
     coefficients = regressions.zeros()
     for C in (1e-3, 1e-1, 1.0):
         coefficients = regressions.fit(coefficients, C)
@@ -49,7 +49,7 @@ def test_the_labels_of_a_fold_do_not_change_its_logits_by_a_single_bit(fold: int
     flipped = np.where(folds == fold, 1 - labels, labels).astype(np.int8)
     logits = []
     for targets in (labels, flipped):
-        regressions = Regressions.of(features, targets, folds)
+        regressions = Regressions.from_features(features, targets, folds)
         coefficients = regressions.zeros()
         for C in (1e-3, 1e-1):
             coefficients = regressions.fit(coefficients, C)
@@ -64,6 +64,6 @@ def test_a_feature_that_is_nearly_constant_in_training_does_not_dominate_later()
     rng = np.random.default_rng(0)
     features[:, 0] = 1e-4 * (labels + 0.1 * rng.standard_normal(400))  # separates the classes, at a tiny scale
     features[0, 0] = 1.0
-    regressions = Regressions.of(features, labels, folds)
+    regressions = Regressions.from_features(features, labels, folds)
     logits = regressions.held_out_logits(regressions.fit(regressions.zeros(), 1.0))
     assert np.abs(logits).max() < 20

@@ -29,7 +29,7 @@ def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
     rule, ends = Rule(low, high), np.array([low, high])
     near = [np.nextafter(ends, -1), ends, np.nextafter(ends, 2), np.linspace(0, 1, 101)]
     probabilities = np.clip(np.concatenate(near), 0, 1)
-    swapped, mirrored = rule.mirrored(probabilities)
+    swapped, mirrored = rule.swap_classes(probabilities)
     opposite = {NEGATIVE: POSITIVE, POSITIVE: NEGATIVE, UNSURE: UNSURE}
     assert swapped.decide(mirrored).tolist() == [opposite[decision] for decision in rule.decide(probabilities).tolist()]
     assert np.abs(mirrored - (1 - probabilities)).max() < 1e-15

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twofold.duplicates import hamming_search as search
-from twofold.duplicates.hamming_search import MOST, equal_pairs, pairs_within
+from twofold.duplicates.hamming_search import MAX_BITS, equal_pairs, pairs_within
 
 
 def planted(count: int, seed: int = 0) -> NDArray[np.uint64]:
@@ -21,12 +21,12 @@ def planted(count: int, seed: int = 0) -> NDArray[np.uint64]:
 def by_comparing_all(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> set[tuple[int, int]]:
     first = {int(value): row for row, value in reversed(list(enumerate(b.tolist())))}
     apart = np.bitwise_count(a[:, None] ^ b[None, :])
-    return {(int(x), first[int(b[y])]) for x, y in np.argwhere(apart <= MOST)}
+    return {(int(x), first[int(b[y])]) for x, y in np.argwhere(apart <= MAX_BITS)}
 
 
 @pytest.mark.parametrize("few", [10_000, 0], ids=["narrow bands", "wide bands"])
 def test_all_pairs_within_eight_bits_are_found_and_no_others(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_FEW", few)
+    monkeypatch.setattr(search, "_MAX_NARROW", few)
     a, b = planted(600), planted(600)[100:500]
     pairs = pairs_within(a, b)
     assert {(int(x), int(y)) for x, y in pairs} == by_comparing_all(a, b)
@@ -51,14 +51,14 @@ def alike(count: int, turned: int = 4) -> NDArray[np.uint64]:
 
 @pytest.mark.parametrize("few", [10_000, 0], ids=["narrow bands", "wide bands"])
 def test_of_many_near_hashes_each_is_paired_with_the_nearest_alone(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_FEW", few)
-    monkeypatch.setattr(search, "_AT_ONCE", 10_000)  # so that what is found is thinned many times
+    monkeypatch.setattr(search, "_MAX_NARROW", few)
+    monkeypatch.setattr(search, "_MAX_PAIRS", 10_000)  # so that what is found is thinned many times
     hashes = np.unique(alike(1000))
     apart = np.bitwise_count(hashes[:, None] ^ hashes[None])
-    nearest = np.sort(apart, axis=1)[:, : search._MANY]
-    assert (nearest[:, -1] < MOST).all()
+    nearest = np.sort(apart, axis=1)[:, : search._MAX_NEIGHBOURS]
+    assert (nearest[:, -1] < MAX_BITS).all()
     rows, others = pairs_within(hashes, hashes).T
-    assert (np.bincount(rows) == search._MANY).all()
+    assert (np.bincount(rows) == search._MAX_NEIGHBOURS).all()
     assert len({*zip(rows.tolist(), others.tolist(), strict=True)}) == len(rows)
     assert (apart[rows, others].reshape(nearest.shape) == nearest).all()
 
@@ -67,7 +67,7 @@ def test_a_crowd_takes_no_pairs_from_those_outside_it() -> None:
     few = planted(600)
     crowded = np.concatenate([few, alike(3000)])
     pairs = pairs_within(crowded, crowded)
-    assert len(pairs) < 3600 * search._MANY
+    assert len(pairs) < 3600 * search._MAX_NEIGHBOURS
     assert {(int(x), int(y)) for x, y in pairs if x < len(few)} == by_comparing_all(few, crowded)
 
 

@@ -41,18 +41,18 @@ def test_a_requirement_is_written_as_it_is_read() -> None:
     ],
 )
 def test_a_requirement_is_met_or_not(evaluation: Evaluation, text: str, met: bool) -> None:
-    assert parse_requirement(text).met(evaluation) is met
+    assert parse_requirement(text).is_met(evaluation) is met
 
 
 def test_an_undefined_metric_meets_no_requirement() -> None:
     one_class = evaluate(np.zeros(2, np.int8), np.array([0.1, 0.2]), Rule.at(0.5), classes=("cats", "dogs"))
-    assert not parse_requirement("recall>=0").met(one_class)
-    assert not parse_requirement("recall<=1").met(one_class)
+    assert not parse_requirement("recall>=0").is_met(one_class)
+    assert not parse_requirement("recall<=1").is_met(one_class)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_can_be_required(evaluation: Evaluation, name: str) -> None:
-    assert parse_requirement(f"{name}>=0").reached(evaluation) == evaluation.metrics[name].value
+    assert parse_requirement(f"{name}>=0").value_in(evaluation) == evaluation.metrics[name].value
 
 
 @pytest.mark.parametrize(
@@ -97,23 +97,23 @@ CLASSES = ("free", "defect")
     ],
 )
 def test_a_class_is_named_whatever_it_is_called(text: str, classes: tuple[str, str], of: str, part: str) -> None:
-    for ordered in (classes, classes[::-1]):
-        read = parse_requirement(text, ordered, alphabetical=True)
-        assert (read.of, read.part) == (of, part)
+    for negative_and_positive in (classes, classes[::-1]):
+        read = parse_requirement(text, negative_and_positive, alphabetical=True)
+        assert (read.class_name, read.interval_field) == (of, part)
     parse_requirement(text)  # before the model's classes are known
 
 
 def test_a_metric_of_a_named_class_is_that_of_the_class(evaluation: Evaluation) -> None:
     reached = {
-        name: parse_requirement(f"{name}>=0", evaluation.classes).reached(evaluation)
+        name: parse_requirement(f"{name}>=0", evaluation.classes).value_in(evaluation)
         for name in ("recall:dogs", "recall:cats", "specificity:cats", "precision:cats", "f1:cats")
     }
     assert reached == pytest.approx(
         {"recall:dogs": 0.8, "recall:cats": 0.9, "specificity:cats": 0.8, "precision:cats": 9 / 11, "f1:cats": 18 / 21}
     )
     for name in ("recall", "precision", "f1", "specificity", "average_precision"):
-        low = parse_requirement(f"{name}:cats.low>=0", evaluation.classes).reached(evaluation)
-        assert 0 < low < parse_requirement(f"{name}:cats>=0", evaluation.classes).reached(evaluation)
+        low = parse_requirement(f"{name}:cats.low>=0", evaluation.classes).value_in(evaluation)
+        assert 0 < low < parse_requirement(f"{name}:cats>=0", evaluation.classes).value_in(evaluation)
 
 
 @pytest.mark.parametrize("name", ["recall", "precision", "specificity", "f1", "average_precision", "recall.low"])
@@ -122,12 +122,12 @@ def test_a_merely_alphabetical_positive_class_must_be_named(name: str) -> None:
         UsageError, match=r"'free' is positive by alphabetical order alone: write '.*:defect.*' or '.*:free"
     ):
         parse_requirement(f"{name}>=0.98", ("defect", "free"), alphabetical=True)
-    assert parse_requirement(f"{name}>=0.98", ("defect", "free")).of is None
+    assert parse_requirement(f"{name}>=0.98", ("defect", "free")).class_name is None
 
 
 @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy.low", "mcc", "roc_auc", "log_loss", "brier", "ece"])
 def test_a_metric_of_both_classes_needs_no_class(name: str) -> None:
-    assert parse_requirement(f"{name}>=0.5", ("defect", "free"), alphabetical=True).of is None
+    assert parse_requirement(f"{name}>=0.5", ("defect", "free"), alphabetical=True).class_name is None
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_the_message_of_an_undefined_metric_says_why(label: int) -> None:
     other = CLASSES[1 - label]
     for text in (f"recall:{other}>=0", "roc_auc>=0", f"precision:{CLASSES[label]}<=1", f"average_precision:{other}>=0"):
         requirement = parse_requirement(text, CLASSES)
-        assert not requirement.met(one)
+        assert not requirement.is_met(one)
         message = f"{text} is not met: it is undefined, because there are no images of '{other}'."
         assert requirement.shortfall(one) == message
-    assert parse_requirement(f"recall:{CLASSES[label]}>=0.5", CLASSES).met(one)
+    assert parse_requirement(f"recall:{CLASSES[label]}>=0.5", CLASSES).is_met(one)
 
 
 def test_a_precision_without_predictions_is_undefined() -> None:
     none = evaluate(np.array([0, 1], np.int8), np.array([0.1, 0.2]), Rule.at(0.5), classes=CLASSES)
     requirement = parse_requirement("precision:defect>=0", CLASSES)
-    assert not requirement.met(none)
+    assert not requirement.is_met(none)
     assert "no image was predicted to be of that class" in requirement.shortfall(none)

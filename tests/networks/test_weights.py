@@ -150,7 +150,7 @@ def test_a_local_file_is_used_without_a_request(server: Server, tmp_path: Path) 
     path = tmp_path / "local.pth"
     path.write_bytes(CONTENT)
     count = len(server.requests)
-    assert find_weights(server.source("whole"), given=path, cache=tmp_path / "cache") == path
+    assert find_weights(server.source("whole"), file=path, cache=tmp_path / "cache") == path
     assert len(server.requests) == count
     assert not (tmp_path / "cache").exists()
 
@@ -159,12 +159,12 @@ def test_a_local_file_with_another_sha256_is_an_error(server: Server, tmp_path: 
     path = tmp_path / "local.pth"
     path.write_bytes(CONTENT + b"!")
     with pytest.raises(BackboneError, match="have SHA-256 .*, expected .* .weights.pth.; get that file again"):
-        find_weights(server.source("whole"), given=path, cache=tmp_path)
+        find_weights(server.source("whole"), file=path, cache=tmp_path)
 
 
 def test_a_missing_local_file_is_an_error(server: Server, tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"nowhere.pth cannot be read .No such file or directory.; check `weights`"):
-        find_weights(server.source("whole"), given=tmp_path / "nowhere.pth", cache=tmp_path)
+        find_weights(server.source("whole"), file=tmp_path / "nowhere.pth", cache=tmp_path)
 
 
 def test_for_a_missing_package_the_error_names_the_extra(tmp_path: Path) -> None:

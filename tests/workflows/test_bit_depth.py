@@ -42,11 +42,11 @@ def deep(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Training
 
 
 def test_ten_bits_are_classified_as_eight_bits_are(deep: TrainingResult, runtime: Runtime) -> None:
-    assert deep.fit.model.backbone.preprocessing.deep == (0, 1023)
+    assert deep.fit.model.backbone.preprocessing.integer_range == (0, 1023)
     assert deep.fit.evaluation.metrics["accuracy"].value == 1.0
     assert deep.test is not None
     assert deep.test.evaluation.metrics["accuracy"].value >= 0.95
-    assert [note.code for note in deep.notes].count("range-deep") == 1
+    assert [note.code for note in deep.notes].count("range-integers") == 1
     eight_bits = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
     ten_bits = [deepened(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
     logits = [prediction.logit for prediction in deep.fit.model.predict([*ten_bits, *eight_bits], runtime)]
@@ -56,7 +56,7 @@ def test_ten_bits_are_classified_as_eight_bits_are(deep: TrainingResult, runtime
 def test_a_bundle_has_the_range_and_predicts_the_same(deep: TrainingResult, runtime: Runtime, tmp_path: Path) -> None:
     save(deep, tmp_path / "b.twofold")
     record = json.loads((tmp_path / "b.twofold" / "bundle.json").read_text(encoding="utf-8"))
-    assert record["backbone"]["preprocessing"]["deep"] == [0, 1023]
+    assert record["backbone"]["preprocessing"]["integer_range"] == [0, 1023]
     new = [deepened(pattern, number) for pattern in ("bars", "rings") for number in range(70, 74)]
     dark = [image // 8 for image in new]  # with another range of their own
     bundle = load_bundle(tmp_path / "b.twofold")
@@ -69,7 +69,7 @@ def test_the_estimator_treats_files_and_arrays_alike(tmp_path: Path) -> None:
     images = [deepened(pattern, number, 12) for number in range(COUNT) for pattern in ("bars", "rings")]
     labels = np.array(["bars", "rings"] * COUNT)
     classifier = BinaryImageClassifier(dtype="f32", cache=False).fit(images, labels)
-    assert classifier.model_.backbone.preprocessing.deep == (0, 4095)
+    assert classifier.model_.backbone.preprocessing.integer_range == (0, 4095)
     new = [deepened(pattern, 90, 12) for pattern in ("bars", "rings")]
     assert classifier.predict(new).tolist() == ["bars", "rings"]
     assert np.allclose(classifier.decision_function(new), classifier.decision_function([png(image) for image in new]))
@@ -81,7 +81,7 @@ def test_an_audit_without_a_network_uses_the_range(tmp_path: Path, runtime: Runt
     brighter = (deepened("bars", 3).astype(np.float64) * 0.9).astype(np.uint16)
     (folder / "bars" / "brighter.png").write_bytes(png(brighter))
     result = audit(folder, DataOptions(), F32, CrossValidationOptions(), runtime, quick=True)
-    assert "range-deep" in {note.code for note in result.notes}
+    assert "range-integers" in {note.code for note in result.notes}
     near = {(Path(result.audit.dataset.paths[copy.second]).name, copy.kind) for copy in result.audit.dataset.duplicates}
     assert ("brighter.png", "near") in near
 
@@ -90,7 +90,7 @@ def test_a_trained_network_uses_the_range(tmp_path: Path, runtime: Runtime) -> N
     learning = LearningOptions(mode="scratch", epochs=1, batch_size=16, validation_fraction=0.25)
     options = TrainingOptions(backbone=BackboneOptions(size=48, dtype="f32"), learning=learning)
     training = train(lay_out(tmp_path / "data", bits=12), options, runtime)
-    assert training.fit.model.backbone.preprocessing.deep == (0, 4095)
+    assert training.fit.model.backbone.preprocessing.integer_range == (0, 4095)
     assert training.learning is not None
     rows = training.fit.scores.rows
     predictions = training.fit.model.predict([training.dataset.paths[row] for row in rows], runtime)

@@ -47,13 +47,13 @@ def checked(runtime: Runtime, tmp_path: Path) -> Checked:
 def test_int8_is_trusted_on_pictures_of_much_contrast(checked: Checked) -> None:
     check, _ = checked(40, 5)
     assert check.images == 60
-    assert check.trusted
+    assert check.is_reliable
 
 
 @pytest.mark.parametrize("noise", [0, 0.5, 2])
 def test_int8_is_not_trusted_on_pictures_that_differ_by_a_grey_level(noise: float, checked: Checked) -> None:
     check, _ = checked(1, noise)
-    assert not check.trusted
+    assert not check.is_reliable
     assert "so float32 was used" in check.note().text
 
 
@@ -68,7 +68,7 @@ def test_where_int8_is_not_trusted_float32_is_used_with_a_note(runtime: Runtime,
     assert np.array_equal(auto.fit.model.probe_logits, exact.fit.model.probe_logits)
     fallbacks = [note for note in auto.notes if note.code == "dtype-fallback"]
     assert len(fallbacks) == ("int8" in fast_dtypes())
-    assert auto.dtype_check is None or (auto.dtype_check.dtype == "int8" and not auto.dtype_check.trusted)
+    assert auto.dtype_check is None or (auto.dtype_check.dtype == "int8" and not auto.dtype_check.is_reliable)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_where_int8_is_not_trusted_float32_is_used_with_a_note(runtime: Runtime,
     ],
 )
 def test_int8_is_judged_by_changed_answers_and_by_features(
-    images: int, changed: int, cosine: float, trusted: bool
+    images: int, changed: int, cosine: float, is_reliable: bool
 ) -> None:
-    assert DtypeCheck("int8", images, cosine, cosine, changed).trusted == trusted
+    assert DtypeCheck("int8", images, cosine, cosine, changed).is_reliable == is_reliable
 
 
 def test_standardised_cosines_see_what_raw_ones_do_not() -> None:

@@ -56,16 +56,18 @@ def write_file_report(rows: Iterable[FileReportRow], path: Path) -> None:
 
 
 def file_report(
-    dataset: LabelledDataset, p_label_error: NDArray[np.floating] | None = None, listed: NDArray[np.int64] | None = None
+    dataset: LabelledDataset,
+    p_label_error: NDArray[np.floating] | None = None,
+    label_issue_rows: NDArray[np.int64] | None = None,
 ) -> list[FileReportRow]:
     """One row per file, sorted by path.
 
-    `p_label_error` (used,) is NaN where a label was not judged; `listed` has the usable rows of the label issues.
+    `p_label_error` (used,) is NaN where a label was not judged; `label_issue_rows` has the usable rows of the label issues.
     """
     rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in dataset.file_list.skips]
     table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid
     reasons, closest = flag_duplicates(dataset), closest_duplicates(dataset)
-    for row in listed if listed is not None else ():
+    for row in label_issue_rows if label_issue_rows is not None else ():
         reasons[int(row)] = LABEL_ERROR
     number = 0
     for item, metadata, read_error in zip(dataset.file_list.files, table.metadata, table.read_errors, strict=True):

@@ -55,13 +55,13 @@ class Audit:
         return p_label_error
 
     @property
-    def listed(self) -> NDArray[np.int64]:
+    def label_issue_rows(self) -> NDArray[np.int64]:
         """The usable rows of the possible label errors, the most probable first."""
-        return self.rows[self.label_issues.listed] if self.label_issues is not None else np.empty(0, np.int64)
+        return self.rows[self.label_issues.rows] if self.label_issues is not None else np.empty(0, np.int64)
 
     def file_report(self) -> list[FileReportRow]:
         """One row per file, sorted by path."""
-        return file_report(self.dataset, self.p_label_error, self.listed)
+        return file_report(self.dataset, self.p_label_error, self.label_issue_rows)
 
     def notes(self) -> list[Note]:
         return [*self.dataset.notes(), *self._not_judged_notes(), *self._label_notes(), *self._shortcut_notes()]
@@ -84,11 +84,11 @@ class Audit:
                     "label": files[used[row]].label,
                     "p_label_error": round(float(p_label_error[row]), 4),
                 }
-                for row in self.listed
+                for row in self.label_issue_rows
             ],
             "label_errors_expected": None if self.label_issues is None else asdict(self.label_issues.expected),
-            "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.listed],
-            "shortcuts_together": None if self.shortcuts is None else asdict(self.shortcuts.together),
+            "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.features],
+            "shortcuts_together": None if self.shortcuts is None else asdict(self.shortcuts.combined_auc),
             **({} if curve is None else {"learning_curve": {**asdict(curve), "text": curve.text}}),
         }
 
@@ -99,9 +99,9 @@ class Audit:
         return [Note("labels-not-judged", text)]
 
     def _label_notes(self) -> list[Note]:
-        if self.label_issues is None or not len(self.listed):
+        if self.label_issues is None or not len(self.label_issue_rows):
             return []
-        first = self.dataset.paths[self.listed[0]]
+        first = self.dataset.paths[self.label_issue_rows[0]]
         text = f"{self.label_issues.text}. The first is {first}; the file report has all."
         return [Note("label-issues", text)]
 

@@ -28,7 +28,7 @@ class LabelIssues:
         return max(MIN_PROBABILITY, 2 * float(self.p_label_error.mean()))
 
     @property
-    def listed(self) -> NDArray[np.int64]:
+    def rows(self) -> NDArray[np.int64]:
         """The rows of the possible label errors, the most probable first."""
         order = np.argsort(-self.p_label_error, kind="stable")
         return order[self.p_label_error[order] >= self.threshold]
@@ -36,7 +36,7 @@ class LabelIssues:
     @property
     def text(self) -> str:
         """The number of listed labels and the expected number of wrong labels, without a full stop."""
-        count, expected = len(self.listed), self.expected
+        count, expected = len(self.rows), self.expected
         right = count - round(expected.high)
         return (
             f"{count} possible label errors (p >= {self.threshold:.2f}); expected number of wrong labels, listed or not: "

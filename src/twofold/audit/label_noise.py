@@ -38,9 +38,9 @@ class NoiseModel:
         """The probability that each label (n,) is wrong, given logits (n,) on the scale of the fit."""
         p_positive = sigmoid(self.slope * z + self.intercept)
         p_other = np.where(labels == 1, 1 - p_positive, p_positive)  # of the class that the label does not name
-        wrong = np.where(labels == 1, self.negative_rate, self.positive_rate) * p_other
-        right = (1 - np.where(labels == 1, self.positive_rate, self.negative_rate)) * (1 - p_other)
-        return np.asarray(wrong / np.maximum(wrong + right, np.finfo(np.float64).tiny))
+        joint_wrong = np.where(labels == 1, self.negative_rate, self.positive_rate) * p_other
+        joint_right = (1 - np.where(labels == 1, self.positive_rate, self.negative_rate)) * (1 - p_other)
+        return np.asarray(joint_wrong / np.maximum(joint_wrong + joint_right, np.finfo(np.float64).tiny))
 
 
 def fit_noise_models(z: Reals, labels: NDArray[np.int8]) -> list[NoiseModel]:
@@ -49,14 +49,17 @@ def fit_noise_models(z: Reals, labels: NDArray[np.int8]) -> list[NoiseModel]:
     They are on a grid of rates, which is refined twice around the likely ones. The grid is even in the square roots of the
     rates, where the likelihood has the same width everywhere; the prior is flat there, so it favours small rates.
     """
-    blocks = _Blocks.of(z, labels)
+    blocks = _Blocks.from_logits(z, labels)
     low, high = np.zeros(2), np.full(2, np.sqrt(MAX_RATE))
     for _ in range(3):
         axes = np.linspace(low, high, GRID)  # (grid, 2)
         roots = np.stack(np.meshgrid(*axes.T, indexing="ij"), axis=-1).reshape(-1, 2)
         theta, evidence = _fit_curves(blocks, np.square(roots))
-        likely, step = roots[evidence > evidence.max() - 8], axes[1] - axes[0]
-        low, high = np.maximum(0, likely.min(axis=0) - step), np.minimum(np.sqrt(MAX_RATE), likely.max(axis=0) + step)
+        likely_roots, step = roots[evidence > evidence.max() - 8], axes[1] - axes[0]
+        low, high = (
+            np.maximum(0, likely_roots.min(axis=0) - step),
+            np.minimum(np.sqrt(MAX_RATE), likely_roots.max(axis=0) + step),
+        )
     weight = np.exp(evidence - evidence.max())
     weight = np.where(weight > 1e-6 * weight.sum(), weight, 0.0) / weight.sum()
     table = np.column_stack([np.square(roots), theta, weight / weight.sum()])
@@ -72,7 +75,7 @@ class _Blocks:
     positive: Reals  # number of positive labels
 
     @classmethod
-    def of(cls, z: Reals, labels: NDArray[np.int8]) -> "_Blocks":
+    def from_logits(cls, z: Reals, labels: NDArray[np.int8]) -> "_Blocks":
         order, m = np.argsort(z, kind="stable"), min(BLOCKS, len(z))
         starts = np.arange(m) * len(z) // m
         count = np.diff(np.append(starts, len(z))).astype(np.float64)

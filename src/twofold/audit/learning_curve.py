@@ -92,13 +92,17 @@ def fit_learning_curve(
     """The learning curve, from features (n, d), labels (n,), folds (n,) and the out-of-fold logits (n,) and C of `fit_head`."""
     positives = int((labels == 1).sum())
     counts = {classes[0]: len(labels) - positives, classes[1]: positives}
-    training = 1 - 1 / len(np.unique(folds))  # the fraction of images outside a fold
-    fractions = [each for each in FRACTIONS if each == 1 or each * training * min(counts.values()) >= MIN_IMAGES]
+    training_fraction = 1 - 1 / len(np.unique(folds))  # the fraction of images outside a fold
+    fractions = [
+        fraction
+        for fraction in FRACTIONS
+        if fraction == 1 or fraction * training_fraction * min(counts.values()) >= MIN_IMAGES
+    ]
     scores = [*_fit_fractions(features, labels, folds, C, fractions[:-1], seed), logits]
-    probabilities = [fit_calibration(each, labels).probabilities(each) for each in scores]
-    losses = np.stack([log_losses(labels, each) for each in probabilities])  # (fractions, n)
-    errors = np.stack([(each >= 0.5) != (labels == 1) for each in probabilities]).astype(np.float64)
-    sizes = np.array(fractions) * training * len(labels)
+    probabilities = [fit_calibration(logits, labels).probabilities(logits) for logits in scores]
+    losses = np.stack([log_losses(labels, p) for p in probabilities])  # (fractions, n)
+    errors = np.stack([(p >= 0.5) != (labels == 1) for p in probabilities]).astype(np.float64)
+    sizes = np.array(fractions) * training_fraction * len(labels)
     curve = tuple(
         Point(round(size), float(loss.mean()), float(error.mean()))
         for size, loss, error in zip(sizes, losses, errors, strict=True)
@@ -126,14 +130,14 @@ def forecast(sizes: Reals, costs: Reals, seed: int) -> Interval:
     """
     n = costs.shape[1]
     rng = np.random.default_rng(seed)
-    resampled = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+    counts = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
     # (1 + resamples, m); half an image more keeps the logarithm finite.
-    means = (np.vstack([np.ones(n), resampled]) @ costs.T + 0.5) / (n + 0.5)
-    now = float(means[0, -1])
+    means = (np.vstack([np.ones(n), counts]) @ costs.T + 0.5) / (n + 0.5)
+    present_cost = float(means[0, -1])
     change = _at_twice(sizes, means) / means[:, -1]
-    value, last_two = now * float(change[0]), float(_at_twice(sizes[-2:], means[:1, -2:])[0])
-    low, high = (now * float(bound) for bound in np.quantile(change[1:], [0.025, 0.975]))
-    return Interval(value, min(low, value, last_two), max(high, value, last_two, (value + now) / 2))
+    value, last_two = present_cost * float(change[0]), float(_at_twice(sizes[-2:], means[:1, -2:])[0])
+    low, high = (present_cost * float(bound) for bound in np.quantile(change[1:], [0.025, 0.975]))
+    return Interval(value, min(low, value, last_two), max(high, value, last_two, (value + present_cost) / 2))
 
 
 def _at_twice(sizes: Reals, means: Reals) -> Reals:
@@ -159,12 +163,12 @@ def _fit_fractions(
     if not fractions:
         return []
     with threadpool_limits(1):  # as in `fit_head`
-        regressions = Regressions.of(features, labels, folds)
+        regressions = Regressions.from_features(features, labels, folds)
         coefficients, logits = regressions.zeros(), []
         for fraction in fractions:
-            thinned = _thin(regressions, labels, fraction, seed)
-            coefficients = thinned.fit(coefficients, C)
-            logits.append(thinned.held_out_logits(coefficients))
+            subset = _thin(regressions, labels, fraction, seed)
+            coefficients = subset.fit(coefficients, C)
+            logits.append(subset.held_out_logits(coefficients))
     return logits
 
 

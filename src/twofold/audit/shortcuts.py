@@ -45,23 +45,23 @@ class Shortcut:
 class Shortcuts:
     """The metadata features from which the label can be predicted, the highest AUC first."""
 
-    together: Interval  # AUC, out-of-fold, of one model of all features except the file names
-    listed: tuple[Shortcut, ...]
+    combined_auc: Interval  # out-of-fold, of one model of all features except the file names
+    features: tuple[Shortcut, ...]
 
     @property
     def summary(self) -> str | None:
         """One line about all features; None if the label cannot be predicted from them."""
-        together = f"all of them together reach an AUC of {_format_auc(self.together)}"
-        if self.listed:
-            names = ", ".join(f"{shortcut.feature} (AUC {shortcut.auc.value:.2f})" for shortcut in self.listed)
+        combined = f"all of them together reach an AUC of {_format_auc(self.combined_auc)}"
+        if self.features:
+            names = ", ".join(f"{shortcut.feature} (AUC {shortcut.auc.value:.2f})" for shortcut in self.features)
             return (
-                f"Metadata features predict the class: {names}; {together}, file names left out. "
+                f"Metadata features predict the class: {names}; {combined}, file names left out. "
                 "A model may learn them instead of the content of the images."
             )
-        if self.together.low < MIN_AUC:
+        if self.combined_auc.low < MIN_AUC:
             return None
         return (
-            f"No single metadata feature predicts the class, but {together}: size, shape, format, EXIF data, brightness, border. "
+            f"No single metadata feature predicts the class, but {combined}: size, shape, format, EXIF data, brightness, border. "
             "A model may learn them instead of the content of the images."
         )
 
@@ -75,12 +75,12 @@ def find_shortcuts(
     the other folds. All features except the file names also go into one logistic regression. Columns with a single value
     are left out.
     """
-    binned = {name: _bin(column) for name, column in features.items()}
-    binned = {name: bins for name, bins in binned.items() if bins.max(initial=0) > 0}
-    aucs = {name: delong(labels, _score_bins(bins, labels, folds)) for name, bins in binned.items()}
+    bins_by_name = {name: _bin(column) for name, column in features.items()}
+    bins_by_name = {name: bins for name, bins in bins_by_name.items() if bins.max(initial=0) > 0}
+    aucs = {name: delong(labels, _score_bins(bins, labels, folds)) for name, bins in bins_by_name.items()}
     names = sorted((name for name in aucs if aucs[name].low >= MIN_AUC), key=lambda name: -aucs[name].value)
-    listed = tuple(_shortcut(name, features[name], aucs[name], labels, classes) for name in names)
-    return Shortcuts(_fit_all([binned[name] for name in binned if name != NAME], labels, folds), listed)
+    shortcuts = tuple(_shortcut(name, features[name], aucs[name], labels, classes) for name in names)
+    return Shortcuts(_fit_all([bins_by_name[name] for name in bins_by_name if name != NAME], labels, folds), shortcuts)
 
 
 def name_pattern(paths: Sequence[str], classes: tuple[str, str]) -> MetadataFeatures:
@@ -113,8 +113,8 @@ def _bin(column: NDArray[Any]) -> NDArray[np.int64]:
     """(n,) the bin of each value, from 0; unknown values have their own bin. Bins do not depend on the labels."""
     if column.dtype.kind not in "fiub":
         values, bins, count = np.unique(column, return_inverse=True, return_counts=True)
-        merged = np.where(count < MIN_COUNT, len(values), np.arange(len(values)))
-        return np.unique(merged[bins], return_inverse=True)[1]
+        bin_of_value = np.where(count < MIN_COUNT, len(values), np.arange(len(values)))
+        return np.unique(bin_of_value[bins], return_inverse=True)[1]
     numbers = column.astype(np.float64)
     finite = numbers[~np.isnan(numbers)]
     edges = np.unique(np.quantile(finite, np.arange(1, BINS) / BINS)) if len(finite) else np.empty(0)
@@ -136,10 +136,12 @@ def _score_bins(bins: NDArray[np.int64], labels: NDArray[np.int8], folds: NDArra
     return np.asarray(((other_positives + 2 * overall) / (other_images + 2) - overall)[fold, bins])
 
 
-def _fit_all(binned: Sequence[NDArray[np.int64]], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> Interval:
-    if not binned:
+def _fit_all(
+    bins_by_feature: Sequence[NDArray[np.int64]], labels: NDArray[np.int8], folds: NDArray[np.int64]
+) -> Interval:
+    if not bins_by_feature:
         return Interval(0.5, 0.5, 0.5)
-    one_hot = np.hstack([np.eye(int(bins.max()) + 1, dtype=np.float32)[bins] for bins in binned])
+    one_hot = np.hstack([np.eye(int(bins.max()) + 1, dtype=np.float32)[bins] for bins in bins_by_feature])
     return delong(labels, fit_head(one_hot, labels, folds).logits)
 
 
@@ -180,11 +182,11 @@ def _format_column(name: str, column: NDArray[Any]) -> str:
     quantiles = _quantiles(column)
     if not quantiles:
         return "unknown"
-    low, median, high = (_format_number(quantiles[place]) for place in (2, 10, 18))
+    low, median, high = (_format_number(quantiles[index]) for index in (2, 10, 18))
     text = f"{median} {_UNITS[name]}" if name in _UNITS else median
     text += f" ({low} to {high})" if low != high else ""
-    unknown = float(np.isnan(column.astype(np.float64)).mean())
-    return f"{text}, unknown for {unknown:.0%}" if unknown else text
+    unknown_fraction = float(np.isnan(column.astype(np.float64)).mean())
+    return f"{text}, unknown for {unknown_fraction:.0%}" if unknown_fraction else text
 
 
 def _format_number(value: float) -> str:

@@ -57,8 +57,8 @@ class Record:
 
 
 def read_record(data: bytes) -> Record:
-    """The record in the bytes of bundle.json. ValueError where it is not legal, AnotherFormatError where it has another format."""
-    plain = _parsed(data)
+    """The record in the bytes of bundle.json. ValueError where it is not legal, AnotherFormatError for another format."""
+    plain = _parse(data)
     version = _integer(_at(plain, "format"), 0, 1_000_000)
     if version != FORMAT:
         raise AnotherFormatError(version)
@@ -70,7 +70,7 @@ def read_record(data: bytes) -> Record:
         name=_text(_at(network, "name")),
         features=_one_of(_at(network, "features"), get_args(FeatureSet)),
         dtype=_one_of(_at(network, "dtype"), get_args(Dtype)),
-        preprocessing=_square(_block(network, "preprocessing")),
+        preprocessing=_preprocessing(_block(network, "preprocessing")),
         head=_head(_block(plain, "head")),
         calibration=_calibration(_block(plain, "calibration")),
         rule=_rule(_block(plain, "rule")),
@@ -82,8 +82,8 @@ def read_record(data: bytes) -> Record:
 
 def checksum(plain: Block) -> str:
     """The SHA-256 of the record without its own checksum. It shows damage, not who wrote it: anyone can compute it."""
-    rest = {key: value for key, value in plain.items() if key != "sha256"}
-    text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
+    content = {key: value for key, value in plain.items() if key != "sha256"}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -94,7 +94,7 @@ def _checksum_of(plain: Block) -> str:
         raise ValueError("it is nested too deeply") from error
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
+def _parse(data: bytes) -> dict[str, Any]:
     try:
         plain = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_parse_int
@@ -151,15 +151,15 @@ def _one_of(value: Any, legal: tuple[T, ...]) -> T:
     raise ValueError(f"it lacks one of {', '.join(map(str, legal))} where one is expected")
 
 
-def _integer(value: Any, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"it lacks an integer from {least} to {most} where one is expected")
+def _integer(value: Any, minimum: int, maximum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise ValueError(f"it lacks an integer from {minimum} to {maximum} where one is expected")
     return value
 
 
-def _number(value: Any, least: float = -_LARGEST, most: float = _LARGEST) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ValueError(f"it lacks a number from {least:g} to {most:g} where one is expected")
+def _number(value: Any, minimum: float = -_LARGEST, maximum: float = _LARGEST) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
+        raise ValueError(f"it lacks a number from {minimum:g} to {maximum:g} where one is expected")
     return float(value)
 
 
@@ -173,8 +173,8 @@ def _classes(names: Any, positive: Any) -> tuple[str, str]:
     return (second, first) if positive == first else (first, second)
 
 
-def _square(block: Block) -> Preprocessing:
-    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "deep", "floats"})
+def _preprocessing(block: Block) -> Preprocessing:
+    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "integer_range", "float_range"})
     crop_pct = _number(_at(block, "crop_pct"), 0, 1)
     if crop_pct == 0:
         raise ValueError("its crop_pct is 0")
@@ -183,8 +183,8 @@ def _square(block: Block) -> Preprocessing:
         _one_of(_at(block, "crop_mode"), get_args(CropMode)),
         _one_of(_at(block, "filter"), get_args(Filter)),
         crop_pct,
-        _range(_at(block, "deep"), integers=True),
-        _range(_at(block, "floats"), integers=False),
+        _range(_at(block, "integer_range"), integers=True),
+        _range(_at(block, "float_range"), integers=False),
     )
 
 

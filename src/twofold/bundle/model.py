@@ -55,11 +55,11 @@ class Model:
             return runtime.engine(self.backbone)
         return runtime.engine(self.backbone, Probes(self.head.weights, self.head.bias, self.probe_logits))
 
-    def probed(self, runtime: Runtime, engine: Engine) -> Self:
+    def with_probe_logits(self, runtime: Runtime, engine: Engine) -> Self:
         """The model with its logits for the probe images."""
         table = runtime.embed(probe_images(), engine, what="probe images")
-        embedded = all(read_error is None for read_error in table.read_errors)
-        return replace(self, probe_logits=self.logits(table.features) if embedded else None)
+        all_embedded = all(read_error is None for read_error in table.read_errors)
+        return replace(self, probe_logits=self.logits(table.features) if all_embedded else None)
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """The probability of the positive class, (n, d) -> (n,)."""
@@ -104,12 +104,12 @@ class Model:
     ) -> Generator[Prediction]:
         paths: deque[str] = deque()  # of the sources that were read and have no prediction yet
 
-        def recorded() -> Iterator[Source]:
+        def record_paths() -> Iterator[Source]:
             for source in sources:
                 paths.append(str(source) if isinstance(source, Path) else "")
                 yield source
 
-        with closing(runtime.embed_chunks(recorded(), engine, add_note)) as chunks:
+        with closing(runtime.embed_chunks(record_paths(), engine, add_note)) as chunks:
             for rows in chunks:
                 yield from self._predictions([paths.popleft() for _ in rows], rows)
 

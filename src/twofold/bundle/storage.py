@@ -70,9 +70,9 @@ class Bundle:
         add_note: Callable[[Note], None] = lambda note: None,
     ) -> Generator[Prediction]:
         """See `Model.stream`; BundleError where the network cannot be run."""
-        return self._named(self.model.stream(sources, runtime, engine, add_note))
+        return self._name_bundle_in_errors(self.model.stream(sources, runtime, engine, add_note))
 
-    def _named(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
+    def _name_bundle_in_errors(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
         try:
             with closing(predictions):
                 yield from predictions

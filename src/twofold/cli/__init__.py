@@ -39,8 +39,8 @@ for command in (train, evaluate, predict, audit, fetch):
     app.command(cls=Command)(flags(command))
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(show: bool) -> None:
+    if show:
         typer.echo(f"twofold {version('twofold')}")
         raise typer.Exit
 

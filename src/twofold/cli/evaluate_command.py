@@ -91,8 +91,8 @@ def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
         write_figures(evaluation, out, title=title if result.leakage.images else "")
     else:
         second = result.second_unseen or result.second
-        for which, name, each in zip(("first", "second"), names, (evaluation, second), strict=True):
-            write_figures(each, out, title=f"{which}: {name}", prefix=f"{which}_")
+        for position, name, model_evaluation in zip(("first", "second"), names, (evaluation, second), strict=True):
+            write_figures(model_evaluation, out, title=f"{position}: {name}", prefix=f"{position}_")
     with replacing(out / "evaluation.json") as file:
         file.write(json_text(result.as_json()))
 
@@ -101,11 +101,13 @@ def _check(result: "EvaluationResult", requirements: Sequence["Requirement"]) ->
     """The exit code, having shown each requirement that is not met."""
     evaluation = result.unseen
     if evaluation is None:
-        unmet = [
+        failures = [
             f"{requirement} is not met: all test images duplicate training images." for requirement in requirements
         ]
     else:
-        unmet = [each.shortfall(evaluation) for each in requirements if not each.met(evaluation)]
-    for sentence in unmet:
+        failures = [
+            requirement.shortfall(evaluation) for requirement in requirements if not requirement.is_met(evaluation)
+        ]
+    for sentence in failures:
         show_error(f"twofold: {sentence}")
-    return 3 if unmet else 0
+    return 3 if failures else 0

@@ -115,10 +115,10 @@ def _as_flag(text: str, name: str, value: str | None) -> str:
         return text
     if value in (None, "True"):
         return flag
-    return f"--no-{flag[2:]}" if value == "False" else f"{flag} {_quoted(str(value))}"
+    return f"--no-{flag[2:]}" if value == "False" else f"{flag} {_quote(str(value))}"
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     """A Python value as a shell takes it; what is no literal stays as it is."""
     try:
         literal = ast.literal_eval(value)
@@ -134,8 +134,8 @@ def _flag_of(field: "Field[Any]") -> str:
 
 def _record_flags() -> dict[str, str]:
     records = [record for record in vars(options).values() if is_dataclass(record)]
-    described = [field for record in records for field in fields(record) if "help" in field.metadata]
-    return {field.name: _flag_of(field) for field in described}
+    documented_fields = [field for record in records for field in fields(record) if "help" in field.metadata]
+    return {field.name: _flag_of(field) for field in documented_fields}
 
 
 _FLAGS: Final = {name: f"--{name}" for name in COMMAND_PARAMETERS} | _record_flags()

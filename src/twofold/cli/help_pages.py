@@ -30,7 +30,7 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             name = getattr(parameter, "rich_help_panel", None)
             panel = name or ("Output" if _is_option(parameter) else "Arguments")
-            panels.setdefault(panel, []).append(_entry(*_described(parameter)))
+            panels.setdefault(panel, []).append(_entry(*_describe(parameter)))
         _print_page(ctx, self.help or "", panels)
 
 
@@ -40,7 +40,7 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Prints usage, description, options, and a line for each command."""
         commands = [(name, self.commands[name].get_short_help_str(200)) for name in self.list_commands(ctx)]
-        options = [_entry(*_described(parameter)) for parameter in self.get_params(ctx)]
+        options = [_entry(*_describe(parameter)) for parameter in self.get_params(ctx)]
         panels = {"Commands": [_entry(*command, indent=12) for command in commands], "Options": options}
         _print_page(ctx, self.help or "", panels)
 
@@ -68,7 +68,7 @@ def _is_option(parameter: Any) -> bool:
     return bool(parameter.opts[0].startswith("-"))
 
 
-def _described(parameter: Any) -> tuple[str, str]:
+def _describe(parameter: Any) -> tuple[str, str]:
     """The names of a parameter with its value, and its help text with the default."""
     if not _is_option(parameter):
         return str(parameter.metavar or parameter.name.upper()), parameter.help or ""
@@ -98,7 +98,7 @@ def _print_page(context: Any, description: str, panels: dict[str, list[str]]) ->
     width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
     usage = " ".join(context.command.collect_usage_pieces(context))
     usage = usage.replace("{", "").replace("}", "").replace("…...", "…").replace("DATA...", "DATA")
-    paragraphs = [textwrap.fill(" ".join(each.split()), width) for each in description.split("\n\n")]
+    paragraphs = [textwrap.fill(" ".join(paragraph.split()), width) for paragraph in description.split("\n\n")]
     blocks = [f"Usage: {context.command_path} {usage}", *paragraphs]
     blocks += [f"{name}:\n" + "\n".join(entries) for name, entries in panels.items() if entries]
     typer.echo("\n\n".join(blocks))

@@ -45,20 +45,23 @@ def predict(
 
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of predictions", force=force)
-    loaded = load_bundle(bundle)
+    loaded_bundle = load_bundle(bundle)
     arguments = _lines() if paths == ["-"] else paths
     _check_no_addresses(arguments)
     rows_on_terminal = sys.stdout.isatty() and (
         out is None or json
     )  # they show the progress, and a bar would break them
-    here = runtime(engine, quiet=quiet or rows_on_terminal)
-    files, total = _list(arguments, counted=here.progress is not no_progress)
+    command_runtime = runtime(engine, quiet=quiet or rows_on_terminal)
+    files, total = _list(arguments, counted=command_runtime.progress is not no_progress)
     first = next(files, None)
     if first is None:
         raise DataError(f"There is no file in {' '.join(paths)}; name images or folders of images.")
     reasons: Counter[str | None] = Counter()
-    with Predictor(loaded, here) as predictor, closing(predictor.stream(chain([first], files))) as predictions:
-        print_predictions(_count(reasons, here.progress(predictions, total, "images")), out, as_json=json)
+    with (
+        Predictor(loaded_bundle, command_runtime) as predictor,
+        closing(predictor.stream(chain([first], files))) as predictions,
+    ):
+        print_predictions(_count(reasons, command_runtime.progress(predictions, total, "images")), out, as_json=json)
     show_notes(predictor.notes)  # stdout is for the predictions
     total, predicted = reasons.total(), reasons.pop(None, 0)
     if reasons:

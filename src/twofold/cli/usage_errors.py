@@ -50,7 +50,12 @@ def _name(parameter: Any) -> str:
 
 def _flags(context: Any) -> list[str]:
     parameters = context.command.get_params(context)
-    return [flag for each in parameters for flag in (*each.opts, *each.secondary_opts) if flag.startswith("--")]
+    return [
+        flag
+        for parameter in parameters
+        for flag in (*parameter.opts, *parameter.secondary_opts)
+        if flag.startswith("--")
+    ]
 
 
 def nearest_flag(name: str, flags: Sequence[str]) -> str | None:
@@ -62,6 +67,6 @@ def nearest_flag(name: str, flags: Sequence[str]) -> str | None:
     """
     word = name.lstrip("-").replace("_", "-").casefold()
     initials = [flag for flag in flags if word == "".join(part[0] for part in flag[2:].split("-"))]
-    beginnings = [flag for flag in flags if flag[2:].startswith(word)]
-    close = get_close_matches(f"--{word}", flags, n=1)
-    return next(iter((*(initials if len(word) > 1 else []), *beginnings, *close)), None)
+    prefix_matches = [flag for flag in flags if flag[2:].startswith(word)]
+    close_matches = get_close_matches(f"--{word}", flags, n=1)
+    return next(iter((*(initials if len(word) > 1 else []), *prefix_matches, *close_matches)), None)

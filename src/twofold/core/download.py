@@ -52,9 +52,9 @@ def _download(address: Address, path: Path, progress: Progress, limit: int) -> N
         try:
             return _continue(address, path, progress, limit)
         except ConnectionLostError as error:
-            lost = error
-    why = f"the connection was lost {_ATTEMPTS} times ({lost})"
-    raise DownloadError(f"{address} cannot be downloaded: {why}; run it again to continue.", why) from lost
+            last_error = error
+    cause = f"the connection was lost {_ATTEMPTS} times ({last_error})"
+    raise DownloadError(f"{address} cannot be downloaded: {cause}; run it again to continue.", cause) from last_error
 
 
 def _continue(address: Address, path: Path, progress: Progress, limit: int) -> None:

@@ -35,13 +35,13 @@ def check_writable_file(path: Path) -> None:
         check_writable(target)
 
 
-def check_replaceable(path: Path, beginning: str, what: str, *, force: bool) -> None:
-    """UsageError if no file can be written at `path`, if a file there does not begin with `beginning`, or if it is not empty
+def check_replaceable(path: Path, prefix: str, what: str, *, force: bool) -> None:
+    """UsageError if no file can be written at `path`, if a file there does not begin with `prefix`, or if it is not empty
     and `force` is not set."""
     check_writable_file(path)
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
-            replaceable = file.read(len(beginning)) == beginning.encode()
+            replaceable = file.read(len(prefix)) == prefix.encode()
         if not replaceable:
             raise UsageError(f"{path} exists and is not a {what}: name another file.")
         if not force:

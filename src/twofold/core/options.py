@@ -134,7 +134,7 @@ class LearningOptions:
         if self.recipe is not None and self.mode != "scratch":
             raise UsageError("`recipe` needs `mode='scratch'`.")
         if self.mode == "frozen":
-            changed = _changed(self, [field.name for field in fields(self)])
+            changed = _list_changed(self, [field.name for field in fields(self)])
             if changed:
                 raise UsageError(
                     f"`{changed[0]}` needs `mode='finetune'` or `mode='scratch'`: a frozen network is not trained."
@@ -210,12 +210,12 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         _check_types(self)
         if self.learning.mode == "scratch":
-            changed = _changed(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
+            changed = _list_changed(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
             if changed:
                 raise UsageError(f"`{changed[0]}` is for pretrained networks; `mode='scratch'` trains a new one.")
 
 
-def _changed(record: Any, names: Iterable[str]) -> list[str]:
+def _list_changed(record: Any, names: Iterable[str]) -> list[str]:
     """The names of these fields that are not at their defaults."""
     defaults = {field.name: field.default for field in fields(record)}
     return [name for name in names if getattr(record, name) != defaults[name]]
@@ -230,7 +230,7 @@ def _check_types(record: Any) -> None:
     """UsageError that names every field with a value of another type. NumPy's numbers become Python's, which JSON takes."""
     faults = []
     hints = get_type_hints(type(record))
-    for name in [each.name for each in fields(record)]:
+    for name in [entry.name for entry in fields(record)]:
         value = getattr(record, name)
         try:
             plain = value.tolist() if hasattr(value, "tolist") else value

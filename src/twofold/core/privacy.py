@@ -23,7 +23,7 @@ def public_address(text: str) -> str:
     >>> public_address("--test=http://host.org/pets.zip?token=1")
     '--test=http://host.org/pets.zip?…'
     """
-    return re.sub(rf"({_SCHEME})(.*)", lambda match: match[1] + _public(match[2]), text, flags=re.DOTALL)
+    return re.sub(rf"({_SCHEME})(.*)", lambda match: match[1] + _public_form(match[2]), text, flags=re.DOTALL)
 
 
 def public_text(text: str) -> str:
@@ -32,17 +32,19 @@ def public_text(text: str) -> str:
     >>> public_text("GET http://ann@host/a.zip failed: Max retries exceeded with url: /a.zip?token=1")
     'GET http://***@host/a.zip failed: Max retries exceeded with url: /a.zip?…'
     """
-    text = re.sub(rf"({_SCHEME})(\S*)", lambda match: match[1] + _public(match[2]), text)
+    text = re.sub(rf"({_SCHEME})(\S*)", lambda match: match[1] + _public_form(match[2]), text)
     return re.sub(r"\?[^\s?=]+=\S*", "?…", text)
 
 
-def _public(rest: str) -> str:
-    """The public form of an address after its "//"."""
-    before, hash_sign, fragment = rest.partition("#")
+def _public_form(address: str) -> str:
+    """The public form of an address, without its scheme and "//"."""
+    before, hash_sign, fragment = address.partition("#")
     location = re.split("[?;]", before, maxsplit=1)[0]
     host, slash, path = location.partition("/")
     _, at, host = host.rpartition("@")
-    if not _HOST.fullmatch(host) or (":" in host and not host.startswith("[") and "@" in rest[len(host) :] and not at):
+    if not _HOST.fullmatch(host) or (
+        ":" in host and not host.startswith("[") and "@" in address[len(host) :] and not at
+    ):
         return "***"  # the password contains one of / ? #, so the beginning of the host is not known
     query = before[len(location)] + "…" if len(location) < len(before) else ""
     folder = "…" if "=" in unquote(fragment) else fragment
@@ -71,9 +73,9 @@ def relative_to(roots: Iterable[Path], paths: Iterable[str]) -> Callable[[str], 
     folders = {str(root) for root in roots} - {".", ""}
     outside = [path for path in paths if os.path.isabs(path) and not any(_is_below(path, root) for root in folders)]
     with suppress(ValueError):  # there are none, or on Windows they are on several drives
-        common = os.path.commonpath([os.path.dirname(path) for path in outside])
-        if not any(_is_below(home, common) for home in _home_names(os.path.expanduser("~"))):
-            folders.add(common)
+        common_folder = os.path.commonpath([os.path.dirname(path) for path in outside])
+        if not any(_is_below(home, common_folder) for home in _home_names(os.path.expanduser("~"))):
+            folders.add(common_folder)
     longest_first = sorted((folder.rstrip("/\\") for folder in folders), key=len, reverse=True)
     alternatives = "|".join(map(re.escape, longest_first))
     prefix = re.compile(rf"(?<![\w./~-])(?:{alternatives})[/\\]" if folders else r"(?!)")

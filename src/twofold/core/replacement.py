@@ -19,7 +19,7 @@ _EXCHANGE, _SWAP = 2, 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, locked until the block ends; removed if the block fails."""
-    folder, number = _create_locked(path)
+    folder, number = _create_and_lock(path)
     try:
         yield folder
     except BaseException:
@@ -30,7 +30,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
             os.close(number)
 
 
-def _create_locked(path: Path) -> tuple[Path, int | None]:
+def _create_and_lock(path: Path) -> tuple[Path, int | None]:
     """The folder and the descriptor of its lock; None if the system has no locks."""
     while True:
         folder = path.with_name(f".{path.name}.{token_hex(4)}")
@@ -86,8 +86,8 @@ def clear_leftovers(path: Path, names: Collection[str]) -> list[str]:
     sentences = []
     for folder in siblings:
         if pattern.fullmatch(folder.name):
-            with suppress(OSError), try_lock(folder) as locked:
-                if locked and _is_leftover(folder, names):
+            with suppress(OSError), try_lock(folder) as is_locked:
+                if is_locked and _is_leftover(folder, names):
                     sentences.append(_clear(folder, path))
     return sentences
 

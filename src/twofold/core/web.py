@@ -37,17 +37,17 @@ class Address:
     public: str
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def parse(cls, url: str) -> "Address":
         """DownloadError if it is not a valid address."""
         try:
-            parts = urlsplit(url)
-            user, _, host = parts.netloc.rpartition("@")
-            valid = bool(parts.hostname) and parts.port != 0
+            split_url = urlsplit(url)
+            user, _, host = split_url.netloc.rpartition("@")
+            valid = bool(split_url.hostname) and split_url.port != 0
         except ValueError:  # its message may contain the password
             valid = False
         if not valid:
             raise _unreachable(public_address(url), _NOT_VALID)
-        return cls(urlunsplit(parts._replace(netloc=host)), user, public_address(url))
+        return cls(urlunsplit(split_url._replace(netloc=host)), user, public_address(url))
 
     def __str__(self) -> str:
         return self.public
@@ -78,21 +78,21 @@ def request_file(address: Address, headers: dict[str, str]) -> Any:
         if error.code == 416:
             return error
         error.close()
-        why, advice = _explain_status(error.code)
-        raise DownloadError(f"{address} cannot be downloaded: {why}; {advice}.", why) from None
+        cause, advice = _explain_status(error.code)
+        raise DownloadError(f"{address} cannot be downloaded: {cause}; {advice}.", cause) from None
     except URLError as error:
-        why = reason(error.reason) if isinstance(error.reason, OSError) else _NOT_VALID
+        cause = reason(error.reason) if isinstance(error.reason, OSError) else _NOT_VALID
     except (ValueError, http.client.InvalidURL):
-        why = _NOT_VALID
+        cause = _NOT_VALID
     except OSError as error:  # before HTTPException: a connection that ends without a response raises both
-        why = reason(error)
+        cause = reason(error)
     except http.client.HTTPException:
-        why = "what answers is not a web server"
-    raise _unreachable(str(address), why)
+        cause = "what answers is not a web server"
+    raise _unreachable(str(address), cause)
 
 
-def _unreachable(address: str, why: str) -> DownloadError:
-    return DownloadError(f"{address} cannot be reached ({why}): {_ADVICE}.", why)
+def _unreachable(address: str, cause: str) -> DownloadError:
+    return DownloadError(f"{address} cannot be reached ({cause}): {_ADVICE}.", cause)
 
 
 def _explain_status(code: int) -> tuple[str, str]:

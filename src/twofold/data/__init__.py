@@ -2,10 +2,10 @@
 
 from twofold.data.addresses import address_advice, is_address
 from twofold.data.archives import archive_kind, is_archive
-from twofold.data.bit_depth import Extent, may_be_deep
+from twofold.data.bit_depth import Extent, may_exceed_eight_bits
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
 from twofold.data.decoding import extent_of
-from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, IntensityRanges
+from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges
 from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
 from twofold.data.folders import Skip, iterate_files, list_files, walk
 from twofold.data.formats import read_bytes, read_head
@@ -24,8 +24,8 @@ from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.tables import find_table, read_split, read_table
 
 __all__ = [
-    "DEEP_MODES",
     "NO_RANGES",
+    "SIXTEEN_BIT_MODES",
     "SMALL",
     "Extent",
     "FileList",
@@ -52,7 +52,7 @@ __all__ = [
     "iterate_files",
     "list_files",
     "list_labelled_files",
-    "may_be_deep",
+    "may_exceed_eight_bits",
     "numbers_of",
     "open_image",
     "plan_splits",

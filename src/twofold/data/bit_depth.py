@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from twofold.data.eight_bits import DEEP_MODES, FULL, sixteen_bits, strips
+from twofold.data.eight_bits import FULL, SIXTEEN_BIT_MODES, sixteen_bits, strips
 from twofold.data.formats import is_tiff
 from twofold.data.orientation import tags
 
@@ -22,12 +22,12 @@ _MAX_SAMPLE_VALUE: Final = 281  # a tag of TIFF
 _PNM: Final = re.compile(
     rb"P([1-6f])(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)"
 )
-_NATIVE, _OTHER = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+_NATIVE, _SWAPPED = ("L", "B") if sys.byteorder == "little" else ("B", "L")
 # Pillow's raw mode that unpacks 16-bit colours to their high bytes -> the one that unpacks them to their low bytes.
 _LOW: Final = {
     f"{colours};16{high}": f"{colours};16{low}"
     for colours in ("RGB", "RGBX", "RGBA")
-    for high, low in (("B", "L"), ("L", "B"), ("N", _OTHER))
+    for high, low in (("B", "L"), ("L", "B"), ("N", _SWAPPED))
 }
 _GREY_ALPHA, _FOUR_BYTES = "LA;16B", "RGBA"  # the second has in its second channel what the first drops
 
@@ -39,13 +39,13 @@ class Extent:
     `white` is the greatest value that the file declares, None where it declares none.
     """
 
-    kind: Literal["deep", "floats"]
+    kind: Literal["integers", "floats"]
     low: float
     high: float
     white: int | None = None
 
 
-def may_be_deep(data: bytes) -> bool:
+def may_exceed_eight_bits(data: bytes) -> bool:
     """Whether a file that begins with these bytes may have more than eight bits; needs all bytes of a TIFF file."""
     if data.startswith(b"\x89PNG"):
         return data[24:25] == b"\x10"
@@ -100,16 +100,19 @@ def _with_rawmode(args: Any, rawmode: str) -> Any:
 
 def measure(image: Image.Image, low: Image.Image | None = None, white: int | None = None) -> Extent | None:
     """The extent of a loaded image with more than eight bits; None where it has eight. `low` has its low bytes."""
-    if low is not None or image.mode in DEEP_MODES or image.mode == "I":
-        kind: Literal["deep", "floats"] = "deep"
+    if low is not None or image.mode in SIXTEEN_BIT_MODES or image.mode == "I":
+        kind: Literal["integers", "floats"] = "integers"
     elif image.mode == "F":
         kind = "floats"
     else:
         return None
     pairs = zip(strips(image), strips(low) if low else strips(image), strict=True)
-    extremes = [_extremes(sixteen_bits(high, below) if low else np.asarray(high)) for (_, high), (_, below) in pairs]
-    least, greatest = min(lows for lows, _ in extremes), max(highs for _, highs in extremes)
-    return Extent(kind, least, greatest, white) if least <= greatest else None
+    extremes = [
+        _extremes(sixteen_bits(high_strip, low_strip) if low else np.asarray(high_strip))
+        for (_, high_strip), (_, low_strip) in pairs
+    ]
+    lowest, highest = min(lows for lows, _ in extremes), max(highs for _, highs in extremes)
+    return Extent(kind, lowest, highest, white) if lowest <= highest else None
 
 
 def measure_array(array: NDArray[Any]) -> Extent | None:
@@ -117,7 +120,7 @@ def measure_array(array: NDArray[Any]) -> Extent | None:
     if array.dtype != np.uint16 or array.ndim not in (2, 3) or not array.size:
         return None
     low, high = _extremes(array[..., :3] if array.ndim == 3 else array)
-    return Extent("deep", low, high)
+    return Extent("integers", low, high)
 
 
 def _extremes(values: NDArray[Any]) -> tuple[float, float]:

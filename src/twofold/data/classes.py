@@ -12,18 +12,18 @@ _MAX_ERRORS: Final = 5
 
 
 def choose_classes(
-    counts: Mapping[str, int], options: DataOptions, data: str, unlabelled: int = 0, wanted: Sequence[str] = ()
+    counts: Mapping[str, int], options: DataOptions, data: str, unlabelled: int = 0, model_classes: Sequence[str] = ()
 ) -> tuple[str, str]:
     """The two classes of DATA in alphabetical order.
 
-    `counts` has the files of every class in DATA, `unlabelled` counts the files without a class, `wanted` are the classes of the
-    model to be tested, where there is one. Raises DataError where these are not two classes with files.
+    `counts` has the files of every class in DATA, `unlabelled` counts the files without a class, `model_classes` are the
+    classes of the model to be tested, where there is one. Raises DataError where these are not two classes with files.
     """
-    if _is_subset(counts, options, wanted):
-        first, second = sorted(wanted)
+    if _is_subset(counts, options, model_classes):
+        first, second = sorted(model_classes)
         return first, second
     if options.classes is None and len(counts) != 2:
-        raise DataError(_not_two(counts, data, unlabelled, wanted))
+        raise DataError(_wrong_count_text(counts, data, unlabelled, model_classes))
     first, second = sorted(options.classes or counts)
     for name in (first, second):
         if name not in counts:
@@ -35,10 +35,12 @@ def choose_classes(
     return first, second
 
 
-def _is_subset(counts: Mapping[str, int], options: DataOptions, wanted: Sequence[str]) -> bool:
+def _is_subset(counts: Mapping[str, int], options: DataOptions, model_classes: Sequence[str]) -> bool:
     """Whether there are files to test the model on, and only of its classes: one of the two suffices."""
     names = [name for name in counts if options.classes is None or name in options.classes]
-    return set(options.classes or wanted) == set(wanted) >= set(names) and any(counts[name] for name in names)
+    return set(options.classes or model_classes) == set(model_classes) >= set(names) and any(
+        counts[name] for name in names
+    )
 
 
 def choose_positive(classes: tuple[str, str], positive: str | None) -> str:
@@ -59,10 +61,10 @@ def check_counts(
 
     `errors` say why other files are not usable; `conflicts` has the paths of each class that have the other label, too.
     """
-    short = [name for name, count in counts.items() if count < minimum]
-    if short:
-        numbers = " and ".join(f"{name!r} has {counts[name]}" for name in short)
-        advice = _advice({name: (conflicts or {}).get(name, ()) for name in short}, counts)
+    small_classes = [name for name, count in counts.items() if count < minimum]
+    if small_classes:
+        numbers = " and ".join(f"{name!r} has {counts[name]}" for name in small_classes)
+        advice = _advice({name: (conflicts or {}).get(name, ()) for name in small_classes}, counts)
         unusable = f" Not usable ({len(errors)} files): {' '.join(errors[:_MAX_ERRORS])}" if errors else ""
         raise DataError(f"At least {minimum} usable images per class are needed, {numbers}: {advice}.{unusable}")
 
@@ -93,7 +95,7 @@ def _advice(conflicts: Mapping[str, Sequence[str]], counts: Mapping[str, int]) -
     return f"{'; '.join(sentences)}; decide which label is right" if sentences else "add images"
 
 
-def _not_two(counts: Mapping[str, int], data: str, unlabelled: int, wanted: Sequence[str]) -> str:
+def _wrong_count_text(counts: Mapping[str, int], data: str, unlabelled: int, model_classes: Sequence[str]) -> str:
     if len(counts) < 2:
         names = f"only {list_counts(counts)}" if counts else f"none, and {unlabelled} files without a class"
         return (
@@ -101,7 +103,7 @@ def _not_two(counts: Mapping[str, int], data: str, unlabelled: int, wanted: Sequ
             "is in the file name."
         )
     sentence = f"{data} must have two classes, got {len(counts)}, {list_counts(counts)}"
-    if not counts.keys() >= set(wanted):
-        return f"{sentence}: the model has {' and '.join(map(repr, wanted))}; rename the folders or labels."
+    if not counts.keys() >= set(model_classes):
+        return f"{sentence}: the model has {' and '.join(map(repr, model_classes))}; rename the folders or labels."
     largest = sorted(counts, key=lambda name: (-counts[name], name))[:2]
-    return f"{sentence}: choose two, as in `classes={tuple(sorted(wanted or largest))!r}`."
+    return f"{sentence}: choose two, as in `classes={tuple(sorted(model_classes or largest))!r}`."

@@ -67,7 +67,7 @@ def decode(
             return image
         size = image.size
         step = _draft(image, shrink(*size)) if isinstance(image, JpegImageFile) else 1
-        low = low_half(image, data) if ranges.deep not in (None, FULL) else None
+        low = low_half(image, data) if ranges.integer_range not in (None, FULL) else None
         return _load(image, step, size, kind, ranges, low)
     # Pillow does not document what its readers raise: damaged bytes end in anything from OSError to AssertionError.
     except Exception as error:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from twofold.data.read_errors import ReadError
 
-DEEP_MODES: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
+SIXTEEN_BIT_MODES: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
 FULL: Final = (0, 65_535)
 _ALPHA: Final = {"RGBA", "RGBa", "LA", "PA"}
 # Pixels at a time: arithmetic on all of a large image would hold up to eight copies of it.
@@ -22,11 +22,11 @@ _STRIP: Final = 1_000_000
 class IntensityRanges:
     """(black, white) of images with more than eight bits: one pair for all images of a data set.
 
-    `deep` is the range of integers, `floats` the range of floating-point values; None where a data set has no such images.
+    `integer_range` is that of integers, `float_range` that of floating-point values; None where a data set has no such images.
     """
 
-    deep: tuple[int, int] | None = None
-    floats: tuple[float, float] | None = None
+    integer_range: tuple[int, int] | None = None
+    float_range: tuple[float, float] | None = None
 
 
 NO_RANGES: Final = IntensityRanges()
@@ -42,11 +42,11 @@ def eight_bits(
     Colour profiles are not applied.
     """
     if low is not None:
-        image = _colours_to_eight(image, low, ranges.deep or FULL)
-    if image.mode in DEEP_MODES or image.mode == "I":
-        return _scaled(image, ranges.deep, FULL)
+        image = _colours_to_eight(image, low, ranges.integer_range or FULL)
+    if image.mode in SIXTEEN_BIT_MODES or image.mode == "I":
+        return _scale_image(image, ranges.integer_range, FULL)
     if image.mode == "F":
-        return _scaled(image, ranges.floats, (0.0, 1.0))
+        return _scale_image(image, ranges.float_range, (0.0, 1.0))
     if image.mode == "La":
         image = image.convert("LA")  # Pillow converts La to RGBA only by way of LA
     if image.mode in _ALPHA or "transparency" in image.info:
@@ -69,15 +69,15 @@ def from_array(array: NDArray[Any], ranges: IntensityRanges = NO_RANGES) -> Imag
         return ReadError(
             "not-an-image", f"An array of {shape} is no image: give height x width, or with 3 or 4 channels."
         )
-    pixels = _to_uint8(array, ranges.deep or FULL)
+    pixels = _to_uint8(array, ranges.integer_range or FULL)
     return pixels if isinstance(pixels, ReadError) else Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _to_uint8(array: NDArray[Any], deep: tuple[int, int]) -> NDArray[np.uint8] | ReadError:
+def _to_uint8(array: NDArray[Any], integer_range: tuple[int, int]) -> NDArray[np.uint8] | ReadError:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
-        return _with_alpha(_table(*deep)[array], array >> 8)
+        return _with_alpha(_table(*integer_range)[array], array >> 8)
     if array.dtype.kind not in "biuf":
         return ReadError("not-an-image", f"An array of {array.dtype} is no image: give uint8.")
     white = 255 if array.dtype.kind in "iu" else 1
@@ -92,10 +92,10 @@ def _to_uint8(array: NDArray[Any], deep: tuple[int, int]) -> NDArray[np.uint8] |
 
 def _by_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """The image in another mode, converted strip by strip."""
-    converted = Image.new(mode, image.size)
+    output = Image.new(mode, image.size)
     for top, strip in strips(image):
-        converted.paste(convert(strip), (0, top))
-    return converted
+        output.paste(convert(strip), (0, top))
+    return output
 
 
 def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -115,13 +115,13 @@ def sixteen_bits(high: Image.Image, low: Image.Image) -> NDArray[np.uint16]:
     return (high_bytes << 8 | low_bytes).astype(np.uint16, copy=False)
 
 
-def _colours_to_eight(high: Image.Image, low: Image.Image, deep: tuple[int, int]) -> Image.Image:
-    scaled = Image.new(high.mode, high.size)
+def _colours_to_eight(high: Image.Image, low: Image.Image, integer_range: tuple[int, int]) -> Image.Image:
+    output = Image.new(high.mode, high.size)
     for (top, high_strip), (_, low_strip) in zip(strips(high), strips(low), strict=True):
-        colours = _table(*deep)[sixteen_bits(high_strip, low_strip)]
+        colours = _table(*integer_range)[sixteen_bits(high_strip, low_strip)]
         alpha = np.asarray(high_strip)[..., 3:]
-        scaled.paste(Image.fromarray(np.concatenate([colours, alpha], axis=2)), (0, top))
-    return scaled
+        output.paste(Image.fromarray(np.concatenate([colours, alpha], axis=2)), (0, top))
+    return output
 
 
 def _with_alpha(colours: NDArray[np.uint8], high: NDArray[Any]) -> NDArray[np.uint8]:
@@ -131,28 +131,28 @@ def _with_alpha(colours: NDArray[np.uint8], high: NDArray[Any]) -> NDArray[np.ui
     return colours
 
 
-def _scaled(
+def _scale_image(
     image: Image.Image, limits: tuple[float, float] | None, default: tuple[float, float]
 ) -> Image.Image | ReadError:
     black, white = limits or default
-    if limits is None and image.mode not in DEEP_MODES and not _within(image, black, white):
+    if limits is None and image.mode not in SIXTEEN_BIT_MODES and not _lies_within(image, black, white):
         return ReadError(
             "unsupported-format",
             f"Its values lie outside {black:g} to {white:g}, and the model was trained on no such images, so black and white "
             "are unknown: export it with 8 bits per channel.",
         )
-    if image.mode in DEEP_MODES:
+    if image.mode in SIXTEEN_BIT_MODES:
         table = _table(int(black), int(white))
         return _by_strips(image, "L", lambda strip: Image.fromarray(table[np.asarray(strip)]))
     return _by_strips(image, "L", lambda strip: Image.fromarray(_scale(np.asarray(strip), black, white)))
 
 
-def _within(image: Image.Image, least: float, greatest: float) -> bool:
+def _lies_within(image: Image.Image, low: float, high: float) -> bool:
     """Whether all finite values lie between these."""
     for _, strip in strips(image):
         values = np.asarray(strip)
         values = values[np.isfinite(values)]
-        if values.size and not (values.min() >= least and values.max() <= greatest):
+        if values.size and not (values.min() >= low and values.max() <= high):
             return False
     return True
 

@@ -57,14 +57,14 @@ class FileList:
         return [file.path for file in self.files]
 
     @property
-    def ordered(self) -> tuple[str, str]:
+    def negative_and_positive(self) -> tuple[str, str]:
         """(negative, positive)"""
         first, second = self.classes
         return (first, second) if second == self.positive else (second, first)
 
 
 @dataclass(slots=True)
-class _Listing:
+class _Entries:
     files: list[LabelledFile] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)  # classes without a file
@@ -72,30 +72,30 @@ class _Listing:
 
 
 def list_labelled_files(
-    data: Path, options: DataOptions, *, positive: str | None = None, wanted: Sequence[str] = ()
+    data: Path, options: DataOptions, *, positive: str | None = None, model_classes: Sequence[str] = ()
 ) -> FileList:
     """The files of the two classes, in sorted order or in the order of the table, and the skipped paths.
 
-    `wanted` are the classes of the model to be tested, where there is one. Raises DataError where DATA does not have two classes
-    with files, UsageError where an option does not fit it.
+    `model_classes` are the classes of the model to be tested, where there is one. Raises DataError where DATA does not have
+    two classes with files, UsageError where an option does not fit it.
     """
-    listing = _find(data, options, wanted)
-    counts = dict.fromkeys(listing.empty, 0) | Counter(file.label for file in listing.files)
-    unlabelled = sum(skip.code in ("outside-classes", "no-label") for skip in listing.skips)
-    classes = choose_classes(counts, options, str(data), unlabelled, wanted)
-    files = tuple(file for file in listing.files if file.label in classes)
+    collection = _collect_entries(data, options, model_classes)
+    counts = dict.fromkeys(collection.empty, 0) | Counter(file.label for file in collection.files)
+    unlabelled = sum(skip.code in ("outside-classes", "no-label") for skip in collection.skips)
+    classes = choose_classes(counts, options, str(data), unlabelled, model_classes)
+    files = tuple(file for file in collection.files if file.label in classes)
     other_classes = [
         Skip(file.path, "other-class", f"Its class is {file.label!r}.")
-        for file in listing.files
+        for file in collection.files
         if file.label not in classes
     ]
-    skips = (*listing.skips, *other_classes)
-    return FileList(files, skips, classes, choose_positive(classes, positive), (*listing.notes, *_notes(skips)))
+    skips = (*collection.skips, *other_classes)
+    return FileList(files, skips, classes, choose_positive(classes, positive), (*collection.notes, *_notes(skips)))
 
 
 def find_splits(data: Path) -> list[Path]:
     """The folders of a data set's splits, those to train on first; none where DATA holds classes."""
-    return splits_of(_step_in(data, _Listing()))
+    return splits_of(_find_class_folders(data, _Entries()))
 
 
 def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
@@ -113,16 +113,16 @@ def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
             yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), entry
 
 
-def _find(data: Path, options: DataOptions, wanted: Sequence[str]) -> _Listing:
+def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[str]) -> _Entries:
     if is_folder(data) or (data.is_file() and is_archive(data)):
-        listing = _Listing()
+        collection = _Entries()
         for root in _roots(data):
             if options.label_pattern:
-                _by_name(root, options.label_pattern, listing)
+                _add_by_name(root, options.label_pattern, collection)
             else:
-                _by_folder(root, options, listing, wanted)
-            listing.skips += archive_skips(root)
-        return listing
+                _add_by_folder(root, options, collection, model_classes)
+            collection.skips += archive_skips(root)
+        return collection
     table = find_table(data)
     if table is None and not data.exists():
         raise DataError(
@@ -134,7 +134,7 @@ def _find(data: Path, options: DataOptions, wanted: Sequence[str]) -> _Listing:
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the images in a CSV file."
         )
-    return _Listing([LabelledFile(*row) for row in read_split(*table)])
+    return _Entries([LabelledFile(*row) for row in read_split(*table)])
 
 
 def _roots(data: Path) -> list[Path]:
@@ -145,24 +145,24 @@ def _roots(data: Path) -> list[Path]:
     return files or [data]
 
 
-def _by_folder(data: Path, options: DataOptions, listing: _Listing, wanted: Sequence[str]) -> None:
-    folders = _step_in(data, listing, wanted)
+def _add_by_folder(data: Path, options: DataOptions, collection: _Entries, model_classes: Sequence[str]) -> None:
+    folders = _find_class_folders(data, collection, model_classes)
     _refuse_splits(folders, options)
     files: dict[Path, list[Path]] = {}
     for folder in folders:
         folder_entries = list(_walk_class(folder, options))
-        listing.skips += [entry for entry in folder_entries if isinstance(entry, Skip)]
+        collection.skips += [entry for entry in folder_entries if isinstance(entry, Skip)]
         files[folder] = [entry for entry in folder_entries if isinstance(entry, Path)]
-        listing.files += [LabelledFile(path, folder.name) for path in files[folder]]
+        collection.files += [LabelledFile(path, folder.name) for path in files[folder]]
         if not files[folder]:
-            listing.empty.append(folder.name)
+            collection.empty.append(folder.name)
     classes = {folder: files[folder] for folder in folders if options.classes is None or folder.name in options.classes}
     refuse_nested(classes)
-    if shared := shared_folders(classes):
-        listing.notes.append(
+    if shared_names := shared_folders(classes):
+        collection.notes.append(
             Note(
                 "shared-folders",
-                f"All class folders of {folders[0].parent} have the same sub-folders ({', '.join(shared)}). If these are "
+                f"All class folders of {folders[0].parent} have the same sub-folders ({', '.join(shared_names)}). If these are "
                 f"the classes, give one of the folders around them, as {folders[0]}.",
             )
         )
@@ -178,25 +178,25 @@ def _walk_class(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
         yield Skip(folder, "unreadable", str(error))
 
 
-def _step_in(data: Path, listing: _Listing, wanted: Sequence[str] = ()) -> list[Path]:
+def _find_class_folders(data: Path, collection: _Entries, model_classes: Sequence[str] = ()) -> list[Path]:
     """The class folders: those of DATA or, where that holds a single folder of folders, those inside it, and so on."""
-    folders = _class_folders(data, listing)
+    folders = _class_folders(data, collection)
     while len(folders) == 1 and any(is_folder(path) and not is_junk(path) for path in entries(folders[0])):
-        if folders[0].name in wanted:  # a batch of one class
+        if folders[0].name in model_classes:  # a batch of one class
             break
-        folders = _class_folders(folders[0], listing)
+        folders = _class_folders(folders[0], collection)
     return folders
 
 
-def _class_folders(folder: Path, listing: _Listing) -> list[Path]:
+def _class_folders(folder: Path, collection: _Entries) -> list[Path]:
     folders = []
     for path in entries(folder):
         if is_junk(path):
-            listing.skips.append(Skip(path, "junk", JUNK_SENTENCE))
+            collection.skips.append(Skip(path, "junk", JUNK_SENTENCE))
         elif is_folder(path):
             folders.append(path)
         else:
-            listing.skips.append(Skip(path, "outside-classes", "It lies beside the class folders and has no label."))
+            collection.skips.append(Skip(path, "outside-classes", "It lies beside the class folders and has no label."))
     return folders
 
 
@@ -214,32 +214,32 @@ def _describe(splits: list[Path]) -> str:
     return f"{splits[0].parent} holds splits ({', '.join(split.name for split in splits)})"
 
 
-def _by_name(data: Path, label_pattern: str, listing: _Listing) -> None:
-    pattern, first = _compile(label_pattern), len(listing.files)
+def _add_by_name(data: Path, label_pattern: str, collection: _Entries) -> None:
+    pattern, first = _compile_pattern(label_pattern), len(collection.files)
     for path in walk(data):
         if isinstance(path, Skip):
-            listing.skips.append(path)
+            collection.skips.append(path)
         elif (match := pattern.search(path.name)) and match[1]:
-            listing.files.append(LabelledFile(path, match[1]))
+            collection.files.append(LabelledFile(path, match[1]))
         else:
-            listing.skips.append(Skip(path, "no-label", "Its name does not match `label_pattern`."))
-    if splits := splits_below(data, [file.path for file in listing.files[first:]]):
+            collection.skips.append(Skip(path, "no-label", "Its name does not match `label_pattern`."))
+    if splits := splits_below(data, [file.path for file in collection.files[first:]]):
         plan = plan_splits(splits, labelled=True)
         raise DataError(
             f"{_describe(splits)}, which would be mixed: {plan}, each with `label_pattern={label_pattern!r}`."
         )
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
     try:
-        compiled = re.compile(pattern)
+        expression = re.compile(pattern)
     except re.error as error:
         raise UsageError(
             f"`label_pattern` {pattern!r} is not a regular expression ({error}): try '(cat|dog)'."
         ) from error
-    if not compiled.groups:
+    if not expression.groups:
         raise UsageError(f"`label_pattern` {pattern!r} has no group: put the class in brackets, as in '(cat|dog)'.")
-    return compiled
+    return expression
 
 
 def _notes(skips: tuple[Skip, ...]) -> tuple[Note, ...]:

@@ -13,30 +13,40 @@ _NARROW = 4  # a band of values that fits this often into its bits is a range of
 
 def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note]]:
     """The ranges of a data set whose images have these extents, and a note for each range."""
-    deep, floats = ([extent for extent in extents if extent.kind == kind] for kind in ("deep", "floats"))
+    integer_extents, float_extents = (
+        [extent for extent in extents if extent.kind == kind] for kind in ("integers", "floats")
+    )
     ranges, notes = IntensityRanges(), []
-    if deep:
-        (black, white), reason = _integer_range(deep)
+    if integer_extents:
+        (black, white), reason = _integer_range(integer_extents)
         ranges = IntensityRanges((black, white), None)
-        notes.append(_note("deep", f"{len(deep)} images have more than eight bits", f"{black:,}", f"{white:,}", reason))
-    if floats:
-        least, greatest = _rising(*_extremes(floats))
-        ranges = IntensityRanges(ranges.deep, (least, greatest))
-        images = f"{len(floats)} images have floating-point values"
-        notes.append(_note("floats", images, f"{least:g}", f"{greatest:g}", "their least and greatest value"))
+        notes.append(
+            _note(
+                "integers",
+                f"{len(integer_extents)} images have more than eight bits",
+                f"{black:,}",
+                f"{white:,}",
+                reason,
+            )
+        )
+    if float_extents:
+        low, high = _make_ascending(*_extremes(float_extents))
+        ranges = IntensityRanges(ranges.integer_range, (low, high))
+        images = f"{len(float_extents)} images have floating-point values"
+        notes.append(_note("floats", images, f"{low:g}", f"{high:g}", "their least and greatest value"))
     return ranges, notes
 
 
 def _integer_range(extents: Sequence[Extent]) -> tuple[tuple[int, int], str]:
     low, high = map(int, _extremes(extents))
-    declared = {extent.white for extent in extents}
-    white = declared.pop() if len(declared) == 1 else None
+    declared_whites = {extent.white for extent in extents}
+    white = declared_whites.pop() if len(declared_whites) == 1 else None
     # sBIT may also stand in files whose values are scaled to all of 16 bits, as the standard of PNG asks: they exceed it.
     if white is not None and low >= 0 and high <= white:
         return (0, white), "as the files declare"
     bits = max(high.bit_length(), 8)
     if low < 0 or (bits > 8 and low < high and (high - low) * _NARROW < 1 << bits):
-        black, top = _rising(low, high)
+        black, top = _make_ascending(low, high)
         return (int(black), int(top)), "their least and greatest value"
     return (0, (1 << bits) - 1), f"because their values take {bits} bits"
 
@@ -48,7 +58,7 @@ def _extremes(extents: Sequence[Extent]) -> tuple[float, float]:
     return lows[outliers], highs[-1 - outliers]
 
 
-def _rising(low: float, high: float) -> tuple[float, float]:
+def _make_ascending(low: float, high: float) -> tuple[float, float]:
     return (low, high) if low < high else (high, high + 1)
 
 

@@ -21,7 +21,7 @@ FOLDER: Final = "folder"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member as the archive lists it; `handle` is what reads it, `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
+    """A member as listed in the archive. `handle` reads it; `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
 
     name: str
     handle: Any = None

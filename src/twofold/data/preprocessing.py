@@ -11,7 +11,7 @@ from PIL import Image
 
 from twofold.core.options import CropMode, Filter
 from twofold.data.decoding import Decoded, adopt, decode
-from twofold.data.eight_bits import DEEP_MODES, NO_RANGES, IntensityRanges, from_array
+from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges, from_array
 from twofold.data.file_metadata import EncodingMetadata
 from twofold.data.orientation import put_upright, swaps_sides
 from twofold.data.read_errors import ReadError
@@ -38,30 +38,34 @@ class Preprocessing:
     Crop modes: `squash` resizes the image without its aspect ratio; `center` takes the square in its centre, of `crop_pct` of the
     short side; `pad` resizes it with its aspect ratio, on grey.
 
-    `deep` is (black, white) for images with more than eight bits, `floats` for images of floating-point values; None where the
-    network was trained on no such images. ValueError where one is not a range.
+    `integer_range` is (black, white) for images with more than eight bits, `float_range` for images of floating-point values;
+    None where the network was trained on no such images. ValueError where one is not a range.
     """
 
     size: int
     crop_mode: CropMode = "squash"
     filter: Filter = "bicubic"
     crop_pct: float = CROP_PCT
-    deep: tuple[int, int] | None = None
-    floats: tuple[float, float] | None = None
+    integer_range: tuple[int, int] | None = None
+    float_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.deep is not None:  # JSON has lists
-            object.__setattr__(self, "deep", _checked_range(self.deep, "deep", (int,), "integers"))
-        if self.floats is not None:
-            object.__setattr__(self, "floats", _checked_range(self.floats, "floats", (int, float), "finite numbers"))
+        if self.integer_range is not None:  # JSON has lists
+            object.__setattr__(
+                self, "integer_range", _checked_range(self.integer_range, "integer_range", (int,), "integers")
+            )
+        if self.float_range is not None:
+            object.__setattr__(
+                self, "float_range", _checked_range(self.float_range, "float_range", (int, float), "finite numbers")
+            )
 
     @property
     def ranges(self) -> IntensityRanges:
-        return IntensityRanges(self.deep, self.floats)
+        return IntensityRanges(self.integer_range, self.float_range)
 
     def with_intensity_ranges(self, ranges: IntensityRanges) -> "Preprocessing":
         """The same preprocessing with these ranges."""
-        return replace(self, deep=ranges.deep, floats=ranges.floats)
+        return replace(self, integer_range=ranges.integer_range, float_range=ranges.float_range)
 
 
 def _checked_range(value: Any, name: str, kinds: tuple[type, ...], noun: str) -> tuple[float, float]:
@@ -92,7 +96,7 @@ def preprocess(
     The first frame of an animation is taken, transparent pixels become white, and the EXIF orientation is followed.
     Colour profiles are not applied.
     """
-    decoded = _decoded(
+    decoded = _decode(
         source, lambda width, height: _shrink(width, height, preprocessing), max_pixels, preprocessing.ranges
     )
     if isinstance(decoded, ReadError):
@@ -106,7 +110,7 @@ def preprocess(
 
 def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> ImageArray | ReadError:
     """The image, upright, at full size, (height, width, 3), by the same rules as `preprocess`; or a read error."""
-    decoded = _decoded(source, lambda width, height: 1, max_pixels)
+    decoded = _decode(source, lambda width, height: 1, max_pixels)
     if isinstance(decoded, ReadError):
         return decoded
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
@@ -116,7 +120,7 @@ def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXE
     """What identifies an image in memory: its values, upright, where it has more than eight bits, else its RGB pixels."""
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
-    if source.mode not in (*DEEP_MODES, "I", "F"):
+    if source.mode not in (*SIXTEEN_BIT_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
     decoded = adopt(
         source, IntensityRanges((0, 1), (0.0, 1.0))
@@ -124,7 +128,7 @@ def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXE
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
 
 
-def _decoded(
+def _decode(
     source: bytes | Image.Image | NDArray[Any],
     shrink: Callable[[int, int], float],
     max_pixels: int,
@@ -143,7 +147,7 @@ def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
     docs/decisions/001 has the effect on accuracy.
     """
     left, top, right, bottom = _area(width, height, preprocessing)
-    width, height = _inner(width, height, preprocessing)
+    width, height = _inner_size(width, height, preprocessing)
     return min((right - left) / width, (bottom - top) / height) / 2
 
 
@@ -155,7 +159,7 @@ def _area(width: int, height: int, preprocessing: Preprocessing) -> tuple[float,
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
-def _inner(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
+def _inner_size(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
     """Width and height of that area in the model input."""
     if preprocessing.crop_mode != "pad":
         return preprocessing.size, preprocessing.size
@@ -165,7 +169,7 @@ def _inner(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, 
 
 
 def _fit(decoded: Decoded, preprocessing: Preprocessing) -> ImageArray:
-    inner = _inner(decoded.width, decoded.height, preprocessing)
+    inner = _inner_size(decoded.width, decoded.height, preprocessing)
     left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, preprocessing))
     image, resampling = decoded.image, _FILTERS[preprocessing.filter]
     if right - left < inner[0] and image.height > _LONG:  # Pillow would first widen all of its lines
@@ -178,6 +182,6 @@ def _fit(decoded: Decoded, preprocessing: Preprocessing) -> ImageArray:
     image = put_upright(image, decoded.orientation).convert("RGB")
     if image.size == (preprocessing.size, preprocessing.size):
         return np.array(image)
-    padded = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
-    padded.paste(image, (round((preprocessing.size - image.width) / 2), round((preprocessing.size - image.height) / 2)))
-    return np.array(padded)
+    canvas = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
+    canvas.paste(image, (round((preprocessing.size - image.width) / 2), round((preprocessing.size - image.height) / 2)))
+    return np.array(canvas)

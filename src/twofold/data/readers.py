@@ -34,18 +34,20 @@ def _silent(kind: type, **names: Any) -> Any:
     """A subclass in which the methods that warn, log or use one of these global names are copies, bound to other globals."""
     names = {"warnings": SimpleNamespace(warn=lambda *_, **__: None), "logger": _LOGGER, **names}
     methods = {
-        name: _rebound(value, names)
+        name: _rebind(value, names)
         for name, value in vars(kind).items()
         if isinstance(value, FunctionType) and not names.keys().isdisjoint(value.__code__.co_names)
     }
     return type(kind.__name__, (kind,), methods)
 
 
-def _rebound(function: FunctionType, names: dict[str, Any]) -> FunctionType:
+def _rebind(function: FunctionType, names: dict[str, Any]) -> FunctionType:
     scope = {**function.__globals__, **names}
-    copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
+    rebound_function = FunctionType(
+        function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+    )
+    rebound_function.__kwdefaults__ = function.__kwdefaults__
+    return rebound_function
 
 
 _Directory: Final = _silent(ImageFileDirectory_v2)

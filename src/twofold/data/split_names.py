@@ -73,8 +73,8 @@ def same_subject(names: Iterable[str]) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    words = " ".join(re.findall(r"[^\W\d_]+", spaced)).lower()
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    words = " ".join(re.findall(r"[^\W\d_]+", text)).lower()
     return re.sub(r"\b(hold|held) out\b", r"\1out", words).split()
 
 
@@ -90,8 +90,8 @@ def _has_splits(name: str, values: set[str]) -> bool:
 def _is_switch(name: str, cells: Sequence[str]) -> bool:
     """Whether it is a column of truth values, such as is_valid or train."""
     values = {cell.casefold() for cell in cells} - {""}
-    both = values <= _TRUE | _FALSE and values & _TRUE and values & _FALSE
-    return bool(both) and _SWITCH.fullmatch(name) is not None
+    has_both_values = values <= _TRUE | _FALSE and values & _TRUE and values & _FALSE
+    return bool(has_both_values) and _SWITCH.fullmatch(name) is not None
 
 
 def _switch_splits(name: str, cells: Sequence[str]) -> list[str]:

@@ -52,7 +52,7 @@ def read_split(file: Path, split: str = "") -> list[Row]:
             raise DataError(f"{file} has no split {split!r}{nearest(split, counts)}; it has {_list_counts(counts)}.")
         return _check_rows(file, [(line, row) for line, row, name in rows if name in spellings])
     if len({name.casefold() for name in counts}) > 1:
-        raise DataError(f"{file} has several splits, {_list_counts(counts)}: {_plan(file, counts)}.")
+        raise DataError(f"{file} has several splits, {_list_counts(counts)}: {_plan_splits(file, counts)}.")
     return _check_rows(file, [(line, row) for line, row, _ in rows])
 
 
@@ -108,14 +108,14 @@ def _delimiter(header: str) -> str:
 def _clean(text: str) -> str:
     """The value of a cell. A tab before its quotes, which the csv module does not skip, leaves the quotes in the text."""
     value = text.strip()
-    quoted = text[:1] == "\t" and len(value) > 1 and value[0] == value[-1] == '"'
-    return value[1:-1].replace('""', '"') if quoted else value
+    is_quoted = text[:1] == "\t" and len(value) > 1 and value[0] == value[-1] == '"'
+    return value[1:-1].replace('""', '"') if is_quoted else value
 
 
 def _check_rows(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
     """The rows, equal ones once. Raises DataError where some are incomplete, name no file, or contradict each other."""
     incomplete = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
-    missing_paths = _missing({path for _, (path, *_) in rows})
+    missing_paths = _find_missing({path for _, (path, *_) in rows})
     missing = [f"line {line}: {path}" for line, (path, *_) in rows if path in missing_paths]
     labels = _contradictions([(line, path, label) for line, (path, label, _) in rows])
     groups = _contradictions([(line, path, group) for line, (path, _, group) in rows])
@@ -131,8 +131,8 @@ def _refuse_unclear_splits(file: Path, rows: list[tuple[int, Row, str]]) -> None
     """Raises DataError where rows of a table with splits have none, or where a path has two."""
     empty = [f"line {line}" for line, _, split in rows if not split]
     _refuse_rows(file, "have no split", empty, "fill in the column of the splits")
-    both = _contradictions([(line, path, split.casefold()) for line, (path, *_), split in rows])
-    _refuse_rows(file, "give one path two splits", both, "leave it in one")
+    contradictions = _contradictions([(line, path, split.casefold()) for line, (path, *_), split in rows])
+    _refuse_rows(file, "give one path two splits", contradictions, "leave it in one")
 
 
 def _contradictions(rows: list[tuple[int, Path, str | None]]) -> list[str]:
@@ -143,7 +143,7 @@ def _contradictions(rows: list[tuple[int, Path, str | None]]) -> list[str]:
     return [f"line {line}: {path}" for line, path, _ in rows if len(values[path]) > 1]
 
 
-def _missing(paths: Iterable[Path]) -> set[Path]:
+def _find_missing(paths: Iterable[Path]) -> set[Path]:
     """The paths that are neither a file nor a member of an archive."""
     no_files = {
         path for path in paths if not os.path.isfile(path)
@@ -153,7 +153,7 @@ def _missing(paths: Iterable[Path]) -> set[Path]:
     return {path for path in no_files if path not in members or is_archived_folder(path)}
 
 
-def _plan(file: Path, counts: Mapping[str, int]) -> SplitPlan:
+def _plan_splits(file: Path, counts: Mapping[str, int]) -> SplitPlan:
     """Which of the splits of a table to train and which to evaluate on."""
     kinds = {name: split_kind(name) for name in counts}
     names = sorted(counts, key=lambda name: (kinds[name] != "train", kinds[name] == "held-out"))

@@ -20,9 +20,9 @@ def duplicate_groups(keys: Sequence[tuple[str, ...]], groups: Sequence[str | Non
     pairs = []
     for row, image_keys in enumerate(keys):
         for key in image_keys:
-            other = first.setdefault(key, row)
-            if other != row:
-                pairs.append((other, row))
+            first_row = first.setdefault(key, row)
+            if first_row != row:
+                pairs.append((first_row, row))
     for row, group in enumerate(groups):
         if group is not None:
             pairs.append((first.setdefault(("group", group), row), row))
@@ -34,19 +34,19 @@ def join_groups(groups: NDArray[np.int64], pairs: Iterable[tuple[int, int]]) -> 
     parent: dict[int, int] = {}
 
     def root(group: int) -> int:
-        while (above := parent.get(group, group)) != group:
-            parent[group] = group = parent.get(above, above)
+        while (parent_group := parent.get(group, group)) != group:
+            parent[group] = group = parent.get(parent_group, parent_group)
         return group
 
     for first, second in pairs:
         a, b = sorted((root(int(groups[first])), root(int(groups[second]))))
         if a != b:
             parent[b] = a
-    joined = groups.copy()
+    group_of_row = groups.copy()
     if parent:
         rows = np.flatnonzero(np.isin(groups, list(parent)))
-        joined[rows] = [root(group) for group in groups[rows].tolist()]
-    _, start, number = np.unique(joined, return_index=True, return_inverse=True)
+        group_of_row[rows] = [root(group) for group in groups[rows].tolist()]
+    _, start, number = np.unique(group_of_row, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(start))[number]
 
 

@@ -202,7 +202,9 @@ def fingerprints_of(table: FeatureTable) -> Fingerprints:
 
 def labelled_dataset(file_list: FileList, table: FeatureTable) -> LabelledDataset:
     """The dataset of a file list and its feature table, with its duplicates."""
-    return LabelledDataset(file_list, table, file_list.ordered, tuple(find_duplicates(fingerprints_of(table))))
+    return LabelledDataset(
+        file_list, table, file_list.negative_and_positive, tuple(find_duplicates(fingerprints_of(table)))
+    )
 
 
 def list_test_files(classes: tuple[str, str], data: Path, options: DataOptions) -> FileList:
@@ -210,7 +212,7 @@ def list_test_files(classes: tuple[str, str], data: Path, options: DataOptions) 
 
     DataError where DATA has other classes.
     """
-    file_list = list_labelled_files(data, options, wanted=classes)
+    file_list = list_labelled_files(data, options, model_classes=classes)
     check_same_classes(classes, file_list.classes)
     return replace(file_list, positive=classes[1])
 

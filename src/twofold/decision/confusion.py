@@ -26,7 +26,7 @@ class ConfusionMatrix:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def mirrored(self) -> "ConfusionMatrix":
+    def swap_classes(self) -> "ConfusionMatrix":
         """The matrix with the classes swapped."""
         return ConfusionMatrix(tn=self.tp, fp=self.fn, fn=self.fp, tp=self.tn)
 
@@ -49,9 +49,9 @@ def confusion_at(labels: NDArray[np.int8], probabilities: NDArray[np.float64], t
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Rate:
     """numerator / denominator, and NaN where the denominator is 0."""
-    above, below = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
-    undefined = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
-    return np.asarray(np.divide(above, below, out=undefined, where=below != 0))
+    dividend, divisor = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    undefined = np.full(np.broadcast_shapes(dividend.shape, divisor.shape), np.nan)
+    return np.asarray(np.divide(dividend, divisor, out=undefined, where=divisor != 0))
 
 
 def accuracy(c: ConfusionMatrix) -> Rate:

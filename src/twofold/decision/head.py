@@ -53,7 +53,7 @@ def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDA
 
     # Two BLAS threads wait for each other in products this thin: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
-        return _best_fit(Regressions.of(features, labels, folds))
+        return _best_fit(Regressions.from_features(features, labels, folds))
 
 
 def _best_fit(regressions: Regressions) -> HeadFit:

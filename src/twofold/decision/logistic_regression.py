@@ -51,16 +51,16 @@ class Regressions:
     variances: Reals  # (r,) along them, ascending
 
     @classmethod
-    def of(cls, features: Matrix, labels: NDArray[np.int8], folds: NDArray[np.int64]) -> "Regressions":
+    def from_features(cls, features: Matrix, labels: NDArray[np.int8], folds: NDArray[np.int64]) -> "Regressions":
         """The regressions on features (n, d) and labels (n,), 0 or 1: one for each of the folds (n,) and one on all images."""
         names, held_out_by = np.unique(folds, return_inverse=True)
-        training = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])  # (k, n)
+        training_mask = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])  # (k, n)
         targets = (labels == 1).astype(np.float64)
-        positives, negatives = training @ targets, training @ (1 - targets)
+        positives, negatives = training_mask @ targets, training_mask @ (1 - targets)
         if (positives == 0).any() or (negatives == 0).any():
             raise DataError("The images outside one fold are all of one class; use fewer folds or more images.")
-        matrix, mean, std = _standardised(features)
-        centre, scale = _standardisations(matrix, std, training)
+        matrix, mean, std = _standardise(features)
+        centre, scale = _standardisations(matrix, std, training_mask)
         directions, variances = _largest_variance(matrix)
         return cls(
             matrix=matrix,
@@ -68,7 +68,7 @@ class Regressions:
             std=std,
             centre=centre,
             scale=scale,
-            weight=training * np.where(labels == 1, 0.5 / positives[:, None], 0.5 / negatives[:, None]),
+            weight=training_mask * np.where(labels == 1, 0.5 / positives[:, None], 0.5 / negatives[:, None]),
             targets=targets,
             prior=np.log(positives / negatives),
             sizes=positives + negatives,
@@ -85,11 +85,11 @@ class Regressions:
         """The coefficients of the least penalised loss, for an L2 penalty of |slopes|² / (2 C n)."""
         # Steps are scaled by 1 / sqrt(curvature): at most 1/4 of the variance (Böhning 1992), plus the penalty's.
         bend = np.sqrt(self.variances / 4 + 1 / (C * self.sizes[-1]))  # (r,)
-        along, aside = 1 / bend - 1 / bend[0], 1 / bend[0]
+        along, across = 1 / bend - 1 / bend[0], 1 / bend[0]
 
         def scaled(steps: Reals) -> Reals:
             slopes = np.stack([self.directions @ (row @ self.directions * along) for row in steps[:, :-1]])
-            return np.hstack([aside * steps[:, :-1] + slopes, 2 * steps[:, -1:]])
+            return np.hstack([across * steps[:, :-1] + slopes, 2 * steps[:, -1:]])
 
         def loss(steps: Reals) -> tuple[Reals, Reals]:
             losses, gradient = self._losses(start + scaled(steps), C)
@@ -126,7 +126,7 @@ class Regressions:
         return weights.astype(np.float32), float(bias)
 
 
-def _standardised(features: Matrix) -> tuple[Matrix, Reals, Reals]:
+def _standardise(features: Matrix) -> tuple[Matrix, Reals, Reals]:
     mean = features.mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all():
         raise DataError("Some features are not finite numbers; train again with `dtype='f32'`.")
@@ -136,9 +136,9 @@ def _standardised(features: Matrix) -> tuple[Matrix, Reals, Reals]:
     return matrix, mean, std
 
 
-def _standardisations(matrix: Matrix, std: Reals, training: NDArray[np.bool_]) -> tuple[Reals, Reals]:
+def _standardisations(matrix: Matrix, std: Reals, training_mask: NDArray[np.bool_]) -> tuple[Reals, Reals]:
     """`centre` and `scale` (k, d) of the regressions with these training images (k, n)."""
-    fraction = (training / training.sum(axis=1, keepdims=True)).astype(np.float32)  # (k, n)
+    fraction = (training_mask / training_mask.sum(axis=1, keepdims=True)).astype(np.float32)  # (k, n)
     centre = (fraction @ matrix).astype(np.float64)
     squares = np.zeros_like(centre)
     for start in range(0, len(matrix), 1024):  # in chunks: the matrix is the largest thing in memory
@@ -162,8 +162,8 @@ def _largest_variance(matrix: Matrix) -> tuple[Reals, Reals]:
     basis = np.random.default_rng(0).standard_normal((d, min(DIRECTIONS, n, d)), np.float32)
     for _ in range(2):
         basis = np.linalg.qr(matrix.T @ (matrix @ basis))[0]
-    projected = matrix @ basis
-    variances, turn = np.linalg.eigh((projected.T @ projected).astype(np.float64) / n)
+    projection = matrix @ basis
+    variances, turn = np.linalg.eigh((projection.T @ projection).astype(np.float64) / n)
     return basis @ turn, np.maximum(variances, 0)
 
 
@@ -188,9 +188,9 @@ def _minimise(loss: Callable[[Reals], tuple[Reals, Reals]], x: Reals) -> Reals:
                 break
             size[too_far] /= 2
         memory = [*memory[1 - MEMORY :], (step, new_gradient - gradient, _dot(step, new_gradient - gradient))]
-        lowered = active & (new_value < value)
+        has_lower_loss = active & (new_value < value)
         active &= new_value < value - TOLERANCE
-        x = np.where(lowered[:, None], x + step, x)
+        x = np.where(has_lower_loss[:, None], x + step, x)
         value, gradient = new_value, new_gradient
         if not active.any():
             break

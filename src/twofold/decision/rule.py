@@ -62,17 +62,19 @@ class Rule:
         decisions[np.asarray(probabilities) >= self.high] = POSITIVE
         return decisions
 
-    def mirrored(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
+    def swap_classes(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
         """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.
 
         Ties included: 1 - p is rounded, so each probability is held on its side of the threshold.
         """
         low, high = (float(np.nextafter(1 - end, np.inf)) for end in (self.high, self.low))
-        swapped = 1 - probabilities
+        other_probabilities = 1 - probabilities
         for threshold, end in ((self.high, low), (self.low, high)):
             below = probabilities < threshold
-            swapped = np.where(below, np.maximum(swapped, end), np.minimum(swapped, np.nextafter(end, -np.inf)))
-        return replace(self, low=low, high=high), swapped
+            other_probabilities = np.where(
+                below, np.maximum(other_probabilities, end), np.minimum(other_probabilities, np.nextafter(end, -np.inf))
+            )
+        return replace(self, low=low, high=high), other_probabilities
 
     def as_json(self) -> dict[str, Any]:
         """The block "rule" of a bundle."""

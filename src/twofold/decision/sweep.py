@@ -53,12 +53,12 @@ def _confusion(
 
 def best_threshold(labels: Labels, probabilities: Probabilities, score: Score, reference: float) -> float:
     """The threshold of the highest score: the reference if none is better, and the nearest to it among equals."""
-    swept = sweep(labels, probabilities)
-    scores = _defined(score(swept.confusion))
+    candidates = sweep(labels, probabilities)
+    scores = _zero_undefined(score(candidates.confusion))
     highest = scores.max(initial=-np.inf)
-    if highest <= _defined(score(confusion_at(labels, probabilities, reference))):
+    if highest <= _zero_undefined(score(confusion_at(labels, probabilities, reference))):
         return reference
-    best = swept.thresholds[scores == highest]
+    best = candidates.thresholds[scores == highest]
     return float(best[np.argmin(np.abs(best - reference))])
 
 
@@ -81,13 +81,13 @@ def chance_of_gain(
     order = np.argsort(probabilities, kind="stable")
     _, below = _thresholds(probabilities[order])
     at_reference = int(np.searchsorted(probabilities[order], reference, "left"))
-    simulation = _Simulation.of(labels[order] == 1, truth[order], below, at_reference)
-    observed = simulation.gain(simulation.observed, score)
+    simulation = _Simulation.from_labels(labels[order] == 1, truth[order], below, at_reference)
+    data_gain = simulation.gain(simulation.observed, score)
     rng = np.random.default_rng(seed)
     rows = max(1, 1_000_000 // simulation.size)  # at a time, to bound memory
     batches = (simulation.draw(rng, min(rows, samples - start)) for start in range(0, samples, rows))
-    reached = sum(int(np.sum(simulation.gain(positives, score) >= observed - 1e-12)) for positives in batches)
-    return (reached + 1) / (samples + 1)
+    exceedances = sum(int(np.sum(simulation.gain(positives, score) >= data_gain - 1e-12)) for positives in batches)
+    return (exceedances + 1) / (samples + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,7 @@ class _Simulation:
     observed: NDArray[np.int64]  # (s + 1,) positives of the data: 0, and up to the end of each segment
 
     @classmethod
-    def of(
+    def from_labels(
         cls, ascending: NDArray[np.bool_], truth: Probabilities, below: NDArray[np.int64], at_reference: int
     ) -> "_Simulation":
         """From labels and true probabilities (n,). Up to `MAX_EXACT` images each is a segment of its own."""
@@ -136,10 +136,10 @@ class _Simulation:
     def gain(self, positives: NDArray[np.int64], score: Score) -> NDArray[np.float64]:
         """The highest score of a threshold minus the score of the reference, for cumulative positives (..., s + 1)."""
         fn = positives[..., np.searchsorted(np.append(0, self.ends), self.cuts)]
-        scores = _defined(score(_confusion(fn, positives[..., -1:], self.cuts, int(self.ends[-1]))))
+        scores = _zero_undefined(score(_confusion(fn, positives[..., -1:], self.cuts, int(self.ends[-1]))))
         return np.asarray(scores[..., 1:].max(axis=-1) - scores[..., 0])
 
 
-def _defined(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def _zero_undefined(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """The scores with 0 where undefined."""
     return np.nan_to_num(scores, nan=0.0)

@@ -16,15 +16,15 @@ Kind = Literal["exact", "pixels", "near"]
 Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the hash of its pixels
 
 # These were chosen by the measurements in docs/decisions/010.
-_LEAST_COSINE: Final = 0.65  # of the features of two images that may be duplicates
+_MIN_COSINE: Final = 0.65  # of the features of two images that may be duplicates
 _NEIGHBOURS: Final = 2
 _UPRIGHT: Final = (
     24  # bits by which the hashes must be nearer mirrored or rotated: for cropped images the orientation is uncertain
 )
-_LEAST_AGREEMENT: Final = 0.85
+_MIN_AGREEMENT: Final = 0.85
 _MANY: Final = 20  # images from which on their mean is what they have in common
 _RIVALS: Final = 3  # candidates by hash that an image is compared with, at most
-_SAMPLE: Final = 30  # pairs of a group that are compared, of those that were no candidates
+_MAX_UNLINKED: Final = 30  # pairs of a group that are compared, of those that were no candidates
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
 
@@ -53,33 +53,35 @@ class Fingerprints:
 
 def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
     """Pairs of duplicates, the first row before the second, sorted; in large groups each row is in one or a few pairs."""
-    exact = _exact(fingerprints.keys)
-    rows = np.unique(_roots(len(fingerprints), exact))  # one for each group of exact duplicates
+    exact = _exact_duplicates(fingerprints.keys)
+    rows = np.unique(_group_roots(len(fingerprints), exact))  # one for each group of exact duplicates
     thumbnails = fingerprints.thumbnails[rows]
     hashes = hash_thumbnails(thumbnails)
-    candidates = [_nearest(turned, hashes[0], pairs_within(turned.coarse, hashes[0].coarse)) for turned in hashes[:-1]]
+    candidates = [
+        _nearest(oriented, hashes[0], pairs_within(oriented.coarse, hashes[0].coarse)) for oriented in hashes[:-1]
+    ]
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
     if fingerprints.features is not None:
         (unit,) = directions(fingerprints.features[rows])
-        candidates.append(nearest_pairs(unit, None, _NEIGHBOURS, _LEAST_COSINE))
-    pairs = rows[_confirmed(thumbnails, hashes, np.concatenate(candidates))]
+        candidates.append(nearest_pairs(unit, None, _NEIGHBOURS, _MIN_COSINE))
+    pairs = rows[_confirm(thumbnails, hashes, np.concatenate(candidates))]
     near = [Duplicate(int(first), int(second), "near") for first, second in pairs]
     return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
 
 
-def exact_matches(keys: Keys, others: Keys) -> dict[int, Duplicate]:
-    """By row, the first of `others` with the same bytes, or else with the same pixels."""
+def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
+    """By row, the first of `index_keys` with the same bytes, or else with the same pixels."""
     duplicates: dict[int, Duplicate] = {}
     kinds: tuple[Kind, Kind] = ("exact", "pixels")
     for column, kind in enumerate(kinds):
-        first = {key[column]: row for row, key in reversed(list(enumerate(others)))}
+        first = {key[column]: row for row, key in reversed(list(enumerate(index_keys)))}
         for row, key in enumerate(keys):
             if key[column] in first:
                 duplicates.setdefault(row, Duplicate(row, first[key[column]], kind))
     return duplicates
 
 
-def _exact(keys: Keys) -> list[Duplicate]:
+def _exact_duplicates(keys: Keys) -> list[Duplicate]:
     """Each row with the first that has the same bytes, or else the same pixels."""
     first: tuple[dict[str, int], dict[str, int]] = ({}, {})
     duplicates = []
@@ -92,7 +94,7 @@ def _exact(keys: Keys) -> list[Duplicate]:
     return duplicates
 
 
-def _roots(count: int, duplicates: Sequence[Duplicate]) -> NDArray[np.int64]:
+def _group_roots(count: int, duplicates: Sequence[Duplicate]) -> NDArray[np.int64]:
     root = np.arange(count)
     for duplicate in duplicates:  # first comes before second, so its root is known
         root[duplicate.second] = root[duplicate.first]
@@ -101,15 +103,15 @@ def _roots(count: int, duplicates: Sequence[Duplicate]) -> NDArray[np.int64]:
 
 def _nearest(first: Hashes, second: Hashes, pairs: Pairs) -> Pairs:
     """The pairs (row of first, row of second) with the nearest fine hashes, up to `_RIVALS` for each row of first."""
-    apart = distances(first.fine[pairs[:, 0]], second.fine[pairs[:, 1]])
-    apart[pairs[:, 0] == pairs[:, 1]] = 256  # itself
-    order = np.lexsort((apart, pairs[:, 0]))
+    bits = distances(first.fine[pairs[:, 0]], second.fine[pairs[:, 1]])
+    bits[pairs[:, 0] == pairs[:, 1]] = 256  # itself
+    order = np.lexsort((bits, pairs[:, 0]))
     rows = pairs[order, 0]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
     return np.asarray(pairs[order[rank < _RIVALS]])
 
 
-def _confirmed(thumbnails: NDArray[np.uint8], hashes: list[Hashes], candidates: Pairs) -> Pairs:
+def _confirm(thumbnails: NDArray[np.uint8], hashes: list[Hashes], candidates: Pairs) -> Pairs:
     """The candidates whose thumbnails agree after registration: pairs of rows in order, each once."""
     hashable = ~hashes[0].flat[candidates].any(axis=1) & (candidates[:, 0] != candidates[:, 1])
     pairs = np.unique(np.sort(candidates[hashable], axis=1), axis=0)
@@ -119,9 +121,9 @@ def _confirmed(thumbnails: NDArray[np.uint8], hashes: list[Hashes], candidates: 
     if len(planes) >= _MANY:
         planes -= planes.mean(axis=0)  # what all images have in common is no evidence
     agreements = _agreements(planes, hashes, pairs)
-    enough = agreements >= _LEAST_AGREEMENT
-    pairs, agreements = pairs[enough], agreements[enough]
-    return pairs[agreements >= _least(planes, hashes, pairs)]
+    accepted = agreements >= _MIN_AGREEMENT
+    pairs, agreements = pairs[accepted], agreements[accepted]
+    return pairs[agreements >= _min_agreements(planes, hashes, pairs)]
 
 
 def _agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float32]:
@@ -129,16 +131,16 @@ def _agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs)
     agreements = [np.empty(0, np.float32)]
     for at in range(0, len(pairs), _AT_ONCE):
         first, second = pairs[at : at + _AT_ONCE].T
-        apart = np.stack([distances(turned.fine[first], hashes[0].fine[second]) for turned in hashes])
-        apart[0] -= _UPRIGHT
-        turned = [
-            _turned(planes[row], int(orientation)) for row, orientation in zip(first, apart.argmin(axis=0), strict=True)
+        bits = np.stack([distances(planes_of_first.fine[first], hashes[0].fine[second]) for planes_of_first in hashes])
+        bits[0] -= _UPRIGHT
+        planes_of_first = [
+            _turn(planes[row], int(orientation)) for row, orientation in zip(first, bits.argmin(axis=0), strict=True)
         ]
-        agreements.append(agreement(np.stack(turned), planes[second]))
+        agreements.append(agreement(np.stack(planes_of_first), planes[second]))
     return np.concatenate(agreements)
 
 
-def _least(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
+def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
     """The lowest agreement of duplicates, for each pair, (pairs,).
 
     Duplicates of one image all agree with each other. Where in a group only nearest neighbours agree, its images are similar by
@@ -151,23 +153,25 @@ def _least(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> N
     _, group = connected_components(graph, directed=False)
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
     linked, random = set(map(tuple, pairs.tolist())), np.random.default_rng(0)
-    within = {number: _unlinked(rows, linked, random) for number, rows in enumerate(members) if len(rows) > 2}
-    least = np.full(len(members), _LEAST_AGREEMENT)
-    for number, unlinked in within.items():
+    unlinked_by_group = {
+        number: _sample_unlinked(rows, linked, random) for number, rows in enumerate(members) if len(rows) > 2
+    }
+    thresholds = np.full(len(members), _MIN_AGREEMENT)
+    for number, unlinked in unlinked_by_group.items():
         agreements = _agreements(planes, hashes, unlinked) if len(unlinked) else np.ones(1)
-        if np.mean(agreements >= _LEAST_AGREEMENT) < _MAJORITY:
-            least[number] = max(_LEAST_AGREEMENT, (1 + float(np.quantile(agreements, 0.9))) / 2)
-    return np.asarray(least[group[pairs[:, 0]]])
+        if np.mean(agreements >= _MIN_AGREEMENT) < _MAJORITY:
+            thresholds[number] = max(_MIN_AGREEMENT, (1 + float(np.quantile(agreements, 0.9))) / 2)
+    return np.asarray(thresholds[group[pairs[:, 0]]])
 
 
-def _unlinked(rows: NDArray[np.int64], linked: set[tuple[int, int]], random: np.random.Generator) -> Pairs:
+def _sample_unlinked(rows: NDArray[np.int64], linked: set[tuple[int, int]], random: np.random.Generator) -> Pairs:
     """Some pairs of these rows that are no candidates."""
-    drawn = np.sort(random.choice(rows, (4 * _SAMPLE, 2)), axis=1)
-    unlinked = sorted({(a, b) for a, b in drawn.tolist() if a != b and (a, b) not in linked})
-    return np.array(unlinked[:: max(1, len(unlinked) // _SAMPLE)], np.int64).reshape(-1, 2)
+    random_pairs = np.sort(random.choice(rows, (4 * _MAX_UNLINKED, 2)), axis=1)
+    unlinked = sorted({(a, b) for a, b in random_pairs.tolist() if a != b and (a, b) not in linked})
+    return np.array(unlinked[:: max(1, len(unlinked) // _MAX_UNLINKED)], np.int64).reshape(-1, 2)
 
 
-def _turned(plane: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+def _turn(plane: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
     """The plane in this orientation, a number of the list of `hash_thumbnails`."""
     plane = plane.T if orientation >= 4 else plane
     across, down = ((0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (1, 0), (0, 1))[orientation]

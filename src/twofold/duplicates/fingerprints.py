@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twofold.duplicates.detection import Duplicate, Fingerprints, exact_matches
 from twofold.duplicates.hamming_search import Pairs, pairs_within
 from twofold.duplicates.perceptual_hash import Hash, distances, greys, hash_thumbnails
-from twofold.duplicates.windows import coarse_of_windows, fitted, hash_middles, hashed, windows
+from twofold.duplicates.windows import coarse_of_windows, hash_middles, hash_windows, match_windows, windows
 
 Matches = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows, and for each a row of the index
 
@@ -21,7 +21,7 @@ _DIGITS: Final = 160  # of a perceptual hash
 _HASHES: Final = ("[0-9a-f]{64}", "[0-9a-f]{80}", f"([0-9a-f]{{{_DIGITS}}})?")
 # Of 255 bits: 4,500 duplicates of photographs with another size, quality, light or colour differed in at most 38, unrelated
 # images in 72 or more. Where unrelated images are more similar than that, half of the bits in which they differ.
-_MOST: Final = 48
+_MAX_BITS: Final = 48
 _UNRELATED: Final = 500
 _RARE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
 _RARER: Final = 0.0001  # the same, where each pair is compared in a hundred windows
@@ -66,52 +66,57 @@ def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[D
     duplicates = exact_matches(fingerprints.keys, index.keys)
     for search in (_by_whole_image, _by_windows):
         rows = np.array([row for row in range(len(fingerprints)) if row not in duplicates], np.int64)
-        for row, other in zip(*search(fingerprints.thumbnails[rows], index), strict=True):
-            duplicates[int(rows[row])] = Duplicate(int(rows[row]), int(other), "near")
+        for row, index_row in zip(*search(fingerprints.thumbnails[rows], index), strict=True):
+            duplicates[int(rows[row])] = Duplicate(int(rows[row]), int(index_row), "near")
     return [duplicates[row] for row in sorted(duplicates)]
 
 
 def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
     """By the hashes of the whole images."""
     rows = np.flatnonzero(index.coarse)
-    most = min(_MOST, _unrelated_distance(index.fine[rows], _RARE) / 2)
-    pairs, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+    max_bits = min(_MAX_BITS, _unrelated_distance(index.fine[rows], _RARE) / 2)
+    pairs, bits = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for hashes in hash_thumbnails(thumbnails):
         near = pairs_within(hashes.coarse, index.coarse[rows])
         near[:, 1] = rows[near[:, 1]]
         near = near[~hashes.flat[near[:, 0]]]
         pairs.append(near)
-        apart.append(distances(hashes.fine[near[:, 0]], index.fine[near[:, 1]]))
-    return _nearest(np.concatenate(pairs), np.concatenate(apart), most)
+        bits.append(distances(hashes.fine[near[:, 0]], index.fine[near[:, 1]]))
+    return _nearest(np.concatenate(pairs), np.concatenate(bits), max_bits)
 
 
 def _by_windows(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
     """By the hashes of the middles in the index, searched in windows of the images, upright and mirrored."""
     rows, planes, begins = np.flatnonzero(index.middle[:, 0]), greys(thumbnails), windows()
-    wanted, most = index.middle[rows], min(_MOST, _unrelated_distance(index.middle[rows, 1:], _RARER) - _NEARER)
-    pairs, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+    middles, max_bits = (
+        index.middle[rows],
+        min(_MAX_BITS, _unrelated_distance(index.middle[rows, 1:], _RARER) - _NEARER),
+    )
+    pairs, bits = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for oriented in (planes, planes[:, :, ::-1]):
-        near = pairs_within(coarse_of_windows(oriented).reshape(-1), wanted[:, 0])
-        window, back = np.unique(near[:, 0], return_inverse=True)
-        bits = hashed(oriented, window // len(begins), begins[window % len(begins)])
-        near = _few(near, near[:, 0] // len(begins), distances(bits[back], wanted[near[:, 1], 1:]))
-        image, other = near[:, 0] // len(begins), near[:, 1]
-        pairs.append(np.column_stack([image, rows[other]]))
-        apart.append(fitted(oriented, image, begins[near[:, 0] % len(begins)], wanted[other, 1:]))
-    return _nearest(np.concatenate(pairs), np.concatenate(apart), most)
+        near = pairs_within(coarse_of_windows(oriented).reshape(-1), middles[:, 0])
+        window, inverse = np.unique(near[:, 0], return_inverse=True)
+        window_hashes = hash_windows(oriented, window // len(begins), begins[window % len(begins)])
+        near = _select_nearest_windows(
+            near, near[:, 0] // len(begins), distances(window_hashes[inverse], middles[near[:, 1], 1:])
+        )
+        image, index_row = near[:, 0] // len(begins), near[:, 1]
+        pairs.append(np.column_stack([image, rows[index_row]]))
+        bits.append(match_windows(oriented, image, begins[near[:, 0] % len(begins)], middles[index_row, 1:]))
+    return _nearest(np.concatenate(pairs), np.concatenate(bits), max_bits)
 
 
-def _few(near: Pairs, image: NDArray[np.int64], apart: NDArray[np.int64]) -> Pairs:
+def _select_nearest_windows(near: Pairs, image: NDArray[np.int64], bits: NDArray[np.int64]) -> Pairs:
     """The nearest few pairs of each image, from pairs (window of an image, image of the index)."""
-    order = np.lexsort((apart, image))
+    order = np.lexsort((bits, image))
     image = image[order]
     return near[order[np.arange(len(image)) - np.searchsorted(image, image) < _RIVALS]]
 
 
-def _nearest(pairs: Pairs, apart: NDArray[np.int64], most: float) -> Matches:
-    """The nearest pair of each first row, among pairs that differ in at most `most` bits."""
-    near = apart <= most
-    pairs = pairs[near][np.lexsort((pairs[near, 1], apart[near]))]
+def _nearest(pairs: Pairs, bits: NDArray[np.int64], max_bits: float) -> Matches:
+    """The nearest pair of each first row, among pairs that differ in at most `max_bits` bits."""
+    near = bits <= max_bits
+    pairs = pairs[near][np.lexsort((pairs[near, 1], bits[near]))]
     _, first = np.unique(pairs[:, 0], return_index=True)
     return pairs[first, 0], pairs[first, 1]
 
@@ -121,13 +126,13 @@ def _unrelated_distance(fine: Hash, rare: float) -> float:
     distinct = np.unique(fine, axis=0)
     if len(distinct) < 2:
         return 255
-    sample = np.random.default_rng(0).permutation(distinct)[:_UNRELATED]
-    apart = np.sort([distances(row[None], sample) for row in sample], axis=1)
-    gaps = (apart[:, :-1] <= _MOST) & (apart[:, 1:] > _GAP * apart[:, :-1])
+    hashes = np.random.default_rng(0).permutation(distinct)[:_UNRELATED]
+    bits = np.sort([distances(row[None], hashes) for row in hashes], axis=1)
+    gaps = (bits[:, :-1] <= _MAX_BITS) & (bits[:, 1:] > _GAP * bits[:, :-1])
     # Before a gap come the image itself and its duplicates; without a gap, images are similar by nature.
     duplicates = np.logical_or.accumulate(gaps[:, ::-1], axis=1)[:, ::-1]
-    unrelated = np.concatenate([apart[:, :-1][~duplicates], apart[:, -1]])
-    return float(np.quantile(unrelated, rare))
+    unrelated_bits = np.concatenate([bits[:, :-1][~duplicates], bits[:, -1]])
+    return float(np.quantile(unrelated_bits, rare))
 
 
 def write_index(index: FingerprintIndex, file: TextIO) -> None:

@@ -16,8 +16,8 @@ _LEVELS: Final = (
     (1, 0.7, 4),
 )  # shrunk so many times, blurred by so many pixels, steps: first roughly, then exactly
 _DETAIL: Final = 4.0  # structure smoother than this, in pixels, is removed: unrelated images share gradients of light
-_MOST: Final = 0.35  # difference of a map from the identity, at most, on a side of 2
-_LEAST_SEEN: Final = 0.6  # fraction of one image that must overlap with the other
+_MAX_CHANGE: Final = 0.35  # difference of a map from the identity, at most, on a side of 2
+_MIN_OVERLAP: Final = 0.6  # fraction of one image that must overlap with the other
 _DAMPING: Final = 1e-3
 _IDENTITY: Final = np.eye(3, dtype=np.float32)
 
@@ -42,7 +42,7 @@ def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
             maps = maps @ np.linalg.inv(_as_maps((pull @ (slopes @ off[:, :, None]))[:, :, 0]))
     values, inside = _sampled(moving, maps[:, :2] @ ground)
     correlation = _correlation(_details(still, inside), _details(values, inside), inside)
-    accepted = (np.abs(maps - _IDENTITY).max(axis=(1, 2)) <= _MOST) & (inside.mean(axis=1) >= _LEAST_SEEN)
+    accepted = (np.abs(maps - _IDENTITY).max(axis=(1, 2)) <= _MAX_CHANGE) & (inside.mean(axis=1) >= _MIN_OVERLAP)
     return np.where(accepted, correlation, np.float32(-1))
 
 

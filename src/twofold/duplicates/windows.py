@@ -33,8 +33,8 @@ _AT_ONCE: Final = 256
 
 def hash_middles(greys: Greys) -> Hashes:
     """The hashes of the middle of each image."""
-    along = _along(*_MIDDLE)
-    waves = np.asarray(along @ greys @ along.T, np.float32)
+    transform = _side_transform(*_MIDDLE)
+    waves = np.asarray(transform @ greys @ transform.T, np.float32)
     low, high = (round(SMALL * end) for end in _MIDDLE)
     flat = greys[:, low:high, low:high].std(axis=(1, 2)) < FLAT
     return Hashes(coarse_bits(waves), fine_bits(waves), flat)
@@ -47,10 +47,10 @@ def windows() -> Window:
 
 def coarse_of_windows(greys: Greys) -> Hash:
     """The coarse hashes of all windows of each image, (images, windows)."""
-    along = np.concatenate([_along(*span)[:COARSE] for span in _SPANS])
+    transform = np.concatenate([_side_transform(*span)[:COARSE] for span in _SPANS])
     hashes = np.empty((len(greys), len(_SPANS) ** 2), np.uint64)
     for at in range(0, len(greys), _AT_ONCE):
-        waves_of_all = (along @ greys[at : at + _AT_ONCE] @ along.T).reshape(
+        waves_of_all = (transform @ greys[at : at + _AT_ONCE] @ transform.T).reshape(
             -1, len(_SPANS), COARSE, len(_SPANS), COARSE
         )
         waves = waves_of_all.transpose(0, 1, 3, 2, 4).reshape(-1, COARSE, COARSE)
@@ -58,42 +58,42 @@ def coarse_of_windows(greys: Greys) -> Hash:
     return hashes
 
 
-def hashed(greys: Greys, rows: Rows, window: Window) -> Hash:
+def hash_windows(greys: Greys, rows: Rows, window: Window) -> Hash:
     """The fine hashes, (n, 4), of a window (n, 5) of each of these rows (n,) of the images."""
-    parts = [slice(at, at + _AT_ONCE) for at in range(0, len(rows), _AT_ONCE)]
+    slices = [slice(at, at + _AT_ONCE) for at in range(0, len(rows), _AT_ONCE)]
     return np.concatenate(
-        [np.empty((0, 4), np.uint64), *(_sampled_hash(greys[rows[part]], window[part]) for part in parts)]
+        [np.empty((0, 4), np.uint64), *(_hash_window(greys[rows[batch]], window[batch]) for batch in slices)]
     )
 
 
-def fitted(greys: Greys, rows: Rows, begin: Window, wanted: Hash) -> Bits:
-    """Bits in which the wanted hashes (n, 4) differ from the best window of each row, searched from the window `begin` (n, 5)."""
-    best, apart = begin, distances(hashed(greys, rows, begin), wanted)
+def match_windows(greys: Greys, rows: Rows, begin: Window, hashes: Hash) -> Bits:
+    """Bits in which the hashes (n, 4) differ from the best window of each row, searched from the window `begin` (n, 5)."""
+    best, bits_of_best = begin, distances(hash_windows(greys, rows, begin), hashes)
     for edge, degrees in _STEPS:
         for number in range(_TURN + 1):
             for step in (-1, 1):
                 candidate = best.copy()
                 candidate[:, number] += np.float32(step * (degrees if number == _TURN else edge))
-                bits = distances(hashed(greys, rows, candidate), wanted)
-                best = np.where((bits < apart)[:, None], candidate, best)
-                apart = np.minimum(apart, bits)
-    return apart
+                bits = distances(hash_windows(greys, rows, candidate), hashes)
+                best = np.where((bits < bits_of_best)[:, None], candidate, best)
+                bits_of_best = np.minimum(bits_of_best, bits)
+    return bits_of_best
 
 
-def _along(low: float, high: float) -> NDArray[np.float32]:
+def _side_transform(low: float, high: float) -> NDArray[np.float32]:
     """The matrix from the pixels along a side to the lowest frequencies of its part from `low` to `high`, (FINE, SMALL)."""
     from scipy.fft import dct  # here, because predictions do not need it
 
     positions = (low + (high - low) * (np.arange(SMALL) + 0.5) / SMALL) * SMALL - 0.5
     left = np.clip(np.floor(positions), 0, SMALL - 2).astype(int)
     weight = np.clip(positions, 0, SMALL - 1) - left
-    sample = np.zeros((SMALL, SMALL))
-    sample[np.arange(SMALL), left] = 1 - weight
-    sample[np.arange(SMALL), left + 1] = weight
-    return np.asarray(dct(sample, axis=0, norm="ortho")[:FINE], np.float32)
+    interpolation = np.zeros((SMALL, SMALL))
+    interpolation[np.arange(SMALL), left] = 1 - weight
+    interpolation[np.arange(SMALL), left + 1] = weight
+    return np.asarray(dct(interpolation, axis=0, norm="ortho")[:FINE], np.float32)
 
 
-def _sampled_hash(greys: Greys, window: Window) -> Hash:
+def _hash_window(greys: Greys, window: Window) -> Hash:
     """The fine hash of a window of each image, sampled."""
     from scipy.fft import dctn
 
@@ -101,7 +101,10 @@ def _sampled_hash(greys: Greys, window: Window) -> Hash:
     at = ((np.arange(SMALL) + 0.5) / SMALL).astype(np.float32)
     x, y = left + (right - left) * at - 0.5, top + (bottom - top) * at[:, None] - 0.5
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    x, y = (((0.5 + part) * SMALL - 0.5).clip(0, SMALL - 1) for part in (cosine * x - sine * y, sine * x + cosine * y))
+    x, y = (
+        ((0.5 + coordinate) * SMALL - 0.5).clip(0, SMALL - 1)
+        for coordinate in (cosine * x - sine * y, sine * x + cosine * y)
+    )
     i, j, n = (
         np.minimum(x.astype(int), SMALL - 2),
         np.minimum(y.astype(int), SMALL - 2),

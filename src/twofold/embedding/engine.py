@@ -104,7 +104,7 @@ class Engine:
         if not self._requests:
             with self._starting:
                 if not self._requests:
-                    requests = self._checked_requests(import_openvino().Core())
+                    requests = self._check_requests(import_openvino().Core())
                     for request in requests:
                         self._idle.put(request)
                     self._requests = requests
@@ -146,22 +146,22 @@ class Engine:
         if not self._single_untried.acquire(blocking=False):
             return
         with suppress(BackboneError):
-            requests = self._compiled_requests(import_openvino().Core(), batch=1)
+            requests = self._compile_requests(import_openvino().Core(), batch=1)
             if self._same_features(requests[0]):
                 for request in requests:
                     self._idle_single.put(request)
                 self._single_requests = requests
 
-    def _checked_requests(self, core: "openvino.Core") -> tuple[InferenceRequest, ...]:
+    def _check_requests(self, core: "openvino.Core") -> tuple[InferenceRequest, ...]:
         if not self._exact:
             with suppress(BackboneError):  # such as bfloat16 where oneDNN was limited to older instructions
                 if self.backbone.dtype != "int8" or computes_int8(core):
-                    requests = self._compiled_requests(core)
+                    requests = self._compile_requests(core)
                     if self._agree(requests):
                         return requests
-                    self.notes = (_slower(self.backbone),)
+                    self.notes = (_slower_note(self.backbone),)
             self._exact = True
-        requests = self._compiled_requests(core)
+        requests = self._compile_requests(core)
         if self.backbone.dtype == "int8" and not self._agree(requests):
             raise BackboneError(
                 f"The network {self.backbone.name} does not give here what it gave where the model was trained, not even in "
@@ -169,11 +169,11 @@ class Engine:
             )
         return requests
 
-    def _compiled_requests(self, core: "openvino.Core", batch: int = BATCH) -> tuple[InferenceRequest, ...]:
-        compiled = self._compiled(core, batch)
+    def _compile_requests(self, core: "openvino.Core", batch: int = BATCH) -> tuple[InferenceRequest, ...]:
+        compiled = self._compile(core, batch)
         return tuple(InferenceRequest(compiled.create_infer_request()) for _ in range(self.threads))
 
-    def _compiled(self, core: "openvino.Core", batch: int) -> "openvino.CompiledModel":
+    def _compile(self, core: "openvino.Core", batch: int) -> "openvino.CompiledModel":
         dtype = "f32" if self._exact else self.backbone.dtype
         settings = {
             # By default OpenVINO computes in bfloat16 wherever the processor can, and predictions depend on the machine.
@@ -272,7 +272,7 @@ def _features(
         return np.concatenate(list(pool.map(run, np.split(model_inputs, range(batch, len(model_inputs), batch)))))
 
 
-def _slower(backbone: Backbone) -> Note:
+def _slower_note(backbone: Backbone) -> Note:
     text = (
         f"This processor computes {backbone.dtype} differently from the one on which the model was trained, so float32 was "
         "used: slower, and exact."

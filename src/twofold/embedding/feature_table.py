@@ -63,14 +63,14 @@ def collect_features(rows: Iterable[FeatureRow], count: int) -> FeatureTable:
     """The table of a stream of `count` rows; the features are held once, however many there are."""
     metadata: list[Metadata | None] = []
     read_errors: list[ReadError | None] = []
-    features, filled = np.empty((0, 0), np.float32), 0
+    features, row_count = np.empty((0, 0), np.float32), 0
     thumbnails = np.empty((count, SMALL, SMALL, 3), np.uint8)
     for row in rows:
         metadata.append(row.metadata)
         read_errors.append(row.read_error)
         if row.features is not None and row.thumbnail is not None:
-            if filled == 0:
+            if row_count == 0:
                 features = np.empty((count, row.features.size), np.float32)
-            features[filled], thumbnails[filled] = row.features, row.thumbnail
-            filled += 1
-    return FeatureTable(tuple(metadata), tuple(read_errors), features[:filled], thumbnails[:filled])
+            features[row_count], thumbnails[row_count] = row.features, row.thumbnail
+            row_count += 1
+    return FeatureTable(tuple(metadata), tuple(read_errors), features[:row_count], thumbnails[:row_count])

@@ -12,12 +12,12 @@ from twofold.core.notes import Note
 from twofold.core.parallel import available_processors, prefetch
 from twofold.core.progress import Progress, no_progress
 from twofold.data import (
-    DEEP_MODES,
+    SIXTEEN_BIT_MODES,
     Extent,
     IntensityRanges,
     choose_ranges,
     extent_of,
-    may_be_deep,
+    may_exceed_eight_bits,
     read_bytes,
     read_head,
 )
@@ -34,21 +34,21 @@ def find_ranges(
 
     The head of each file is read. Files that may hold more than eight bits are read in full; of more than 1,000 a random sample.
     """
-    deep = [source for source in sources if _may_be_deep(source)]
-    if not deep:
+    candidates = [source for source in sources if _may_exceed_eight_bits(source)]
+    if not candidates:
         return IntensityRanges(), []
-    if len(deep) > _MAX_IMAGES:
-        rows = np.random.default_rng(0).choice(len(deep), _MAX_IMAGES, replace=False)
-        deep = [deep[row] for row in np.sort(rows).tolist()]
+    if len(candidates) > _MAX_IMAGES:
+        rows = np.random.default_rng(0).choice(len(candidates), _MAX_IMAGES, replace=False)
+        candidates = [candidates[row] for row in np.sort(rows).tolist()]
     threads = threads or available_processors()
 
     def extents() -> Iterator[Extent | None]:
         # PIL images are loaded here, in one thread: the same object may be among the sources twice.
-        yield from (extent_of(source, max_pixels) for source in deep if not isinstance(source, Path | bytes))
-        files = [source for source in deep if isinstance(source, Path | bytes)]
+        yield from (extent_of(source, max_pixels) for source in candidates if not isinstance(source, Path | bytes))
+        files = [source for source in candidates if isinstance(source, Path | bytes)]
         yield from _in_threads(lambda source: _extent(source, max_pixels), files, threads)
 
-    return choose_ranges([extent for extent in progress(extents(), len(deep), "depth") if extent is not None])
+    return choose_ranges([extent for extent in progress(extents(), len(candidates), "depth") if extent is not None])
 
 
 def _in_threads(
@@ -61,12 +61,12 @@ def _in_threads(
         pool.shutdown(cancel_futures=True)
 
 
-def _may_be_deep(source: Source) -> bool:
+def _may_exceed_eight_bits(source: Source) -> bool:
     if isinstance(source, np.ndarray):
         return source.dtype == np.uint16
     if isinstance(source, Image.Image):
-        return source.mode in DEEP_MODES or source.mode in ("I", "F")
-    return may_be_deep(source if isinstance(source, bytes) else read_head(source))
+        return source.mode in SIXTEEN_BIT_MODES or source.mode in ("I", "F")
+    return may_exceed_eight_bits(source if isinstance(source, bytes) else read_head(source))
 
 
 def _extent(source: Path | bytes, max_pixels: int) -> Extent | None:

@@ -18,7 +18,7 @@ _SIDE: Final = 64
 # 0.03, arithmetic that saturates by at least 0.2.
 _TOLERANCE: Final = 0.07
 _CELLS: Final = (2, 4, 8, 16, 32)  # per side: from large shapes to fine grain
-_ONE: Final = 256  # 1.0 in fixed point
+_UNIT: Final = 256  # 1.0 in fixed point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ def _texture(number: int) -> ImageArray:
     coarseness, contrast, brightness = 1 + number % 3, 1 + number % 5, 64 + 16 * (number % 9)
     grey = number % 2 == 1
     layers = [_layer(bits, cells, grey=grey) * (16 >> level * coarseness // 2) for level, cells in enumerate(_CELLS)]
-    texture = np.sum(layers, axis=0) * contrast // _ONE
+    texture = np.sum(layers, axis=0) * contrast // _UNIT
     if number % 4 == 3:
         texture = np.sign(texture) * 25 * contrast
     return np.asarray((texture + brightness).clip(0, 255), np.uint8)
@@ -61,8 +61,8 @@ def _layer(bits: np.random.PCG64, cells: int, *, grey: bool) -> NDArray[np.int32
     """Random values, -128 to 127, at the corners of cells, and bilinear interpolation between them, (_SIDE, _SIDE, 3)."""
     values = (bits.random_raw((cells + 1) ** 2 * 3) >> np.uint64(56)).astype(np.int32).reshape(cells + 1, cells + 1, 3)
     corners = (values[..., :1] if grey else values) - 128
-    cell, fraction = np.divmod(np.arange(_SIDE, dtype=np.int32) * cells * _ONE // _SIDE, _ONE)
+    cell, fraction = np.divmod(np.arange(_SIDE, dtype=np.int32) * cells * _UNIT // _SIDE, _UNIT)
     down, across = fraction[:, None, None], fraction[None, :, None]
-    rows = corners[cell] * (_ONE - down) + corners[cell + 1] * down
-    layer = rows[:, cell] * (_ONE - across) + rows[:, cell + 1] * across
-    return np.broadcast_to(layer // _ONE**2, (_SIDE, _SIDE, 3))
+    rows = corners[cell] * (_UNIT - down) + corners[cell + 1] * down
+    layer = rows[:, cell] * (_UNIT - across) + rows[:, cell + 1] * across
+    return np.broadcast_to(layer // _UNIT**2, (_SIDE, _SIDE, 3))

@@ -61,12 +61,12 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._record_use()
-        self._unless_broken(self._prune)
+        self._run_unless_broken(self._prune)
         self._database.close()
 
     def get(self, content: str, network: str) -> FeatureRow | None:
         """The row stored for this content, or None."""
-        record = self._unless_broken(lambda: self._database.execute(_SELECT, (content, network)).fetchone())
+        record = self._run_unless_broken(lambda: self._database.execute(_SELECT, (content, network)).fetchone())
         if record is None:
             return None
         try:
@@ -96,18 +96,18 @@ class Store:
             for row in rows
             if row.metadata is not None and row.thumbnail is not None and row.features is not None
         ]
-        self._unless_broken(lambda: self._write(_INSERT, records))
+        self._run_unless_broken(lambda: self._write(_INSERT, records))
 
     def _record_use(self) -> None:
-        records = [(used, *key) for key, used in self._unrecorded.items()]
+        records = [(time_of_use, *key) for key, time_of_use in self._unrecorded.items()]
         self._unrecorded.clear()
-        self._unless_broken(lambda: self._write(_RECORD_USE, records))
+        self._run_unless_broken(lambda: self._write(_RECORD_USE, records))
 
     def _write(self, statement: str, records: list[tuple[Any, ...]]) -> None:
         with self._database:
             self._database.executemany(statement, records)
 
-    def _unless_broken(self, action: Callable[[], T]) -> T | None:
+    def _run_unless_broken(self, action: Callable[[], T]) -> T | None:
         try:
             return action() if self.fault is None else None
         except sqlite3.Error as error:

@@ -35,13 +35,13 @@ def compare(labels: Labels, first: tuple[Probabilities, Rule], second: tuple[Pro
     (p, rule_1), (q, rule_2) = first, second
     before, after = rule_1.decide(p) == labels, rule_2.decide(q) == labels
     repaired, spoiled = int((after & ~before).sum()), int((before & ~after).sum())
-    both = 0 < int(labels.sum()) < len(labels)
+    has_both_classes = 0 < int(labels.sum()) < len(labels)
     return Comparison(
         images=len(labels),
         differences={
             "accuracy": difference_of_accuracies(repaired, spoiled, len(labels)),
-            "log_loss": difference_of_losses(labels, p, q) if both else UNDEFINED,
-            "roc_auc": difference_of_areas(labels, p, q) if both else UNDEFINED,
+            "log_loss": difference_of_losses(labels, p, q) if has_both_classes else UNDEFINED,
+            "roc_auc": difference_of_areas(labels, p, q) if has_both_classes else UNDEFINED,
         },
         repaired=repaired,
         spoiled=spoiled,

@@ -115,30 +115,33 @@ def average_precision_interval(
         return Interval(value, _with_half_a_pair(positives, negatives), value)
     if len(labels) > MAX_RESAMPLED:
         return _on_the_logit_scale(value, influence_error(positives, negatives))
-    return _on_the_logit_scale(value, float(np.std(_resampled(positives, negatives, seed, samples))))
+    return _on_the_logit_scale(value, float(np.std(_resample(positives, negatives, seed, samples))))
 
 
 def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> float:
-    right, wrong = np.append(np.ones(len(positives)), 0.5), np.append(0.5, np.ones(len(negatives)))
-    worse = np.append(positives, -1.0), np.append(2.0, negatives)
-    return float(weighted_average_precision(*worse, right[None], wrong[None])[0])
+    positive_weights, negative_weights = (
+        np.append(np.ones(len(positives)), 0.5),
+        np.append(0.5, np.ones(len(negatives))),
+    )
+    scores = np.append(positives, -1.0), np.append(2.0, negatives)
+    return float(weighted_average_precision(*scores, positive_weights[None], negative_weights[None])[0])
 
 
-def _resampled(positives: Probabilities, negatives: Probabilities, seed: int, samples: int) -> NDArray[np.float64]:
+def _resample(positives: Probabilities, negatives: Probabilities, seed: int, samples: int) -> NDArray[np.float64]:
     """Average precision of bootstrap samples within the classes, (samples,), from probabilities in descending order."""
     rng = np.random.default_rng(seed)
     rows = max(1, 1_000_000 // (len(positives) + len(negatives)))  # at a time, to bound memory
     values = []
     for start in range(0, samples, rows):
-        weights = (_times_drawn(rng, min(rows, samples - start), len(scores)) for scores in (positives, negatives))
+        weights = (_draw_counts(rng, min(rows, samples - start), len(scores)) for scores in (positives, negatives))
         values.append(weighted_average_precision(positives, negatives, *weights))
     return np.concatenate(values)
 
 
-def _times_drawn(rng: np.random.Generator, rows: int, n: int) -> Weights:
+def _draw_counts(rng: np.random.Generator, rows: int, n: int) -> Weights:
     """(rows, n): how often each of n is drawn when n are drawn with replacement."""
-    drawn = rng.integers(0, max(n, 1), (rows, n)) + n * np.arange(rows)[:, None]
-    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+    indices = rng.integers(0, max(n, 1), (rows, n)) + n * np.arange(rows)[:, None]
+    return np.bincount(indices.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
 def influence_error(positives: Probabilities, negatives: Probabilities) -> float:
@@ -151,8 +154,10 @@ def influence_error(positives: Probabilities, negatives: Probabilities) -> float
     p, q = len(positives), len(negatives)
     tp = p - np.searchsorted(positives[::-1], positives, "left")
     fp = q - np.searchsorted(negatives[::-1], positives, "left")
-    precision, called = tp / (tp + fp), np.square(tp + fp, dtype=np.float64)
-    by_tp, by_fp = (np.append(np.cumsum(slope[::-1])[::-1], 0.0) for slope in (fp / called, -tp / called))
+    precision, squared_counts = tp / (tp + fp), np.square(tp + fp, dtype=np.float64)
+    by_tp, by_fp = (
+        np.append(np.cumsum(slope[::-1])[::-1], 0.0) for slope in (fp / squared_counts, -tp / squared_counts)
+    )
     of_positives = precision + by_tp[p - np.searchsorted(positives[::-1], positives, "right")]
     of_negatives = q / p * by_fp[p - np.searchsorted(positives[::-1], negatives, "right")]
     return math.sqrt(float(of_positives.var()) / p + float(of_negatives.var()) / q)

@@ -14,8 +14,8 @@ from twofold.core.hints import nearest
 from twofold.evaluation.results import METRICS, PER_CLASS_METRICS, Evaluation
 
 OPERATORS = {">=": ge, "<=": le, ">": gt, "<": lt}
-Part = Literal["value", "low", "high"]
-PARTS: tuple[Part, ...] = ("value", "low", "high")
+IntervalField = Literal["value", "low", "high"]
+INTERVAL_FIELDS: tuple[IntervalField, ...] = ("value", "low", "high")
 _FORM = re.compile(
     r"\s*(\S.*?)\s*(>=|<=|>|<)\s*([^\s<>=]+)\s*", re.DOTALL
 )  # the last operator: a class may hold others
@@ -25,29 +25,29 @@ _QUOTED = re.compile(r"""(["'])(.*)\1(?:\.(\w+))?""", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A metric, or an end of its interval, an operator and a bound; `of` is the class of a metric of one class."""
+    """A metric, or an end of its interval, an operator and a bound; `class_name` is the class of a metric of one class."""
 
     metric: str
-    part: Part
+    interval_field: IntervalField
     operator: str
     bound: float
-    of: str | None = None  # the positive class
+    class_name: str | None = None  # the positive class
 
     def __str__(self) -> str:
-        name = self.metric if self.of is None else f"{self.metric}:{self.of}"
-        return f"{name if self.part == 'value' else f'{name}.{self.part}'}{self.operator}{self.bound:g}"
+        name = self.metric if self.class_name is None else f"{self.metric}:{self.class_name}"
+        return f"{name if self.interval_field == 'value' else f'{name}.{self.interval_field}'}{self.operator}{self.bound:g}"
 
-    def reached(self, evaluation: Evaluation) -> float:
+    def value_in(self, evaluation: Evaluation) -> float:
         """The value in this evaluation; NaN where undefined."""
-        return float(getattr(evaluation.metric(self.metric, self.of), self.part))
+        return float(getattr(evaluation.metric(self.metric, self.class_name), self.interval_field))
 
-    def met(self, evaluation: Evaluation) -> bool:
+    def is_met(self, evaluation: Evaluation) -> bool:
         """Whether the evaluation meets the requirement; an undefined value meets none."""
-        return bool(OPERATORS[self.operator](self.reached(evaluation), self.bound))
+        return bool(OPERATORS[self.operator](self.value_in(evaluation), self.bound))
 
     def shortfall(self, evaluation: Evaluation) -> str:
         """The message for a requirement that is not met."""
-        value, missing = self.reached(evaluation), evaluation.missing
+        value, missing = self.value_in(evaluation), evaluation.missing
         if not isnan(value):
             return f"{self} is not met, it is {value:.4f}."
         why = f"there are no images of {missing[0]!r}" if missing else "no image was predicted to be of that class"
@@ -57,11 +57,11 @@ class Requirement:
 def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alphabetical: bool = False) -> Requirement:
     """The requirement of a text such as 'recall>=0.95'. Raises UsageError for any other text, with the legal values.
 
-    Without the model's `classes`, (negative, positive), `of` is all of the text between the colon and the operator. With
+    Without the model's `classes`, (negative, positive), `class_name` is all of the text between the colon and the operator. With
     `alphabetical` the positive class is merely the alphabetically second one, and a metric of one class must name its class.
 
     >>> parse_requirement("recall:solar cell.low >= 0.9", ("free", "solar cell"))
-    Requirement(metric='recall', part='low', operator='>=', bound=0.9, of='solar cell')
+    Requirement(metric='recall', interval_field='low', operator='>=', bound=0.9, class_name='solar cell')
     """
     match = _FORM.fullmatch(text)
     if not match:
@@ -69,43 +69,44 @@ def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alph
             f"`require` takes METRIC>=NUMBER (or <=, >, <), as in 'recall>=0.95' or 'recall:CLASS>=0.95', got {text!r}."
         )
     metric_text, colon, class_text = match[1].partition(":")
-    name, part = _metric(metric_text.strip())
+    name, interval_field = _metric(metric_text.strip())
     bound = _bound(name, match[3])
-    requirement = Requirement(name, part, match[2], bound)
+    requirement = Requirement(name, interval_field, match[2], bound)
     if not colon:
         if alphabetical and classes is not None and name in PER_CLASS_METRICS:
-            raise UsageError(_unnamed(requirement, classes))
+            raise UsageError(_class_missing_text(requirement, classes))
         return requirement
-    if name not in PER_CLASS_METRICS or part != "value":
-        raise UsageError(_misplaced(text, name, part))
+    if name not in PER_CLASS_METRICS or interval_field != "value":
+        raise UsageError(_misplaced_class_text(text, name, interval_field))
     if classes is None:
-        return replace(requirement, of=class_text.strip())
-    of, part = _class(class_text.strip(), classes)
-    return replace(requirement, of=of, part=part)
+        return replace(requirement, class_name=class_text.strip())
+    class_name, interval_field = _class(class_text.strip(), classes)
+    return replace(requirement, class_name=class_name, interval_field=interval_field)
 
 
-def _metric(text: str) -> tuple[str, Part]:
+def _metric(text: str) -> tuple[str, IntervalField]:
     match = _METRIC.fullmatch(text)
     name = match[1].replace("-", "_") if match else text
     if match is None or name not in METRICS:
         raise UsageError(
             f"`require`: there is no metric {name!r}{nearest(name, METRICS)}: choose from {', '.join(METRICS)}."
         )
-    return name, _part(name, match[2] or "value")
+    return name, _check_field(name, match[2] or "value")
 
 
-def _part(name: str, part: str) -> Part:
-    if part not in PARTS:
-        raise UsageError(f"`require`: a metric has {', '.join(PARTS)}, got {name}.{part}{nearest(part, PARTS)}.")
-    return part
+def _check_field(name: str, interval_field: str) -> IntervalField:
+    if interval_field not in INTERVAL_FIELDS:
+        hint = nearest(interval_field, INTERVAL_FIELDS)
+        raise UsageError(f"`require`: a metric has {', '.join(INTERVAL_FIELDS)}, got {name}.{interval_field}{hint}.")
+    return interval_field
 
 
-def _class(text: str, classes: tuple[str, str]) -> tuple[str, Part]:
-    """The class and the part of a text like 'defect' or 'defect.low'; a class of exactly that name takes precedence."""
-    by_name = {_plain(name): name for name in classes}
-    for name, part in _readings(text):
-        if _plain(name) in by_name:
-            return by_name[_plain(name)], _part(name, part)
+def _class(text: str, classes: tuple[str, str]) -> tuple[str, IntervalField]:
+    """The class and the interval field of a text like 'defect' or 'defect.low'; a class of exactly that name takes precedence."""
+    by_name = {_normalise(name): name for name in classes}
+    for name, interval_field in _readings(text):
+        if _normalise(name) in by_name:
+            return by_name[_normalise(name)], _check_field(name, interval_field)
     names = " and ".join(repr(name) for name in sorted(classes))
     close = nearest(next(iter(_readings(text)))[0], classes) or nearest(text.rpartition(".")[0], classes)
     raise UsageError(f"`require`: the model has no class {text!r}{close}, it has {names}.")
@@ -113,29 +114,29 @@ def _class(text: str, classes: tuple[str, str]) -> tuple[str, Part]:
 
 def _readings(text: str) -> Iterator[tuple[str, str]]:
     yield text, "value"
-    if quoted := _QUOTED.fullmatch(text):
-        yield quoted[2], quoted[3] or "value"
-    name, dot, part = text.rpartition(".")
+    if match := _QUOTED.fullmatch(text):
+        yield match[2], match[3] or "value"
+    name, dot, interval_field = text.rpartition(".")
     if dot:
-        yield name.rstrip(), part.lstrip()
+        yield name.rstrip(), interval_field.lstrip()
 
 
-def _plain(name: str) -> str:
+def _normalise(name: str) -> str:
     """The normal form of a name: file systems and keyboards encode accents differently."""
     return normalize("NFC", name.strip())
 
 
-def _unnamed(requirement: Requirement, classes: tuple[str, str]) -> str:
-    forms = " or ".join(repr(str(replace(requirement, of=of))) for of in sorted(classes))
+def _class_missing_text(requirement: Requirement, classes: tuple[str, str]) -> str:
+    forms = " or ".join(repr(str(replace(requirement, class_name=class_name))) for class_name in sorted(classes))
     return (
         f"`require` '{requirement}' is about one class, and {classes[1]!r} is positive by alphabetical order alone: write "
         f"{forms}, or choose the positive class with `positive`."
     )
 
 
-def _misplaced(text: str, name: str, part: Part) -> str:
+def _misplaced_class_text(text: str, name: str, interval_field: IntervalField) -> str:
     if name in PER_CLASS_METRICS:
-        return f"`require` {text!r}: the end of the interval comes last, as in '{name}:CLASS.{part}>=0.95'."
+        return f"`require` {text!r}: the end of the interval comes last, as in '{name}:CLASS.{interval_field}>=0.95'."
     return f"`require` {text!r}: {name} is about both classes; leave the class out, as in '{name}>=0.95'."
 
 
@@ -144,9 +145,9 @@ def _bound(metric: str, text: str) -> float:
         bound = float(text)
     except ValueError:
         raise UsageError(f"`require`: {text!r} is not a number; write '{metric}>=0.95'.") from None
-    least, most = (-1, 1) if metric == "mcc" else (0, float("inf") if metric == "log_loss" else 1)
-    if not least <= bound <= most:
+    minimum, maximum = (-1, 1) if metric == "mcc" else (0, float("inf") if metric == "log_loss" else 1)
+    if not minimum <= bound <= maximum:
         raise UsageError(
-            f"`require`: {metric} lies between {least} and {most}, got {text}; 95 percent is written 0.95."
+            f"`require`: {metric} lies between {minimum} and {maximum}, got {text}; 95 percent is written 0.95."
         )
     return bound

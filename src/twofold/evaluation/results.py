@@ -41,7 +41,7 @@ PER_CLASS_METRICS = ("precision", "recall", "specificity", "f1", "average_precis
 
 _DEFINED = ("accuracy", "recall", "specificity")  # where one class has no images: the recall of the other, and accuracy
 
-WITHIN = 0.02
+BORDERLINE_DISTANCE = 0.02
 """A decision is borderline when its probability lies within this distance of the threshold."""
 
 
@@ -101,9 +101,9 @@ class Evaluation:
         """The classes that have no images in this evaluation."""
         return [name for label, name in enumerate(self.classes) if label not in self.labels]
 
-    def metric(self, name: str, of: str | None = None) -> Interval:
-        """One of `METRICS`; for a metric of `PER_CLASS_METRICS` that `of` this class, by default of the positive one."""
-        if of in (None, self.classes[1]):
+    def metric(self, name: str, label: str | None = None) -> Interval:
+        """One of `METRICS`; for a metric of `PER_CLASS_METRICS` that of the class `label`, by default of the positive one."""
+        if label in (None, self.classes[1]):
             return self.metrics[name]
         if name == "specificity":
             return self.metrics["recall"]
@@ -113,7 +113,7 @@ class Evaluation:
                 if not self.missing
                 else UNDEFINED
             )
-        interval = getattr(self.per_class[str(of)], name)
+        interval = getattr(self.per_class[str(label)], name)
         assert isinstance(interval, Interval)
         return interval
 
@@ -141,9 +141,9 @@ def evaluate(
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
     confusion = confusion_matrix(labels, rule.decide(probabilities))
-    both = 0 < int(labels.sum()) < len(labels)
+    has_both_classes = 0 < int(labels.sum()) < len(labels)
     metrics = _rates(confusion, seed)
-    if both:
+    if has_both_classes:
         metrics |= _scores(labels, probabilities, seed)
     return Evaluation(
         labels=labels,
@@ -151,10 +151,10 @@ def evaluate(
         rule=rule,
         classes=classes,
         confusion=confusion,
-        metrics=metrics if both else _of_one_class(metrics),
-        per_class=_per_class(confusion, classes, seed, both=both),
+        metrics=metrics if has_both_classes else _of_one_class(metrics),
+        per_class=_per_class(confusion, classes, seed, has_both_classes=has_both_classes),
         borderline=_borderline(labels, probabilities, rule),
-        best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if both else None,
+        best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if has_both_classes else None,
     )
 
 
@@ -164,7 +164,7 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
     if positive == current:
         return evaluation
     assert positive == negative
-    rule, probabilities = evaluation.rule.mirrored(evaluation.probabilities)
+    rule, probabilities = evaluation.rule.swap_classes(evaluation.probabilities)
     return evaluate(1 - evaluation.labels, probabilities, rule, classes=(current, negative))
 
 
@@ -196,9 +196,11 @@ def _of_one_class(metrics: dict[str, Interval]) -> dict[str, Interval]:
     return {name: metrics[name] if name in _DEFINED else UNDEFINED for name in METRICS}
 
 
-def _per_class(c: ConfusionMatrix, classes: tuple[str, str], seed: int, *, both: bool) -> dict[str, ClassReport]:
-    reports = {classes[0]: _class_rates(c.mirrored(), seed), classes[1]: _class_rates(c, seed)}
-    if both:
+def _per_class(
+    c: ConfusionMatrix, classes: tuple[str, str], seed: int, *, has_both_classes: bool
+) -> dict[str, ClassReport]:
+    reports = {classes[0]: _class_rates(c.swap_classes(), seed), classes[1]: _class_rates(c, seed)}
+    if has_both_classes:
         return reports
     return {name: replace(report, precision=UNDEFINED, f1=UNDEFINED) for name, report in reports.items()}
 
@@ -214,5 +216,5 @@ def _class_rates(c: ConfusionMatrix, seed: int) -> ClassReport:
 
 
 def _borderline(labels: Labels, probabilities: Probabilities, rule: Rule) -> Borderline:
-    near = np.abs(probabilities - rule.threshold) <= WITHIN
-    return Borderline(WITHIN, int(near.sum()), int((near & (rule.decide(probabilities) != labels)).sum()))
+    near = np.abs(probabilities - rule.threshold) <= BORDERLINE_DISTANCE
+    return Borderline(BORDERLINE_DISTANCE, int(near.sum()), int((near & (rule.decide(probabilities) != labels)).sum()))

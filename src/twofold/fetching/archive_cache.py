@@ -12,7 +12,7 @@ from twofold.core.files import LIMIT, lock_folder, make_private, replacing, writ
 from twofold.core.progress import Progress
 from twofold.core.web import Address
 from twofold.data import archive_kind, is_archive
-from twofold.fetching.compression import uncompressed
+from twofold.fetching.compression import uncompress
 
 _RECORD: Final = "fetched.json"
 _PARQUET_MAGIC: Final = b"PAR1"
@@ -35,7 +35,7 @@ def fetch_archive(
 
     Raises DataError if it cannot be downloaded, is larger than the limit, has another SHA-256 than `sha256`, or is no archive.
     """
-    address = Address.of(url)
+    address = Address.parse(url)
     entry = folder / address.key
     archive = _read_record(entry, sha256)
     if archive is None or archive_kind(archive.path) == "compressed":
@@ -63,7 +63,7 @@ def _download(address: Address, entry: Path, progress: Progress, sha256: str | N
 def _uncompress(archive: CachedArchive, entry: Path, progress: Progress, limit: int) -> CachedArchive:
     """The archive with a plain tar in place of a compressed one, which is removed last. DataError if it is no tar."""
     try:
-        path = uncompressed(archive.path, entry / "plain", progress, limit=limit)
+        path = uncompress(archive.path, entry / "plain", progress, limit=limit)
     except DataError:
         (entry / _RECORD).unlink(missing_ok=True)  # so that the next run downloads it again
         archive.path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ _CHUNK: Final = 1_000_000  # bytes
 _XZ_MEMORY: Final = 200_000_000  # bytes; xz -9 needs 65 million, and a file may request 4 billion
 
 
-def uncompressed(file: Path, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
+def uncompress(file: Path, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
     """The file, or if it is a compressed tar, the plain tar of it in `folder`, which is made once."""
     if archive_kind(file) != "compressed":
         return file

@@ -112,5 +112,6 @@ def _hub_errors(hub: Any, name: str) -> Iterator[None]:
         raise DataError(text) from error
     except Exception as error:  # its HTTP library has changed three times, and each has errors of its own
         raise DataError(
-            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and give the folder."
+            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and give "
+            "the folder."
         ) from error

@@ -15,7 +15,7 @@ from twofold.core.privacy import public_address
 from twofold.core.progress import Progress, no_progress
 from twofold.data import address_advice, archive_kind, is_address
 from twofold.fetching.archive_cache import fetch_archive
-from twofold.fetching.compression import uncompressed
+from twofold.fetching.compression import uncompress
 from twofold.fetching.huggingface import fetch_parquet_files
 from twofold.fetching.kaggle import fetch_kaggle_folder
 
@@ -63,10 +63,10 @@ def find(
     folder = cache / "sources"
     scheme = re.match(r"(https?)://|(kaggle|hf):", source, re.IGNORECASE)
     if scheme is None:
-        name, _, inside = source.partition("/")
+        name, _, subfolder = source.partition("/")
         if name in PRESETS and not Path(name).exists():
             preset = PRESETS[name]
-            return _from_address(preset.url, f"{preset.root}/{inside}", folder, progress, sha256, limit)
+            return _from_address(preset.url, f"{preset.root}/{subfolder}", folder, progress, sha256, limit)
         if is_address(source):
             raise UsageError(f"{public_address(source)} is neither https:// nor http://: {address_advice(source)}.")
         return _from_path(Path(source), folder, progress, sha256, limit)
@@ -81,13 +81,13 @@ def _from_hub(hub: str, text: str, folder: Path, progress: Progress, limit: int)
     match = _HUB_NAME.fullmatch(text)
     if match is None:
         raise UsageError(f"{hub}:{text} is not the name of a dataset, which looks like {hub}:OWNER/NAME.")
-    name, inside = match["name"], (match["folder"] or "").strip("/")
+    name, subfolder = match["name"], (match["folder"] or "").strip("/")
     if hub == "hf":
-        split = inside or "train"
+        split = subfolder or "train"
         link = folder / f"hf--{name}--{split}".replace("/", "--")
         return _link_once(link, lambda: fetch_parquet_files(name, split, progress, limit=limit))
     link = folder / f"kaggle--{name.replace('/', '--')}"
-    return _inside(_link_once(link, lambda: [fetch_kaggle_folder(name, progress, limit=limit)]), inside)
+    return _subfolder(_link_once(link, lambda: [fetch_kaggle_folder(name, progress, limit=limit)]), subfolder)
 
 
 def _link_once(link: Path, fetch: Callable[[], Sequence[Path]]) -> Path:
@@ -117,15 +117,17 @@ def _link_once(link: Path, fetch: Callable[[], Sequence[Path]]) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _from_address(url: str, inside: str, folder: Path, progress: Progress, sha256: str | None, limit: int) -> LocalData:
+def _from_address(
+    url: str, subfolder: str, folder: Path, progress: Progress, sha256: str | None, limit: int
+) -> LocalData:
     archive = fetch_archive(url, folder, progress, sha256=sha256, limit=limit)
-    return LocalData(_inside(archive.path, inside), archive.sha256)
+    return LocalData(_subfolder(archive.path, subfolder), archive.sha256)
 
 
-def _inside(path: Path, inside: str) -> Path:
-    if ".." in Path(inside).parts:
-        raise UsageError(f"{inside} leads out of the downloaded data: name a folder inside.")
-    return path / inside.strip("/")
+def _subfolder(path: Path, subfolder: str) -> Path:
+    if ".." in Path(subfolder).parts:
+        raise UsageError(f"{subfolder} leads out of the downloaded data: name a folder inside.")
+    return path / subfolder.strip("/")
 
 
 def _from_path(path: Path, folder: Path, progress: Progress, sha256: str | None, limit: int) -> LocalData:
@@ -136,7 +138,7 @@ def _from_path(path: Path, folder: Path, progress: Progress, sha256: str | None,
         return LocalData(path, sha256)
     status = file.stat()
     key = hashlib.sha256(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
-    plain = uncompressed(file, folder / key.hexdigest()[:16], progress, limit=limit)
+    plain = uncompress(file, folder / key.hexdigest()[:16], progress, limit=limit)
     return LocalData(plain / path.relative_to(file), sha256)
 
 

@@ -13,7 +13,7 @@ from twofold.data import Skip, contents, read_bytes
 
 
 @dataclass(slots=True)
-class Unpacked:
+class UnpackedFiles:
     """The number of files and bytes written; `skipped` counts the others by reason."""
 
     files: int = 0
@@ -30,7 +30,7 @@ def check_out(out: Path) -> None:
     check_writable(out)
 
 
-def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: int = LIMIT) -> Unpacked:
+def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: int = LIMIT) -> UnpackedFiles:
     """Writes every file of `data` below the new folder `out`, except links, bombs and damaged members, which are skipped.
 
     Every file is created under a name below `out`, so `data` cannot overwrite anything.
@@ -39,7 +39,7 @@ def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: in
     entries = list(contents(data))  # before the new folder exists, which may be in `data`
     temporary = make_temporary_folder(out)
     try:
-        unpacked = Unpacked()
+        unpacked = UnpackedFiles()
         for name, entry in progress(entries, len(entries), f"{out.name}, files"):
             content = entry if isinstance(entry, Skip) else read_bytes(entry)
             if isinstance(content, bytes):
@@ -60,7 +60,7 @@ def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: in
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(path: Path, content: bytes, unpacked: Unpacked) -> None:
+def _write(path: Path, content: bytes, unpacked: UnpackedFiles) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:

@@ -37,17 +37,17 @@ class Augmentation:
     contrast: float = 0.0  # the same, about the mean of the image
     saturation: float = 0.0  # the same, about the grey value of each pixel
 
-    def with_strength(self, strength: float) -> "Augmentation":
-        """A copy with every amount multiplied by `strength`: 0 is no change, 1 is this one. Flips are either on or off."""
+    def with_strength(self, factor: float) -> "Augmentation":
+        """A copy with every amount multiplied by `factor`: 0 is no change, 1 is this one. Flips are either on or off."""
         low, high = self.zoom
         amounts = ("rotation", "aspect_ratio", "shift", "brightness", "contrast", "saturation")
         return replace(
             self,
-            horizontal_flip=self.horizontal_flip and strength > 0,
-            vertical_flip=self.vertical_flip and strength > 0,
-            quarter_turns=self.quarter_turns and strength > 0,
-            zoom=(1 + (low - 1) * strength, 1 + (high - 1) * strength),
-            **{name: getattr(self, name) * strength for name in amounts},
+            horizontal_flip=self.horizontal_flip and factor > 0,
+            vertical_flip=self.vertical_flip and factor > 0,
+            quarter_turns=self.quarter_turns and factor > 0,
+            zoom=(1 + (low - 1) * factor, 1 + (high - 1) * factor),
+            **{name: getattr(self, name) * factor for name in amounts},
         )
 
     def __call__(self, pixels: Tensor, draws: Tensor, size: int) -> Tensor:

@@ -142,7 +142,7 @@ def _builtin_network(
     options: BackboneOptions, runtime: Runtime, recipe: Recipe
 ) -> tuple[Callable[[], Network], Callable[[Network], bytes]]:
     table = find_architecture(options.backbone)
-    file = find_weights(table.source, given=options.weights, cache=runtime.folder, progress=runtime.progress)
+    file = find_weights(table.source, file=options.weights, cache=runtime.folder, progress=runtime.progress)
 
     def load_network() -> Network:
         body = make_builtin_body(table, read_weights(file), options.features)

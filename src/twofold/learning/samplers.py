@@ -95,11 +95,11 @@ class BatchSampler:
             return random.permutation(self._rows)
         positive = self._labels[self._rows] == 1
         half = len(self._rows) // 2
-        sample = (
+        rows_by_class = (
             _draw(self._rows[~positive], half, random),
             _draw(self._rows[positive], len(self._rows) - half, random),
         )
-        return random.permutation(np.concatenate(sample))
+        return random.permutation(np.concatenate(rows_by_class))
 
 
 class SequentialSampler:

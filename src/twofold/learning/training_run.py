@@ -79,8 +79,8 @@ def learn(
     """The network trained on the images of a file list, which are in `sources`; `ranges` maps their intensities.
 
     An unfinished run in `run_folder` with the same options and images is resumed. Raises DataError where a class has fewer than
-    `min_per_class` usable images or files change meanwhile, UsageError where the processes contradict the options, LearningError where
-    training fails.
+    `min_per_class` usable images or files change meanwhile, UsageError where the processes contradict the options, LearningError
+    where training fails.
     """
     check_processes(options.learning)
     if options.learning.tune and find_spec("optuna") is None:

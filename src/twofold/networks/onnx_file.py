@@ -122,16 +122,16 @@ def find_input(model: onnx.ModelProto, path: Path) -> NetworkInput:
 
 def with_input_shape(model: onnx.ModelProto, image: NetworkInput, batch: int | str, size: int) -> onnx.ModelProto:
     """A copy for this batch size (a name: any) and image size, with inferred shapes. BackboneError where inference fails."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    reshaped = onnx.ModelProto()
+    reshaped.CopyFrom(model)
     shape = [batch, size, size, 3] if image.channels_last else [batch, 3, size, size]
-    index = next(i for i, value in enumerate(copy.graph.input) if value.name == image.name)
-    copy.graph.input[index].CopyFrom(helper.make_tensor_value_info(image.name, image.element_type, shape))
-    del copy.graph.value_info[:]
-    for output in copy.graph.output:
+    index = next(i for i, value in enumerate(reshaped.graph.input) if value.name == image.name)
+    reshaped.graph.input[index].CopyFrom(helper.make_tensor_value_info(image.name, image.element_type, shape))
+    del reshaped.graph.value_info[:]
+    for output in reshaped.graph.output:
         output.type.tensor_type.ClearField("shape")
     try:
-        return shape_inference.infer_shapes(copy, data_prop=True)
+        return shape_inference.infer_shapes(reshaped, data_prop=True)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise BackboneError(f"The shapes of the network cannot be inferred ({reason}); export it again.") from error
@@ -159,11 +159,11 @@ def find_features(model: onnx.ModelProto, output: str | None, path: Path) -> Fea
 
 def needed_nodes(model: onnx.ModelProto, tensor: str) -> list[NodeProto]:
     """The nodes that `tensor` depends on, in graph order."""
-    needed, nodes = {tensor}, []
+    needed_tensors, nodes = {tensor}, []
     for node in reversed(model.graph.node):
-        if needed & set(node.output):
+        if needed_tensors & set(node.output):
             nodes.append(node)
-            needed |= set(inputs_of(node))
+            needed_tensors |= set(inputs_of(node))
     return nodes[::-1]
 
 

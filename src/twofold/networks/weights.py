@@ -13,14 +13,14 @@ from twofold.networks.architectures import WeightsSource
 
 
 def find_weights(
-    source: WeightsSource, *, given: Path | None = None, cache: Path, progress: Progress = no_progress
+    source: WeightsSource, *, file: Path | None = None, cache: Path, progress: Progress = no_progress
 ) -> Path:
-    """The file with the weights: `given`, or from their package, or downloaded into `cache`.
+    """The file with the weights: `file`, or from their package, or downloaded into `cache`.
 
     Raises BackboneError if they cannot be found or downloaded, or have another SHA-256.
     """
-    path = given or (_find_in_package(source) if source.package else cache / source.file)
-    if given is None and source.url is not None and not (path.exists() and _digest(path) == source.sha256):
+    path = file or (_find_in_package(source) if source.package else cache / source.file)
+    if file is None and source.url is not None and not (path.exists() and _digest(path) == source.sha256):
         _download(source.url, source, path, progress)
     digest = _digest(path)
     if digest != source.sha256:
@@ -54,7 +54,7 @@ def _download(url: str, source: WeightsSource, path: Path, progress: Progress) -
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = make_temporary_folder(path)
         try:
-            download_file(Address.of(url), folder / path.name, progress, sha256=source.sha256)
+            download_file(Address.parse(url), folder / path.name, progress, sha256=source.sha256)
             (folder / path.name).replace(path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

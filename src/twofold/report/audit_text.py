@@ -21,10 +21,10 @@ def audit_text(result: AuditResult, out: Path | None) -> str:
     if record["reasons"]:
         lines.append("reasons: " + ", ".join(f"{count} {code}" for code, count in record["reasons"].items()))
     duplicates = record["duplicates"]
-    lines += _listing(f"duplicates: {len(duplicates)}", [_duplicate(duplicate) for duplicate in duplicates])
+    lines += _list_rows(f"duplicates: {len(duplicates)}", [_duplicate(duplicate) for duplicate in duplicates])
     if "against" in record:
         pairs = [f"{_kind(image['kind'])}  {image['path']} = {image['duplicate_of']}" for image in record["against"]]
-        lines += _listing(_against_title(len(pairs), len(record["against_other"])), pairs)
+        lines += _list_rows(_against_title(len(pairs), len(record["against_other"])), pairs)
     lines += _label_issues(record)
     lines += [] if audit.shortcuts is None else shortcut_lines(audit.shortcuts)
     lines += [] if audit.learning_curve is None else ["", *learning_curve_lines(audit.learning_curve)]
@@ -54,7 +54,7 @@ def _label_issues(record: Mapping[str, Any]) -> list[str]:
     )
     surplus = "; many of those listed are probably correct" if len(issues) > expected["high"] else ""
     rows = [f"{issue['p_label_error']:.3f}  {issue['path']} (label: {issue['label']})" for issue in issues]
-    return _listing(f"possible label errors: {len(rows)}; {estimate}{surplus}", rows)
+    return _list_rows(f"possible label errors: {len(rows)}; {estimate}{surplus}", rows)
 
 
 def learning_curve_lines(curve: LearningCurve) -> list[str]:
@@ -95,6 +95,6 @@ def _kind(kind: str) -> str:
     return f"{_KINDS.get(kind, kind):11}"
 
 
-def _listing(title: str, rows: Sequence[str]) -> list[str]:
+def _list_rows(title: str, rows: Sequence[str]) -> list[str]:
     more = [f"  and {len(rows) - _MAX_ROWS} more: `out` and `json` have all"] if len(rows) > _MAX_ROWS else []
     return ["", title, *(f"  {row}" for row in rows[:_MAX_ROWS]), *more]

@@ -91,7 +91,7 @@ def roc(figure: "Figure", evaluation: Evaluation) -> None:
     threshold = 1 - evaluation.metrics["specificity"].value, evaluation.metrics["recall"].value
     _curve(axes, points, threshold, evaluation)
     if evaluation.metrics["roc_auc"].value > _CROWDED:
-        _curve(_enlarged(axes, (0.42, 0.22), (-0.002, 0.1)), points, threshold, evaluation)
+        _curve(_enlarge(axes, (0.42, 0.22), (-0.002, 0.1)), points, threshold, evaluation)
 
 
 def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
@@ -106,7 +106,7 @@ def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
     threshold = evaluation.metrics["recall"].value, evaluation.metrics["precision"].value
     _curve(axes, points, threshold, evaluation, steps=True)
     if evaluation.metrics["average_precision"].value > _CROWDED:
-        corner = _enlarged(axes, (0.14, _free_height(prevalence)), (0.9, 1.002), side=0.34)
+        corner = _enlarge(axes, (0.14, _free_height(prevalence)), (0.9, 1.002), side=0.34)
         _curve(corner, points, threshold, evaluation, steps=True)
 
 
@@ -122,9 +122,9 @@ def reliability(figure: "Figure", evaluation: Evaluation) -> None:
     _entitle(top, evaluation, "Reliability", "ece")
     top.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1)
     bins = reliability_bins(evaluation.labels, evaluation.probabilities)
-    x, y = [each.probability for each in bins], [each.positives.value for each in bins]
-    sizes = np.array([each.images for each in bins]) / max(each.images for each in bins)
-    top.vlines(x, [each.positives.low for each in bins], [each.positives.high for each in bins], ACCENT, linewidth=1.2)
+    x, y = [bin.probability for bin in bins], [bin.positives.value for bin in bins]
+    sizes = np.array([bin.images for bin in bins]) / max(bin.images for bin in bins)
+    top.vlines(x, [bin.positives.low for bin in bins], [bin.positives.high for bin in bins], ACCENT, linewidth=1.2)
     top.scatter(x, y, s=12 + 130 * sizes, color=ACCENT, edgecolor="white", linewidth=0.6, clip_on=False, zorder=3)
     top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"fraction of {positive}, 95% interval")
     _histogram(bottom, evaluation.probabilities, GREY)
@@ -182,7 +182,7 @@ def _unit_square(figure: "Figure", x: str, y: str) -> "Axes":
     return axes
 
 
-def _enlarged(axes: "Axes", corner: tuple[float, float], x: tuple[float, float], side: float = 0.5) -> "Axes":
+def _enlarge(axes: "Axes", corner: tuple[float, float], x: tuple[float, float], side: float = 0.5) -> "Axes":
     """The top of the axes enlarged, in a square with its lower left at `corner`."""
     inset = axes.inset_axes((*corner, side, side), xlim=x, ylim=(0.9, 1.002))
     inset.set_xticks([round(end, 1) for end in x])

@@ -22,20 +22,20 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
     """The result of `evaluate` for bundles of these names: first the decisions, then all metrics, then notes."""
     lines = [*warning_lines(result.leakage), data_line("test", result.data)]
     columns = test_columns(result.evaluation, result.leakage)
-    judged = dict(list(columns.items())[:1])
+    main_columns = dict(list(columns.items())[:1])
     if result.second is not None:
-        lines += [f"{which}: {name}" for which, name in zip(("first", "second"), names, strict=True)]
-        judged = columns = {"first": result.evaluation, "second": result.second}
+        lines += [f"{position}: {name}" for position, name in zip(("first", "second"), names, strict=True)]
+        main_columns = columns = {"first": result.evaluation, "second": result.second}
     if result.leakage.unseen is not None and result.second_unseen is not None:
-        judged = {"first (unseen)": result.leakage.unseen, "second (unseen)": result.second_unseen}
-        columns = judged | {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
-    for name, evaluation in judged.items():
+        main_columns = {"first (unseen)": result.leakage.unseen, "second (unseen)": result.second_unseen}
+        columns = main_columns | {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
+    for name, evaluation in main_columns.items():
         lines += decision_lines(name, evaluation)
     if result.comparison is not None:
-        which = "the same images" if result.second_unseen is None else "test (unseen)"
-        lines += comparison_lines(result.comparison, which)
+        position = "the same images" if result.second_unseen is None else "test (unseen)"
+        lines += comparison_lines(result.comparison, position)
     lines += metric_lines(columns)
-    for name, evaluation in judged.items():
+    for name, evaluation in main_columns.items():
         lines += detail_lines(name, evaluation)
     lines += note_lines(note for note in result.notes if note.code != LEAKAGE)
     lines += ["", timing_text(result.seconds)]
@@ -106,10 +106,10 @@ def detail_lines(name: str, evaluation: Evaluation) -> list[str]:
     rows = [
         [
             label,
-            *(number_text(rate.value) for rate in (each.precision, each.recall, each.f1)),
-            f"{each.support}",
+            *(number_text(rate.value) for rate in (report.precision, report.recall, report.f1)),
+            f"{report.support}",
         ]
-        for label, each in zip(short_names(list(evaluation.per_class)), evaluation.per_class.values(), strict=True)
+        for label, report in zip(short_names(list(evaluation.per_class)), evaluation.per_class.values(), strict=True)
     ]
     lines = table([[name, "precision", "recall", "F1", "images"], *rows])
     return ["", *lines, "", *_threshold_lines(evaluation)]
@@ -129,11 +129,11 @@ def _best_threshold(evaluation: Evaluation) -> str:
         return f"No image is of class {evaluation.missing[0]}, so there is no best threshold on this data."
     if best.gain <= 0:
         return "No other threshold is more accurate on this data."
-    significant = "significant" if best.significant else "not significant"
-    other = (
+    significance = "significant" if best.significant else "not significant"
+    remark = (
         "" if policy in (*_ACCURACY_POLICIES, "fixed") else f" The threshold in use optimizes {policy}, not accuracy."
     )
     return (
         f"Best threshold on this data: {best.value:.4f} ({best.repaired - best.spoiled:+d} correct, accuracy "
-        f"{best.gain:+.4f}); {significant} (p = {best.p_value:.2g}).{other}"
+        f"{best.gain:+.4f}); {significance} (p = {best.p_value:.2g}).{remark}"
     )

@@ -53,11 +53,13 @@ def short_names(names: Sequence[str], length: int = 16) -> list[str]:
     >>> short_names(["cells_without_a_defect", "cells_with_a_defect"])
     ['…out_a_defect', '…_a_defect']
     """
-    cut = [short_name(name, length) for name in names]
-    if len(set(cut)) == len(set(names)):
-        return cut
-    differing = (place for place, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1)
-    start = next(differing, min(map(len, names)))
+    short_forms = [short_name(name, length) for name in names]
+    if len(set(short_forms)) == len(set(names)):
+        return short_forms
+    differing_positions = (
+        position for position, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1
+    )
+    start = next(differing_positions, min(map(len, names)))
     return [f"…{name[start : start + length - 1]}" for name in names]
 
 

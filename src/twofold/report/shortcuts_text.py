@@ -21,27 +21,27 @@ def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> l
 
     `model_auc` is the model's own ROC AUC, to compare with.
     """
-    if not shortcuts.listed and shortcuts.together.low < MIN_AUC:
+    if not shortcuts.features and shortcuts.combined_auc.low < MIN_AUC:
         return []
     lines = ["", _summary(shortcuts, model_auc)]
-    if shortcuts.listed:
-        labels = _classes(shortcuts.listed[0])
+    if shortcuts.features:
+        labels = _classes(shortcuts.features[0])
         rows = [
-            [each.feature, interval_text(each.auc, ".2f"), *(_values(each, label) for label in labels)]
-            for each in shortcuts.listed[:_MAX_ROWS]
+            [shortcut.feature, interval_text(shortcut.auc, ".2f"), *(_values(shortcut, label) for label in labels)]
+            for shortcut in shortcuts.features[:_MAX_ROWS]
         ]
         lines += table([["feature", "AUC", *(short_name(label) for label in labels)], *rows], left=4)
-        hidden = len(shortcuts.listed) - _MAX_ROWS
-        lines += [f"and {hidden} more"] if hidden > 0 else []
-        lines += ["numbers: median (10% to 90%)"] if any(each.quantiles for each in shortcuts.listed) else []
+        omitted_count = len(shortcuts.features) - _MAX_ROWS
+        lines += [f"and {omitted_count} more"] if omitted_count > 0 else []
+        lines += ["numbers: median (10% to 90%)"] if any(shortcut.quantiles for shortcut in shortcuts.features) else []
         lines += ["A model may use them instead of what the images show: take both classes from one source."]
     return lines
 
 
 def _summary(shortcuts: Shortcuts, model_auc: Interval | None) -> str:
     model = "" if model_auc is None or math.isnan(model_auc.value) else f"; the model has {model_auc.value:.2f}"
-    single = "" if shortcuts.listed else ", though no single feature does"
-    auc = interval_text(shortcuts.together, ".2f")
+    single = "" if shortcuts.features else ", though no single feature does"
+    auc = interval_text(shortcuts.combined_auc, ".2f")
     return f"shortcuts: file metadata alone predicts the label with AUC {auc}{model}{single}."
 
 
@@ -52,7 +52,7 @@ def _classes(shortcut: Shortcut) -> Sequence[str]:
 def _values(shortcut: Shortcut, label: str) -> str:
     if shortcut.quantiles:
         return _range(shortcut.quantiles[label])
-    return _frequent(shortcut.fractions[label])
+    return _frequent_values(shortcut.fractions[label])
 
 
 def _range(quantiles: Sequence[float]) -> str:
@@ -75,8 +75,8 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _frequent(fractions: Mapping[str, float]) -> str:
+def _frequent_values(fractions: Mapping[str, float]) -> str:
     """The most frequent values of a class."""
     cells = [f"{short_name(value or 'unknown', 10)} {fraction:.0%}" for value, fraction in fractions.items()]
-    both = ", ".join(cells[:2])
-    return both if len(both) <= _MAX_LENGTH else cells[0]
+    text = ", ".join(cells[:2])
+    return text if len(text) <= _MAX_LENGTH else cells[0]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-_LEAST: Final = 0.05  # seconds
+_MIN_SECONDS: Final = 0.05  # seconds
 
 
 def timing_text(seconds: Mapping[str, float]) -> str:
@@ -14,5 +14,5 @@ def timing_text(seconds: Mapping[str, float]) -> str:
     """
     steps = {name: value for name, value in seconds.items() if name != "total"}
     steps["other"] = seconds["total"] - sum(steps.values())
-    named = [f"{name} {value:.1f} s" for name, value in steps.items() if value >= _LEAST]
-    return ", ".join([*named, f"total {seconds['total']:.1f} s"])
+    texts = [f"{name} {value:.1f} s" for name, value in steps.items() if value >= _MIN_SECONDS]
+    return ", ".join([*texts, f"total {seconds['total']:.1f} s"])

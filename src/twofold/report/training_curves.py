@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PARTS = {"train": GREY, "val": ACCENT}
+COLOURS = {"train": GREY, "val": ACCENT}
 NAMES = {"train": "train", "val": "validation"}
 MAX_MARKED = 12  # epochs up to which each has a marker
 
@@ -30,15 +30,15 @@ def curves(figure: "Figure", history: Sequence[Mapping[str, float]], best: int) 
     """Loss above, accuracy below."""
     panels = figure.subplots(2, 1, sharex=True)
     epochs = [row["epoch"] for row in history]
-    for axes, measure in zip(panels, ("loss", "accuracy"), strict=True):
-        series = {part: np.array([row[f"{part}_{measure}"] for row in history]) for part in PARTS}
-        for part, values in series.items():
+    for axes, metric in zip(panels, ("loss", "accuracy"), strict=True):
+        series = {name: np.array([row[f"{name}_{metric}"] for row in history]) for name in COLOURS}
+        for name, values in series.items():
             marker = "o" if len(history) <= MAX_MARKED else ""
-            axes.plot(epochs, values, color=PARTS[part], linewidth=1.8, marker=marker, markersize=3.5)
+            axes.plot(epochs, values, color=COLOURS[name], linewidth=1.8, marker=marker, markersize=3.5)
         axes.axvline(best, color=INK, linewidth=1, linestyle=DASHED)
-        axes.set(ylabel=measure, ylim=_limits(np.concatenate(list(series.values()))))
+        axes.set(ylabel=metric, ylim=_limits(np.concatenate(list(series.values()))))
         _mark(axes, best, series["val"][best - 1])
-        _name_ends(axes, {part: values[-1] for part, values in series.items()}, epochs[-1])
+        _name_ends(axes, {name: values[-1] for name, values in series.items()}, epochs[-1])
     top, bottom = panels
     row = history[best - 1]
     text = f"best epoch: {best} of {len(history)}, validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}"
@@ -63,10 +63,12 @@ def _name_ends(axes: "Axes", ends: Mapping[str, float], epoch: float) -> None:
     """Writes its name at the end of each line; names keep a distance where lines end together."""
     low, high = axes.get_ylim()
     distance = 0.11 * (high - low)
-    lower, upper = sorted(ends, key=lambda part: ends[part])
-    heights = {part: min(max(value, low), high) for part, value in ends.items()}
+    lower, upper = sorted(ends, key=lambda name: ends[name])
+    heights = {name: min(max(value, low), high) for name, value in ends.items()}
     overlap = max(0.0, distance - (heights[upper] - heights[lower]))
     heights[lower] -= overlap / 2
     heights[upper] += overlap / 2
-    for part, height in heights.items():
-        axes.annotate(NAMES[part], (epoch, height), (9, 0), textcoords="offset points", va="center", color=PARTS[part])
+    for name, height in heights.items():
+        axes.annotate(
+            NAMES[name], (epoch, height), (9, 0), textcoords="offset points", va="center", color=COLOURS[name]
+        )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twofold.learning.trainer import TrainingHistory
 
 _MAX_EPOCHS: Final = 24  # lines of the epoch table
-_PARTS: Final = {"train": "train", "val": "validation"}
+_SPLIT_NAMES: Final = {"train": "train", "val": "validation"}
 
 
 def training_text(result: TrainingResult, out: Path, figures: Path | None = None) -> str:
@@ -52,11 +52,11 @@ def _columns(result: TrainingResult) -> dict[str, Evaluation]:
     """The evaluations by their names in the metrics table: first the one that counts."""
     test = {} if result.test is None else test_columns(result.test.evaluation, result.test.leakage)
     headline = dict(list(test.items())[:1])
-    scored = {"train (out-of-fold)": result.fit.evaluation}
+    columns = {"train (out-of-fold)": result.fit.evaluation}
     if result.training_run is not None and result.learning is not None:
         name = "validation" if result.evidence == "validation" else "out-of-fold"
-        scored = {name: result.fit.evaluation, "train": result.learning.train}
-    return {**headline, **scored, **test}
+        columns = {name: result.fit.evaluation, "train": result.learning.train}
+    return {**headline, **columns, **test}
 
 
 def _training_run_lines(result: TrainingResult, network: NetworkResult) -> list[str]:
@@ -83,19 +83,19 @@ def _accuracy_difference(result: TrainingResult, history: "TrainingHistory") -> 
 
 def _curve_lines(history: "TrainingHistory") -> list[str]:
     lines = [""]
-    for measure in ("loss", "accuracy"):
-        series = {part: [row[f"{part}_{measure}"] for row in history.epochs] for part in _PARTS}
-        drawn = sparklines(list(series.values()))
-        for (part, values), curve in zip(series.items(), drawn, strict=True):
-            title = measure if part == "train" else ""
+    for metric in ("loss", "accuracy"):
+        series = {split: [row[f"{split}_{metric}"] for row in history.epochs] for split in _SPLIT_NAMES}
+        curves = sparklines(list(series.values()))
+        for (split, values), curve in zip(series.items(), curves, strict=True):
+            title = metric if split == "train" else ""
             ends = f"{number_text(values[0])} to {number_text(values[-1])}"
-            lines.append(f"{title:8}  {_PARTS[part]:10}  {curve}  {ends}")
+            lines.append(f"{title:8}  {_SPLIT_NAMES[split]:10}  {curve}  {ends}")
     return lines
 
 
 def _epoch_lines(history: "TrainingHistory") -> list[str]:
     """A row for every epoch or, where these are many, for some of them."""
-    listed = _listed_epochs(len(history.epochs), history.best)
+    epochs = _select_epochs(len(history.epochs), history.best)
     rows = [
         [
             f"{row['epoch']:d}",
@@ -104,16 +104,16 @@ def _epoch_lines(history: "TrainingHistory") -> list[str]:
             "best" if row["epoch"] == history.best else "",
         ]
         for row in history.epochs
-        if row["epoch"] in listed
+        if row["epoch"] in epochs
     ]
     names = ["epoch", "train loss", "accuracy", "validation loss", "accuracy", "rate", ""]
     lines = ["", *table([names, *rows], left=0)]
-    if len(listed) < len(history.epochs):
-        lines.append(f"{len(listed)} of {len(history.epochs)} epochs; history.csv has all")
+    if len(epochs) < len(history.epochs):
+        lines.append(f"{len(epochs)} of {len(history.epochs)} epochs; history.csv has all")
     return lines
 
 
-def _listed_epochs(count: int, best: int) -> set[int]:
+def _select_epochs(count: int, best: int) -> set[int]:
     """All epochs or, where these are many, the first, the best with its neighbours, the last, and some evenly between."""
     if count <= _MAX_EPOCHS:
         return set(range(1, count + 1))

@@ -40,7 +40,7 @@ def settings(figure: "Figure", tuning: "Tuning") -> None:
     _trials(figure.add_subplot(grid[0, : -1 if tuning.importances else None], ylim=limits), tuning)
     for panel, name in enumerate(names):
         axes = figure.add_subplot(grid[1 + panel // COLUMNS, panel % COLUMNS], ylim=limits)
-        _against(axes, tuning, name)
+        _draw_hyper_parameter(axes, tuning, name)
         if panel % COLUMNS == 0:
             axes.set_ylabel("validation loss")
         else:
@@ -64,7 +64,7 @@ def _limits(tuning: "Tuning") -> tuple[float, float]:
 
 
 def _trials(axes: "Axes", tuning: "Tuning") -> None:
-    best, complete = tuning.winner, [trial for trial in tuning.trials if trial.state == "complete"]
+    best, complete = tuning.best_trial, [trial for trial in tuning.trials if trial.state == "complete"]
     assert best.loss is not None
     text = f"best of {len(tuning.trials)} trials: number {best.number}, validation loss {best.loss:.4f}"
     entitle(axes, "Hyper-parameter search", text)
@@ -93,12 +93,12 @@ def _importances(axes: "Axes", importances: dict[str, float]) -> None:
     axes.grid(visible=False)
 
 
-def _against(axes: "Axes", tuning: "Tuning", name: str) -> None:
+def _draw_hyper_parameter(axes: "Axes", tuning: "Tuning", name: str) -> None:
     from matplotlib.ticker import LogLocator
 
     values = {trial.number: trial.settings[name] for trial in tuning.trials}
     axes.set_title(parameter_name(name), fontsize=9.5)
-    axes.set_title(f"best: {_short(values[tuning.best])}", loc="right", fontsize=9, fontweight="normal")
+    axes.set_title(f"best: {_format_setting(values[tuning.best])}", loc="right", fontsize=9, fontweight="normal")
     if name in CHOICES:
         choices = [str(choice) for choice in sorted({value for value in values.values() if value is not None})]
         _points(axes, tuning, {number: choices.index(str(value)) + _jitter(number) for number, value in values.items()})
@@ -107,8 +107,8 @@ def _against(axes: "Axes", tuning: "Tuning", name: str) -> None:
         return
     positions = {number: float(value) for number, value in values.items() if value is not None}
     if name in LOGARITHMIC:
-        least = min((value for value in positions.values() if value > 0), default=1.0)
-        positions = {number: value or least / 2 for number, value in positions.items()}
+        lowest = min((value for value in positions.values() if value > 0), default=1.0)
+        positions = {number: value or lowest / 2 for number, value in positions.items()}
         span = max(positions.values(), default=1.0) / min(positions.values(), default=1.0)
         axes.set_xscale("log", subs=[])
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 20 else (1, 3) if span < 200 else (1,)))
@@ -128,7 +128,7 @@ def _points(axes: "Axes", tuning: "Tuning", positions: dict[int, float]) -> None
     if tuning.best in positions:
         axes.plot(
             positions[tuning.best],
-            tuning.winner.loss or 0.0,
+            tuning.best_trial.loss or 0.0,
             "o",
             color=INK,
             markersize=9,
@@ -146,5 +146,5 @@ def _jitter(number: int) -> float:
     return ((0.618 * number) % 1 - 0.5) * 0.4
 
 
-def _short(value: "Setting | None") -> str:
+def _format_setting(value: "Setting | None") -> str:
     return "the recipe's" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

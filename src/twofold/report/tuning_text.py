@@ -14,7 +14,7 @@ _ENDS: Final = {"pruned": "stopped early, others were better", "failed": "failed
 def tuning_lines(tuning: "Tuning") -> list[str]:
     """The trials in two tables, results and hyper-parameters, those with the lowest validation loss first."""
     order = sorted(tuning.trials, key=_rank)
-    listed = order[:_MAX_TRIALS]
+    rows = order[:_MAX_TRIALS]
     names = list(tuning.trials[0].settings)
     results = [
         [
@@ -24,14 +24,14 @@ def tuning_lines(tuning: "Tuning") -> list[str]:
             f"{trial.epochs}",
             _remark(trial, tuning),
         ]
-        for trial in listed
+        for trial in rows
     ]
-    settings = [[f"{trial.number}", *(_setting_text(trial.settings[name]) for name in names)] for trial in listed]
+    settings = [[f"{trial.number}", *(_setting_text(trial.settings[name]) for name in names)] for trial in rows]
     header = ["trial", "validation loss", "accuracy", "epochs"]
     lines = ["", *(f"{line}  {row[-1]}".rstrip() for line, row in _with_remarks(header, results))]
     lines += ["", *table([["trial", *(parameter_name(name) for name in names)], *settings], left=0)]
-    if len(order) > len(listed):
-        lines.append(f"{len(order) - len(listed)} more trials are in tuning.csv")
+    if len(order) > len(rows):
+        lines.append(f"{len(order) - len(rows)} more trials are in tuning.csv")
     if tuning.importances:
         fractions = ", ".join(f"{parameter_name(name)} {value:.0%}" for name, value in tuning.importances.items())
         lines.append(f"importance: {fractions}")

@@ -102,7 +102,7 @@ def _scan(runtime: Runtime, ranges: IntensityRanges) -> Embed:
 def _list_other(against: Path, file_list: FileList, options: DataOptions) -> FileList:
     """The images of OTHER as a test set. Where it has other classes or none, all its images, in their order."""
     try:
-        return list_test_files(file_list.ordered, against, options)
+        return list_test_files(file_list.negative_and_positive, against, options)
     except (DataError, UsageError):
         paths = _list_images(against)
     files = tuple(LabelledFile(path, file_list.positive) for path in paths)  # of one class: no label conflicts
@@ -124,9 +124,9 @@ def _list_images(against: Path) -> list[Path]:
 
 
 def _compare(dataset: LabelledDataset, other_list: FileList, other_table: FeatureTable) -> Against:
-    other = LabelledDataset(other_list, other_table, other_list.ordered, ())
-    forward = find_leakage(dataset, index_fingerprints(*other.usable_fingerprints))
-    backward = find_leakage(other, index_fingerprints(*dataset.usable_fingerprints))
+    other_dataset = LabelledDataset(other_list, other_table, other_list.negative_and_positive, ())
+    forward = find_leakage(dataset, index_fingerprints(*other_dataset.usable_fingerprints))
+    backward = find_leakage(other_dataset, index_fingerprints(*dataset.usable_fingerprints))
     return Against(tuple(forward.values()), tuple(backward.values()))
 
 

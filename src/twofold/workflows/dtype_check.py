@@ -12,10 +12,10 @@ from twofold.embedding import Runtime, Source
 from twofold.networks import Backbone, Dtype
 
 IMAGES = 200
-# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that saturates
-# in 16 bits has at most 0.95 and changes up to 30%.
+# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that
+# saturates in 16 bits has at most 0.95 and changes up to 30%.
 MIN_COSINE = 0.96
-MAX_CHANGED = 0.03
+MAX_CHANGED_FRACTION = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class DtypeCheck:
     decisions_changed: int  # predictions of the fitted head that differ with float32 features
 
     @property
-    def trusted(self) -> bool:
+    def is_reliable(self) -> bool:
         """Whether predictions and features are close enough to those of float32."""
-        changed = self.decisions_changed / self.images if self.images else 1.0
-        return changed <= MAX_CHANGED and self.median_cosine >= MIN_COSINE
+        changed_fraction = self.decisions_changed / self.images if self.images else 1.0
+        return changed_fraction <= MAX_CHANGED_FRACTION and self.median_cosine >= MIN_COSINE
 
     def note(self) -> Note:
         """The reason for the fallback to float32."""
         text = (
             f"{self.dtype} differs too much from float32 on these images, so float32 was used: slower, and exact. On "
-            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED:.0%} may), and the "
-            f"standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
+            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} may), and "
+            f"the standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
         )
         return Note("dtype-fallback", text)
 
@@ -51,22 +51,28 @@ def check_dtype(
     model: Model,
     sources: Sequence[Source],
     features: NDArray[np.float32],
-    exact: Backbone,
+    float_backbone: Backbone,
     runtime: Runtime,
     *,
     seed: int,
 ) -> DtypeCheck:
     """The check on at most `IMAGES` random ones of the usable images `sources`, whose features are (n, d).
 
-    `exact` is the model's backbone in float32.
+    `float_backbone` is the model's backbone in float32.
     """
     rows = np.random.default_rng(seed).permutation(len(sources))[:IMAGES]
-    table = runtime.embed([sources[row] for row in rows], runtime.engine(exact), what="dtype check")
-    fast, reference = features[rows][table.used], table.features  # a file may have vanished in between
-    changed = model.rule.decide(model.probabilities(fast)) != model.rule.decide(model.probabilities(reference))
-    cosines = standardised_cosines(fast, reference, features) if len(fast) else np.zeros(1)
+    table = runtime.embed([sources[row] for row in rows], runtime.engine(float_backbone), what="dtype check")
+    features_in_dtype, reference = features[rows][table.used], table.features  # a file may have vanished in between
+    changed_decisions = model.rule.decide(model.probabilities(features_in_dtype)) != model.rule.decide(
+        model.probabilities(reference)
+    )
+    cosines = standardised_cosines(features_in_dtype, reference, features) if len(features_in_dtype) else np.zeros(1)
     return DtypeCheck(
-        model.backbone.dtype, len(fast), float(np.median(cosines)), float(cosines.min()), int(changed.sum())
+        model.backbone.dtype,
+        len(features_in_dtype),
+        float(np.median(cosines)),
+        float(cosines.min()),
+        int(changed_decisions.sum()),
     )
 
 

@@ -88,23 +88,23 @@ def evaluate_bundles(
         datasets[-1].check_any()
     rows = _rows_in_all(datasets)
     evaluations = [
-        with_positive(positive, model.evaluate(dataset, counted))
-        for model, dataset, counted in zip(models, datasets, rows, strict=True)
+        with_positive(positive, model.evaluate(dataset, counted_rows))
+        for model, dataset, counted_rows in zip(models, datasets, rows, strict=True)
     ]
     with clock("audit"):
-        leakage = [each.with_positive(positive) for each in _find_leakage(bundles, datasets, rows)]
-    unseen = [each.unseen for each in leakage if each.unseen is not None]
+        leakage = [model_leakage.with_positive(positive) for model_leakage in _find_leakage(bundles, datasets, rows)]
+    unseen = [model_leakage.unseen for model_leakage in leakage if model_leakage.unseen is not None]
     if len(unseen) < len(models):
         unseen = []
-    second = len(models) > 1
+    has_second = len(models) > 1
     embedding_notes = dict.fromkeys(note for dataset in datasets for note in dataset.table.notes)
     return EvaluationResult(
         datasets[0],
         evaluations[0],
-        evaluations[1] if second else None,
-        _compare(*(unseen or evaluations)) if second else None,
+        evaluations[1] if has_second else None,
+        _compare(*(unseen or evaluations)) if has_second else None,
         leakage[0],
-        unseen[1] if second and unseen else None,
+        unseen[1] if has_second and unseen else None,
         clock.seconds(),
         (*leakage[0].notes(), *notes, *datasets[0].test_notes(), *_skip_notes(datasets, rows), *embedding_notes),
     )
@@ -118,18 +118,18 @@ def is_alphabetical(bundle: Bundle) -> bool:
 
 
 def measure_leakage(
-    model: Model, test: LabelledDataset, leaked: Mapping[int, LeakedImage], rows: NDArray[np.intp]
+    model: Model, test: LabelledDataset, leaked_images: Mapping[int, LeakedImage], rows: NDArray[np.intp]
 ) -> Leakage:
     """The leaked images among these usable rows of a test set, and the evaluation on the rest."""
-    unseen = unseen_rows(test, leaked, rows)
-    images = tuple(leaked[place] for place in test.table.used[rows].tolist() if place in leaked)
-    return Leakage(images, model.evaluate(test, unseen) if images and len(unseen) else None)
+    remaining_rows = unseen_rows(test, leaked_images, rows)
+    images = tuple(leaked_images[row] for row in test.table.used[rows].tolist() if row in leaked_images)
+    return Leakage(images, model.evaluate(test, remaining_rows) if images and len(remaining_rows) else None)
 
 
 def _rows_in_all(datasets: Sequence[LabelledDataset]) -> list[NDArray[np.intp]]:
     """The usable rows of each dataset that count in all. Label conflicts depend on the model input, and files may vanish."""
-    places = reduce(np.intersect1d, [dataset.table.used[dataset.valid] for dataset in datasets])
-    return [np.searchsorted(dataset.table.used, places) for dataset in datasets]
+    file_rows = reduce(np.intersect1d, [dataset.table.used[dataset.valid] for dataset in datasets])
+    return [np.searchsorted(dataset.table.used, file_rows) for dataset in datasets]
 
 
 def _skip_notes(datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
@@ -142,12 +142,12 @@ def _find_leakage(
     bundles: Sequence[Bundle], datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]
 ) -> list[Leakage]:
     """For each model, the test images that duplicate training images of any of the models."""
-    leaked: dict[int, LeakedImage] = {}
+    leaked_images: dict[int, LeakedImage] = {}
     for bundle, dataset in zip(bundles, datasets, strict=True):
-        leaked = find_leakage(dataset, bundle.fingerprint_index()) | leaked
+        leaked_images = find_leakage(dataset, bundle.fingerprint_index()) | leaked_images
     return [
-        measure_leakage(bundle.model, dataset, leaked, counted)
-        for bundle, dataset, counted in zip(bundles, datasets, rows, strict=True)
+        measure_leakage(bundle.model, dataset, leaked_images, counted_rows)
+        for bundle, dataset, counted_rows in zip(bundles, datasets, rows, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ from twofold.core.options import DataOptions
 from twofold.core.privacy import public_address
 from twofold.data import SplitPlan, find_splits, list_labelled_files, plan_splits
 from twofold.embedding import Runtime
-from twofold.fetching import Unpacked, check_out, find, unpack
+from twofold.fetching import UnpackedFiles, check_out, find, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FetchResult:
     source: str
     out: Path
     sha256: str | None
-    unpacked: Unpacked
+    unpacked: UnpackedFiles
     folders: tuple[LabelledFolder, ...]
     plan: SplitPlan | None
     notes: tuple[Note, ...] = field(repr=False)

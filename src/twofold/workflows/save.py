@@ -81,7 +81,7 @@ def _write_fingerprints(training: TrainingResult, public_path: PublicPath, path:
 
 def _write_scores(training: TrainingResult, public_path: PublicPath, path: Path) -> None:
     dataset, scores = training.dataset, training.fit.scores
-    files = [dataset.file_list.files[place] for place in dataset.table.used[scores.rows]]
+    files = [dataset.file_list.files[row] for row in dataset.table.used[scores.rows]]
     groups = dataset.groups[scores.rows]
     columns = zip(files, groups, scores.folds, scores.logits, training.fit.evaluation.probabilities, strict=True)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:

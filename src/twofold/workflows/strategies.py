@@ -67,7 +67,7 @@ class TrainedStrategy:
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """Takes the duplicates of the training run: its folds and its validation part were made with them."""
-        return LabelledDataset(file_list, table, file_list.ordered, self.run.duplicates)
+        return LabelledDataset(file_list, table, file_list.negative_and_positive, self.run.duplicates)
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
         """Fits calibration and rule on the scores of the validation part, or of cross-validation.
@@ -76,8 +76,8 @@ class TrainedStrategy:
         """
         if _digests(dataset.table.metadata) != _digests(self.run.metadata):
             raise DataError(
-                "Images were changed while the network was trained. Restore them and continue with `resume=True`, which keeps the "
-                "trained weights, or start again with `force=True`."
+                "Images were changed while the network was trained. Restore them and continue with `resume=True`, which keeps "
+                "the trained weights, or start again with `force=True`."
             )
         scores = self._scores(dataset)
         return fit_decision(dataset, scores, backbone, self.run.head, None, self.policy)

@@ -52,9 +52,9 @@ def train(
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
     file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
-    test_list = None if test is None else list_test_files(file_list.ordered, test, options.data)
+    test_list = None if test is None else list_test_files(file_list.negative_and_positive, test, options.data)
     if options.decision.positive is None:
-        file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.ordered)))
+        file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.negative_and_positive)))
     result = train_files(file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder)
     return replace(result, roots=(data,) if test is None else (data, test))
 
@@ -73,44 +73,44 @@ def train_files(
     with clock("embed"):
         ranges, range_notes = runtime.ranges(sources)
     mode = options.learning.mode
-    offered = offered_dtypes(options.backbone.backbone) if mode == "frozen" else _TRAINED_DTYPES
-    dtype = choose_dtype(options.backbone, offered)
+    dtypes = offered_dtypes(options.backbone.backbone) if mode == "frozen" else _TRAINED_DTYPES
+    dtype = choose_dtype(options.backbone, dtypes)
     run = None
     if mode != "frozen":
         if test is not None:  # before hours of work
             _check_usable(test, ranges, runtime)
         with clock("learn"):
             run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
-    fitting = _Fitting(file_list, sources, runtime, clock, _strategy(options, run, ranges, runtime))
-    fitted, check = fitting.fit_checked(
+    job = _FitJob(file_list, sources, runtime, clock, _strategy(options, run, ranges, runtime))
+    result, check = job.fit_checked(
         dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
     )
     with clock("embed"):
-        fit = replace(fitted.fit, model=fitted.fit.model.probed(runtime, fitted.engine))
-    test_result = None if test is None else _evaluate_test(test, fit, fitted, runtime, clock)
+        fit = replace(result.fit, model=result.fit.model.with_probe_logits(runtime, result.engine))
+    test_result = None if test is None else _evaluate_test(test, fit, result, runtime, clock)
     with clock("audit"):
-        audit = audit_dataset(fitted.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
+        audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
     notes: list[Note] = [
         *([] if test_result is None else test_result.leakage.notes()),
         *range_notes,
         *fit.model.backbone.notes,
         *audit.notes(),
         *([] if run is None else run.notes),
-        *([check.note()] if check is not None and not check.trusted else []),
+        *([check.note()] if check is not None and not check.is_reliable else []),
         *([] if test_result is None else test_result.dataset.test_notes()),
-        *fitted.dataset.table.notes,
+        *result.dataset.table.notes,
         *([] if test_result is None else test_result.dataset.table.notes),
     ]
-    learning = None if run is None else _network_result(run, fit, fitted.dataset)
+    learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
-        options, fitted.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(dict.fromkeys(notes))
+        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(dict.fromkeys(notes))
     )
 
 
 def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> None:
     """DataError where no image of the test set can be used."""
     table = runtime.scan(test.paths, ranges, what="test")
-    LabelledDataset(test, table, test.ordered, ()).check_any()
+    LabelledDataset(test, table, test.negative_and_positive, ()).check_any()
 
 
 def _train_network(
@@ -141,14 +141,14 @@ def _strategy(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fitted:
+class _FitResult:
     dataset: LabelledDataset
     fit: Fit
     engine: Engine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fitting:
+class _FitJob:
     """One fit, which may have to be done twice: in a fast dtype, and again in float32 where that differs too much."""
 
     file_list: FileList
@@ -157,19 +157,19 @@ class _Fitting:
     clock: Clock
     strategy: Strategy
 
-    def fit_checked(self, dtype: Dtype, *, automatic: bool, seed: int) -> tuple[_Fitted, DtypeCheck | None]:
+    def fit_checked(self, dtype: Dtype, *, automatic: bool, seed: int) -> tuple[_FitResult, DtypeCheck | None]:
         """The fit in this dtype, or in float32 where the dtype was chosen automatically and the check does not trust it."""
-        fitted = self.fit(dtype)
+        result = self.fit(dtype)
         if not automatic or dtype == "f32":
-            return fitted, None
+            return result, None
         with self.clock("embed"):
-            table = fitted.dataset.table
+            table = result.dataset.table
             images = [self.sources[row] for row in table.used]
-            exact = self.strategy.backbone("f32")
-            check = check_dtype(fitted.fit.model, images, table.features, exact, self.runtime, seed=seed)
-        return (fitted if check.trusted else self.fit("f32")), check
+            float_backbone = self.strategy.backbone("f32")
+            check = check_dtype(result.fit.model, images, table.features, float_backbone, self.runtime, seed=seed)
+        return (result if check.is_reliable else self.fit("f32")), check
 
-    def fit(self, dtype: Dtype) -> _Fitted:
+    def fit(self, dtype: Dtype) -> _FitResult:
         with self.clock("embed"):
             backbone = self.strategy.backbone(dtype)
             engine = self.runtime.engine(backbone)
@@ -178,18 +178,18 @@ class _Fitting:
             dataset = self.strategy.dataset(self.file_list, table)
         dataset.check_counts(MIN_IMAGES)
         with self.clock("fit"):
-            return _Fitted(dataset, self.strategy.fit(dataset, backbone), engine)
+            return _FitResult(dataset, self.strategy.fit(dataset, backbone), engine)
 
 
-def _evaluate_test(test: FileList, fit: Fit, fitted: _Fitted, runtime: Runtime, clock: Clock) -> TestResult:
+def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtime, clock: Clock) -> TestResult:
     with clock("embed"):
-        table = runtime.embed(test.paths, fitted.engine, what="test")
+        table = runtime.embed(test.paths, result.engine, what="test")
     with clock("audit"):
         dataset = labelled_dataset(test, table)
     dataset.check_any()
     with clock("audit"):
-        leaked = find_leakage(dataset, index_fingerprints(*fitted.dataset.usable_fingerprints))
-        leakage = measure_leakage(fit.model, dataset, leaked, np.flatnonzero(dataset.valid))
+        leaked_images = find_leakage(dataset, index_fingerprints(*result.dataset.usable_fingerprints))
+        leakage = measure_leakage(fit.model, dataset, leaked_images, np.flatnonzero(dataset.valid))
     return TestResult(dataset, fit.model.evaluate(dataset), leakage)
 
 

@@ -91,8 +91,8 @@ def test_the_recipe_is_the_first_trial_and_the_best_trial_is_chosen(
     assert training.trials[0] == ("trial-1", {})
     assert tuning.trials[0].settings["learning_rate"] == MODERN.learning_rate
     complete = [trial.loss for trial in tuning.trials if trial.loss is not None and trial.state == "complete"]
-    assert tuning.winner.loss == min(complete)
-    assert tuning.best_settings == dict(training.trials[tuning.best - 1][1]) == tuning.winner.settings
+    assert tuning.best_trial.loss == min(complete)
+    assert tuning.best_settings == dict(training.trials[tuning.best - 1][1]) == tuning.best_trial.settings
     replace(SCRATCH, **tuning.best_settings)  # type: ignore[arg-type]  # they are options
     assert f"`learning_rate={tuning.best_settings['learning_rate']}`" in tuning.note().text
 
@@ -111,8 +111,10 @@ def test_worse_trials_are_pruned(tuning: Tuning) -> None:
     pruned = [trial for trial in tuning.trials if trial.state == "pruned"]
     assert pruned
     assert all(trial.epochs < EPOCHS for trial in pruned)
-    assert all(trial.loss is not None and trial.loss > tuning.winner.loss for trial in pruned if tuning.winner.loss)
-    assert tuning.winner.epochs == EPOCHS
+    assert all(
+        trial.loss is not None and trial.loss > tuning.best_trial.loss for trial in pruned if tuning.best_trial.loss
+    )
+    assert tuning.best_trial.epochs == EPOCHS
 
 
 def test_the_dominant_hyper_parameter_has_the_greatest_importance(tuning: Tuning) -> None:
@@ -201,7 +203,7 @@ def test_a_loss_that_is_not_finite_fails_one_trial_only(tmp_path: Path) -> None:
         trial.state for trial in tuning.trials if float(trial.settings["learning_rate"] or 0) > MODERN.learning_rate
     }
     assert states == {"failed"}
-    assert tuning.winner.state == "complete"
+    assert tuning.best_trial.state == "complete"
 
 
 def test_a_validation_loss_that_is_not_finite_fails_the_trial_too(tmp_path: Path) -> None:

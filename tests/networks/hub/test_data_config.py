@@ -99,7 +99,7 @@ def network_input(config: DataConfig, image: Image.Image) -> NDArray[np.float64]
     preprocessed = preprocess(image, config.preprocessing)
     assert isinstance(preprocessed, PreprocessedImage)
     pixels = (preprocessed.model_input.astype(float) - config.mean) / config.std
-    return (pixels[..., ::-1] if config.reversed else pixels).transpose(2, 0, 1)
+    return (pixels[..., ::-1] if config.bgr else pixels).transpose(2, 0, 1)
 
 
 def smooth(width: int = 400, height: int = 300) -> Image.Image:

@@ -149,9 +149,9 @@ def _next_trial(study: Study, space: Mapping[str, HyperParameter], seed: int, co
 
 def _run_trial(trial: OptunaTrial, train_trial: TrainTrial, epochs: int) -> None:
     settings = {} if "recipe" in trial.user_attrs else _round_settings(trial.params)
-    reported = len(trial.study.trials[trial.number].intermediate_values)
+    reported_count = len(trial.study.trials[trial.number].intermediate_values)
     try:
-        history = train_trial(settings, trial_folder(trial.number + 1), Pruning(trial, reported))
+        history = train_trial(settings, trial_folder(trial.number + 1), Pruning(trial, reported_count))
     except LearningInterruptedError:
         raise
     except LearningError as error:
@@ -164,8 +164,8 @@ def _run_trial(trial: OptunaTrial, train_trial: TrainTrial, epochs: int) -> None
         _fail(trial, f"The validation loss became {best['val_loss']}; try a lower `learning_rate`.")
         return
     trial.set_user_attr("accuracy", best["val_accuracy"])
-    reloaded = OptunaTrial(trial.study, trial._trial_id)  # with what other processes reported
-    if len(history.epochs) < epochs and reloaded.should_prune():
+    current_trial = OptunaTrial(trial.study, trial._trial_id)  # with what other processes reported
+    if len(history.epochs) < epochs and current_trial.should_prune():
         trial.study.tell(trial, state=TrialState.PRUNED)
     else:
         trial.study.tell(trial, best["val_loss"])

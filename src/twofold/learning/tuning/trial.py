@@ -39,7 +39,7 @@ class Tuning:
     interrupted: bool = False
 
     @property
-    def winner(self) -> Trial:
+    def best_trial(self) -> Trial:
         return next(trial for trial in self.trials if trial.number == self.best)
 
     def as_json(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Tuning:
 
     def note(self) -> Note:
         """The best settings, and the bias of the validation scores."""
-        count, best, recipe = len(self.trials), self.winner, self.trials[0]
+        count, best, recipe = len(self.trials), self.best_trial, self.trials[0]
         if not self.best_settings:
             text = f"The recipe had the lowest validation loss of {count} trials, {best.loss:.4f}."
         else:

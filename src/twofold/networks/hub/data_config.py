@@ -28,13 +28,13 @@ _REPLACED_FILTERS: Final[dict[int, tuple[str, Filter]]] = {
 class DataConfig:
     """How an image becomes the input of a network: the preprocessing, then (pixels - mean) / std on pixels from 0 to 255.
 
-    `reversed` networks take BGR instead of RGB.
+    `bgr` networks take BGR instead of RGB.
     """
 
     preprocessing: Preprocessing
     mean: Triple
     std: Triple
-    reversed: bool = False
+    bgr: bool = False
     notes: tuple[Note, ...] = ()
 
 
@@ -80,10 +80,15 @@ def _read(config: dict[str, Any], image_size: int | None, options: BackboneOptio
     settings = {**DEFAULTS, **PROCESSORS.get(processor, {}), **_without_nulls(config)}
     if "size" not in settings:
         settings["size"] = check_size(image_size or options.size, name)
-    geometry, (filter, replaced) = _choose_geometry(processor, settings, name), _choose_filter(settings["resample"])
+    geometry, (filter, replaced_filter) = (
+        _choose_geometry(processor, settings, name),
+        _choose_filter(settings["resample"]),
+    )
     deviations = [] if processor in PROCESSORS else [f"the image processor {processor or 'without a name'} is unknown"]
     deviations += [geometry.deviation] if geometry.deviation is not None and options.crop_mode is None else []
-    deviations += [f"its resize filter is {replaced}"] if replaced is not None and options.filter is None else []
+    deviations += (
+        [f"its resize filter is {replaced_filter}"] if replaced_filter is not None and options.filter is None else []
+    )
     preprocessing = Preprocessing(
         check_size(options.size or geometry.size, name),
         options.crop_mode or geometry.crop_mode,
@@ -92,16 +97,16 @@ def _read(config: dict[str, Any], image_size: int | None, options: BackboneOptio
     )
     mean, std = _fold_normalisation(processor, settings, name)
     notes = tuple(_note_deviation(name, deviation, preprocessing) for deviation in deviations)
-    reversed = bool(settings.get("do_flip_channel_order"))
-    return DataConfig(preprocessing, options.mean or mean, check_std(options.std or std), reversed, notes)
+    bgr = bool(settings.get("do_flip_channel_order"))
+    return DataConfig(preprocessing, options.mean or mean, check_std(options.std or std), bgr, notes)
 
 
 def _choose_filter(resample: Any) -> tuple[Filter, str | None]:
     """The resize filter, and the name of the one that it replaces, if any."""
     if resample in _FILTERS:
         return _FILTERS[resample], None
-    replaced, filter = _REPLACED_FILTERS[resample]
-    return filter, replaced
+    replaced_filter, filter = _REPLACED_FILTERS[resample]
+    return filter, replaced_filter
 
 
 def _processor_name(config: dict[str, Any]) -> str:
@@ -118,8 +123,11 @@ def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note_deviation(name: str, deviation: str, preprocessing: Preprocessing) -> Note:
-    used = f"crop mode {preprocessing.crop_mode}, {preprocessing.size} pixels, {preprocessing.filter}"
-    text = f"The preprocessing of {name} is followed approximately: {deviation}. Used here: {used}. Features may differ slightly."
+    description = f"crop mode {preprocessing.crop_mode}, {preprocessing.size} pixels, {preprocessing.filter}"
+    text = (
+        f"The preprocessing of {name} is followed approximately: {deviation}. Used here: {description}. Features may differ "
+        "slightly."
+    )
     return Note("other-preprocessing", text)
 
 

@@ -98,7 +98,7 @@ def _read_repository(options: BackboneOptions, progress: Progress) -> tuple[Repo
 def _load_repository(repository: Repository, config: DataConfig) -> HubNetwork:
     from twofold.networks.hub.pretrained import pretrained_body
 
-    body, width = pretrained_body(repository, config.preprocessing.size, reversed=config.reversed)
+    body, width = pretrained_body(repository, config.preprocessing.size, bgr=config.bgr)
     return HubNetwork(
         _public_name(repository.name), body, width, config.preprocessing, config.mean, config.std, config.notes
     )
@@ -125,7 +125,7 @@ def _file_key(repository: Repository, config: DataConfig) -> str:
     for file in repository.weights:
         with file.open("rb") as stream:
             hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    return _hash(repository.config, hashes, config.mean, config.std, config.preprocessing.size, config.reversed)
+    return _hash(repository.config, hashes, config.mean, config.std, config.preprocessing.size, config.bgr)
 
 
 def _module_key(network: HubNetwork) -> str:

@@ -18,8 +18,8 @@ Pooling = Literal["map", "pooled", "first", "tokens"]
 """The features are the mean of the last feature map, the network's own pooled output, its first token, or the mean token."""
 
 
-def pretrained_body(repository: Repository, size: int, *, reversed: bool) -> tuple[nn.Module, int]:
-    """The network of a repository in evaluation mode, and the width of its features; `reversed` networks take BGR.
+def pretrained_body(repository: Repository, size: int, *, bgr: bool) -> tuple[nn.Module, int]:
+    """The network of a repository in evaluation mode, and the width of its features; `bgr` networks take BGR images.
 
     Weights that the features do not depend on are frozen, because training on several devices waits for the gradient of each
     trainable weight. Raises BackboneError where transformers cannot load it, weights are missing, or it does not take images of
@@ -33,22 +33,24 @@ def pretrained_body(repository: Repository, size: int, *, reversed: bool) -> tup
         raise BackboneError(f"{name} does not take images; check `backbone`.")
     if _has_dense(getattr(model, "pooler", None)):
         model.pooler = None  # it belongs to another task, and is often untrained
-    body = _PretrainedBody(model, _forward_arguments(model, repository.image_size, size), reversed=reversed)
+    body = _PretrainedBody(model, _forward_arguments(model, repository.image_size, size), bgr=bgr)
     body.pooling = run_on_noise(name, size, lambda pixels: _choose_pooling(model, *body.outputs(pixels)))
-    width, used = check_body(name, body, size), used_tensors(body, size)
-    needed = sorted(key for key in missing if id(tensors.get(key)) in used and not key.endswith("num_batches_tracked"))
-    if needed:
-        others = f" and {len(needed) - 1} others" if len(needed) > 1 else ""
-        raise BackboneError(f"The weights of {name} lack {needed[0]}{others}; download them again.")
+    width, used_ids = check_body(name, body, size), used_tensors(body, size)
+    missing_weights = sorted(
+        key for key in missing if id(tensors.get(key)) in used_ids and not key.endswith("num_batches_tracked")
+    )
+    if missing_weights:
+        more = f" and {len(missing_weights) - 1} others" if len(missing_weights) > 1 else ""
+        raise BackboneError(f"The weights of {name} lack {missing_weights[0]}{more}; download them again.")
     for parameter in body.parameters():
-        parameter.requires_grad_(id(parameter) in used)
+        parameter.requires_grad_(id(parameter) in used_ids)
     return body, width
 
 
 class _PretrainedBody(nn.Module):
-    def __init__(self, model: nn.Module, arguments: dict[str, Any], *, reversed: bool) -> None:
+    def __init__(self, model: nn.Module, arguments: dict[str, Any], *, bgr: bool) -> None:
         super().__init__()
-        self.model, self.arguments, self.reversed = model, arguments, reversed
+        self.model, self.arguments, self.bgr = model, arguments, bgr
         self.pooling: Pooling = "pooled"
 
     def forward(self, x: Tensor) -> BodyOutput:
@@ -65,16 +67,18 @@ class _PretrainedBody(nn.Module):
 
     def outputs(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The last feature map (n, c, h, w) or tokens (n, t, d), and the network's own pooled output."""
-        outputs = self.model(pixel_values=x.flip(1) if self.reversed else x, **self.arguments)
+        outputs = self.model(pixel_values=x.flip(1) if self.bgr else x, **self.arguments)
         return outputs.last_hidden_state, getattr(outputs, "pooler_output", None)
 
 
-def _choose_pooling(model: nn.Module, last: Tensor, pooled: Tensor | None) -> Pooling:
-    if last.ndim == 4:
-        mean = last.mean((2, 3))
-        same = pooled is None or (pooled.numel() == mean.numel() and torch.allclose(pooled.flatten(1), mean, atol=1e-5))
+def _choose_pooling(model: nn.Module, feature_map: Tensor, pooled: Tensor | None) -> Pooling:
+    if feature_map.ndim == 4:
+        mean = feature_map.mean((2, 3))
+        is_mean = pooled is None or (
+            pooled.numel() == mean.numel() and torch.allclose(pooled.flatten(1), mean, atol=1e-5)
+        )
         # The mean where both are equal: some networks pool with windows larger than the map, which ONNX does not support.
-        return "map" if same else "pooled"
+        return "map" if is_mean else "pooled"
     if pooled is not None:
         return "pooled"
     return "first" if any(name.endswith("cls_token") for name, _ in model.named_parameters()) else "tokens"

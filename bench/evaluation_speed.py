@@ -1,4 +1,7 @@
-"""Seconds that evaluate() takes on many scores: python bench/evaluation.py [IMAGES]."""
+"""Seconds of evaluate() on many scores.
+
+python bench/evaluation_speed.py [IMAGES]
+"""
 
 import sys
 import time
@@ -10,7 +13,7 @@ from twofold.evaluation import evaluate
 
 
 def main(images: int = 200_000) -> None:
-    """Draws scores of images and prints the seconds of an evaluation, the best of three."""
+    """Draws scores and prints the seconds of an evaluation, the best of three."""
     rng = np.random.default_rng(0)
     labels = (rng.random(images) < 0.3).astype(np.int8)
     probabilities = 1 / (1 + np.exp(-(rng.normal(0, 1.5, images) + 3 * labels - 1.5)))

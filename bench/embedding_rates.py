@@ -1,8 +1,8 @@
-"""Pictures per second of one network: decoding alone, computing alone, and both as `embed` does them.
+"""Images per second of one network: decoding only, the network only, and both in `embed`.
 
-    python bench/rates.py ../shared/data/cats-dogs/test --backbone mobilenetv2 --dtype int8 [--weights FILE]
+    python bench/embedding_rates.py ../shared/data/cats-dogs/test --backbone mobilenetv2 --dtype int8 [--weights FILE]
 
-The limit that decoding and computing set together, on the same processors, is 1 / (1/decode + 1/compute).
+Decoding and the network use the same processors, which limits both together to 1 / (1/decoding + 1/network).
 """
 
 import argparse
@@ -31,14 +31,14 @@ def decode(engine: Engine, paths: list[Path]) -> int:
 
 
 def compute(engine: Engine, paths: list[Path]) -> int:
-    """About as many full batches as the images make, on whatever the requests hold."""
+    """About as many full batches as there are images, on the pixels that the requests contain."""
     rounds = -(-len(paths) // (BATCH * engine.threads))
     with ThreadPoolExecutor(engine.threads) as pool:
         counts = pool.map(lambda request: [len(request.run(BATCH)) for _ in range(rounds)], engine.requests)
         return sum(map(sum, counts))
 
 
-def both(engine: Engine, paths: list[Path]) -> int:
+def embed_all(engine: Engine, paths: list[Path]) -> int:
     return sum(1 for _ in embed(paths, engine))
 
 
@@ -55,18 +55,22 @@ def main() -> None:
     paths = sorted(arguments.images.rglob("*.jpg"))
     options = BackboneOptions(arguments.backbone, arguments.weights, features=arguments.features)
     engine = Engine(load_backbone(options, arguments.dtype, cache=Path()))
-    both(engine, paths[:64])  # compiles the network and loads the files into the page cache
+    embed_all(engine, paths[:64])  # compiles the network and loads the files into the page cache
     decode(engine, paths)
-    work: dict[str, Callable[[Engine, list[Path]], int]] = {"decode": decode, "compute": compute, "both": both}
-    samples: dict[str, list[float]] = {name: [] for name in work}
+    functions: dict[str, Callable[[Engine, list[Path]], int]] = {
+        "decode": decode,
+        "compute": compute,
+        "both": embed_all,
+    }
+    rates_by_run: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(arguments.repeats):  # interleaved, so that disturbances of the machine affect all three
-        for name, function in work.items():
-            started = time.perf_counter()
+        for name, function in functions.items():
+            start = time.perf_counter()
             count = function(engine, paths)
-            samples[name].append(count / (time.perf_counter() - started))
-    rates = {name: statistics.median(values) for name, values in samples.items()}
+            rates_by_run[name].append(count / (time.perf_counter() - start))
+    rates = {name: statistics.median(values) for name, values in rates_by_run.items()}
     limit = 1 / (1 / rates["decode"] + 1 / rates["compute"])
-    print(json.dumps({**rates, "limit": limit, "share_of_limit": rates["both"] / limit}))
+    print(json.dumps({**rates, "limit": limit, "fraction_of_limit": rates["both"] / limit}))
 
 
 if __name__ == "__main__":

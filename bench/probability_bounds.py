@@ -1,9 +1,9 @@
 """The effect on log-loss of bounding probabilities by the number of training images.
 
-    python bench/bounds.py ../shared/data/cats-dogs/train demo/train.csv
+    python bench/probability_bounds.py ../shared/data/cats-dogs/train demo/train.csv
 
-Heads are fitted on 100, 400 and 1,200 images drawn from each DATA and scored on the rest of it, with all labels as they are
-and with 0.5% of them flipped; mean of six draws, float32.
+Heads are fitted on 100, 400 and 1,200 images drawn from each DATA and scored on its remaining images, with unchanged
+labels and with 0.5% of the labels flipped; mean of six draws, float32.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from choices import embed_data
+from backbone_defaults import embed_data
 from platformdirs import user_cache_path
 
 from twofold.core.options import BackboneOptions
@@ -21,20 +21,22 @@ from twofold.decision import fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
 
-DRAWS, FLIPPED = 6, 0.005
+DRAWS, FLIP_FRACTION = 6, 0.005
 
 
 def losses(dataset: LabelledDataset, count: int, seed: int) -> list[float]:
-    """Log-loss on the rest: unbounded and bounded, with the labels as they are, then with some flipped."""
+    """Log-loss on the remaining images: unbounded and bounded, with unchanged labels, then with some flipped labels."""
     random, labels, features = np.random.default_rng(seed), dataset.labels, dataset.table.features
-    drawn = np.zeros(len(labels), np.bool_)
-    drawn[random.permutation(len(labels))[:count]] = True
-    fit = fit_head(features[drawn], labels[drawn], folds(labels[drawn], np.arange(count), 5, seed))
-    bounded = fit_calibration(fit.logits, labels[drawn])
+    train_mask = np.zeros(len(labels), np.bool_)
+    train_mask[random.permutation(len(labels))[:count]] = True
+    fit = fit_head(features[train_mask], labels[train_mask], folds(labels[train_mask], np.arange(count), 5, seed))
+    bounded = fit_calibration(fit.logits, labels[train_mask])
     unbounded = replace(bounded, low=0.0, high=1.0)
-    logits, truth = fit.head.logits(features[~drawn]), labels[~drawn]
-    flipped = np.where(random.random(len(truth)) < FLIPPED, 1 - truth, truth)
-    return [log_loss(targets, c.probabilities(logits)) for targets in (truth, flipped) for c in (unbounded, bounded)]
+    logits, truth = fit.head.logits(features[~train_mask]), labels[~train_mask]
+    flipped_labels = np.where(random.random(len(truth)) < FLIP_FRACTION, 1 - truth, truth)
+    return [
+        log_loss(targets, c.probabilities(logits)) for targets in (truth, flipped_labels) for c in (unbounded, bounded)
+    ]
 
 
 def main() -> None:

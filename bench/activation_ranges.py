@@ -1,6 +1,6 @@
 """Measures the range of every activation that the int8 graph of a built-in network quantises, and writes it to the package.
 
-    python bench/ranges.py ../shared/data/cats-dogs/train efficientnet-lite0 [--weights FILE] [--count 256]
+    python bench/activation_ranges.py ../shared/data/cats-dogs/train efficientnet-lite0 [--weights FILE] [--count 256]
 
 The minimum and maximum of each tensor are taken per batch of 8 images and averaged over the batches: one outlier in a thousand
 images would otherwise coarsen the quantisation of all. The images are training images; labels are not read.
@@ -34,26 +34,26 @@ def main() -> None:
     arguments = parser.parse_args()
 
     network = find_architecture(arguments.network)
-    weights = read_weights(find_weights(network.source, given=arguments.weights, cache=Path()))
+    weights = read_weights(find_weights(network.source, file=arguments.weights, cache=Path()))
     files = list_files([arguments.images])
-    sample = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: arguments.count]]
-    ranges = measure(network, weights, [file.read_bytes() for file in sample])
+    image_files = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: arguments.count]]
+    ranges = measure(network, weights, [file.read_bytes() for file in image_files])
 
     target = Path(twofold.networks.__file__).parent / "ranges" / f"{arguments.network}.json"
     target.parent.mkdir(exist_ok=True)
     rows = ",\n".join(f'  "{name}": [{low:.2f}, {high:.2f}]' for name, (low, high) in ranges.items())
     target.write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
-    print(f"{len(ranges)} ranges from {len(sample)} images -> {target}")
+    print(f"{len(ranges)} ranges from {len(image_files)} images -> {target}")
 
 
 def measure(network: Architecture, weights: Weights, images: list[bytes]) -> dict[str, tuple[float, float]]:
     """Minimum and maximum of each tensor that the int8 graph quantises, averaged over batches."""
-    requested: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 1.0))
-    build_graph(network, weights, size=network.size, features="stages", ranges=requested)
+    ranges: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 1.0))
+    build_graph(network, weights, size=network.size, features="stages", ranges=ranges)
     float_graph = build_graph(network, weights, size=network.size, features="stages")
     del float_graph.graph.output[:]
     float_graph.graph.output.extend(
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in requested
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ranges
     )
     core = import_openvino().Core()
     compiled = core.compile_model(
@@ -66,10 +66,8 @@ def measure(network: Architecture, weights: Weights, images: list[bytes]) -> dic
     bounds = []
     for start in range(0, len(model_inputs), BATCH):
         outputs = compiled(model_inputs[start : start + BATCH])
-        bounds.append([(outputs[name].min(), outputs[name].max()) for name in requested])
-    return {
-        name: (float(low), float(high)) for name, (low, high) in zip(requested, np.mean(bounds, axis=0), strict=True)
-    }
+        bounds.append([(outputs[name].min(), outputs[name].max()) for name in ranges])
+    return {name: (float(low), float(high)) for name, (low, high) in zip(ranges, np.mean(bounds, axis=0), strict=True)}
 
 
 if __name__ == "__main__":

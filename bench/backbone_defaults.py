@@ -1,8 +1,8 @@
-"""The choice of the defaults: out-of-fold log-loss for every crop mode, filter and content of the features.
+"""The defaults of a backbone: out-of-fold log-loss by crop mode, by filter and by content of the features.
 
-    python bench/choices.py ../shared/data/cats-dogs/train demo/train.csv [--backbone NAME] [--weights FILE]
+    python bench/backbone_defaults.py ../shared/data/cats-dogs/train demo/train.csv [--backbone NAME] [--weights FILE]
 
-Give any number of DATA. float32, five folds, mean of three shuffles; only training images are read.
+Takes any number of DATA. float32, five folds, mean of three shuffles; only training images are read.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def embed_data(data: Path, options: BackboneOptions, runtime: Runtime) -> Labell
 
 
 def out_of_fold(dataset: LabelledDataset, columns: np.ndarray) -> str:
-    """Log-loss and accuracy at 0.5, each the mean over the shuffles."""
+    """Log-loss and accuracy at 0.5, mean over the shuffles."""
     labels, scores = dataset.labels, []
     features = np.ascontiguousarray(dataset.table.features[:, columns])
     for seed in range(SHUFFLES):
@@ -43,20 +43,22 @@ def out_of_fold(dataset: LabelledDataset, columns: np.ndarray) -> str:
     return f"{loss:.4f}, {accuracy:.4f}"
 
 
-def contents(table: Architecture, width: int) -> dict[str, np.ndarray]:
-    """The columns of the features (means and deviations of each stage, last pooling) that each choice keeps."""
-    stages = np.array([stage.channels for stage in table.stages])
+def feature_columns(architecture: Architecture, width: int) -> dict[str, np.ndarray]:
+    """By content, the columns of the features, which are means and deviations of each stage, and the last pooling."""
+    stages = np.array([stage.channels for stage in architecture.stages])
     ends = list(accumulate(2 * stages))
-    last = np.arange(ends[-1], width)
+    last_pooling = np.arange(ends[-1], width)
     means = [np.arange(end - 2 * count, end - count) for end, count in zip(ends, stages, strict=True)]
-    both = [np.arange(end - 2 * count, end) for end, count in zip(ends, stages, strict=True)]
+    means_and_deviations = [np.arange(end - 2 * count, end) for end, count in zip(ends, stages, strict=True)]
     return {
-        "last pooling": last,
-        "+ means of every stage": np.concatenate([*means, last]),
+        "last pooling": last_pooling,
+        "+ means of every stage": np.concatenate([*means, last_pooling]),
         "+ means and deviations of every stage": np.arange(width),
-        "+ the same, without the first two stages": np.concatenate([*both[2:], last]),
-        "+ the same, without the last stage": np.concatenate([*both[:-1], last]),
-        "means and deviations of every stage alone": np.concatenate(both),
+        "+ means and deviations without the first two stages": np.concatenate(
+            [*means_and_deviations[2:], last_pooling]
+        ),
+        "+ means and deviations without the last stage": np.concatenate([*means_and_deviations[:-1], last_pooling]),
+        "means and deviations of every stage only": np.concatenate(means_and_deviations),
     }
 
 
@@ -66,7 +68,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
     arguments = parser.parse_args()
-    runtime, table = Runtime(user_cache_path("twofold")), find_architecture(arguments.backbone)
+    runtime, architecture = Runtime(user_cache_path("twofold")), find_architecture(arguments.backbone)
 
     print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
     for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
@@ -75,11 +77,11 @@ def main() -> None:
         cells = [out_of_fold(dataset, np.arange(dataset.table.features.shape[1])) for dataset in datasets]
         print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
 
-    print("\n| features | numbers |", " | ".join(str(data) for data in arguments.data), "|")
+    print("\n| features | count |", " | ".join(str(data) for data in arguments.data), "|")
     datasets = [
         embed_data(data, BackboneOptions(arguments.backbone, arguments.weights), runtime) for data in arguments.data
     ]
-    for name, columns in contents(table, datasets[0].table.features.shape[1]).items():
+    for name, columns in feature_columns(architecture, datasets[0].table.features.shape[1]).items():
         cells = [out_of_fold(dataset, columns) for dataset in datasets]
         print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)
 

@@ -3,11 +3,11 @@
 import statistics
 from collections.abc import Iterator
 
-from finetuning import SEEDS
-from measure import Figures, Journal
-from results import number, runtime, table
+from finetuning_runs import SEEDS
+from journal import Journal, Record
+from results_page import number, runtime, table
 
-STEPS = {
+LOOPS = {
     "steps-keras": "Keras on TensorFlow",
     "steps-keras-bf16": "the same, `mixed_bfloat16`",
     "steps-lightning": "twofold, float32",
@@ -35,7 +35,7 @@ def page(journal: Journal) -> str:
 
 
 def from_scratch(journal: Journal) -> Iterator[str]:
-    """A table and two curves for every long run, and the small run."""
+    """A table and the curves of every long run, and a table of the small run."""
     yield from ("", "## From scratch")
     names = journal.names("scratch-")
     for name in names:
@@ -49,14 +49,15 @@ def from_scratch(journal: Journal) -> Iterator[str]:
 def fine_tuned(journal: Journal) -> Iterator[str]:
     yield from ("", "## Fine-tuned", "")
     yield (
-        f"`python bench/learning.py finetune`. Solar cells: a stratified quarter for testing, mean of {len(SEEDS)} seeds (each); "
-        "required: 0.90. Cats and dogs: better log-loss than frozen, and no worse accuracy. The interpolation between frozen "
-        "and fine-tuned weights is chosen by validation: 0% is the frozen model, in the dtype of trained networks."
+        f"`python bench/learning.py finetune`. Solar cells: a stratified quarter for testing, mean of {len(SEEDS)} seeds "
+        "(in brackets: each seed); required: an accuracy of 0.90. Cats and dogs; required: better log-loss than frozen, and no "
+        "worse accuracy. The interpolation between frozen and fine-tuned weights is chosen by validation: 0% is the frozen "
+        "model, in the dtype of trained networks."
     )
     yield from (
         "",
         *table(
-            ("solar cells", "accuracy", "log-loss", "interpolation", "dtype", "seconds each"), list(_solar(journal))
+            ("solar cells", "accuracy", "log-loss", "interpolation", "dtype", "median seconds"), list(_solar(journal))
         ),
     )
     yield from (
@@ -80,15 +81,15 @@ def fine_tuned(journal: Journal) -> Iterator[str]:
 def steps(journal: Journal) -> Iterator[str]:
     keras = journal.median("steps-keras", "json", "images_per_second")
     rows = []
-    for name, label in STEPS.items():
-        rate, repeats = journal.median(name, "json", "images_per_second"), journal.of(name)
-        runs = ", ".join(f"{run['json']['images_per_second']:.1f}" for run in repeats)
+    for name, label in LOOPS.items():
+        rate = journal.median(name, "json", "images_per_second")
+        runs = ", ".join(f"{run['json']['images_per_second']:.1f}" for run in journal.of(name))
         peak = number(journal.median(name, "peak_mb"), "{:.0f}")
         rows.append((label, f"{number(rate, '{:.1f}')} ({runs})", number(rate / keras, "{:.2f}"), peak))
     yield from ("", "## A training step", "")
     yield (
         "The classic network at 200 px in batches of 32: forward, backward, update, on random pixels, no augmentation on "
-        "either side. Medians of interleaved processes, each the median of its steps. Required: at least 1.1 times."
+        "either side. Medians of interleaved processes, each with the median of its steps. Required: at least 1.1 times Keras."
     )
     yield from ("", *table(("loop", "images/s (all runs)", "times Keras", "peak MB"), rows))
 
@@ -103,7 +104,7 @@ def memory(journal: Journal) -> Iterator[str]:
     yield from ("", *table(("dtype", "peak GB, at most 6"), rows))
 
 
-def _run(name: str, run: Figures) -> Iterator[str]:
+def _run(name: str, run: Record) -> Iterator[str]:
     """The table of loss and accuracy, time and memory."""
     learning, cells = run["learning"], run["confusion"]
     low, high = run["test_interval"]
@@ -113,10 +114,10 @@ def _run(name: str, run: Figures) -> Iterator[str]:
         for name in SPLITS
     ]
     yield from ("", f"### {name}", "", "```console", f"$ {run['command']}", "```", "")
-    yield from table(("", "images", "accuracy", "loss"), rows)
+    yield from table(("set", "images", "accuracy", "loss"), rows)
     yield ""
     yield (
-        f"Test accuracy {low:.4f} to {high:.4f} with 95% confidence; correct and wrong: {cells['tn']} and {cells['fp']} of the "
+        f"Test accuracy: 95% interval {low:.4f} to {high:.4f}; correct and wrong: {cells['tn']} and {cells['fp']} of the "
         f"first class, {cells['tp']} and {cells['fn']} of the second. Best epoch: {learning['best_epoch']} of "
         f"{learning['epochs']}; {learning['images_per_second']:.0f} images/s during training "
         f"({learning['seconds']:,.0f} s, decoding and validation included), {run['seconds']:,.0f} s in all, "
@@ -125,10 +126,10 @@ def _run(name: str, run: Figures) -> Iterator[str]:
 
 
 def _solar(journal: Journal) -> Iterator[tuple[str, ...]]:
-    for first in [*journal.names("solar-frozen-0"), *journal.names("solar-finetune-0")]:
-        names = (first.replace("-0", f"-{seed}", 1) for seed in SEEDS)
+    for first_name in [*journal.names("solar-frozen-0"), *journal.names("solar-finetune-0")]:
+        names = (first_name.replace("-0", f"-{seed}", 1) for seed in SEEDS)
         yield _row(
-            first.removeprefix("solar-").replace("-0", "", 1), [run for name in names for run in journal.of(name)]
+            first_name.removeprefix("solar-").replace("-0", "", 1), [run for name in names for run in journal.of(name)]
         )
 
 
@@ -137,11 +138,11 @@ def _photographs(journal: Journal) -> Iterator[tuple[str, ...]]:
         yield _row(name.removeprefix("photographs-"), journal.of(name))
 
 
-def _row(label: str, runs: list[Figures]) -> tuple[str, ...]:
+def _row(label: str, runs: list[Record]) -> tuple[str, ...]:
     def mean(key: str) -> str:
         values = [run["evaluations"]["test"][key] for run in runs]
-        details = f" ({', '.join(f'{value:.4f}' for value in values)})" if len(values) > 1 else ""
-        return f"{statistics.mean(values):.4f}{details}"
+        values_text = f" ({', '.join(f'{value:.4f}' for value in values)})" if len(values) > 1 else ""
+        return f"{statistics.mean(values):.4f}{values_text}"
 
     seconds = statistics.median(run["seconds"] for run in runs)
     fractions = ", ".join(f"{run['learning']['weights']['fraction']:.0%}" for run in runs if "learning" in run)

@@ -1,9 +1,9 @@
 """Images per second of training steps of the classic network: forward, backward, update; random pixels, no augmentation.
 
-    python bench/steps.py [--loop bare] [--dtype bf16-mixed] [--image-size 200] [--batch-size 32] [--steps 10]
+    python bench/training_steps.py [--loop bare] [--dtype bf16-mixed] [--image-size 200] [--batch-size 32] [--steps 10]
 
-lightning: the training of `twofold train --mode scratch`, with its loop, batches, logs and checkpoints; bare: the same network in
-the shortest loop of PyTorch. bench/keras_cnn.py does the same with Keras.
+lightning: the training loop of `twofold train --mode scratch`, with its batches, logs and checkpoints; bare: the same network in
+a minimal PyTorch loop. bench/keras_cnn.py does the same with Keras.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def lightning_end_times(arguments: argparse.Namespace, model_inputs: np.ndarray,
 
 
 def bare_end_times(arguments: argparse.Namespace, model_inputs: np.ndarray, labels: np.ndarray) -> list[float]:
-    """The same of a loop that does nothing else."""
+    """The same for a minimal loop."""
     initialisation = from_scratch(BackboneOptions(size=arguments.image_size), LearningOptions("scratch"), seed=0)
     network = initialisation.build_network(np.arange(0)).to(memory_format=torch.channels_last).train()
     optimizer, ends = torch.optim.Adam(network.parameters()), []

@@ -1,4 +1,7 @@
-"""Seconds for each column of a labelled dataset of many images: python bench/columns.py [IMAGES]."""
+"""Seconds of each column of a labelled dataset of many images.
+
+python bench/dataset_columns.py [IMAGES]
+"""
 
 import hashlib
 import sys
@@ -15,7 +18,7 @@ from twofold.embedding import FeatureTable, Metadata
 
 
 def main(images: int = 200_000) -> None:
-    """Draws a dataset with some duplicates and groups, and prints the seconds of each column at its first use."""
+    """Draws a dataset with some duplicates, and prints the seconds of the first access to each column."""
     digests = [hashlib.sha256(str(row - 2 if row % 50 == 2 else row).encode()).hexdigest() for row in range(images)]
     metadata = tuple(Metadata(digest, digest[:40], 640, 480, "JPEG", 50_000) for digest in digests)
     files = tuple(LabelledFile(Path(f"{row}.jpg"), ("cats", "dogs")[row % 2], None) for row in range(images))

@@ -1,19 +1,19 @@
-"""Fine-tuned networks beside frozen ones: solar cells, and cats and dogs."""
+"""Fine-tuned networks compared with frozen networks, on solar cells and on cats and dogs."""
 
 import sys
 from dataclasses import replace
 from functools import partial
 
-from courses import Setup
-from figures import HERE, TWOFOLD
-from measure import Figures, run
+from journal import Record, run
+from measurements import BENCH, TWOFOLD
+from training_runs import TrainingSetup
 
 SEEDS = range(3)
 
 
-def finetune(setup: Setup) -> None:
-    """All runs, one after another; recorded ones are not repeated."""
-    by_mode = {"frozen": replace(setup, more=()), "finetune": setup}
+def finetune(setup: TrainingSetup) -> None:
+    """All runs that are not in the journal."""
+    by_mode = {"frozen": replace(setup, options=()), "finetune": setup}
     for seed in SEEDS:
         for mode, mode_setup in by_mode.items():
             name = mode_setup.name("solar", mode, str(seed))
@@ -24,12 +24,12 @@ def finetune(setup: Setup) -> None:
     setup.journal.complete(setup.name("photographs", "compared"), 1, partial(compare, setup, list(bundles.values())))
 
 
-def solar(setup: Setup, name: str, mode: str, seed: int) -> Figures:
-    """A stratified quarter of the cells for testing, drawn by this seed. Cells have no fixed orientation.
+def solar(setup: TrainingSetup, name: str, mode: str, seed: int) -> Record:
+    """Solar cells, of which a stratified quarter, drawn with this seed, is for testing. Cells have no fixed orientation.
 
-    The crop mode is squash; frozen at 300 px, fine-tuned at the size of the network, by validation scores (decision 011).
+    The crop mode is squash; 300 px frozen, the network's size fine-tuned: chosen by validation scores (decision 011).
     """
-    sys.path.insert(0, str(HERE.parent / "examples"))
+    sys.path.insert(0, str(BENCH.parent / "examples"))
     from solar_cells import lay_out
 
     folder = setup.work / f"solar-{seed}"
@@ -39,16 +39,16 @@ def solar(setup: Setup, name: str, mode: str, seed: int) -> Figures:
     return setup.train(name, folder / "train.csv", *options, *mode_options)
 
 
-def photographs(setup: Setup, name: str, mode: str) -> Figures:
+def photographs(setup: TrainingSetup, name: str, mode: str) -> Record:
     return setup.train(name, setup.data / "train", "--test", str(setup.data / "test"), *_mode_options(setup, mode))
 
 
-def compare(setup: Setup, names: list[str]) -> Figures:
-    """Differences, second minus first, on the same photographs."""
+def compare(setup: TrainingSetup, names: list[str]) -> Record:
+    """The metrics of the second bundle minus those of the first, on the same photographs."""
     bundles = [str(setup.bundle(name)) for name in names]
     command = [TWOFOLD, "evaluate", *bundles, str(setup.data / "test"), "--json"]
     return {"comparison": run(command, cache=setup.work / "cache")["json"]["comparison"]}
 
 
-def _mode_options(setup: Setup, mode: str, *learning: str) -> list[str]:
-    return ["--mode", mode, *learning, *setup.more] if mode == "finetune" else []
+def _mode_options(setup: TrainingSetup, mode: str, *options: str) -> list[str]:
+    return ["--mode", mode, *options, *setup.options] if mode == "finetune" else []

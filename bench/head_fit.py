@@ -1,10 +1,11 @@
-"""The head's fit beside scikit-learn's: seconds and out-of-fold log-loss, on 2,000 to 100,000 rows of features.
+"""Fitting the head, compared with scikit-learn: seconds and out-of-fold log-loss on 2,000 to 100,000 rows of features.
 
-    python bench/heads.py ../shared/data/cats-dogs/train [--images 2000 20000] [--tolerances 1e-3 1e-4] [--repeats 3]
+    python bench/head_fit.py ../shared/data/cats-dogs/train [--images 2000 20000] [--tolerances 1e-3 1e-4] [--repeats 3]
 
 More rows than images are drawn by repeating the features with noise of half their standard deviation. scikit-learn: the same
 standardisation within each fold, LogisticRegression (lbfgs, balanced) on the same grid of C with warm starts, one BLAS thread
-or, with `--threads`, more. Programs take turns. Processor seconds are printed too: they hold on a busy machine.
+or, with `--threads`, more. Runs are interleaved. Processor seconds are printed as well, because they depend less on
+other processes.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from choices import embed_data
+from backbone_defaults import embed_data
 from platformdirs import user_cache_path
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -29,17 +30,17 @@ Features, Labels, Folds = np.ndarray, np.ndarray, np.ndarray
 Losses = dict[float, float]
 
 
-def enlarged(features: Features, labels: Labels, fold: Folds, images: int) -> tuple[Features, Labels, Folds]:
-    """The features as they are, or repeated with noise until there are as many rows as images."""
+def enlarge(features: Features, labels: Labels, fold: Folds, images: int) -> tuple[Features, Labels, Folds]:
+    """The first rows, or the rows repeated with noise until there are as many as `images`."""
     if images <= len(features):
         return features[:images], labels[:images], fold[:images]
-    rng, times = np.random.default_rng(0), -(-images // len(features))
+    rng, repeats = np.random.default_rng(0), -(-images // len(features))
     noise = 0.5 * features.std(axis=0)
-    copies = [features + noise * rng.standard_normal(features.shape, np.float32) for _ in range(times)]
-    return np.concatenate(copies)[:images], np.tile(labels, times)[:images], np.tile(fold, times)[:images]
+    batches = [features + noise * rng.standard_normal(features.shape, np.float32) for _ in range(repeats)]
+    return np.concatenate(batches)[:images], np.tile(labels, repeats)[:images], np.tile(fold, repeats)[:images]
 
 
-def standardised(features: Features) -> tuple[Features, Features, Features]:
+def standardise(features: Features) -> tuple[Features, Features, Features]:
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     matrix = features - mean
     std = with_floor(np.sqrt(np.einsum("nd,nd->d", matrix, matrix, dtype=np.float64) / len(matrix))).astype(np.float32)
@@ -48,9 +49,9 @@ def standardised(features: Features) -> tuple[Features, Features, Features]:
 
 
 def fit_by_scikit_learn(features: Features, labels: Labels, fold: Folds, tolerance: float) -> Losses:
-    """The out-of-fold log-loss of each C; the head on all images is fitted too."""
+    """The out-of-fold log-loss of each C; the head on all images is fitted as well."""
     names, losses = np.unique(fold), Losses()
-    matrices = [standardised(features[fold != name]) for name in names]
+    matrices = [standardise(features[fold != name]) for name in names]
     models = [
         LogisticRegression(tol=tolerance, max_iter=10_000, class_weight="balanced", warm_start=True) for _ in names
     ]
@@ -66,7 +67,7 @@ def fit_by_scikit_learn(features: Features, labels: Labels, fold: Folds, toleran
             break
     best = min(losses, key=losses.__getitem__)
     LogisticRegression(C=best, tol=tolerance, max_iter=10_000, class_weight="balanced").fit(
-        standardised(features)[0], labels
+        standardise(features)[0], labels
     )
     return losses
 
@@ -83,25 +84,29 @@ def main() -> None:
     fold = folds(dataset.names, dataset.groups, 5, 0)
     print("| images | program | seconds | processor seconds | C | out-of-fold log-loss |")
     for images in arguments.images:
-        table = enlarged(dataset.table.features, dataset.labels, fold, images)
+        table = enlarge(dataset.table.features, dataset.labels, fold, images)
         programs: dict[str, Callable[[], Losses]] = {"twofold": lambda table=table: fit_head(*table).losses}
         for tolerance in arguments.tolerances:
             programs[f"scikit-learn, tol {tolerance:g}"] = lambda table=table, tolerance=tolerance: fit_by_scikit_learn(
                 *table, tolerance
             )
-        wall, busy = ({name: [] for name in programs} for _ in range(2))
+        wall_seconds, processor_seconds = ({name: [] for name in programs} for _ in range(2))
         losses: dict[str, Losses] = {}
         for _ in range(arguments.repeats):
             for name, program in programs.items():
-                start, processor = time.perf_counter(), time.process_time()
+                start, processor_start = time.perf_counter(), time.process_time()
                 with threadpool_limits(arguments.threads):
                     losses[name] = program()
-                wall[name].append(time.perf_counter() - start)
-                busy[name].append(time.process_time() - processor)
-        for name, by_C in losses.items():
-            best = min(by_C, key=by_C.__getitem__)
-            cells = (f"{statistics.median(wall[name]):.2f}", f"{statistics.median(busy[name]):.2f}", f"{best:.2g}")
-            print("|", images, "|", name, "|", " | ".join(cells), "|", f"{by_C[best]:.5f}", "|", flush=True)
+                wall_seconds[name].append(time.perf_counter() - start)
+                processor_seconds[name].append(time.process_time() - processor_start)
+        for name, losses_by_C in losses.items():
+            best = min(losses_by_C, key=losses_by_C.__getitem__)
+            cells = (
+                f"{statistics.median(wall_seconds[name]):.2f}",
+                f"{statistics.median(processor_seconds[name]):.2f}",
+                f"{best:.2g}",
+            )
+            print("|", images, "|", name, "|", " | ".join(cells), "|", f"{losses_by_C[best]:.5f}", "|", flush=True)
 
 
 if __name__ == "__main__":
