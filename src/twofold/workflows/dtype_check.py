@@ -12,8 +12,8 @@ from twofold.embedding import Runtime, Source
 from twofold.networks import Backbone, Dtype
 
 IMAGES = 200
-# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that saturates
-# in 16 bits has at most 0.95 and changes up to 30%.
+# Decision 008: correct int8 has a median cosine of at least 0.976 and changes at most 1.8% of the predictions; int8 that
+# saturates in 16 bits has at most 0.95 and changes up to 30%.
 MIN_COSINE = 0.96
 MAX_CHANGED = 0.03
 
@@ -40,9 +40,9 @@ class DtypeCheck:
     def note(self) -> Note:
         """The reason for the fallback to float32."""
         text = (
-            f"{self.dtype} differs too much from float32 on these images, so float32 was used: slower, and exact. On "
-            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED:.0%} may), and the "
-            f"standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
+            f"{self.dtype} differs too much from float32 on these images, so float32 was used, which is slower but exact. On "
+            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED:.0%} allowed), and the "
+            f"standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} required)."
         )
         return Note("dtype-fallback", text)
 
@@ -56,7 +56,7 @@ def check_dtype(
     *,
     seed: int,
 ) -> DtypeCheck:
-    """The check on at most `IMAGES` random ones of the usable images `sources`, whose features are (n, d).
+    """The check on a random sample of at most `IMAGES` of the usable images `sources`, whose features are (n, d).
 
     `exact` is the model's backbone in float32.
     """
