@@ -27,7 +27,7 @@ from twofold.learning.tuning.pruning import Pruning
 from twofold.learning.tuning.trial import Setting, Trial, Tuning
 
 TrainTrial = Callable[[Mapping[str, Setting], str, Callback], TrainingHistory]
-"""(settings, folder name, callback) -> the training."""
+"""(settings, folder name, callback) -> the history of a training with these settings in this folder."""
 
 _FILE = "tuning.sqlite"
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
