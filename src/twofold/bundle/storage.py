@@ -139,8 +139,8 @@ def prepare_output(path: Path, *, force: bool) -> list[Note]:
 def writing(path: Path, *, force: bool) -> Iterator[Path]:
     """A temporary folder beside `path`. It is moved to `path` when the block succeeds, and removed when it fails.
 
-    Where it cannot be moved, for example because another process wrote there first and `force` is False, the UsageError says where
-    the result is.
+    Where it cannot be moved, for example because another process wrote there first and `force` is False, the UsageError says
+    where the result is.
     """
     prepare_output(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,8 +166,8 @@ def _move_to(folder: Path, path: Path, *, force: bool) -> None:
 
 
 def _replace(folder: Path, path: Path) -> None:
-    """Exchanges both atomically where the system supports it. Elsewhere the old folder is renamed first, and renamed back on failure;
-    where the process is killed in between, `clear_leftovers` restores it."""
+    """Exchanges both atomically where the system supports it. Elsewhere the old folder is renamed first, and renamed back on
+    failure; where the process is killed in between, `clear_leftovers` restores it."""
     if exchange(folder, path):
         shutil.rmtree(folder, ignore_errors=True)
         return

@@ -22,9 +22,7 @@ from twofold.cli.usage_errors import explain
 from twofold.core.errors import NotRankZeroError, TwofoldError
 from twofold.core.files import reason
 
-_CLOSED: Final = (
-    141  # stdout was closed by its reader, such as `head`: the exit code of a process that SIGPIPE ends
-)
+_CLOSED: Final = 141  # stdout was closed by its reader, such as `head`: the exit code of a process that SIGPIPE ends
 
 
 app = typer.Typer(

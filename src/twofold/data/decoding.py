@@ -101,7 +101,7 @@ def _load_once(image: Image.Image) -> None:
 
 
 def extent_of(source: bytes | Image.Image | NDArray[Any], max_pixels: int) -> Extent | None:
-    """The extent of the values of an image with more than eight bits per channel; None for eight bits, or where decoding fails."""
+    """The extent of the values of an image with more than eight bits per channel; None for eight, or where decoding fails."""
     if isinstance(source, np.ndarray):
         return measure_array(source)
     try:
@@ -143,7 +143,7 @@ def _open(data: bytes, kind: Format, max_pixels: int) -> ImageFile.ImageFile | R
 
 def _too_long(width: int, height: int) -> ReadError:
     return ReadError(
-        "too-large", f"The image is {width} x {height}, the limit of a side is {_LONGEST:,} pixels: scale it down or cut it into pieces."
+        "too-large", f"The image is {width} x {height}, the limit of a side is {_LONGEST:,} pixels: cut it into pieces."
     )
 
 

@@ -37,8 +37,9 @@ def eight_bits(
 ) -> Image.Image | ReadError:
     """The image in mode L or RGB, on white where it is transparent, or a read error where its range is unknown.
 
-    Values of more than eight bits are scaled by the range of the dataset, never of the image, and clipped. Without a range, integers must lie in
-    0 to 65,535 and floats in 0 to 1. `low` has the low bytes of an image with 16 bits per colour, `image` then the high bytes.
+    Values of more than eight bits are scaled by the range of the dataset, never of the image, and clipped. Without a range,
+    integers must lie in 0 to 65,535 and floats in 0 to 1. `low` has the low bytes of an image with 16 bits per colour, `image`
+    then the high bytes.
     Colour profiles are not applied.
     """
     if low is not None:

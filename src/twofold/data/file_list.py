@@ -1,4 +1,4 @@
-"""The file list of DATA: paths and labels. DATA is a folder or an archive with one sub-folder per class, a flat folder, or a table."""
+"""The file list of DATA. DATA is a folder or an archive with one sub-folder per class, a flat folder, or a table."""
 
 import re
 from collections import Counter

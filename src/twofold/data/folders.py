@@ -89,7 +89,7 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
 
 
 def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path | Skip]:
-    """The files of `walk` in an archive. Links are not followed. The list of members is enough, which saves a disk access per file."""
+    """The files of `walk` in an archive. Links are not followed. The list of members saves a disk access per file."""
     folders = members.folders
     if inside not in folders:
         raise no_folder(folder)

@@ -8,7 +8,7 @@ from twofold.data.bit_depth import Extent
 from twofold.data.eight_bits import IntensityRanges
 
 _OUTLIERS = 0.01  # fraction of the images that may exceed the range, at either end
-_NARROW = 4  # values that take up less than one over this of their bits are their own range
+_NARROW = 4  # values that span less than 1/4 of their bits' range are scaled by their own range
 
 
 def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note]]:
@@ -18,7 +18,8 @@ def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note
     if deep:
         (black, white), reason = _integer_range(deep)
         ranges = IntensityRanges((black, white), None)
-        notes.append(_note("deep", f"{len(deep)} images have more than eight bits per channel", f"{black:,}", f"{white:,}", reason))
+        images = f"{len(deep)} images have more than eight bits per channel"
+        notes.append(_note("deep", images, f"{black:,}", f"{white:,}", reason))
     if floats:
         least, greatest = _rising(*_extremes(floats))
         ranges = IntensityRanges(ranges.deep, (least, greatest))

@@ -21,7 +21,7 @@ FOLDER: Final = "folder"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member in the list of an archive; `read` takes its `handle`; `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
+    """A member of an archive. `read` takes its `handle`; `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
 
     name: str
     handle: Any = None

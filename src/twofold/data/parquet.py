@@ -34,7 +34,9 @@ def parquet_members(file: Path) -> Members:
             schema = table.schema_arrow
             image, label = _columns(file, schema)
             if metadata.num_rows > file.stat().st_size:
-                raise DataError(f"{file} declares more rows than it has bytes: it is damaged or malicious; fetch it from a source that you trust.")
+                raise DataError(
+                    f"{file} declares more rows than it has bytes: fetch it again, from a source that you trust."
+                )
             labels = _values(table, label, _NAMES).to_pylist()
             _check_splits(file, table, image)
             entries = list(_entries(metadata, _class_names(labels, schema, label), _file_names(table, image)))

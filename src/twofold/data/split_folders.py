@@ -132,7 +132,7 @@ def _may_be_classes(names: Iterable[str]) -> bool:
 
 
 def _subfolders(folder: Path) -> frozenset[str]:
-    """The names of the sub-folders; where there is only one, those of its sub-folders, and so on. Empty where images are beside them."""
+    """The names of the sub-folders; of a single one its sub-folders, and so on. Empty where images are beside them."""
     folders = _folders(folder)
     while len(folders) == 1 and (subfolders := _folders(folders[0])):
         folders = subfolders

@@ -149,7 +149,9 @@ class LabelledDataset:
     def test_notes(self) -> list[Note]:
         """The notes on a test set, which has no folds."""
         counts = self._duplicate_counts()
-        duplicates = [Note("duplicates", f"Duplicates of other images: {counts}. All of them are evaluated.")] if counts else []
+        duplicates = (
+            [Note("duplicates", f"Duplicates of other images: {counts}. All of them are evaluated.")] if counts else []
+        )
         notes = [*self.file_list.notes, *self._read_error_notes(), *duplicates, *self._conflict_notes()]
         return [replace(note, text=f"Test set: {note.text}") for note in notes]
 

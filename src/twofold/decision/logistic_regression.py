@@ -20,7 +20,7 @@ DIRECTIONS = 16
 """Directions of the largest variance along which steps are scaled; more cost as much time as they save."""
 
 TOLERANCE: Final = 1e-6
-"""A regression has converged when a step lowers its loss by less than this. docs/decisions/002 compares it with the exact minimum."""
+"""A regression has converged when a step lowers its loss by less. docs/decisions/002 compares with the exact minimum."""
 
 MEMORY: Final = 10
 """Number of steps in the memory of L-BFGS."""

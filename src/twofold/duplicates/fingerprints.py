@@ -25,7 +25,9 @@ _MOST: Final = 48
 _UNRELATED: Final = 500
 _RARE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
 _RARER: Final = 0.0001  # the same, where each pair is compared in a hundred windows
-_NEARER: Final = 44  # bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make)
+_NEARER: Final = (
+    44  # bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make)
+)
 _RIVALS: Final = 6  # windows of an image that are moved to fit better
 _GAP: Final = 1.5  # least ratio of the distance of the next image to that of the last duplicate
 

@@ -56,7 +56,8 @@ class InferenceRequest:
 class Engine:
     """A backbone that any number of threads can run; compiled at the first use, in the thread that starts it.
 
-    `cache` is a folder for compiled networks, or None. With `probes`, a fast dtype is used only where it reproduces their logits. The features of an image do not depend on the rest of its batch.
+    `cache` is a folder for compiled networks, or None. With `probes`, a fast dtype is used only where it reproduces their logits.
+    The features of an image do not depend on the rest of its batch.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Engine:
 
     @property
     def requests(self) -> tuple[InferenceRequest, ...]:
-        """One request of BATCH images for each thread. All are made here, together: requests made inside worker threads crashed."""
+        """One request of BATCH images for each thread. All are made here: made inside worker threads they crashed."""
         if not self._requests:
             with self._starting:
                 if not self._requests:

@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     labels: Tensor  # float32 (b,), 1 for the positive class
     rows: Tensor  # int64 (b,), among the usable images
     weight: float = 1.0
-    """The weight of the mean loss: the weighted mean over all micro-batches and processes is the mean over the images of the step."""
+    """Weight of the mean loss: the weighted mean over all micro-batches and processes is the mean over the images of a step."""
 
 
 class Loader:

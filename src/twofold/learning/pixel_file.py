@@ -79,7 +79,7 @@ def read_pixel_file(path: Path, sources: int, size: int, capacity: int) -> tuple
 
 
 def write_metadata(path: Path, results: list[ImageResult]) -> None:
-    """Writes the result for each source beside the model inputs at `path`. It is the last step: a file without metadata is ignored."""
+    """Writes the result for each source beside the model inputs at `path`. The last step: a file without metadata is ignored."""
     partial = path.with_suffix(f".json{PARTIAL}")
     partial.write_text(json.dumps([asdict(result) for result in results]), encoding="utf-8")
     partial.replace(path.with_suffix(".json"))

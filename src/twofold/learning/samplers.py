@@ -104,7 +104,7 @@ class BatchSampler:
 
 
 class SequentialSampler:
-    """Each row once, in micro-batches of at most `batch_size`, for one process. All processes have the same number of micro-batches."""
+    """Each row once, in micro-batches of at most `batch_size`, for one process; all processes have equally many micro-batches."""
 
     def __init__(self, rows: Rows, *, batch_size: int, rank: Rank = SINGLE_PROCESS) -> None:
         if len(rows) < rank.world_size:

@@ -212,7 +212,7 @@ def _trainer(
 
 
 def _moving_average(decay: float, average: Tensor, weights: Tensor, steps: Tensor) -> Tensor:
-    """The exponential moving average after one more step; the decay starts low, so that the initial weights have little influence."""
+    """The exponential moving average after one more step; the decay starts low, to limit the influence of the initial weights."""
     fraction = torch.clamp((1 + steps) / (10 + steps), max=decay)
     return average + (weights - average) * (1 - fraction)
 

@@ -48,8 +48,8 @@ class WeightInterpolation:
         text = f"did not lower the validation log-loss: {frozen:.4f} for the frozen network is the lowest"
         if best:
             text = (
-                f"did not lower the validation log-loss significantly: {loss:.4f} at best, with {best:.0%} fine-tuned weights, and "
-                f"{frozen:.4f} for the frozen network (standard error of the difference: {self.standard_error:.4f})"
+                f"did not lower the validation log-loss significantly: {loss:.4f} at best, with "
+                f"{best:.0%} fine-tuned weights, and {frozen:.4f} for the frozen network (standard error of the difference: {self.standard_error:.4f})"
             )
         return Note(
             "not-better", f"Fine-tuning {text}. The model is the frozen network with a head fitted on all images."

@@ -46,7 +46,7 @@ class FeatureTensor:
 
 
 def read_network(path: Path) -> onnx.ModelProto:
-    """The network in the file, with external data loaded and local functions inlined. Raises BackboneError where it cannot be read."""
+    """The network in the file, with external data and inlined local functions. Raises BackboneError where it cannot be read."""
     try:
         model = _load(path)
     except OSError as error:

@@ -75,9 +75,7 @@ def _gain(curve: LearningCurve) -> str:
     now, error = curve.curve[-1], curve.error
     if error.high < now.error:
         points = [100 * (now.error - end) for end in (error.value, error.high, error.low)]
-        return (
-            f"yes: twice as many would add about {points[0]:+.1f} points of accuracy [{points[1]:+.1f}, {points[2]:+.1f}]"
-        )
+        return f"yes: twice as many would add about {points[0]:+.1f} points of accuracy [{points[1]:+.1f}, {points[2]:+.1f}]"
     if curve.log_loss.high < now.log_loss:
         return (
             f"yes, for better probabilities: twice as many would change the log-loss from {now.log_loss:.3f} to about "
