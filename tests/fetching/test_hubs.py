@@ -188,7 +188,7 @@ def test_a_split_is_matched_by_its_full_name_in_one_configuration(hub: Hub, tmp_
         pets, partial, two, selected, test = run(hub, tmp_path, *sources)
     assert [line for line in pets if "progress" in line] == [f"progress {names[2]}, MB 1"]
     assert "no Parquet file of the split 'train', but default/partial-train/0.parquet" in partial[0]
-    assert "in several configurations (a, b): name one, as in hf:tiny/two/a/train" in two[0]
+    assert "in several configurations (a, b): give one, as in hf:tiny/two/a/train" in two[0]
     assert selected[:2] == ["progress b/train-0.parquet, MB 1", "hf--tiny--two--b--train"]
     assert test[0] == "progress b/test-0.parquet, MB 1"
 
@@ -251,7 +251,7 @@ def test_errors_of_kaggle_are_explained(hub: Hub, tmp_path: Path) -> None:
         401: "set KAGGLE_USERNAME and KAGGLE_KEY, or",
         403: "~/.kaggle/kaggle.json",
         404: "has no such dataset",
-        500: "Kaggle answered 500",
+        500: "Kaggle returned status 500",
     }
     for status in cases:
         hub.put(f"/v1/datasets.DatasetApiService/GetDataset/pets{status}", b"", status)

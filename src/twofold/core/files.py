@@ -143,7 +143,7 @@ def make_private(folder: Path) -> None:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Waits until no other process is in this block with the same folder. The block can then use the files of the other process."""
+    """Waits until no other process is in this block with the same folder. The block can then use the files of that process."""
     with (folder / "lock").open("wb") as file:
         with suppress(ImportError, OSError):  # Windows and file systems without locks: each process does the work
             import fcntl

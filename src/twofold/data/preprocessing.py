@@ -113,7 +113,7 @@ def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = 
 
 
 def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | ReadError:
-    """The array that identifies an image in memory: for more than eight bits per channel its values, else its RGB pixels; upright."""
+    """The array that identifies an image in memory, upright: for more than eight bits per channel its values, else RGB pixels."""
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
     if source.mode not in (*DEEP_MODES, "I", "F"):

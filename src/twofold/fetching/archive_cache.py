@@ -33,7 +33,7 @@ def fetch_archive(
 ) -> CachedArchive:
     """The archive at the address, downloaded once into its own folder below `folder`.
 
-    Raises DataError if it cannot be downloaded, is larger than the limit, has another SHA-256 than `sha256`, or is not an archive.
+    Raises DataError if it cannot be downloaded, is larger than the limit, has another SHA-256, or is not an archive.
     """
     address = Address.of(url)
     entry = folder / address.key
@@ -61,7 +61,7 @@ def _download(address: Address, entry: Path, progress: Progress, sha256: str | N
 
 
 def _uncompress(archive: CachedArchive, entry: Path, progress: Progress, limit: int) -> CachedArchive:
-    """The archive with an uncompressed tar in place of a compressed one, which is removed last. Raises DataError if it is not a tar."""
+    """The archive with an uncompressed tar in place of a compressed one, which is removed last. Raises DataError if that fails."""
     try:
         path = uncompressed(archive.path, entry / "plain", progress, limit=limit)
     except DataError:

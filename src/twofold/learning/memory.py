@@ -1,8 +1,8 @@
 """Keeps freed memory in the process between training steps.
 
 A step allocates and frees tensors of up to hundreds of megabytes. glibc returns large blocks to the system at once, and the
-system clears their pages before the next use: this takes half of the time of a step of the classic network at 200 px on a CPU (`python
-bench/learning.py steps`), less with smaller tensors.
+system clears their pages before the next use. This takes half of the time of a step of the classic network at 200 px on a CPU
+(`python bench/learning.py steps`), less with smaller tensors.
 """
 
 import ctypes

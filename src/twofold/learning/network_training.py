@@ -63,7 +63,7 @@ class NetworkTraining:
         return rows[~validation], rows[validation]
 
     def check_split(self, rows: Rows) -> None:
-        """Raises DataError where these rows cannot be split, or are too few to cross-validate the head of a pretrained network."""
+        """Raises DataError where these rows cannot be split, or are too few to cross-validate a pretrained network's head."""
         train, _ = self.split(rows)
         if self.options.learning.mode == "finetune":
             self.folds(train, self.options.cross_validation.folds)

@@ -49,7 +49,8 @@ class WeightInterpolation:
         if best:
             text = (
                 f"did not lower the validation log-loss significantly: {loss:.4f} at best, with "
-                f"{best:.0%} fine-tuned weights, and {frozen:.4f} for the frozen network (standard error of the difference: {self.standard_error:.4f})"
+                f"{best:.0%} fine-tuned weights, and {frozen:.4f} for the frozen network (standard error of the difference: "
+                f"{self.standard_error:.4f})"
             )
         return Note(
             "not-better", f"Fine-tuning {text}. The model is the frozen network with a head fitted on all images."
