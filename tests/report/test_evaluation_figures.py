@@ -93,7 +93,7 @@ def test_a_file_instead_of_the_folder_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_bundle_is_no_folder_for_figures(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").touch()
-    with pytest.raises(UsageError, match="is a bundle; name another"):
+    with pytest.raises(UsageError, match="is a bundle; give another"):
         check_drawing("--out", tmp_path)
 
 
