@@ -148,7 +148,7 @@ def test_an_array_whose_numbers_are_beyond_their_range_is_told_with_both_ranges(
 
 
 def test_what_is_no_image_and_what_has_no_label_is_named_by_row() -> None:
-    with pytest.raises(DataError, match=r"1 of 48 entries are no images .* row 47 is None"):
+    with pytest.raises(DataError, match=r"1 of 48 entries are not images .* row 47 is None"):
         BinaryImageClassifier().fit([*IMAGES[:-1], None], LABELS)
     with pytest.raises(DataError, match=r"1 of 48 images have no label in `y` \(row 2\)"):
         BinaryImageClassifier().fit(IMAGES, ["rings", "bars", None, *LABELS[3:]])

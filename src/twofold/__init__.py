@@ -20,7 +20,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are loaded when they are asked for: scikit-learn alone takes a second."""
+    """The public name, imported at its first use: scikit-learn alone takes a second to import."""
     if name not in _HOMES:
         raise AttributeError(f"module 'twofold' has no attribute {name!r}")
     from importlib import import_module
@@ -29,5 +29,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Also what is not loaded yet, for whoever looks with dir() or the Tab key."""
+    """All names for `dir()` and tab completion, with the public names that are not imported yet."""
     return sorted({*globals(), *__all__})

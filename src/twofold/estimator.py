@@ -48,13 +48,19 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     With `mode="finetune"` or `"scratch"` the network is trained, too.
 
-    X is a list of n images, or one column of a table: paths, bytes, PIL images or uint8 arrays (height, width, 3). The parameters
-    are the options of training. `positive` is one of the two labels; by default the greater one.
+    X is a list of n images, or one column of a table: paths, bytes, PIL images or uint8 arrays (height, width, 3), RGB. The
+    parameters are the options of training. `positive` is one of the two labels, by default the second in sorted order.
 
-    Attributes after `fit`: `classes_` (2,), sorted; `model_`; `evaluation_`, by cross-validation or on the validation part;
-    `threshold_`, the probability of the positive class from which on it is predicted; `out_of_fold_` (n,), the probability of the
-    positive class for each training image, by a head or a network that was not fitted on it. It is NaN for images that a
-    network was trained on and no other network scored, as without `cv`.
+    Attributes after `fit`:
+
+    - `classes_` (2,): the labels, sorted.
+    - `model_`: the fitted model.
+    - `evaluation_`: the metrics by cross-validation or, for a trained network without `cv`, on the validation set.
+    - `threshold_`: the positive class is predicted where its probability is at or above this value.
+    - `out_of_fold_` (n,), float64: the probability of the positive class for each training image, by a head or a network that
+      was not fitted on it. It is NaN for images that no such head or network scored: without `cv`, the training set of a network.
+
+    The methods raise DataError, a ValueError, where an image cannot be read, and NotFittedError before `fit`.
     """
 
     def __init__(
@@ -131,17 +137,18 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def fit(self, X: Images, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Fits the model on images X (n,) and labels y (n,) of two classes. Each group of `groups` (n,) stays in one fold.
 
-        An image whose group is None, NaN or an empty text is a group of its own. Raises UsageError for an illegal parameter,
-        ValueError where y has not two classes, DataError where an image cannot be read or a class has fewer than 10 images; all
-        are ValueErrors. Ctrl-C while a network is trained keeps the best epoch: the model is fitted with it, then
-        KeyboardInterrupt is raised.
+        An image whose group is None, NaN or an empty string is a group of its own.
+
+        Raises UsageError for an illegal parameter, ValueError where y does not have two classes, DataError where an image cannot
+        be read or a class has fewer than 10 images. All three are ValueErrors. Ctrl-C during the training of a network keeps the
+        best epoch: the model is fitted with it, then KeyboardInterrupt is raised.
         """
         options, runtime = self._options(), self._runtime()
         codes = self._encode(label_column(y))
         sources = image_sources(X)
         file_list = self._file_list(sources, codes, groups)
         if self.mode != "frozen":
-            _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of work
+            _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of training
         self.training_ = train_files(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
@@ -153,26 +160,31 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return self
 
     def decision_function(self, X: Images) -> NDArray[np.float64]:
-        """The logit of each image, (n,); above 0 where `classes_[1]` is more probable, whatever the threshold."""
+        """The logit of `classes_[1]` for each image, float64 (n,). It is above 0 where the probability is above 0.5, whatever
+        `threshold_` is."""
         p = self._positive_probabilities(X)
         logits = np.log(p) - np.log1p(-p)
         return logits if self._positive_column() == 1 else -logits
 
     def predict_proba(self, X: Images) -> NDArray[np.float64]:
-        """The calibrated probability of each class, (n, 2), columns in the order of `classes_`."""
+        """The calibrated probability of each class, float64 (n, 2), columns in the order of `classes_`."""
         p = self._positive_probabilities(X)
         columns = (1 - p, p) if self._positive_column() == 1 else (p, 1 - p)
         return np.column_stack(columns)
 
     def predict(self, X: Images) -> NDArray[Any]:
-        """The label of each image, (n,): the positive one where its probability reaches `threshold_`."""
+        """The predicted label of each image, (n,): the positive one where its probability is at or above `threshold_`."""
         probabilities = self._positive_probabilities(X)
         positive = self.model_.rule.decide(probabilities) == 1
         column = self._positive_column()
         return np.asarray(self.classes_[np.where(positive, column, 1 - column)])
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Writes a bundle, which `load_bundle` and the command line read. Labels become text."""
+        """Writes a bundle, which `load_bundle` and the command line read. Labels become strings.
+
+        Raises UsageError where `path` exists and `force` is False, or where it is not a bundle; TwofoldError where it cannot be
+        written.
+        """
         check_is_fitted(self)
         save(self.training_, Path(path), force=force)
 
@@ -244,7 +256,7 @@ def _name(source: Source, row: int) -> str:
 
 
 def _check_usable(sources: Sequence[Source], read_errors: Sequence[ReadError | None]) -> None:
-    """DataError with the images that cannot be read: an array of predictions has no place for a reason."""
+    """Raises DataError that lists the images that cannot be read: an array of predictions cannot hold a reason."""
     errors = [(row, error) for row, error in enumerate(read_errors) if error is not None]
     if errors:
         sentences = "; ".join(f"{_name(sources[row], row)}: {error.sentence}" for row, error in errors[:5])

@@ -46,7 +46,7 @@ def test_a_bundle_whose_probes_cannot_be_reached_here_does_not_answer(
     record = record_of(tmp_path / "int8.twofold")
     record["probes"] = record["probes"][::-1]
     reseal(tmp_path / "int8.twofold", record)
-    with pytest.raises(BundleError, match="does not give here what it gave where the model was trained"):
+    with pytest.raises(BundleError, match="does not reproduce the logits of the training"):
         load_bundle(tmp_path / "int8.twofold").predict([draw("bars", 90)])
 
 
@@ -182,7 +182,7 @@ def test_a_link_is_no_place_for_a_bundle_and_is_told_before_work(bundle: Path, t
 @pytest.mark.parametrize("address", ["s3://bucket/a.twofold", "gs://b/a", "https://host/a.twofold", "file:///tmp/a"])
 def test_an_address_is_no_place_for_a_bundle(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="is an address; give a folder on this machine"):
+    with pytest.raises(UsageError, match="is an address; give a local folder"):
         check_free(Path(address), force=False)
 
 

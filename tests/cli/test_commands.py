@@ -84,7 +84,7 @@ def test_a_file_instead_of_a_folder_for_figures_is_a_usage_error_before_any_work
     (tmp_path / "mine.txt").write_text("mine")
     command = ["train", str(tmp_path / "no-such-folder"), "--out", str(tmp_path / "b.twofold")]
     assert main([*command, "--figures", str(tmp_path / "mine.txt")]) == 2
-    assert "--figures takes a folder" in capsys.readouterr().err
+    assert "--figures must be a folder" in capsys.readouterr().err
 
 
 def test_hyper_parameter_search_is_printed_drawn_and_in_the_bundle(
@@ -130,7 +130,9 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
     assert json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["confusion"] == result["confusion"]
     assert {path.name for path in out.iterdir()} == {"evaluation.json"} | figure_names("")
     assert main([*command, "--require", "recall:rings.low>=0.99"]) == 3
-    assert "recall:rings.low>=0.99 is not met, it is 0.8389" in capsys.readouterr().err  # Wilson's interval of 20 of 20
+    assert (
+        "recall:rings.low>=0.99 is not met: the value is 0.8389" in capsys.readouterr().err
+    )  # Wilson's interval of 20 of 20
     assert main(["evaluate", str(bundle), str(drawn), "--require", "accuracy>=0.1"]) == 3
     assert "accuracy>=0.1 is not met: all test images duplicate training images" in capsys.readouterr().err
 
@@ -243,9 +245,9 @@ def test_predict_counts_files_without_a_prediction(
 @pytest.mark.parametrize(
     ("address", "advice"),
     [
-        ("s3://bucket/1.jpg", "copy it to this machine"),
-        ("gs://bucket/1.jpg", "copy it to this machine"),
-        ("abfss://box@store.net/1.jpg", "copy it to this machine"),
+        ("s3://bucket/1.jpg", "download it with the client of its store"),
+        ("gs://bucket/1.jpg", "download it with the client of its store"),
+        ("abfss://box@store.net/1.jpg", "download it with the client of its store"),
         ("https://host.org/1.jpg", "download the image"),
         ("hf:owner/name", "fetch the archive that holds it"),
         ("kaggle:owner/name", "fetch the archive that holds it"),
@@ -263,7 +265,7 @@ def test_predict_takes_no_addresses(
     assert main(["predict", str(bundle), str(drawn), address]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert f"no addresses, got {public_address(address)}: " in output.err
+    assert f"not addresses, got {public_address(address)}: " in output.err
     assert advice in output.err
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{address}\n" * 5))
     assert main(["predict", str(bundle), "-"]) == 2
@@ -618,7 +620,7 @@ def test_notes_on_the_test_set_name_it(drawn: Path, tmp_path: Path, capsys: pyte
         assert not words or main(words) == 0
         output = one_line(capsys.readouterr().out)
         assert output.count("note: Test set: ") == 1
-        assert "note: Test set: Duplicates of other images: 1 exact. Each counts." in output
+        assert "note: Test set: Duplicates of other images: 1 exact. All of them are evaluated." in output
 
 
 def test_two_bundles_are_compared_without_training_images_of_either(
@@ -806,7 +808,9 @@ def test_a_batch_of_one_class_gives_its_recall_and_accuracy(
     assert "nan" not in output
     for metric in ("roc_auc", f"precision:{name}", "recall:" + ("bars" if name == "rings" else "rings")):
         assert main(["evaluate", str(bundle), str(data), "--require", f"{metric}>=0"]) == 3
-        assert f"{metric}>=0 is not met: it is undefined, because there are no images of" in capsys.readouterr().err
+        assert (
+            f"{metric}>=0 is not met: the value is undefined, because there are no images of" in capsys.readouterr().err
+        )
     assert main(["evaluate", str(bundle), str(bundle), str(data)]) == 0
     assert "nan" not in capsys.readouterr().out
 
@@ -849,7 +853,7 @@ def test_a_per_class_requirement_needs_a_class_where_the_alphabet_chose_the_posi
 ) -> None:
     for metric in ("recall", "precision.low", "f1", "specificity", "average-precision"):
         assert main(["evaluate", str(bundle), str(tmp_path / "none"), "--require", f"{metric}>=0.98"]) == 2
-        assert "'rings' is positive by alphabetical order alone: write" in capsys.readouterr().err
+        assert "'rings' is positive by alphabetical order only: write" in capsys.readouterr().err
     assert main(["evaluate", str(bundle), str(tmp_path / "none"), "--require", "recall:ring>=0.9"]) == 2
     assert "did you mean 'rings'" in capsys.readouterr().err
 
@@ -858,7 +862,7 @@ def test_a_requirement_is_about_its_class(bundle: Path, tmp_path: Path, capsys: 
     data = str(missing_bars(tmp_path / "data"))
     assert main(["evaluate", str(bundle), data, "--require", "recall:rings>=0.98"]) == 0
     assert main(["evaluate", str(bundle), data, "--require", "recall:bars>=0.98"]) == 3
-    assert "recall:bars>=0.98 is not met, it is 0.5000." in capsys.readouterr().err
+    assert "recall:bars>=0.98 is not met: the value is 0.5000." in capsys.readouterr().err
     assert main(["evaluate", str(bundle), data, "--require", "recall:bars.low>=0.3"]) == 3
     assert main(["evaluate", str(bundle), data, "--positive", "bars", "--require", "recall>=0.98"]) == 3
     assert main(["evaluate", str(bundle), data, "--positive", "rings", "--require", "recall>=0.98"]) == 0

@@ -80,7 +80,7 @@ def test_only_a_file_with_the_same_beginning_is_replaced(tmp_path: Path) -> None
         check_replaceable(path, "path,label,", "file report", force=False)
     for content in (b"p", b"path,label\n", b"\xff\xd8\xff"):
         path.write_bytes(content)
-        with pytest.raises(UsageError, match="exists and is not a file report: name another file"):
+        with pytest.raises(UsageError, match="exists and is not a file report: give another file"):
             check_replaceable(path, "path,label,", "file report", force=True)
 
 
@@ -120,7 +120,7 @@ def test_stdout_that_is_redirected_to_a_file_is_not_replaced(tmp_path: Path) -> 
     )
     with log.open("a") as file:
         process = subprocess.run([sys.executable, "-c", code], stdout=file, stderr=subprocess.PIPE, text=True)
-    assert f"/dev/stdout leads to the file {log}: name that file" in process.stderr
+    assert f"/dev/stdout leads to the file {log}: give that file" in process.stderr
     assert log.read_text() == "before\n"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).returncode == 0
 

@@ -41,7 +41,7 @@ def test_class_folders_may_lie_inside_single_folders(tmp_path: Path) -> None:
     file_list = list_labelled_files(tmp_path, NONE)
     assert file_list.classes == ("Cat", "Dog")
     assert [skip.code for skip in file_list.skips] == ["junk", "outside-classes"]
-    assert "1 files beside the class folders, such as" in next(
+    assert "1 files outside the class folders, such as" in next(
         note.text for note in file_list.notes if note.code == "skipped-outside-classes"
     )
 

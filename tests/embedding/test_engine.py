@@ -172,7 +172,7 @@ def test_arithmetic_that_gives_other_probe_logits_is_replaced_by_float32_with_a_
 def test_where_float32_gives_other_probe_logits_too_the_engine_does_not_start(lite0: dict[str, Backbone]) -> None:
     features = probe_features(Engine(lite0["int8"]))
     weights = head(features.shape[1])
-    with pytest.raises(BackboneError, match="does not give here what it gave where the model was trained"):
+    with pytest.raises(BackboneError, match="does not reproduce the logits of the training"):
         Engine(lite0["int8"], probes=Probes(weights, 0.0, (features @ weights)[::-1])).requests  # noqa: B018
 
 

@@ -241,7 +241,7 @@ def test_bytes_that_change_later_do_not_change_the_source() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_members_that_are_no_images_are_named_by_row_and_type(member: Any, text: str) -> None:
-    with pytest.raises(DataError, match=f"1 of 3 entries are no images that can be read: {text}.* Give paths, bytes"):
+    with pytest.raises(DataError, match=f"1 of 3 entries are not images that can be read: {text}.* Give paths, bytes"):
         image_sources(["a.jpg", member, b"bytes"])
 
 
@@ -277,12 +277,14 @@ def test_an_iterator_is_read_as_far_as_it_is_needed(file: Path) -> None:
     assert next(sources) == file
     assert len(taken) == 1
     assert next(sources) is PIXELS
-    with pytest.raises(DataError, match=r"An entry is no image that can be read: row 2 is None\. Give paths, bytes"):
+    with pytest.raises(
+        DataError, match=r"An entry is not an image that can be read: row 2 is None\. Give paths, bytes"
+    ):
         next(sources)
 
 
 def test_a_list_is_checked_before_the_first_image(file: Path) -> None:
-    with pytest.raises(DataError, match="1 of 2 entries are no images that can be read: row 1 is None"):
+    with pytest.raises(DataError, match="1 of 2 entries are not images that can be read: row 1 is None"):
         stream_sources([file, None])
     with file.open("rb") as opened, pytest.raises(DataError, match="A list of images is needed, got BufferedReader"):
         stream_sources(opened)

@@ -119,7 +119,7 @@ def test_a_metric_of_a_named_class_is_that_of_the_class(evaluation: Evaluation) 
 @pytest.mark.parametrize("name", ["recall", "precision", "specificity", "f1", "average_precision", "recall.low"])
 def test_a_merely_alphabetical_positive_class_must_be_named(name: str) -> None:
     with pytest.raises(
-        UsageError, match=r"'free' is positive by alphabetical order alone: write '.*:defect.*' or '.*:free"
+        UsageError, match=r"'free' is positive by alphabetical order only: write '.*:defect.*' or '.*:free"
     ):
         parse_requirement(f"{name}>=0.98", ("defect", "free"), alphabetical=True)
     assert parse_requirement(f"{name}>=0.98", ("defect", "free")).class_name is None
@@ -137,7 +137,7 @@ def test_a_metric_of_both_classes_needs_no_class(name: str) -> None:
         ("recall:defct.low>=0.9", "did you mean 'defect'"),
         ("recall:>=0.9", "no class ''"),
         ("recall:defect.lo>=0.9", "did you mean 'low'"),
-        ("accuracy:defect>=0.9", "accuracy is about both classes; leave the class out"),
+        ("accuracy:defect>=0.9", "accuracy is a metric of both classes; leave the class out"),
         ("recall.low:defect>=0.9", "the end of the interval comes last, as in 'recall:CLASS.low>=0.95'"),
         ("recal:defect>=0.9", "did you mean 'recall'"),
     ],
@@ -154,7 +154,7 @@ def test_the_message_of_an_undefined_metric_says_why(label: int) -> None:
     for text in (f"recall:{other}>=0", "roc_auc>=0", f"precision:{CLASSES[label]}<=1", f"average_precision:{other}>=0"):
         requirement = parse_requirement(text, CLASSES)
         assert not requirement.is_met(one)
-        message = f"{text} is not met: it is undefined, because there are no images of '{other}'."
+        message = f"{text} is not met: the value is undefined, because there are no images of '{other}'."
         assert requirement.shortfall(one) == message
     assert parse_requirement(f"recall:{CLASSES[label]}>=0.5", CLASSES).is_met(one)
 

@@ -122,7 +122,7 @@ def test_a_partial_file_longer_than_the_servers_is_discarded(server: Server, zip
         ("404", "the server has no such file"),
         ("401", "the server denies access"),
         ("403", "the server denies access"),
-        ("503", "answered 503; try again later"),
+        ("503", "returned status 503; try again later"),
     ],
 )
 def test_a_failed_download_is_an_error_with_advice(
@@ -169,7 +169,7 @@ def test_a_file_above_the_limit_is_an_error(behaviour: str, server: Server, zip_
 
 def test_a_web_page_is_not_an_archive(server: Server, tmp_path: Path) -> None:
     server.content = b"<!doctype html><title>Log in</title>"
-    with pytest.raises(DataError, match="no zip, tar or Parquet file, but perhaps a web page"):
+    with pytest.raises(DataError, match="not a zip, tar or Parquet file, perhaps a web page"):
         fetch_archive(server.url("whole"), tmp_path, no_progress)
 
 

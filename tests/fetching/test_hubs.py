@@ -187,8 +187,8 @@ def test_a_split_is_matched_by_its_full_name_in_one_configuration(hub: Hub, tmp_
     with serving(hub):
         pets, partial, two, selected, test = run(hub, tmp_path, *sources)
     assert [line for line in pets if "progress" in line] == [f"progress {names[2]}, MB 1"]
-    assert "no Parquet file of the split 'train', but default/partial-train/0.parquet" in partial[0]
-    assert "in several configurations (a, b): name one, as in hf:tiny/two/a/train" in two[0]
+    assert "no Parquet file of the split 'train'; it has default/partial-train/0.parquet" in partial[0]
+    assert "in several configurations (a, b): give one, as in hf:tiny/two/a/train" in two[0]
     assert selected[:2] == ["progress b/train-0.parquet, MB 1", "hf--tiny--two--b--train"]
     assert test[0] == "progress b/test-0.parquet, MB 1"
 
@@ -202,7 +202,7 @@ def test_errors_of_hugging_face_are_explained(hub: Hub, tmp_path: Path) -> None:
     page = {"id": "tiny/huge", "sha": COMMIT, "siblings": [{"rfilename": "data/train-0.parquet", "size": 10**11}]}
     hub.put("/api/datasets/tiny/huge", page)
     cases = {
-        "hf:tiny/pets": "hf:tiny/pets has no Parquet file of the split 'train', but data/test-0.parquet",
+        "hf:tiny/pets": "hf:tiny/pets has no Parquet file of the split 'train'; it has data/test-0.parquet",
         "hf:tiny/none": "hf:tiny/none has no Parquet file: download it",
         "hf:tiny/gated": "request it on its page, then set HF_TOKEN",
         "hf:tiny/absent": "There is no dataset hf:tiny/absent on the hub, or it is private; check the name, or set HF_TOKEN",
@@ -251,7 +251,7 @@ def test_errors_of_kaggle_are_explained(hub: Hub, tmp_path: Path) -> None:
         401: "set KAGGLE_USERNAME and KAGGLE_KEY, or",
         403: "~/.kaggle/kaggle.json",
         404: "has no such dataset",
-        500: "Kaggle answered 500",
+        500: "Kaggle returned status 500",
     }
     for status in cases:
         hub.put(f"/v1/datasets.DatasetApiService/GetDataset/pets{status}", b"", status)

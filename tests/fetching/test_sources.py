@@ -79,7 +79,7 @@ def test_the_sha256_of_a_local_file_is_checked(tmp_path: Path, zip_bytes: bytes)
         with pytest.raises(UsageError, match="`sha256` is for"):
             find(source, tmp_path, sha256=digest)
     for wrong in ("", "sha256:abc", digest[:-1], digest + "0"):
-        with pytest.raises(UsageError, match="`sha256` must be 64 digits"):
+        with pytest.raises(UsageError, match="`sha256` must be 64 hexadecimal digits"):
             find(str(tmp_path / "none.zip"), tmp_path, sha256=wrong)
 
 
@@ -88,10 +88,10 @@ def test_the_sha256_of_a_local_file_is_checked(tmp_path: Path, zip_bytes: bytes)
     [
         ("ftp://a/b.zip", "neither https:// nor http://"),
         ("file:///etc/passwd", "neither https:// nor http://"),
-        ("kaggle:cats", "looks like kaggle:OWNER/NAME"),
-        ("kaggle:../..", "looks like kaggle:OWNER/NAME"),
-        ("hf:cats", "looks like hf:OWNER/NAME"),
-        ("hf:a b/c", "looks like hf:OWNER/NAME"),
+        ("kaggle:cats", "expected kaggle:OWNER/NAME"),
+        ("kaggle:../..", "expected kaggle:OWNER/NAME"),
+        ("hf:cats", "expected hf:OWNER/NAME"),
+        ("hf:a b/c", "expected hf:OWNER/NAME"),
         ("https://", "cannot be reached"),
         ("http://[::1", "cannot be reached"),
     ],
@@ -104,11 +104,11 @@ def test_what_is_not_a_source_is_an_error(source: str, message: str, tmp_path: P
 @pytest.mark.parametrize(
     ("address", "advice"),
     [
-        ("s3://bucket/pets.zip", "copy it to this machine"),
-        ("s3:/bucket/pets.zip", "copy it to this machine"),
-        ("GS://bucket/pets", "copy it to this machine"),
-        ("az://container/pets", "copy it to this machine"),
-        ("git+https://host.org/pets", "copy it to this machine"),
+        ("s3://bucket/pets.zip", "download it with the client of its store"),
+        ("s3:/bucket/pets.zip", "download it with the client of its store"),
+        ("GS://bucket/pets", "download it with the client of its store"),
+        ("az://container/pets", "download it with the client of its store"),
+        ("git+https://host.org/pets", "download it with the client of its store"),
         ("file:///data/my%20pets", "give the path alone, /data/my pets"),
     ],
 )

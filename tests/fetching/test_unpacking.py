@@ -115,7 +115,7 @@ def test_an_existing_folder_is_an_error(pets: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for name in ("out", "dangling", "pets.zip"):
-        with pytest.raises(UsageError, match="exists; name a new folder"):
+        with pytest.raises(UsageError, match="exists; give a new folder"):
             unpack(pets, tmp_path / name)
     with pytest.raises(UsageError, match="There is no folder"):
         unpack(pets, tmp_path / "no" / "out")

@@ -101,7 +101,7 @@ def test_a_cache_that_cannot_be_written_is_an_error(folder: str, server: Server,
 
 
 def test_headers_without_an_end_are_an_error(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="what answers is not a web server"):
+    with pytest.raises(DataError, match="it is not a web server"):
         fetch_archive(server.url("flood"), tmp_path, no_progress)
 
 

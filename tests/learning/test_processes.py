@@ -20,7 +20,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) 
     ("options", "message"),
     [
         ({}, r"started 2 processes, expected 1 \(1 per node on 1 nodes\)"),
-        ({"devices": 2, "num_nodes": 2}, "set `devices` and `num_nodes` to what was started"),
+        ({"devices": 2, "num_nodes": 2}, "set `devices` and `num_nodes` to match"),
         ({"devices": 2, "cv": 3}, "`cv` trains several networks"),
         ({"devices": 2, "tune": 3}, "`tune` trains several networks"),
     ],

@@ -150,7 +150,7 @@ def test_ctrl_c_between_two_checkpoints_of_an_epoch_leaves_a_history_with_the_be
 
 
 def test_ctrl_c_before_the_first_epoch_is_over_leaves_no_network(tmp_path: Path) -> None:
-    with pytest.raises(LearningError, match="before its first epoch was over"):
+    with pytest.raises(LearningError, match="before the end of the first epoch"):
         fit(tmp_path, SMALL, RaiseAt(KeyboardInterrupt(), 1, 0))
 
 
@@ -198,7 +198,7 @@ def test_out_of_memory_halves_the_micro_batch_not_the_batch(tmp_path: Path) -> N
     _, history = fit(tmp_path / "unlimited", recipe)
     _, limited_history = fit(tmp_path / "limited", recipe, make_learner=limited_memory(recipe, 5))
     assert [note.code for note in limited_history.notes] == ["out-of-memory", "out-of-memory"]
-    assert "only 4 images were computed at once" in limited_history.notes[-1].text
+    assert "reduced to 4 images" in limited_history.notes[-1].text
     losses = [[metrics["train_loss"] for metrics in run.epochs] for run in (history, limited_history)]
     assert np.allclose(losses[0], losses[1], atol=1e-4)
 
@@ -245,7 +245,7 @@ class KillSecondProcess(Callback):
 
 
 def test_the_kill_of_one_of_several_processes_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(LearningError, match="killed from outside .*SIGKILL.*`resume=True`"):
+    with pytest.raises(LearningError, match="was killed .*SIGKILL.*`resume=True`"):
         fit(tmp_path, SMALL, KillSecondProcess(), count=2)
 
 

@@ -253,7 +253,7 @@ def test_a_network_that_no_bundle_can_hold_raises_an_error_when_loaded(tmp_path:
     model.graph.node.insert(1, helper.make_node("RandomUniformLike", ["planes"], ["noise"]))
     model.graph.node[2].input[0] = "noise"
     onnx.save(model, path)
-    with pytest.raises(BackboneError, match=r"has the operator 'RandomUniformLike', which is not run here"):
+    with pytest.raises(BackboneError, match=r"has the operator 'RandomUniformLike', which is not supported"):
         load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=tmp_path)
 
 

@@ -91,7 +91,7 @@ def test_weights_are_downloaded_once(behaviour: str, server: Server, tmp_path: P
         ("longer", "the connection was lost 5 times .*"),
         ("shorter", "it has SHA-256 .*, expected .*"),
         ("other", "it has SHA-256 .*, expected .*"),
-        ("missing", r"the server has no such file \(it answered 404\)"),
+        ("missing", r"the server has no such file \(status 404\)"),
     ],
 )
 def test_a_failed_download_leaves_nothing_and_the_error_names_both_ways_out(

@@ -85,7 +85,7 @@ def test_titles_and_file_names_say_which_images_were_evaluated(tmp_path: Path) -
 
 def test_a_file_instead_of_the_folder_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
-    with pytest.raises(UsageError, match="--figures takes a folder for figures"):
+    with pytest.raises(UsageError, match="--figures must be a folder for figures"):
         check_drawing("--figures", tmp_path / "a.txt")
     check_drawing("--figures", tmp_path)
     check_drawing("--figures", tmp_path / "new")
@@ -93,7 +93,7 @@ def test_a_file_instead_of_the_folder_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_bundle_is_no_folder_for_figures(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").touch()
-    with pytest.raises(UsageError, match="is a bundle; name another"):
+    with pytest.raises(UsageError, match="is a bundle; give another"):
         check_drawing("--out", tmp_path)
 
 

@@ -73,7 +73,7 @@ def test_the_learning_curve_begins_with_yes_or_no() -> None:
     same, better = Interval(0.3, 0.25, 0.35), Interval(0.2, 0.15, 0.25)
     fewer = Interval(0.07, 0.05, 0.09)
     assert learning_curve_lines(curve(fewer, better))[0] == (
-        "more images? yes: twice as many bring about +3.0 points of accuracy [+1.0, +5.0]"
+        "more images? yes: twice as many would add about +3.0 points of accuracy [+1.0, +5.0]"
     )
     assert learning_curve_lines(curve(Interval(0.1, 0.08, 0.12), better))[0].startswith(
         "more images? yes, for better prob"

@@ -26,7 +26,7 @@ REASONS: Final = (CONFLICT, LABEL_ERROR, OTHER_LABEL, "duplicate", "near-duplica
 
 @dataclass(frozen=True, slots=True)
 class FileReportRow:
-    """The status of one file; None where a value is not known."""
+    """The row of one file. A value that is not known is None."""
 
     path: str
     label: str | None
@@ -50,7 +50,7 @@ def write_file_report(rows: Iterable[FileReportRow], path: Path) -> None:
     with replacing(path) as file:
         writer = csv.writer(
             file
-        )  # with its default line ends: with others, a name with a carriage return is not quoted
+        )  # with csv's default line ends: with others, a name with a carriage return is not quoted
         writer.writerow(field.name for field in fields(FileReportRow))
         writer.writerows(map(astuple, rows))
 
@@ -62,7 +62,7 @@ def file_report(
 ) -> list[FileReportRow]:
     """One row per file, sorted by path.
 
-    `p_label_error` (used,) is NaN where a label was not judged; `label_issue_rows` has the usable rows of the label issues.
+    `p_label_error` (used,) is NaN where a label was not checked; `label_issue_rows` has the usable rows of the label issues.
     """
     rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in dataset.file_list.skips]
     table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid

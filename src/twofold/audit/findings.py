@@ -19,12 +19,12 @@ from twofold.core.options import CrossValidationOptions
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 
-MIN_IMAGES: Final = 10  # images of each class from which on labels are judged
+MIN_IMAGES: Final = 10  # images per class that a check of the labels needs
 
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """The images of DATA that duplicate images of OTHER, and the images of OTHER that duplicate images of DATA, each once."""
+    """Duplicates between two datasets: images of DATA with a duplicate in OTHER, and the reverse; each image once."""
 
     images: tuple[LeakedImage, ...]  # as with OTHER as training images and DATA as test images
     other_images: tuple[LeakedImage, ...]  # as with DATA as training images and OTHER as test images
@@ -37,7 +37,7 @@ class Against:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """`rows` are the usable images with out-of-fold scores, which `label_issues` is about."""
+    """The findings of an audit. `rows` are the usable images with out-of-fold scores; `label_issues` refers to them."""
 
     dataset: LabelledDataset = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
@@ -48,7 +48,7 @@ class Audit:
 
     @property
     def p_label_error(self) -> NDArray[np.float64]:
-        """(used,) the probability that each label is wrong, NaN where it was not judged."""
+        """The probability that each label is wrong, (used,); NaN where it was not checked."""
         p_label_error = np.full(len(self.dataset.labels), np.nan)
         if self.label_issues is not None:
             p_label_error[self.rows] = self.label_issues.p_label_error
@@ -67,7 +67,7 @@ class Audit:
         return [*self.dataset.notes(), *self._not_judged_notes(), *self._label_notes(), *self._shortcut_notes()]
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks of `audit --json`, without data and notes."""
+        """The audit as JSON, without data and notes."""
         report = self.file_report()
         statuses = Counter(row.status for row in report)
         paths, files, used = self.dataset.paths, self.dataset.file_list.files, self.dataset.table.used
@@ -95,7 +95,7 @@ class Audit:
     def _not_judged_notes(self) -> list[Note]:
         if self.label_issues is not None or not self.dataset.table.features.size:
             return []
-        text = "Labels were not judged: a class has too few images that are not duplicates of one another. Add images."
+        text = "Labels were not checked: a class has too few images that are not duplicates of one another. Add images."
         return [Note("labels-not-judged", text)]
 
     def _label_notes(self) -> list[Note]:
@@ -121,7 +121,7 @@ def audit_dataset(
 ) -> Audit:
     """The audit of a dataset, `rows` of whose usable images have `logits` of a head or network that was not fitted on them.
 
-    Labels are judged if at least `MIN_IMAGES` images of each class have logits.
+    Labels are checked if at least `MIN_IMAGES` images of each class have logits.
     """
     labels = dataset.labels[rows]
     label_issues = find_label_issues(logits, labels) if min(np.bincount(labels, minlength=2)) >= MIN_IMAGES else None

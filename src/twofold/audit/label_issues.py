@@ -11,7 +11,7 @@ from twofold.evaluation import Interval
 Reals = NDArray[np.float64]
 
 MIN_PROBABILITY = 0.05
-"""The probability of a label error from which a label is listed: at this end of the list one label in twenty is wrong."""
+"""A label is listed where its probability of an error is at least this: at the end of the list one label in twenty is wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,8 +23,8 @@ class LabelIssues:
 
     @property
     def threshold(self) -> float:
-        """The probability from which a label is listed. Where scores hardly separate the classes, all labels have about the
-        same probability of an error, and none is listed: the threshold is at least twice the mean."""
+        """The lowest probability of a listed label, at least twice the mean: where scores hardly separate the classes, all
+        labels have about the same probability of an error, and none is listed."""
         return max(MIN_PROBABILITY, 2 * float(self.p_label_error.mean()))
 
     @property
@@ -39,9 +39,9 @@ class LabelIssues:
         count, expected = len(self.rows), self.expected
         right = count - round(expected.high)
         return (
-            f"{count} possible label errors (p >= {self.threshold:.2f}); expected number of wrong labels, listed or not: "
+            f"{count} possible label errors (p >= {self.threshold:.2f}); expected number of wrong labels in all: "
             f"{expected.value:.0f} ({expected.low:.0f} to {expected.high:.0f})"
-            + (f", so at least {right} of the listed labels are right" if right > 0 else "")
+            + (f", so at least {right} of the listed labels are correct" if right > 0 else "")
         )
 
 

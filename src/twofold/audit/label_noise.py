@@ -19,8 +19,8 @@ Reals = NDArray[np.float64]
 
 BLOCKS = 100  # of images with neighbouring logits; the curves are fitted to blocks
 GRID = 11  # points per rate
-MAX_RATE = 0.45  # at a higher rate of wrong labels the classes cannot be told from each other
-PRIOR_EXPONENT = 2  # the prior of a rate is proportional to (1 - 2 rate)^2: labels count as right without evidence
+MAX_RATE = 0.45  # at a higher rate of wrong labels the classes cannot be distinguished
+PRIOR_EXPONENT = 2  # the prior of a rate is proportional to (1 - 2 rate)^2: without evidence labels count as correct
 RIDGE = 1 / 20**2  # keeps a curve finite where the logits separate the classes; logits are in standard deviations
 
 

@@ -40,7 +40,7 @@ class Leakage:
         return {"leakage": {"images": [asdict(image) for image in self.images], "test_unseen": unseen}}
 
     def headline(self, evaluation: Evaluation) -> tuple[str, Evaluation]:
-        """The name and the evaluation of the test column that counts: without the leaked images, if any other image is left."""
+        """The headline of a test set, its column name and evaluation: without the leaked images, if any other image is left."""
         if self.unseen is not None:
             return "test (unseen)", self.unseen
         return "test (inflated)" if self.images else "test", evaluation

@@ -1,4 +1,4 @@
-"""The learning curve: how the error falls with the number of images, and what twice as many would bring."""
+"""The learning curve: the error by the number of images, and the forecast for twice as many."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from twofold.evaluation.metrics import log_losses
 Reals = NDArray[np.float64]
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
-"""Of the training images of a head."""
+"""Fractions of the training images of a head."""
 
 MIN_IMAGES = 8  # of the smaller class, for a fraction to be evaluated
 RESAMPLES = 400
@@ -42,13 +42,13 @@ class LearningCurve:
 
     @property
     def text(self) -> str:
-        """Whether more images would help, the forecast, and how exactly the accuracy is known."""
+        """Whether more images would help, the forecast, and the half-width of the accuracy's interval."""
         counts = ", ".join(f"{count} {label}" for label, count in self.counts.items())
         test_images = max(1, sum(self.counts.values()) // 4)
         test = expected_interval(self.accuracy.value, test_images)
         return (
             f"{self._forecast_text()} The accuracy of {self.accuracy.value:.1%} is known to "
-            f"±{_half_width(self.accuracy):.1f} points ({counts}); a test on {test_images} other images would measure it to "
+            f"±{_half_width(self.accuracy):.1f} points ({counts}); a test set of {test_images} other images would measure it to "
             f"±{_half_width(test):.1f} points."
         )
 
@@ -62,12 +62,12 @@ class LearningCurve:
         if self.error.high >= now.error:
             return (
                 "More images would help the probabilities, not certainly the accuracy: "
-                f"twice as many would bring {log_loss}."
+                f"twice as many would change {log_loss}."
             )
         gain, low, high = (100 * (now.error - rate) for rate in (self.error.value, self.error.high, self.error.low))
         return (
-            f"More images would help: twice as many would bring about {gain:+.1f} points of accuracy ({low:+.1f} to "
-            f"{high:+.1f}), and {log_loss}."
+            f"More images would help: twice as many would add about {gain:+.1f} points of accuracy ({low:+.1f} to "
+            f"{high:+.1f}) and change {log_loss}."
         )
 
 
@@ -125,8 +125,8 @@ def forecast(sizes: Reals, costs: Reals, seed: int) -> Interval:
     """The mean cost at twice the largest of sizes (m,), ascending, from the costs (m, n) of n images at each size.
 
     Costs fall as a power of the size (Hestness et al. 2017): a line on logarithmic axes, fitted with more weight on later
-    points. The interval is of the change from the present cost, over resampled images. It is extended to the forecast from the
-    last two points, and to half of the forecast gain: curves flatten near the irreducible error.
+    points. The interval is that of the change from the present cost, over resampled images. It is widened to include the forecast
+    from the last two points, and half of the forecast gain: curves flatten near the irreducible error.
     """
     n = costs.shape[1]
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Metadata features: what a model could predict the label from, other than the content of the images."""
+"""Metadata features: properties of a file, other than its content, from which a model could predict the label."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -18,14 +18,18 @@ MetadataFeatures = Mapping[str, NDArray[Any]]
 """Columns (n,) by name: float, NaN where not known, or str, "" where not known."""
 
 MIN_AUC: Final = 0.6
-"""A feature is listed if the lower end of its AUC reaches this. The distance to chance, 0.5, makes up for the number of features
-that are tested, and leaves out what a network would hardly learn."""
+"""A feature is listed if the lower end of its AUC reaches this. The distance to chance, 0.5, compensates for the number of
+features that are tested, and excludes features that a network would hardly learn."""
 
 NAME: Final = "name pattern"
 BINS: Final = 10
 MIN_COUNT: Final = 5  # images; rarer values share one bin
 
-_CONTENT: Final = ("aspect", "border", "brightness")  # features of the pixels, in which classes may differ legitimately
+_CONTENT: Final = (
+    "aspect",
+    "border",
+    "brightness",
+)  # features of the pixels: a difference between the classes may be legitimate
 _UNITS: Final = {"width": "px", "height": "px", "file size in bytes": "bytes"}
 _MAX_VALUES: Final = 3  # in a text
 
@@ -165,8 +169,8 @@ def _advice(name: str) -> str:
     if name == NAME:
         return "A model does not read file names, but classes from two sources may also differ in other ways."
     if name.startswith(_CONTENT):
-        return "The classes may differ in this legitimately. If they do not, balance it: a model may learn it."
-    return "It is not content of the images, and a model may learn its traces: take both classes from one source."
+        return "The difference between the classes may be legitimate. If not, balance it: a model may learn it."
+    return "It is not part of the content, but a model may learn its traces: take both classes from one source."
 
 
 def _quantiles(column: NDArray[Any]) -> list[float]:

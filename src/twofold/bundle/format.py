@@ -1,6 +1,7 @@
 """The checked record of a bundle: every value that a decision depends on has its type, is finite and in its range.
 
-Any bytes lead to a record or to a ValueError with the reason. The checksum shows damage, not who wrote the record.
+Reading any bytes gives a record or a ValueError with the reason. The checksum detects damage; it does not prove who wrote the
+record.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from twofold.decision import Calibration, Head, PolicyRecord, Rule
 from twofold.embedding import PROBES
 from twofold.networks import Dtype
 
-FORMAT: Final = 4  # increases when older bundles can no longer be used
+FORMAT: Final = 4  # raised whenever older bundles can no longer be used
 MAX_BYTES: Final = 32_000_000  # a head of 4,096 weights takes 100,000
 _MAX_SIDE: Final = 4096
 _MAX_NAME: Final = 100_000  # characters: class names come from tables of labels
@@ -41,7 +42,7 @@ class AnotherFormatError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """`classes` are (negative, positive); `files` maps file names to SHA-256; `plain` is the JSON."""
+    """The checked record. `classes` are (negative, positive); `files` maps file names to SHA-256; `plain` is the JSON."""
 
     classes: tuple[str, str]
     name: str
@@ -57,7 +58,7 @@ class Record:
 
 
 def read_record(data: bytes) -> Record:
-    """The record in the bytes of bundle.json. ValueError where it is not legal, AnotherFormatError for another format."""
+    """The record in the bytes of bundle.json. Raises ValueError where it is illegal, AnotherFormatError for another format."""
     plain = _parse(data)
     version = _integer(_at(plain, "format"), 0, 1_000_000)
     if version != FORMAT:
@@ -81,7 +82,7 @@ def read_record(data: bytes) -> Record:
 
 
 def checksum(plain: Block) -> str:
-    """The SHA-256 of the record without its own checksum. It shows damage, not who wrote it: anyone can compute it."""
+    """The SHA-256 of the record without its own checksum. It detects damage only: anyone can compute it."""
     content = {key: value for key, value in plain.items() if key != "sha256"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -244,6 +245,6 @@ def _files(block: Block) -> dict[str, str]:
 
 
 def _check_keys(block: Block, legal: set[str]) -> None:
-    """An unknown key might change a decision."""
+    """Raises ValueError for an unknown key: it might change a decision."""
     if set(block) - legal:
         raise ValueError(f"it has an unknown key beside {', '.join(sorted(legal))}")

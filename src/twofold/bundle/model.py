@@ -22,9 +22,9 @@ from twofold.networks import Backbone
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one image; one without a label has a `reason`, the code of its `read_error`.
+    """The prediction for one image. A prediction without a label has a `reason`, the code of its `read_error`.
 
-    `path` is empty for an image that is no file.
+    `path` is empty for an image that is not a file.
     """
 
     path: str
@@ -37,9 +37,9 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """`classes` are (negative, positive); `rule` turns the probability of the positive class into one of them.
+    """A model. `classes` are (negative, positive); `rule` maps the probability of the positive class to one of them.
 
-    `probe_logits` are the logits of the probe images on the machine of the training; None where the network refuses them.
+    `probe_logits` are the logits of the probe images where the model was trained; None where the network fails on them.
     """
 
     classes: tuple[str, str]
@@ -50,7 +50,7 @@ class Model:
     probe_logits: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def engine(self, runtime: Runtime) -> Engine:
-        """An engine for the backbone; it uses fast arithmetic only where that gives the probe logits of the training."""
+        """An engine for the backbone. It uses the fast dtype only where that reproduces the probe logits of the training."""
         if self.probe_logits is None:
             return runtime.engine(self.backbone)
         return runtime.engine(self.backbone, Probes(self.head.weights, self.head.bias, self.probe_logits))
@@ -66,12 +66,12 @@ class Model:
         return self.calibration.probabilities(self.logits(features))
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The logits, (n, d) -> (n,). BackboneError where the head takes features of another width."""
+        """The logits, (n, d) -> (n,). Raises BackboneError where the head expects another number of features."""
         width = self.head.weights.size
         if len(features) and features.shape[1] != width:
             raise BackboneError(
                 f"The network {self.backbone.name} gives {features.shape[1]} features, its head takes {width}; "
-                "take the bundle from a copy, or train it again."
+                "restore the bundle from a backup, or train it again."
             )
         return self.head.logits(features.reshape(-1, width))  # also where there are no rows
 
@@ -93,9 +93,9 @@ class Model:
         engine: Engine,
         add_note: Callable[[Note], None] = lambda note: None,
     ) -> Generator[Prediction]:
-        """The same in bounded memory, each prediction as soon as it is there. An iterator of sources is read as it is needed.
+        """The same predictions in bounded memory, each as soon as it is available. `sources` is read lazily.
 
-        `add_note` is called where the cache cannot be used; what concerns the network is noted in `engine.notes`.
+        `add_note` is called where the cache cannot be used; notes on the network are in `engine.notes`.
         """
         return self._stream(stream_sources(sources), runtime, engine, add_note)
 
@@ -128,7 +128,7 @@ class Model:
         ]
 
     def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
-        """The evaluation on the valid images of a labelled dataset, or on those `rows` of the usable ones."""
+        """The evaluation on the valid images of a labelled dataset, or on these `rows` of its usable images."""
         rows = np.flatnonzero(dataset.valid) if rows is None else rows
         probabilities = self.probabilities(dataset.table.features[rows])
         return evaluate(dataset.labels[rows], probabilities, self.rule, classes=self.classes)

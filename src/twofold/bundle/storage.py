@@ -30,12 +30,12 @@ FILES: Final = {
     *("files.csv", "model.onnx", "scores.csv", "tuning.csv"),
 }
 _MAX_FILE_BYTES: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fingerprints.csv": 10**9}
-_ADVICE: Final = "restore the bundle from a copy, or train it again"
+_ADVICE: Final = "restore the bundle from a backup, or train it again"
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A bundle in memory: its model, and `record`, the content of bundle.json."""
+    """A bundle in memory: its `path`, its `model`, and `record`, the content of bundle.json."""
 
     path: Path
     model: Model = field(repr=False)
@@ -43,10 +43,10 @@ class Bundle:
     _engines: dict[tuple[Path, RuntimeOptions], Engine] = field(default_factory=dict, init=False, repr=False)
 
     def fingerprint_index(self) -> FingerprintIndex:
-        """Fingerprints of the training images. BundleError where they are missing or altered."""
+        """The fingerprints of the training images. Raises BundleError where they are missing or altered."""
         data = _read(self.path, "fingerprints.csv", self.record["files"])
         try:
-            # Not splitlines, which cuts names at more than line ends.
+            # Not splitlines, which also cuts names at other characters than line ends.
             return read_index(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); train it again.") from error
@@ -54,8 +54,11 @@ class Bundle:
     def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
         """One prediction for every path, bytes, PIL image or array, in the order given.
 
-        The network is compiled once for each cache folder and options of a runtime. Without a `runtime` no file is cached.
-        BundleError where the network cannot be run. For several threads, or more images than fit into memory, use a `Predictor`.
+        An image that cannot be read has no label; its prediction has the `read_error`. The network is compiled once for each
+        cache folder and options of a runtime. Without a `runtime` nothing is cached between runs. For several threads, or more
+        images than fit into memory, use a `Predictor`.
+
+        Raises BundleError where the network cannot be run, DataError where `sources` is not a list of images.
         """
         images = image_sources(sources)
         runtime = runtime or Runtime(self.path, RuntimeOptions(cache=False))
@@ -69,7 +72,7 @@ class Bundle:
         engine: Engine,
         add_note: Callable[[Note], None] = lambda note: None,
     ) -> Generator[Prediction]:
-        """See `Model.stream`; BundleError where the network cannot be run."""
+        """The predictions of `Model.stream`. Raises BundleError where the network cannot be run."""
         return self._name_bundle_in_errors(self.model.stream(sources, runtime, engine, add_note))
 
     def _name_bundle_in_errors(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
@@ -80,19 +83,19 @@ class Bundle:
             raise BundleError(f"{self.path} cannot be used for predictions: {error}") from error
 
     def _engine(self, runtime: Runtime) -> Engine:
-        """The engine for this runtime; the first of several threads makes it."""
+        """The engine for this runtime, made by the first thread that needs it."""
         key = (runtime.folder, runtime.options)
         return self._engines.get(key) or self._engines.setdefault(key, self.model.engine(runtime))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the engines, which belong to one process."""
+        """The state without the engines, which belong to one process."""
         return {**self.__dict__, "_engines": {}}
 
 
 def check_free(path: Path, *, force: bool) -> None:
     """UsageError where no bundle can be written at `path`. Call it before long work. An empty folder is free."""
     if is_address(str(path)):
-        raise UsageError(f"{public_address(str(path))} is an address; give a folder on this machine.")
+        raise UsageError(f"{public_address(str(path))} is an address; give a local folder.")
     if path.is_symlink():
         raise UsageError(f"{path} is a link; give the folder that it points to, or another.")
     check_writable(path)
@@ -136,7 +139,8 @@ def prepare_output(path: Path, *, force: bool) -> list[Note]:
 def writing(path: Path, *, force: bool) -> Iterator[Path]:
     """A temporary folder beside `path`. It is moved to `path` when the block succeeds, and removed when it fails.
 
-    Where it cannot be moved, as when another process wrote there first and `force` is off, UsageError says where the result is.
+    Where it cannot be moved, for example because another process wrote there first and `force` is False, the UsageError says
+    where the result is.
     """
     prepare_output(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +153,7 @@ def writing(path: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _move_to(folder: Path, path: Path, *, force: bool) -> None:
-    """A folder can be renamed onto nothing or onto an empty folder, not onto one with entries."""
+    """Moves the folder to `path`. A folder can replace nothing or an empty folder by a rename, but not a folder with entries."""
     try:
         if os.name == "nt" and path.is_dir():
             path.rmdir()  # Windows: not even onto an empty folder
@@ -161,8 +165,8 @@ def _move_to(folder: Path, path: Path, *, force: bool) -> None:
 
 
 def _replace(folder: Path, path: Path) -> None:
-    """Exchanges both atomically where the system can. Elsewhere the old folder is renamed first, and renamed back on failure;
-    where the process is killed in between, `clear_leftovers` restores it."""
+    """Exchanges both atomically where the system supports it. Elsewhere the old folder is renamed first, and renamed back on
+    failure; where the process is killed in between, `clear_leftovers` restores it."""
     if exchange(folder, path):
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -179,7 +183,7 @@ def _replace(folder: Path, path: Path) -> None:
 
 
 def _rescue(folder: Path, path: Path, error: OSError) -> str:
-    """Renames the result to a free name, because it may have taken hours; returns the sentence with that name."""
+    """Renames the result, which may have taken hours, to a free name, and returns a sentence with that name."""
     numbers = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
     free = next(name for name in numbers if not os.path.lexists(name))
     folder.rename(free)
@@ -198,9 +202,9 @@ def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
 
 
 def load_bundle(path: str | Path) -> Bundle:
-    """The bundle at `path`. No code of the bundle is run.
+    """The bundle at `path`. Loading runs no code from the bundle.
 
-    Raises BundleError where it is missing, damaged, altered, of another format, or could not have been written by twofold.
+    Raises BundleError where it is missing, damaged, altered, of another format, or not a bundle that twofold can have written.
     """
     folder = Path(path)
     record = _record(folder)
@@ -245,7 +249,7 @@ def _record(folder: Path) -> Record:
 
 
 def _graph(folder: Path, record: Record) -> bytes:
-    """The network without its head, which must be the one of the record."""
+    """The network without its head. Raises BundleError where the head differs from the one in the record."""
     data = _read(folder, "model.onnx", record.files)
     head = record.head
     try:

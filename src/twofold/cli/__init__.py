@@ -1,4 +1,4 @@
-"""The command line: one file a command, each parse -> call -> print -> exit code."""
+"""The command line: one file per command, each parse -> call -> print -> exit code."""
 
 import os
 import sys
@@ -22,9 +22,7 @@ from twofold.cli.usage_errors import explain
 from twofold.core.errors import NotRankZeroError, TwofoldError
 from twofold.core.files import reason
 
-_CLOSED: Final = (
-    141  # the reader of the output has ended, as `head` does: the code that a shell gives for other programs
-)
+_CLOSED: Final = 141  # stdout was closed by its reader, such as `head`: the exit code of a process that SIGPIPE ends
 
 
 app = typer.Typer(
@@ -55,7 +53,7 @@ def _top(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code; the only place where errors become text."""
+    """The exit code of one command, which is run here. The only place where errors become text."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
     try:
@@ -102,7 +100,7 @@ def _prepare_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the process ends
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter shows its number
+        if isinstance(stream, TextIOWrapper):  # characters outside the terminal's encoding become escapes
             stream.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdin, TextIOWrapper):  # file names need not be UTF-8
         sys.stdin.reconfigure(errors="surrogateescape")

@@ -18,13 +18,13 @@ def audit(
     against: Annotated[
         str | None,
         typer.Option(
-            help="Other images, OTHER: which images of DATA do they duplicate? A folder, an archive or a CSV file.",
+            help="A second dataset, OTHER, to search for duplicates of DATA: a folder, an archive or a CSV file.",
             rich_help_panel="Data",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the file report, a row for every file, to this CSV file.", rich_help_panel="Output"),
+        typer.Option(help="Write the file report, one row per file, to this CSV file.", rich_help_panel="Output"),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing file report.", rich_help_panel="Output")
@@ -33,7 +33,7 @@ def audit(
         bool,
         typer.Option(
             "--quick",
-            help="Without a network: files, duplicates and shortcuts; labels are not judged.",
+            help="Use no network: check files, duplicates and shortcuts, but no labels.",
             rich_help_panel="Network",
         ),
     ] = False,

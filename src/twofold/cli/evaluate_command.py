@@ -32,15 +32,15 @@ def evaluate(
     require: Annotated[
         list[str] | None,
         typer.Option(
-            help="What the first bundle must reach on unseen images, else the exit code is 3: 'accuracy>=0.95', "
-            "'recall:CLASS>=0.95', or with the lower end of the interval 'recall:CLASS.low>=0.95'.",
+            help="Requirement on a metric of the first bundle on unseen images; exit code 3 if not met: 'accuracy>=0.95', "
+            "'recall:CLASS>=0.95', or, for the lower end of the interval, 'recall:CLASS.low>=0.95'.",
             rich_help_panel="Output",
         ),
     ] = None,
     positive: Annotated[
         str | None,
         typer.Option(
-            help="The class that precision, recall and the like are about; decisions do not change.",
+            help="The class of precision, recall and F1; decisions do not change.",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -98,7 +98,7 @@ def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
 
 
 def _check(result: "EvaluationResult", requirements: Sequence["Requirement"]) -> int:
-    """The exit code, having shown each requirement that is not met."""
+    """The exit code. A message for each requirement that is not met goes to stderr."""
     evaluation = result.unseen
     if evaluation is None:
         failures = [

@@ -40,7 +40,7 @@ def fetch(
         show_json({**result.as_json(), "next": commands})
     else:
         show(fetch_text(result))
-        if commands:  # to be copied, so not wrapped
+        if commands:  # not wrapped, so that they can be copied
             show("\n".join(["", "Next:", *(f"  {command}" for command in commands)]), wrap=False)
     return 0
 

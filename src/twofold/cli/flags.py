@@ -30,7 +30,7 @@ COMMAND_PARAMETERS: Final = (
     "sha256",
     "test",
 )
-"""The options of commands that stand in no record; messages name them, too."""
+"""Options of commands that are in no record and that messages name."""
 
 _NAMES: Final = {"size": ("--size", "--image-size")}
 """The flags of options that have more than one."""
@@ -39,8 +39,8 @@ _NAMES: Final = {"size": ("--size", "--image-size")}
 def flags(command: Callable[..., int]) -> Callable[..., None]:
     """The command with every parameter that is an option record replaced by one flag for each of its fields.
 
-    The number that the command returns becomes the exit code. The help page shows the flags of a record in the panel that the
-    record names.
+    The number that the command returns becomes the exit code. Each record names the
+    panel of the help page for its flags.
     """
     hints = get_type_hints(command, include_extras=True)
     records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
@@ -63,7 +63,7 @@ def flags(command: Callable[..., int]) -> Callable[..., None]:
 
 
 def _with_metavar(hint: Any) -> Any:
-    """The annotation of a parameter; an option has its value named after its type where the command names none."""
+    """The annotation of a parameter. An option without a metavar gets one from its type."""
     kind, *details = get_args(hint) or (hint,)
     option = copy(details[0]) if details and isinstance(details[0], OptionInfo) else None
     if option is None:
@@ -94,7 +94,7 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
 
 
 def with_flags(text: str) -> str:
-    """A message of the library in the words of the command line: options in backticks become flags.
+    """The message of the library for the command line: options in backticks become flags.
 
     Other words in backticks stay as they are.
 
@@ -119,7 +119,7 @@ def _as_flag(text: str, name: str, value: str | None) -> str:
 
 
 def _quote(value: str) -> str:
-    """A Python value as a shell takes it; what is no literal stays as it is."""
+    """The Python literal as shell arguments. Text that is no literal is unchanged."""
     try:
         literal = ast.literal_eval(value)
     except (ValueError, SyntaxError):

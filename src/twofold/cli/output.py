@@ -19,19 +19,19 @@ _MAX_WIDTH: Final = 100  # columns; longer lines are hard to read
 
 
 def show(text: str, *, wrap: bool = True) -> None:
-    """Prints a text of `twofold.report`, options as flags and long lines wrapped between words."""
+    """Prints a text of `twofold.report` with options as flags. Long lines are wrapped between words."""
     text = printable(with_flags(text))
     sys.stdout.write((_wrapped(text) if wrap else text) + "\n")
 
 
 def show_notes(notes: "Iterable[Note]") -> None:
-    """Prints notes to stderr, where stdout is for something else."""
+    """Prints notes to stderr, for commands whose stdout has other content."""
     for note in notes:
         show_error(f"note: {note.text}")
 
 
 def show_json(record: Any) -> None:
-    """Prints a JSON record in ASCII, which every terminal shows and every program reads, whatever files are called."""
+    """Prints a JSON record in ASCII: file names may contain characters outside the terminal's encoding."""
     from twofold.report.json_text import json_text
 
     sys.stdout.write(json_text(record, ascii_only=True))

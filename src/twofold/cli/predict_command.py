@@ -32,7 +32,7 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
-    """Predict the label of new images: path, label, probability, logit and, where there is no label, the reason.
+    """Predict the labels of images: path, label, probability, logit and, for an image without a label, the reason.
 
     The exit code is 1 where no image could be read.
     """
@@ -50,7 +50,7 @@ def predict(
     _check_no_addresses(arguments)
     rows_on_terminal = sys.stdout.isatty() and (
         out is None or json
-    )  # they show the progress, and a bar would break them
+    )  # the rows show the progress, and a bar would break them
     command_runtime = runtime(engine, quiet=quiet or rows_on_terminal)
     files, total = _list(arguments, counted=command_runtime.progress is not no_progress)
     first = next(files, None)
@@ -71,7 +71,7 @@ def predict(
 
 
 def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], int]:
-    """The files, and their number. Where they are not `counted` the number is 0, and the first does not wait for the last."""
+    """The files and their number. Without `counted` the number is 0, and the files are listed lazily."""
     from twofold.data import iterate_files
 
     files = iterate_files(map(Path, arguments))
@@ -82,7 +82,7 @@ def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], i
 
 
 def _count(reasons: "Counter[str | None]", predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":
-    """The same predictions; counts their reasons, None for those with a label."""
+    """The same predictions. Their reasons are counted, None for predictions with a label."""
     for prediction in predictions:
         reasons[prediction.reason] += 1
         yield prediction
@@ -93,7 +93,7 @@ def _lines() -> list[str]:
 
 
 def _check_no_addresses(arguments: Sequence[str]) -> None:
-    """UsageError where an argument is an address, which as a path would mean something else."""
+    """Raises UsageError where an argument is an address: as a path it would name another file."""
     from twofold.core.errors import UsageError
     from twofold.core.privacy import public_address
     from twofold.data import address_advice, is_address
@@ -102,6 +102,6 @@ def _check_no_addresses(arguments: Sequence[str]) -> None:
     if addresses:
         more = f" and {len(addresses) - _MAX_NAMED} more" if len(addresses) > _MAX_NAMED else ""
         raise UsageError(
-            f"predict reads files on this machine and no addresses, got {', '.join(addresses[:_MAX_NAMED])}{more}: "
+            f"predict reads local files, not addresses, got {', '.join(addresses[:_MAX_NAMED])}{more}: "
             f"{address_advice(addresses[0])}."
         )

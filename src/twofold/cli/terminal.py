@@ -20,7 +20,7 @@ def runtime(options: RuntimeOptions, *, quiet: bool) -> "Runtime":
 
 
 def progress_bar(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:
-    """The stream, with a bar that shows its speed and the time left."""
+    """The stream, with a progress bar that shows its speed and the remaining time."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -41,7 +41,7 @@ def progress_bar(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]
 
 
 def _rate(speed: float | None, unit: str) -> str:
-    """Items per second; nothing where there are none yet or very few.
+    """Items per second as text; empty where the speed is unknown or very low.
 
     >>> [_rate(speed, "epochs") for speed in (None, 812.3, 2.34, 0.004)]
     ['', '812 epochs/s', '2.3 epochs/s', '']

@@ -50,7 +50,9 @@ def train(
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue interrupted training, to identical weights.", rich_help_panel="Output"),
+        typer.Option(
+            "--resume", help="Continue interrupted training; it ends with identical weights.", rich_help_panel="Output"
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,

@@ -1,4 +1,4 @@
-"""Errors of Typer in plain words: one sentence, the nearest option, and where to read on."""
+"""Messages for Typer's errors: one sentence, the nearest option, and the help page."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _PLAIN: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)")
 
 
 def explain(error: typer.TyperException) -> str:
-    """One or two sentences for wrong usage of a command."""
+    """The message for wrong usage of a command, one or two sentences."""
     context: Any = getattr(error, "ctx", None)
     sentence = _sentence(error, context)
     sentence = sentence if sentence.endswith((".", "?")) else f"{sentence}."
@@ -30,7 +30,7 @@ def _sentence(error: typer.TyperException, context: Any) -> str:
 
 
 def _wrong_value(name: str, fault: dict[str, Any]) -> str:
-    """From pydantic's record of a fault: its type, message and input."""
+    """The message for an illegal value, from pydantic's error record: type, message and input."""
     value, message = fault.get("input"), str(fault.get("msg", "")).removeprefix("Value error, ")
     kind = re.match(r"(int|float|bool)_", str(fault.get("type", "")))
     if kind:
@@ -59,7 +59,7 @@ def _flags(context: Any) -> list[str]:
 
 
 def nearest_flag(name: str, flags: Sequence[str]) -> str | None:
-    """The flag that a mistyped or abbreviated name most likely means; None where none is near.
+    """The most similar flag to a mistyped or abbreviated name; None where none is similar.
 
     >>> flags = ["--learning-rate", "--label-pattern", "--filter", "--epochs", "--no-cache"]
     >>> [nearest_flag(name, flags) for name in ("--lr", "--learn", "--epoch", "--learning_rate", "--nocache", "--xyz")]

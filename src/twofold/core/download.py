@@ -17,10 +17,10 @@ _ATTEMPTS: Final = 5
 def download_file(
     address: Address, path: Path, progress: Progress, *, sha256: str | None = None, limit: int = LIMIT
 ) -> str:
-    """The SHA-256 of the file at the address, which is downloaded to `path`.
+    """Downloads the file at the address to `path`, and returns its SHA-256.
 
-    What an earlier call left at `path` is continued, if the server still has the same file (If-Range) and sends ranges of it.
-    When the connection is lost, the partial file stays for the next call. Call it from one process at a time for each path.
+    A partial file of an earlier call is continued, if the server still has the same file (If-Range) and supports ranges.
+    When the connection is lost, the partial file is kept for the next call. Call it from one process at a time for each path.
 
     Raises DownloadError if the file cannot be downloaded or has another SHA-256 than `sha256`, DataError if it is larger than
     `limit` bytes or than the free space, and OSError if it cannot be written.

@@ -27,7 +27,7 @@ class DataError(TwofoldError, ValueError):
 
 
 class DownloadError(DataError):
-    """`reason` is a part of the message, for a caller that adds its own advice."""
+    """A file cannot be downloaded. `reason` is a part of the message, for a caller that adds its own advice."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)

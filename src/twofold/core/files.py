@@ -1,4 +1,4 @@
-"""Reading and writing files: complete or untouched, within size limits, one process at a time."""
+"""Reading and writing files: complete or unchanged, within size limits, one process at a time."""
 
 import os
 import re
@@ -20,41 +20,41 @@ _CREATE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEX
 
 
 def check_writable_file(path: Path) -> None:
-    """UsageError if no file can be written at `path`. To be called before long work."""
+    """Raises UsageError if no file can be written at `path`. Call it before long work."""
     target = _resolve_link(path)
     if path.is_symlink() and target.is_file() and path.absolute().parts[1] in ("dev", "proc"):
         # /dev/stdout that is redirected to a file: other programs write into that file at the same time.
-        raise UsageError(f"{path} leads to the file {target}: name that file, or leave the option out.")
+        raise UsageError(f"{path} leads to the file {target}: give that file, or leave the option out.")
     if target.is_dir():
-        raise UsageError(f"{target} is a folder; name a file to write.")
+        raise UsageError(f"{target} is a folder; give a file to write.")
     if not target.parent.is_dir():
         raise UsageError(
-            f"There is no folder {target.parent} to write {target.name} into; create it, or name another folder."
+            f"There is no folder {target.parent} to write {target.name} into; create it, or give another folder."
         )
     if not target.exists() or target.is_file():  # devices and pipes are not replaced
         check_writable(target)
 
 
 def check_replaceable(path: Path, prefix: str, what: str, *, force: bool) -> None:
-    """UsageError if no file can be written at `path`, if a file there does not begin with `prefix`, or if it is not empty
-    and `force` is not set."""
+    """Raises UsageError if no file can be written at `path`, if a file there does not begin with `prefix`, or if it is not
+    empty and `force` is not set."""
     check_writable_file(path)
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             replaceable = file.read(len(prefix)) == prefix.encode()
         if not replaceable:
-            raise UsageError(f"{path} exists and is not a {what}: name another file.")
+            raise UsageError(f"{path} exists and is not a {what}: give another file.")
         if not force:
             raise UsageError(f"{path} exists already; replace it with `force=True`, or give another path.")
 
 
 def check_writable(path: Path) -> None:
-    """UsageError if nothing can be created at `path`, whose parent folders may be missing."""
+    """Raises UsageError if nothing can be created at `path`, whose parent folders may be missing."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
-        raise UsageError(f"{folder} is a file, not a folder to write {path.name} into; name another folder.")
+        raise UsageError(f"{folder} is a file, not a folder to write {path.name} into; give another folder.")
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise UsageError(f"{folder} is not writable; change its permissions, or name another folder.")
+        raise UsageError(f"{folder} is not writable; change its permissions, or give another folder.")
 
 
 def _resolve_link(path: Path) -> Path:
@@ -74,7 +74,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
-    """As `replacing`, for bytes. TwofoldError if writing fails, as on a full disk."""
+    """A binary file that replaces `path` if the block succeeds. Raises TwofoldError if writing fails, as on a full disk."""
     check_writable_file(path)
     with write_errors(path):
         if path.exists() and not path.is_file():  # a device or a pipe, as /dev/stdout, is written to, not replaced
@@ -87,13 +87,13 @@ def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """TwofoldError that names `path` if the block raises an OSError."""
+    """Turns an OSError of the block into a TwofoldError that names `path`."""
     try:
         yield
-    except BrokenPipeError:  # the program that reads the pipe has ended
+    except BrokenPipeError:  # the reader of the pipe has exited
         raise
     except OSError as error:
-        raise TwofoldError(f"{path} cannot be written ({reason(error)}): make room, or name another path.") from error
+        raise TwofoldError(f"{path} cannot be written ({reason(error)}): make room, or give another path.") from error
 
 
 @contextmanager
@@ -143,11 +143,9 @@ def make_private(folder: Path) -> None:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Waits until no other process is in this block with the same folder, so that it finds what the first one has written."""
+    """Waits until no other process is in this block with the same folder. The block can then use the files of that process."""
     with (folder / "lock").open("wb") as file:
-        with suppress(
-            ImportError, OSError
-        ):  # Windows, and file systems without locks: each process does the work itself
+        with suppress(ImportError, OSError):  # Windows and file systems without locks: each process does the work
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -155,7 +153,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """The text with control characters, and what is not UTF-8, as backslash escapes. Newlines and tabs stay.
+    """The text with control characters and invalid UTF-8 as backslash escapes. Newlines and tabs are kept.
 
     A file name can contain control sequences, which a terminal would execute.
 
@@ -167,15 +165,15 @@ def printable(text: str) -> str:
 
 
 class NotAFileError(ValueError):
-    """It is a folder, a pipe or a device."""
+    """The path is a folder, a pipe or a device."""
 
 
 class EmptyFileError(ValueError):
-    """It has no bytes, or the operating system generates them when it is read."""
+    """The file has no bytes, or the operating system generates them when it is read."""
 
 
 class TooLargeError(ValueError):
-    """It has more bytes than the limit."""
+    """The file has more bytes than the limit."""
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -183,10 +181,10 @@ def read_file(path: Path, limit: int) -> bytes:
 
     Raises OSError if it cannot be read, and NotAFileError, EmptyFileError or TooLargeError.
     """
-    _check_status(path.stat(), limit)  # before it is opened, which some devices take as a command
+    _check_status(path.stat(), limit)  # before it is opened: opening some devices has side effects
     number = os.open(path, os.O_RDONLY | _READ_FLAGS)
     with open(number, "rb") as file:
-        size = _check_status(os.fstat(number), limit)  # it may have been replaced since
+        size = _check_status(os.fstat(number), limit)  # it may have been replaced in between
         data = file.read(size + 1)
         if len(data) > size:
             data += file.read(limit + 1 - len(data))
@@ -206,7 +204,7 @@ def _check_status(status: os.stat_result, limit: int) -> int:
 
 
 def check_size(what: str, size: int, limit: int) -> None:
-    """DataError if the size exceeds the limit, both in bytes."""
+    """Raises DataError if the size exceeds the limit, both in bytes."""
     if size > limit:
         raise DataError(
             f"{what} has {size:,} bytes, the limit is {limit:,}: download or unpack it with another program, and give the "
@@ -215,7 +213,7 @@ def check_size(what: str, size: int, limit: int) -> None:
 
 
 def check_free_space(what: str, size: int, folder: Path) -> None:
-    """DataError if the disk of the folder has less than `size` bytes free."""
+    """Raises DataError if the disk of the folder has less than `size` bytes free."""
     free = disk_usage(folder).free
     if size > free:
-        raise DataError(f"{what} needs {size:,} bytes, and {folder} has {free:,} free: make room.")
+        raise DataError(f"{what} needs {size:,} bytes, but {folder} has {free:,} free: make room.")

@@ -8,7 +8,7 @@ from twofold.core.errors import BackboneError
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A question with the most similar valid name, or nothing.
+    """A question with the most similar valid name, or an empty string.
 
     >>> nearest("recal", ["recall", "precision"])
     " (did you mean 'recall'?)"
@@ -18,7 +18,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def install(extra: str) -> str:
-    """How to install an extra of twofold. It is installed from a clone, as it is not on a package index.
+    """How to install an extra of twofold: from a clone, because twofold is not on a package index.
 
     >>> install("hub")
     "install it with: pip install '.[hub]', in your clone of twofold"
@@ -27,7 +27,7 @@ def install(extra: str) -> str:
 
 
 def require(what: str, *packages: str) -> None:
-    """BackboneError if a package that `what` needs is not installed."""
+    """Raises BackboneError if a package that `what` needs is not installed."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise BackboneError(f"{what} needs {' and '.join(missing)}; {install('torch')}.")

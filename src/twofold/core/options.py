@@ -37,11 +37,11 @@ def _option(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """Which images are read, and where their labels come from."""
+    """The options of the data: which images are read, and where their labels come from."""
 
     PANEL: ClassVar[str] = "Data"
 
-    classes: tuple[str, str] | None = _option(None, "Two class names, where DATA has more classes: A B.")
+    classes: tuple[str, str] | None = _option(None, "Two class names, if DATA has more classes: A B.")
     label_pattern: str | None = _option(
         None, "For a flat folder: regular expression on the file name; its first group is the class, as '(cat|dog)'."
     )
@@ -54,7 +54,7 @@ class DataOptions:
 
 @dataclass(frozen=True, slots=True)
 class BackboneOptions:
-    """Which network computes the features, and how."""
+    """The options of the network that computes the features."""
 
     PANEL: ClassVar[str] = "Network"
 
@@ -65,7 +65,9 @@ class BackboneOptions:
     weights: Path | None = _option(None, "Local file with the network's weights.")
     size: int | None = _option(None, "Side of the model input in pixels; default: the network's.")
     features: FeatureSet = _option("stages", "Features of all stages, or of the last pooling only.")
-    dtype: DtypeOption = _option("auto", "Number format; auto: the fastest that this processor runs well.")
+    dtype: DtypeOption = _option(
+        "auto", "Data type of the network; auto: the fastest that is accurate on this processor."
+    )
     output: str | None = _option(None, "For FILE.onnx: output tensor; default: the input of its global pooling.")
     crop_mode: CropMode | None = _option(
         None, "center (default): the middle, 7/8 of the short side; squash and pad: the whole image."
@@ -85,7 +87,7 @@ class BackboneOptions:
 
 @dataclass(frozen=True, slots=True)
 class LearningOptions:
-    """Whether the network is trained, and how. All but `mode` need mode finetune or scratch."""
+    """The options of the training of a network. All but `mode` need mode finetune or scratch."""
 
     PANEL: ClassVar[str] = "Fine-tuning and training from scratch"
 
@@ -105,11 +107,11 @@ class LearningOptions:
     validation_fraction: float = _option(
         0.2, "Fraction of images held out for early stopping, calibration and the rule."
     )
-    cv: int | None = _option(None, "Train this many more networks, so that each image has an out-of-fold score.")
+    cv: int | None = _option(None, "Train a network for each of this many folds, for out-of-fold scores of all images.")
     balance: Balance = _option("none", "Give both classes equal weight, in the loss or by sampling.")
     tune: int | None = _option(None, "Number of hyper-parameter trials before the training; given options stay fixed.")
-    devices: int | None = _option(None, "Processes or GPUs per machine; default: one process, or all GPUs.")
-    num_nodes: int = _option(1, "Number of machines.")
+    devices: int | None = _option(None, "Processes or GPUs per node; default: one process, or all GPUs.")
+    num_nodes: int = _option(1, "Number of nodes.")
     pixels_gb: float = _option(
         10.0, "Size limit of the cache of decoded images; images beyond it are decoded each epoch."
     )
@@ -143,12 +145,12 @@ class LearningOptions:
 
 @dataclass(frozen=True, slots=True)
 class CrossValidationOptions:
-    """How images are assigned to folds, and the seed of everything random."""
+    """The options of the cross-validation, and the seed of all random numbers."""
 
     PANEL: ClassVar[str] = "Data"
 
     folds: int = _option(5, "Number of folds of the cross-validation.")
-    seed: int = _option(0, "Seed of everything random.")
+    seed: int = _option(0, "Seed of all random numbers.")
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -160,13 +162,13 @@ class CrossValidationOptions:
 
 @dataclass(frozen=True, slots=True)
 class DecisionOptions:
-    """How probabilities become decisions."""
+    """The options of the rule that turns probabilities into decisions."""
 
     PANEL: ClassVar[str] = "Decision"
 
     positive: str | None = _option(None, "The positive class; default: the second in alphabetical order.")
-    threshold: float | None = _option(None, "Probability from which on the positive class is predicted.")
-    optimize: Optimize = _option("accuracy", "Metric that the threshold is chosen for, on out-of-fold scores.")
+    threshold: float | None = _option(None, "Predict the positive class at or above this probability.")
+    optimize: Optimize = _option("accuracy", "Metric that the threshold maximises on out-of-fold scores.")
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -176,7 +178,7 @@ class DecisionOptions:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """How the machine is used. No option changes a prediction, except for images that are too large to be read."""
+    """The options of the runtime. They change no prediction, except for images above the size limit."""
 
     PANEL: ClassVar[str] = "Runtime"
 
@@ -216,7 +218,7 @@ class TrainingOptions:
 
 
 def _list_changed(record: Any, names: Iterable[str]) -> list[str]:
-    """The names of these fields that are not at their defaults."""
+    """The names among these fields whose values are not the defaults."""
     defaults = {field.name: field.default for field in fields(record)}
     return [name for name in names if getattr(record, name) != defaults[name]]
 
@@ -227,7 +229,7 @@ def _check_minimum(name: str, value: float | None, minimum: float) -> None:
 
 
 def _check_types(record: Any) -> None:
-    """UsageError that names every field with a value of another type. NumPy's numbers become Python's, which JSON takes."""
+    """Raises UsageError that names every field with a value of another type. NumPy numbers become Python numbers, for JSON."""
     faults = []
     hints = get_type_hints(type(record))
     for name in [entry.name for entry in fields(record)]:
@@ -248,7 +250,7 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _convert(value: Any, hint: Any) -> Any:
-    """The value in the type of the hint, a list as a tuple. TypeError where it has another type; True is not a number."""
+    """The value in the type of the hint, a list as a tuple. Raises TypeError for another type; True is not a number."""
     for kind in _kinds(hint):
         arguments = get_args(kind)
         number = kind in (int, float) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Threads that work a few items ahead of their consumer, so that few results are in memory; the number of processors."""
+"""Bounded prefetching by threads, and the number of processors."""
 
 import math
 import os
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def prefetch(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
-    """`map` in the pool's threads, in order, at most `depth` items ahead of the consumer."""
+    """The results of `map` by the pool's threads, in order, computed at most `depth` items ahead of the consumer."""
     pending: deque[Future[R]] = deque()
     for item in items:
         pending.append(pool.submit(function, item))

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}"  # one slash is left of two in a path; one letter is a drive
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}"  # a path merges two slashes into one; one letter is a drive
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@\[\]]*)(:\d*)?")
 
 
 def public_address(text: str) -> str:
     """The address without user, password, query and parameters. `text` may be a command line argument that ends with an address.
 
-    A fragment is removed, too, unless it is a plain name, as of a folder in an archive. Any other text is not changed.
+    A fragment is removed, too, unless it is a plain name, such as a folder in an archive. Any other text is unchanged.
 
     >>> public_address("https://ann:pw@host.org/pets.zip?X-Amz-Signature=1f#pets/train")
     'https://***@host.org/pets.zip?…#pets/train'
@@ -27,7 +27,7 @@ def public_address(text: str) -> str:
 
 
 def public_text(text: str) -> str:
-    """A message of another library with public addresses. An address is taken to end at the next space.
+    """A message of another library with public addresses. An address is assumed to end at the next space.
 
     >>> public_text("GET http://ann@host/a.zip failed: Max retries exceeded with url: /a.zip?token=1")
     'GET http://***@host/a.zip failed: Max retries exceeded with url: /a.zip?…'

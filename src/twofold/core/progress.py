@@ -1,4 +1,4 @@
-"""Progress of long work, reported to a function of the caller."""
+"""Progress of long work, reported to a function that the caller gives."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
 
 def no_progress(stream: Iterable[Any], length: int, what: str) -> Iterable[Any]:
-    """The stream, without a report."""
+    """The stream, without progress."""
     return stream
 
 
@@ -20,7 +20,7 @@ _MEGABYTE = 1_000_000
 
 
 def pushed_progress(work: Callable[[type], str], what: str, progress: Progress, *, limit: int = LIMIT) -> str:
-    """The result of `work`, or its error. `work` runs in a thread and takes the class of a progress bar, as libraries do.
+    """The result of `work`, or its error. `work` runs in a thread and takes a progress bar class, as libraries do.
 
     Raises DataError if the bar's total exceeds the limit; the thread then ends with the process.
     """
@@ -59,7 +59,7 @@ def _megabytes(sizes: "SimpleQueue[int | None]") -> Iterator[int]:
 
 
 def _progress_bar(sizes: "SimpleQueue[int | None]") -> type:
-    """A class of tqdm bars that draw nothing: they put the size of the file, then of each chunk, into the queue."""
+    """A tqdm class that draws nothing: its bars put the size of the file, then of each chunk, into the queue."""
     from tqdm import tqdm
 
     class QueueBar(tqdm):  # type: ignore[misc]  # tqdm has no types

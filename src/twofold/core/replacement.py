@@ -57,7 +57,7 @@ def try_lock(folder: Path) -> Iterator[bool]:
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """The descriptor of the open, locked folder; None without a lock. The lock ends with its process, however that ends."""
+    """The descriptor of the open, locked folder; None without a lock. The lock ends with its process, even if that is killed."""
     try:
         import fcntl
 
@@ -75,8 +75,8 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
 def clear_leftovers(path: Path, names: Collection[str]) -> list[str]:
     """Removes the folders that killed processes left beside `path`; one sentence for each.
 
-    If nothing is at `path`, the folder that was there before is moved back. Only folders with a name of `temporary_folder`, only
-    files with these names in them, and without a lock of a running process are touched.
+    If nothing is at `path`, the folder that was there before is moved back. Only folders with a name from `temporary_folder`
+    that hold only files of these names, and that no running process has locked, are touched.
     """
     pattern = re.compile(rf"\.{re.escape(path.name)}{_RANDOM}({re.escape(OLD)})?")
     try:
@@ -94,7 +94,7 @@ def clear_leftovers(path: Path, names: Collection[str]) -> list[str]:
 
 def _is_leftover(folder: Path, names: Collection[str]) -> bool:
     alternatives = "|".join(map(re.escape, names))
-    file = re.compile(rf"({alternatives})|\.({alternatives}){_RANDOM}")  # or the temporary file of one
+    file = re.compile(rf"({alternatives})|\.({alternatives}){_RANDOM}")  # or its temporary file
     same_owner = folder.stat().st_uid == os.geteuid()
     return same_owner and all(file.fullmatch(entry.name) and entry.is_file() for entry in folder.iterdir())
 

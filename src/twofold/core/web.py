@@ -30,7 +30,7 @@ class ConnectionLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The address of a file; `str()` of it is the form for messages and records."""
+    """The address of a file; its `str()` is the form for messages and records."""
 
     url: str  # without user and password
     user: str  # user:password, quoted as in the address
@@ -38,7 +38,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """DownloadError if it is not a valid address."""
+        """The address of a URL. Raises DownloadError if it is not valid."""
         try:
             split_url = urlsplit(url)
             user, _, host = split_url.netloc.rpartition("@")
@@ -66,7 +66,7 @@ class Address:
 
 
 def request_file(address: Address, headers: dict[str, str]) -> Any:
-    """The response of the server, whose status may be 416. DownloadError if it does not send the file."""
+    """The response of the server, whose status may be 416. Raises DownloadError if the server does not send the file."""
     # The messages of urllib contain the address with its credentials, so they are not passed on.
     try:
         request = urllib.request.Request(address.url, headers={"User-Agent": "twofold", **headers})
@@ -87,7 +87,7 @@ def request_file(address: Address, headers: dict[str, str]) -> Any:
     except OSError as error:  # before HTTPException: a connection that ends without a response raises both
         cause = reason(error)
     except http.client.HTTPException:
-        cause = "what answers is not a web server"
+        cause = "it is not a web server"
     raise _unreachable(str(address), cause)
 
 
@@ -99,21 +99,25 @@ def _explain_status(code: int) -> tuple[str, str]:
     """The reason, and what to do."""
     match code:
         case 404 | 410:
-            return f"the server has no such file (it answered {code})", "check the address"
+            return f"the server has no such file (status {code})", "check the address"
         case 401 | 403:
-            return f"the server denies access (it answered {code})", "download it with your browser, and give the file"
+            return f"the server denies access (status {code})", "download it with your browser, and give the file"
         case _ if 300 <= code < 400:
             return f"the server redirects in a circle, or to no https ({code})", "find the address of the file itself"
         case _:
-            return f"the server answered {code}", "try again later"
+            return f"the server returned status {code}", "try again later"
 
 
 def read_chunks(response: Any, size: int) -> Iterator[bytes]:
-    """The content of the response in chunks of this size. ConnectionLostError if it ends early."""
+    """The content of the response in chunks of this size. Raises ConnectionLostError if it ends early."""
     try:
         while chunk := response.read(size):
             yield chunk
-    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: the length of a chunk is no number
+    except (
+        OSError,
+        ValueError,
+        http.client.HTTPException,
+    ) as error:  # ValueError: the length of a chunk is not a number
         raise ConnectionLostError(str(error) or type(error).__name__) from error
 
 

@@ -1,11 +1,11 @@
-"""Addresses, such as of a web site or a bucket, where the path of a file is expected."""
+"""Addresses, such as those of web sites and buckets, where the path of a file is expected."""
 
 import os
 import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-# Path() leaves one slash of two. A scheme has at least two letters, because one letter is a drive of Windows.
+# Path() merges two slashes into one. A scheme has at least two letters, because one letter is a Windows drive.
 _ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.-]+):/|(kaggle|hf|data):", re.IGNORECASE)
 _DOWNLOADABLE: Final = {"http", "https", "kaggle", "hf"}
 
@@ -20,10 +20,10 @@ def is_address(text: str) -> bool:
 
 
 def address_advice(address: str) -> str:
-    """What to do about an address where a file on this machine is expected: a clause for an error message."""
+    """The advice for an address where a local path is expected: a clause for an error message."""
     scheme = address.partition(":")[0].lower()
     if scheme == "file":
         return f"give the path alone, {unquote(urlsplit(address).path)}"
     if scheme in _DOWNLOADABLE:
         return "download the image, or fetch the archive that holds it into a folder, and give the path"
-    return "copy it to this machine with the client of its store, and give the path"
+    return "download it with the client of its store, and give the local path"

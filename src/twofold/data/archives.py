@@ -25,11 +25,11 @@ _SIGNATURES: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\xfd7zXZ\x00", "compressed"),
     (b"\x28\xb5\x2f\xfd", "compressed"),
 )
-_CACHED: Final = 8  # archives whose members are kept in memory
+_CACHED: Final = 8  # archives whose lists of members are kept in memory
 
 
 def archive_kind(file: Path) -> Kind | None:
-    """The kind of archive that the file is, by its content; None for any other file. DataError where it cannot be read."""
+    """The archive format of the file, by its content; None for any other file. Raises DataError where it cannot be read."""
     try:
         with file.open("rb") as stream:
             head = stream.read(512)
@@ -53,7 +53,7 @@ def is_archived_folder(path: Path) -> bool:
 
 
 def archived_entries(path: Path) -> list[Path]:
-    """The entries of the archive, or of the folder inside one, sorted by name; DataError where there is no such folder."""
+    """The entries of the archive, or of the folder inside one, sorted by name. Raises DataError where there is no such folder."""
     members, name = archive_of(path) or (None, "")
     if members is None or name not in members.folders:
         raise no_folder(path)
@@ -61,12 +61,12 @@ def archived_entries(path: Path) -> list[Path]:
 
 
 def no_folder(path: Path) -> DataError:
-    """The error for a path inside an archive that is no folder there."""
+    """The error for a path inside an archive that is not a folder."""
     return DataError(f"There is no folder {path}: check the path inside the archive.")
 
 
 def skipped_members(path: Path) -> Iterator[tuple[Path, str, str]]:
-    """(path, code, sentence) of each member below the path that is never read: links, devices, names that lead out."""
+    """(path, code, sentence) of each member below the path that is never read: links, devices, names that lead out of it."""
     members, name = archive_of(path) or (None, "")
     for member, code in members.skips if members else ():
         if not name or member.startswith(f"{name}/"):
@@ -87,7 +87,7 @@ def read_member(path: Path, limit: int) -> bytes | ReadError | None:
 
 
 def archive_of(path: Path) -> tuple[Members, str] | None:
-    """The members of the archive that the path is or lies in, and the name of the path inside it; None outside of archives."""
+    """The members of the archive at or above the path, and the name of the path inside it; None outside of archives."""
     try:
         file = _existing(path)
         status = file.stat()
@@ -116,7 +116,7 @@ def _existing(path: Path) -> Path:
     return parents[steps - 1] if steps else path
 
 
-# By process, too: a lock that another thread holds during a fork stays locked in the child.
+# The key includes the process: a lock that another thread holds during a fork stays locked in the child.
 @lru_cache(_CACHED)
 def _members(file: Path, *_: int) -> Members | None:
     kind = archive_kind(file)
@@ -125,7 +125,7 @@ def _members(file: Path, *_: int) -> Members | None:
 
 def _refuse_compressed(file: Path) -> Members:
     raise DataError(
-        f"{file} is compressed as a whole, so no single image can be read from it: unpack it first, and give the folder."
+        f"{file} is compressed as a whole, so single images cannot be read from it: unpack it first, and give the folder."
     )
 
 

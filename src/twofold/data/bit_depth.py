@@ -1,4 +1,4 @@
-"""Images with more than eight bits: which files hold them, and the extent of their values."""
+"""Images with more than eight bits per channel: which files hold them, and the extent of their values."""
 
 import io
 import re
@@ -29,14 +29,14 @@ _LOW: Final = {
     for colours in ("RGB", "RGBX", "RGBA")
     for high, low in (("B", "L"), ("L", "B"), ("N", _SWAPPED))
 }
-_GREY_ALPHA, _FOUR_BYTES = "LA;16B", "RGBA"  # the second has in its second channel what the first drops
+_GREY_ALPHA, _FOUR_BYTES = "LA;16B", "RGBA"  # the second channel of "RGBA" has the bytes that "LA;16B" drops
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The least and the greatest value that an area of 2 x 2 pixels of an image reaches, so that no hot pixel counts.
+    """The least and the greatest value of an image over areas of 2 x 2 pixels, which excludes single hot pixels.
 
-    `white` is the greatest value that the file declares, None where it declares none.
+    `white` is the greatest value that the file declares, or None.
     """
 
     kind: Literal["integers", "floats"]
@@ -46,11 +46,11 @@ class Extent:
 
 
 def may_exceed_eight_bits(data: bytes) -> bool:
-    """Whether a file that begins with these bytes may have more than eight bits; needs all bytes of a TIFF file."""
+    """Whether a file that begins with these bytes may have more than eight bits per channel; needs all bytes of a TIFF file."""
     if data.startswith(b"\x89PNG"):
         return data[24:25] == b"\x10"
     if is_tiff(data):
-        return b"+" in data[2:4] or _tiff_bits(data) > 8  # the directory of BigTIFF is not read here
+        return b"+" in data[2:4] or _tiff_bits(data) > 8  # the directory of BigTIFF is not parsed
     header = _PNM.match(data)
     return header is not None and (header[1] == b"f" or (header[1] in b"2356" and int(header[4][:9]) > 255))
 
@@ -63,9 +63,9 @@ def _tiff_bits(data: bytes) -> int:
 
 
 def low_half(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile | None:
-    """A second reader of a file with 16-bit colours, for the low bytes, which Pillow drops; None where it drops nothing.
+    """A second reader of a file with 16-bit colours, for the low bytes that Pillow drops; None where it drops nothing.
 
-    Call it before `image` is loaded, which then has the high bytes.
+    Call it before `image` is loaded; `image` then has the high bytes.
     """
     if not image.tile:
         return None
@@ -99,7 +99,7 @@ def _with_rawmode(args: Any, rawmode: str) -> Any:
 
 
 def measure(image: Image.Image, low: Image.Image | None = None, white: int | None = None) -> Extent | None:
-    """The extent of a loaded image with more than eight bits; None where it has eight. `low` has its low bytes."""
+    """The extent of a loaded image with more than eight bits per channel; None where it has eight. `low` has its low bytes."""
     if low is not None or image.mode in SIXTEEN_BIT_MODES or image.mode == "I":
         kind: Literal["integers", "floats"] = "integers"
     elif image.mode == "F":
@@ -139,7 +139,7 @@ def _extremes(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def declared_white(image: ImageFile.ImageFile, data: bytes) -> int | None:
-    """The greatest value that the file declares; None where it declares none, or all of 16 bits."""
+    """The greatest value that the file declares; None where it declares none, or the full range of 16 bits."""
     white = FULL[1]
     if isinstance(image, PngImageFile):
         white = (1 << _significant_bits(data)) - 1

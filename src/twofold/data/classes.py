@@ -1,4 +1,4 @@
-"""The two classes: which they are, which is positive, and whether each has enough images."""
+"""The two classes: their names, the positive one, and checks of their numbers of images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,8 +16,8 @@ def choose_classes(
 ) -> tuple[str, str]:
     """The two classes of DATA in alphabetical order.
 
-    `counts` has the files of every class in DATA, `unlabelled` counts the files without a class, `model_classes` are the
-    classes of the model to be tested, where there is one. Raises DataError where these are not two classes with files.
+    `counts` has the number of files of each class in DATA, `unlabelled` the number without a class; `model_classes` are the
+    classes of the model to be tested, if there is one. Raises DataError where there are not two classes with files.
     """
     if _is_subset(counts, options, model_classes):
         first, second = sorted(model_classes)
@@ -36,7 +36,7 @@ def choose_classes(
 
 
 def _is_subset(counts: Mapping[str, int], options: DataOptions, model_classes: Sequence[str]) -> bool:
-    """Whether there are files to test the model on, and only of its classes: one of the two suffices."""
+    """Whether the files can test a model: all are of its classes, and at least one class has files."""
     names = [name for name in counts if options.classes is None or name in options.classes]
     return set(options.classes or model_classes) == set(model_classes) >= set(names) and any(
         counts[name] for name in names
@@ -59,7 +59,7 @@ def check_counts(
 ) -> None:
     """Raises DataError where a class has fewer usable images than `minimum`.
 
-    `errors` say why other files are not usable; `conflicts` has the paths of each class that have the other label, too.
+    `errors` say why other files are not usable; `conflicts` has the paths of each class that also have the other label.
     """
     small_classes = [name for name, count in counts.items() if count < minimum]
     if small_classes:
@@ -86,13 +86,13 @@ def list_counts(counts: Mapping[str, int]) -> str:
 
 
 def _advice(conflicts: Mapping[str, Sequence[str]], counts: Mapping[str, int]) -> str:
-    """Images with conflicting labels count for neither class, so their label is to be decided first."""
+    """The advice for a class with too few images. Images with conflicting labels count for neither class, so they come first."""
     sentences = []
     for name, paths in conflicts.items():
         if paths:
             images = f"{len(paths)} other images" if counts[name] else f"all {len(paths)} images"
             sentences.append(f"{images} of {name!r} have both labels, such as {paths[0]}")
-    return f"{'; '.join(sentences)}; decide which label is right" if sentences else "add images"
+    return f"{'; '.join(sentences)}; decide which label is correct" if sentences else "add images"
 
 
 def _wrong_count_text(counts: Mapping[str, int], data: str, unlabelled: int, model_classes: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Bytes to pixels: the only place where files are decoded. docs/decisions/001-decoding.md says why Pillow does it."""
+"""Bytes to pixels: the only place where files are decoded. docs/decisions/001-decoding.md explains the choice of Pillow."""
 
 import io
 import re
@@ -29,7 +29,7 @@ _LONGEST: Final = 65_535  # pixels along a side, as in JPEG files
 _SCANS, _SCANS_OF_LARGE, _SCANNED = 100, 20, 1_000_000_000
 _PLAIN: Final = re.compile(rb"P[123][\s#]")
 _PLAIN_PIXELS: Final = 1_000_000  # Python reads them one by one
-# How Pillow's readers, Python and libavif report missing bytes.
+# Words with which Pillow's readers, Python and libavif report missing bytes.
 _CUT_SHORT: Final = re.compile(
     "truncated|incomplete|not enough|end of|buffer|out of range|no more images|cannot load|chunk b'.{0,3}'",
     re.IGNORECASE,
@@ -57,7 +57,7 @@ class Decoded:
 def decode(
     data: bytes, shrink: Callable[[int, int], float], max_pixels: int, ranges: IntensityRanges = NO_RANGES
 ) -> Decoded | ReadError:
-    """The first frame of the file, or why it cannot be decoded; `shrink(width, height)` is by how much it may be reduced."""
+    """The first frame of the file, or a read error. `shrink(width, height)` is the factor by which it may be reduced."""
     kind = sniff(data)
     if isinstance(kind, ReadError):
         return kind
@@ -81,14 +81,14 @@ def adopt(image: Image.Image, ranges: IntensityRanges = NO_RANGES) -> Decoded | 
         with _LOADING:
             _load_once(image)
         return _load(image, 1, image.size, name, ranges)
-    except Exception as error:  # an image that Pillow opened reads its file only now
+    except Exception as error:  # an image that Pillow has opened reads its file here
         return _read_error(error, name)
 
 
 def _load_once(image: Image.Image) -> None:
-    """Loads the image; one that failed before fails again, where Pillow would return the incomplete pixels.
+    """Loads the image. An image that failed before fails again; Pillow would return the incomplete pixels.
 
-    Warnings of Pillow about an image that the caller opened go to the filters of the caller.
+    Pillow's warnings about an image that the caller opened reach the caller's warning filters.
     """
     if _FAILED.get(id(image)) is image:
         raise OSError("it failed before")
@@ -101,7 +101,7 @@ def _load_once(image: Image.Image) -> None:
 
 
 def extent_of(source: bytes | Image.Image | NDArray[Any], max_pixels: int) -> Extent | None:
-    """The extent of the values of an image with more than eight bits; None where it has eight, or cannot be decoded."""
+    """The extent of the values of an image with more than eight bits per channel; None for eight, or where decoding fails."""
     if isinstance(source, np.ndarray):
         return measure_array(source)
     try:
@@ -152,7 +152,7 @@ def _too_many_scans(image: JpegImageFile, data: bytes) -> ReadError | None:
 
     A file whose colours do not share one scan is decoded once for each scan. Encoders write about 10; the format has no limit.
     """
-    header = 8 + 2 * image.layers  # size of the header of a scan with all colours; the reader stands behind the first
+    header = 8 + 2 * image.layers  # size of the header of a scan with all colours; the reader is after the first one
     at = image.fp.tell() - header if image.fp else 0
     if not image.info.get("progressive") and data[at : at + 2] == b"\xff\xda":
         return None
@@ -208,7 +208,7 @@ def _too_large(width: int, height: int, max_pixels: int) -> ReadError:
 
 def _read_error(error: Exception, name: str, data: bytes = b"") -> ReadError:
     if isinstance(error, Image.DecompressionBombError):
-        return ReadError("too-large", "Pillow refuses the image for its size: scale it down.")
+        return ReadError("too-large", "The image exceeds Pillow's size limit: scale it down.")
     if isinstance(error, MemoryError):
         return ReadError("too-large", "There is not enough memory for the image: scale it down.")
     if _ends_early(data) or _CUT_SHORT.search(str(error)):

@@ -14,15 +14,15 @@ from twofold.data.read_errors import ReadError
 SIXTEEN_BIT_MODES: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
 FULL: Final = (0, 65_535)
 _ALPHA: Final = {"RGBA", "RGBa", "LA", "PA"}
-# Pixels at a time: arithmetic on all of a large image would hold up to eight copies of it.
+# Pixels at a time: computing on all of a large image would take up to eight times its memory.
 _STRIP: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class IntensityRanges:
-    """(black, white) of images with more than eight bits: one pair for all images of a data set.
+    """(black, white) of images with more than eight bits per channel: one pair for all images of a dataset.
 
-    `integer_range` is that of integers, `float_range` that of floating-point values; None where a data set has no such images.
+    `integer_range` is that of integers, `float_range` that of floating-point values; None where a dataset has no such images.
     """
 
     integer_range: tuple[int, int] | None = None
@@ -37,8 +37,9 @@ def eight_bits(
 ) -> Image.Image | ReadError:
     """The image in mode L or RGB, on white where it is transparent, or a read error where its range is unknown.
 
-    Deeper values are scaled by the range of the data set, never of the image, and clipped. Without a range, integers must lie in
-    0 to 65,535 and floats in 0 to 1. `low` has the low bytes of an image with 16 bits per colour, `image` then the high bytes.
+    Values of more than eight bits are scaled by the range of the dataset, never of the image, and clipped. Without a range,
+    integers must lie in 0 to 65,535 and floats in 0 to 1. `low` has the low bytes of an image with 16 bits per colour, `image`
+    then the high bytes.
     Colour profiles are not applied.
     """
     if low is not None:
@@ -59,7 +60,7 @@ def eight_bits(
 def from_array(array: NDArray[Any], ranges: IntensityRanges = NO_RANGES) -> Image.Image | ReadError:
     """The image of an array (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), or a read error.
 
-    uint8 is taken as it is, bool as black and white, uint16 is scaled by its range; other integers must lie in 0 to 255,
+    uint8 is unchanged, bool is black and white, uint16 is scaled by its range; other integers must lie in 0 to 255,
     floats in 0 to 1. Channels are RGB or RGBA.
     """
     if array.ndim == 3 and array.shape[2] == 1:
@@ -67,7 +68,7 @@ def from_array(array: NDArray[Any], ranges: IntensityRanges = NO_RANGES) -> Imag
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))) or array.size == 0:
         shape = " x ".join(map(str, array.shape))
         return ReadError(
-            "not-an-image", f"An array of {shape} is no image: give height x width, or with 3 or 4 channels."
+            "not-an-image", f"An array of {shape} is not an image: give height x width, or with 3 or 4 channels."
         )
     pixels = _to_uint8(array, ranges.integer_range or FULL)
     return pixels if isinstance(pixels, ReadError) else Image.fromarray(np.ascontiguousarray(pixels))
@@ -79,9 +80,9 @@ def _to_uint8(array: NDArray[Any], integer_range: tuple[int, int]) -> NDArray[np
     if array.dtype == np.uint16:
         return _with_alpha(_table(*integer_range)[array], array >> 8)
     if array.dtype.kind not in "biuf":
-        return ReadError("not-an-image", f"An array of {array.dtype} is no image: give uint8.")
+        return ReadError("not-an-image", f"An array of {array.dtype} is not an image: give uint8.")
     white = 255 if array.dtype.kind in "iu" else 1
-    if not (array.min() >= 0 and array.max() <= white):  # written so that NaN is refused as well
+    if not (array.min() >= 0 and array.max() <= white):  # in this form NaN is out of range, too
         advice = "scale them" if white == 255 else "divide them by 255 where white is 255, or give uint8"
         extremes = f"these lie between {array.min():g} and {array.max():g}"
         return ReadError(
@@ -110,7 +111,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def sixteen_bits(high: Image.Image, low: Image.Image) -> NDArray[np.uint16]:
-    """The colours, (h, w, 3), without alpha, of an image with its high and its low bytes apart."""
+    """The colours, (h, w, 3), without alpha, of an image whose high and low bytes are separate."""
     high_bytes, low_bytes = (np.asarray(half)[..., :3].astype(np.uint16) for half in (high, low))
     return (high_bytes << 8 | low_bytes).astype(np.uint16, copy=False)
 
@@ -125,7 +126,7 @@ def _colours_to_eight(high: Image.Image, low: Image.Image, integer_range: tuple[
 
 
 def _with_alpha(colours: NDArray[np.uint8], high: NDArray[Any]) -> NDArray[np.uint8]:
-    """The colours with the alpha channel unscaled: it is no brightness."""
+    """The colours with the alpha channel, which is not scaled because it is no brightness."""
     if colours.ndim == 3 and colours.shape[2] == 4:
         colours[..., 3] = high[..., 3]
     return colours
@@ -138,7 +139,7 @@ def _scale_image(
     if limits is None and image.mode not in SIXTEEN_BIT_MODES and not _lies_within(image, black, white):
         return ReadError(
             "unsupported-format",
-            f"Its values lie outside {black:g} to {white:g}, and the model was trained on no such images, so black and white "
+            f"Its values lie outside {black:g} to {white:g}, and the training data had no such images, so black and white "
             "are unknown: export it with 8 bits per channel.",
         )
     if image.mode in SIXTEEN_BIT_MODES:

@@ -1,4 +1,4 @@
-"""DATA as paths and labels. DATA is a folder or an archive with one sub-folder per class, a flat folder, or a table."""
+"""The file list of DATA. DATA is a folder or an archive with one sub-folder per class, a flat folder, or a table."""
 
 import re
 from collections import Counter
@@ -21,13 +21,13 @@ SKIP_NOTES: Final = {
     "junk": "Skipped {count} hidden or system files, such as {example}.",
     "loop": "Skipped {count} links to a folder that contains them, such as {example}.",
     "unreadable": "Skipped {count} folders that cannot be listed, such as {example}.",
-    "outside-classes": "Skipped {count} files beside the class folders, such as {example}.",
+    "outside-classes": "Skipped {count} files outside the class folders, such as {example}.",
     "no-label": "Skipped {count} files whose names do not match `label_pattern`, such as {example}.",
     "link": "Skipped {count} links inside an archive, such as {example}.",
     "device": "Skipped {count} devices, pipes or sparse files inside an archive, such as {example}.",
-    "unsafe-name": "Skipped {count} names that lead out of the archive, such as {example}.",
+    "unsafe-name": "Skipped {count} files whose names lead out of the archive, such as {example}.",
     "too-deep": "Skipped {count} files more than 100 folders deep, such as {example}.",
-    "same-name": "Skipped {count} members of an archive whose name occurs again, such as {example}.",
+    "same-name": "Skipped {count} members of an archive with duplicate names, such as {example}.",
     "other-class": "Skipped {count} files of other classes, such as {example}.",
 }
 
@@ -53,7 +53,7 @@ class FileList:
 
     @property
     def paths(self) -> list[Path]:
-        """One for each file."""
+        """The path of each file."""
         return [file.path for file in self.files]
 
     @property
@@ -76,7 +76,7 @@ def list_labelled_files(
 ) -> FileList:
     """The files of the two classes, in sorted order or in the order of the table, and the skipped paths.
 
-    `model_classes` are the classes of the model to be tested, where there is one. Raises DataError where DATA does not have
+    `model_classes` are the classes of the model to be tested, if there is one. Raises DataError where DATA does not have
     two classes with files, UsageError where an option does not fit it.
     """
     collection = _collect_entries(data, options, model_classes)
@@ -94,7 +94,7 @@ def list_labelled_files(
 
 
 def find_splits(data: Path) -> list[Path]:
-    """The folders of a data set's splits, those to train on first; none where DATA holds classes."""
+    """The folders of a dataset's splits, training splits first; empty where DATA holds classes."""
     return splits_of(_find_class_folders(data, _Entries()))
 
 
@@ -129,7 +129,7 @@ def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[s
             f"There is no {data}: give a folder with one sub-folder per class, an archive of one, or a CSV file."
         )
     if options.label_pattern:
-        raise UsageError(f"`label_pattern` is for a folder, and {data} is a file: leave it out.")
+        raise UsageError(f"`label_pattern` is for a folder, but {data} is a file: leave it out.")
     if table is None:
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the images in a CSV file."
@@ -169,7 +169,7 @@ def _add_by_folder(data: Path, options: DataOptions, collection: _Entries, model
 
 
 def _walk_class(folder: Path, options: DataOptions) -> Iterator[Path | Skip]:
-    """The entries of a class folder. One that cannot be listed raises DataError, unless `classes` excludes it."""
+    """The entries of a class folder. Raises DataError where it cannot be listed, unless `classes` excludes it."""
     try:
         yield from walk(folder)
     except DataError as error:
@@ -196,7 +196,7 @@ def _class_folders(folder: Path, collection: _Entries) -> list[Path]:
         elif is_folder(path):
             folders.append(path)
         else:
-            collection.skips.append(Skip(path, "outside-classes", "It lies beside the class folders and has no label."))
+            collection.skips.append(Skip(path, "outside-classes", "It is outside the class folders and has no label."))
     return folders
 
 

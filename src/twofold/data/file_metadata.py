@@ -1,4 +1,4 @@
-"""How a file was encoded: its JPEG quality, from the quantisation tables, and its EXIF data."""
+"""The encoding metadata of a file: its JPEG quality, from the quantisation tables, and its EXIF data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ _LONGEST: Final = 80  # characters of a camera's name
 
 @dataclass(frozen=True, slots=True)
 class EncodingMetadata:
-    """JPEG `quality`, 1 to 100, None for other formats; whether there is `exif` data; the `camera`, empty where none is named."""
+    """JPEG `quality`, 1 to 100, None for other formats; whether there is `exif` data; the `camera`, empty where it is unknown."""
 
     quality: int | None = None
     exif: bool = False

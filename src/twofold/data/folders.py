@@ -35,7 +35,7 @@ class Skip:
 
 
 def entries(folder: Path) -> list[Path]:
-    """The entries of a folder or an archive, sorted by name: each file system has an order of its own.
+    """The entries of a folder or an archive, sorted by name, because the order of file systems differs.
 
     Raises DataError where it cannot be listed.
     """
@@ -49,7 +49,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_junk(path: Path) -> bool:
-    """Whether it is a hidden file or folder, or one that an operating system or a tool makes."""
+    """Whether the path is hidden, or is made by an operating system or a tool."""
     system_name = path.name.lower() in _JUNK_FOLDERS | _JUNK_FILES
     return _has_junk_name(path.name, folder=system_name and is_folder(path))
 
@@ -57,7 +57,7 @@ def is_junk(path: Path) -> bool:
 def walk(folder: Path) -> Iterator[Path | Skip]:
     """Every file below the folder, depth first in sorted order, and a Skip for each path that is not read.
 
-    A skipped folder is one Skip, whatever it contains. Raises DataError where the folder itself cannot be listed.
+    A skipped folder is one Skip, regardless of its content. Raises DataError where the folder itself cannot be listed.
     """
     if archive := archive_of(folder):
         yield from _walk_archive(folder, *archive)
@@ -85,7 +85,7 @@ def walk(folder: Path) -> Iterator[Path | Skip]:
 
 
 def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path | Skip]:
-    """As `walk`, in an archive: links are not followed, and its list of members is enough, which saves a disk access for each."""
+    """The files of `walk` in an archive. Links are not followed. The list of members saves a disk access per file."""
     folders = members.folders
     if inside not in folders:
         raise no_folder(folder)
@@ -102,7 +102,7 @@ def _walk_archive(folder: Path, members: Members, inside: str) -> Iterator[Path 
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder that holds nothing else but junk: the shards of one data set. Empty for any other folder."""
+    """The Parquet files of a folder that holds only them and junk: the shards of one dataset. Empty for any other folder."""
     files = []
     for path in _iterate_entries(folder) if os.path.isdir(folder) else ():
         if is_junk(path):
@@ -152,7 +152,7 @@ def _has_junk_name(name: str, *, folder: bool) -> bool:
 
 
 def _walk_any(path: Path) -> Iterator[Path | Skip]:
-    """The entries below a folder or an archive, or the file itself."""
+    """The files below a folder or an archive, or the file itself."""
     if _opens(path):
         yield from walk(path)
         yield from archive_skips(path)
@@ -171,5 +171,5 @@ def _iterate_entries(folder: Path) -> Iterator[Path]:
 
 
 def _needs_row(entry: Path | Skip) -> bool:
-    """Whether a prediction is expected: for every file, and for a folder whose files are not known."""
+    """Whether the entry needs a row in the result: every file, and every folder whose files are unknown."""
     return isinstance(entry, Path) or entry.code in ("unreadable", "too-deep")

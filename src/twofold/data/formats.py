@@ -12,7 +12,7 @@ from twofold.data.read_errors import ReadError
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"]
 
-# 50 megapixels at 16 bits per channel take 400 MB uncompressed; a larger file is a film, an archive or the like.
+# 50 megapixels at 16 bits per channel take 400 MB uncompressed; a larger file is a video, an archive or similar.
 MAX_BYTES: Final = 500_000_000
 _HEAD: Final = 512  # bytes that hold the format and, except in TIFF files, the depth
 
@@ -74,7 +74,7 @@ _NAMED: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"MMMM", _RAW),
     (6, b"HEAPCCDR", _RAW),
 )
-# The same for files of measurements rather than images to look at, with what to do.
+# The same for formats of measurements, with advice.
 _SCALED: Final = "export it as PNG, with the same black and white for all images"
 _NUMBERS: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (128, b"DICM", "a DICOM file", _SCALED),
@@ -86,7 +86,7 @@ _NUMBERS: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", "export its images as PNG"),
     (0, b"\x93NUMPY", "a NumPy array", "load it and pass the array, or save its images as PNG"),
     (0, b"MATLAB ", "a MATLAB file", "export its images as PNG"),
-    (0, b"\x1f\x8b", "a file packed with gzip", "unpack it"),
+    (0, b"\x1f\x8b", "a gzip file", "unpack it"),
     (0, b"version https://git-lfs", "a pointer of Git LFS, not the image itself", "run 'git lfs pull'"),
 )
 _PCX: Final = re.compile(rb"\n[\x00\x02-\x05]\x01[\x01\x02\x04\x08]", re.DOTALL)
@@ -102,7 +102,7 @@ _HEIC: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes | ReadError:
-    """The bytes of a regular file, or of one inside an archive, at most `limit`; a read error for pipes and devices."""
+    """The bytes of a regular file, or of a file inside an archive, at most `limit`; a read error for pipes and devices."""
     try:
         return read_file(path, limit)
     except EmptyFileError:
@@ -120,7 +120,7 @@ def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes | ReadError:
 
 
 def read_head(path: Path) -> bytes:
-    """The first bytes of a file, or all bytes of a TIFF file and of one inside an archive; empty where it cannot be read."""
+    """The first bytes of a file, all bytes of a TIFF file or of a file inside an archive; empty where it cannot be read."""
     try:
         if not S_ISREG(path.stat().st_mode):
             return b""
@@ -140,7 +140,7 @@ def is_tiff(data: bytes) -> bool:
 
 
 def sniff(data: bytes) -> Format | ReadError:
-    """The format of the bytes, or a read error where they are no image of a supported format."""
+    """The format of the bytes, or a read error where they are not an image of a supported format."""
     if not data:
         return ReadError("empty-file", "The file has no bytes: fetch it again.")
     if data.startswith(_JPEG_LS):

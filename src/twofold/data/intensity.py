@@ -1,4 +1,4 @@
-"""The range, black to white, of images with more than eight bits: one for a data set, never one per image."""
+"""The range, black to white, of images with more than eight bits per channel: one for a dataset, never one per image."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from twofold.data.bit_depth import Extent
 from twofold.data.eight_bits import IntensityRanges
 
 _OUTLIERS = 0.01  # fraction of the images that may exceed the range, at either end
-_NARROW = 4  # a band of values that fits this often into its bits is a range of its own
+_NARROW = 4  # values that span less than 1/4 of their bits' range are scaled by their own range
 
 
 def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note]]:
-    """The ranges of a data set whose images have these extents, and a note for each range."""
+    """The ranges of a dataset whose images have these extents, and a note for each range."""
     integer_extents, float_extents = (
         [extent for extent in extents if extent.kind == kind] for kind in ("integers", "floats")
     )
@@ -20,10 +20,11 @@ def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note
     if integer_extents:
         (black, white), reason = _integer_range(integer_extents)
         ranges = IntensityRanges((black, white), None)
+        images = f"{len(integer_extents)} images have more than eight bits per channel"
         notes.append(
             _note(
-                "integers",
-                f"{len(integer_extents)} images have more than eight bits",
+                "deep",
+                images,
                 f"{black:,}",
                 f"{white:,}",
                 reason,
@@ -41,7 +42,7 @@ def _integer_range(extents: Sequence[Extent]) -> tuple[tuple[int, int], str]:
     low, high = map(int, _extremes(extents))
     declared_whites = {extent.white for extent in extents}
     white = declared_whites.pop() if len(declared_whites) == 1 else None
-    # sBIT may also stand in files whose values are scaled to all of 16 bits, as the standard of PNG asks: they exceed it.
+    # Files may have sBIT although their values are scaled to 16 bits, as the PNG standard requires: they exceed it.
     if white is not None and low >= 0 and high <= white:
         return (0, white), "as the files declare"
     bits = max(high.bit_length(), 8)

@@ -13,7 +13,7 @@ SKIP_SENTENCES: Final = {
     "device": "It is a device, a pipe or a sparse file inside an archive, which is never read.",
     "unsafe-name": "Its name is absolute or leads out of the archive.",
     "same-name": "Another member of the archive has the same name, and is read instead.",
-    "too-deep": "It lies more than 100 folders deep.",
+    "too-deep": "It is more than 100 folders deep.",
 }
 MAX_DEPTH: Final = 100  # folders above a file: code that visits every folder above every file must end
 FOLDER: Final = "folder"
@@ -21,7 +21,7 @@ FOLDER: Final = "folder"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member as listed in the archive. `handle` reads it; `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
+    """A member of an archive. `read` takes its `handle`; `code` is FOLDER, a key of SKIP_SENTENCES, or empty for a file."""
 
     name: str
     handle: Any = None
@@ -59,7 +59,7 @@ def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | ReadErro
             counts[name] += 1
     for name in members.handles:
         _add_folders(members, name)
-    hidden = counts.keys() & members.folders.keys()  # a file and a folder of one name: unpacking would fail
+    hidden = counts.keys() & members.folders.keys()  # a file and a folder with the same name: unpacking would fail
     for name, count in counts.items():
         members.skips.extend([(name, "same-name")] * (count - (name not in hidden)))
     for name in hidden:
@@ -68,7 +68,7 @@ def gather(entries: Iterable[Entry], read: Callable[[Any, int], bytes | ReadErro
 
 
 def _add_folders(members: Members, name: str) -> None:
-    """Enters the name in its folder, and each folder in the folder above it."""
+    """Adds the name to its folder, and each folder to its parent."""
     while name:
         folder, _, last = name.rpartition("/")
         entries = members.folders.setdefault(folder, set())
@@ -79,7 +79,7 @@ def _add_folders(members: Members, name: str) -> None:
 
 
 def _plain(name: str) -> str | None:
-    """The name without empty parts and dots; None where it leads out of the archive, here or under Windows."""
+    """The name without empty parts and dots; None where it leads out of the archive, on this system or on Windows."""
     windows = PureWindowsPath(name)
     if not name or name.startswith("/") or "\0" in name or windows.anchor or ".." in windows.parts:
         return None

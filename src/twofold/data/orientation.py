@@ -1,4 +1,4 @@
-"""The orientation of an image, from EXIF or XMP, and the turn that puts it upright."""
+"""The orientation of an image, from EXIF or XMP, and the rotation that puts it upright."""
 
 import re
 import struct
@@ -11,10 +11,10 @@ from PIL import Image
 _TAG: Final = 0x0112
 _INTEGERS: Final = {3: "H", 4: "I", 8: "h", 9: "i"}  # types of values -> formats of struct
 _XMP: Final = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9])")
-_XMP_BYTES: Final = 1_000_000  # searched: a file may consist of nothing else
-_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")  # texts in PNG files of ImageMagick
+_XMP_BYTES: Final = 1_000_000  # bytes that are searched: a file may consist of XMP only
+_PROFILES: Final = ("Raw profile type exif", "Raw profile type APP1")  # text chunks in PNG files by ImageMagick
 _BYTES: Final = {3: 2, 4: 4, 5: 8, 9: 4, 10: 8, 12: 8}  # of one value, by type; 1 of the other types
-_MAX_BYTES: Final = 256  # read of a value: 65,535 tags may each claim all of a long file
+_MAX_BYTES: Final = 256  # bytes that are read of a value: 65,535 tags may each claim a whole long file
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -27,7 +27,7 @@ _UPRIGHT: Final = {
 
 
 def read_orientation(info: Mapping[Any, Any]) -> int:
-    """The orientation, 1 to 8, in Pillow's `Image.info`: of EXIF, else of XMP, else 1."""
+    """The orientation, 1 to 8, in Pillow's `Image.info`: from EXIF, else from XMP, else 1."""
     for order, tag, kind, _, value in tags(info):
         if tag == _TAG and kind in _INTEGERS:
             layout = order + _INTEGERS[kind]
@@ -86,5 +86,5 @@ def swaps_sides(orientation: int) -> bool:
 
 
 def put_upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The image, turned and mirrored as its orientation, 1 to 8, asks for."""
+    """The image, rotated and mirrored according to its orientation, 1 to 8."""
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image

@@ -1,4 +1,4 @@
-"""Parquet files with images in a column, as Hugging Face's datasets have them: a row is LABEL/ROW, read in place."""
+"""Parquet files with images in a column, as in Hugging Face's datasets: a row has the path LABEL/ROW and is read in place."""
 
 import json
 import re
@@ -16,16 +16,16 @@ from twofold.data.read_errors import ReadError
 from twofold.data.split_names import is_split_column, split_column
 
 _LABELS: Final = ("label", "labels")
-_GROUPS: Final = 2  # row groups held in memory: at the end of one, threads still read in both
+_GROUPS: Final = 2  # row groups in memory: at the end of one, some threads already read the next
 _NAMES: Final = 100_000_000  # bytes of all labels, or of all file names, at most
 _BATCHES: Final = 4  # into which the limit on bytes is divided
 _BATCH_ROWS: Final = 10_000
 
 
 def parquet_members(file: Path) -> Members:
-    """A member for every row, LABEL/ROW or LABEL/ROW-NAME, or without LABEL/ where the row has none.
+    """The members, one per row: LABEL/ROW or LABEL/ROW-NAME, without LABEL/ where the row has no label.
 
-    The number of the row comes first in the name, so that sorted rows are in the order of the file: a row group is read at once.
+    The name starts with the row number, so that sorted rows are in the order of the file, and a row group is read once.
     """
     pyarrow, parquet = _pyarrow(file)
     try:
@@ -34,7 +34,9 @@ def parquet_members(file: Path) -> Members:
             schema = table.schema_arrow
             image, label = _columns(file, schema)
             if metadata.num_rows > file.stat().st_size:
-                raise DataError(f"{file} declares more rows than it has bytes: fetch it again, and do not trust it.")
+                raise DataError(
+                    f"{file} declares more rows than it has bytes: fetch it again, from a source that you trust."
+                )
             labels = _values(table, label, _NAMES).to_pylist()
             _check_splits(file, table, image)
             entries = list(_entries(metadata, _class_names(labels, schema, label), _file_names(table, image)))
@@ -68,7 +70,7 @@ def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int]
         except _TooLargeError:  # returned, so that the cache keeps it
             return ReadError(
                 "too-large",
-                f"It lies in a row group of more than {limit:,} bytes, the limit: write smaller row groups.",
+                f"It is in a row group of more than {limit:,} bytes, the limit: write smaller row groups.",
             )
 
     def read(handle: tuple[int, int], limit: int) -> bytes | ReadError:
@@ -81,7 +83,7 @@ def _reader(file: Path, metadata: Any, column: str) -> Callable[[tuple[int, int]
             return ReadError(
                 "damaged", f"Its row group cannot be read ({_first_line(error)}): fetch the Parquet file again."
             )
-        return ReadError("missing", "The row has no bytes of an image: write them into it.") if value is None else value
+        return ReadError("missing", "The row has no image bytes: write them into it.") if value is None else value
 
     return read
 
@@ -93,9 +95,9 @@ class _TooLargeError(Exception):
 def _values(table: Any, column: str, limit: int, group: int | None = None) -> Any:
     """The values of a column, or of its field, as in "image.bytes", in one row group or all.
 
-    Raises _TooLargeError where they take more than `limit` bytes. The sizes in the file are no bound: a value may be written once
-    for all rows, or as a prefix that it shares with others. So a batch has few enough rows to stay within a quarter of the limit
-    even if each row were as large as its whole row group is said to be.
+    Raises _TooLargeError where they take more than `limit` bytes. The sizes in the file are no bound: a value may be stored once
+    for all rows, or as a shared prefix. So a batch has few enough rows to stay within a quarter of the limit even if each row
+    were as large as the stated size of its row group.
     """
     import pyarrow
 
@@ -146,7 +148,7 @@ def _columns(file: Path, schema: Any) -> tuple[str, str]:
 
 
 def _check_splits(file: Path, table: Any, image: str) -> None:
-    """Raises DataError where a column has the names of several splits."""
+    """Raises DataError where a column names several splits."""
     for column in (name for name in table.schema_arrow.names if name != image and is_split_column(name)):
         values = ["" if value is None else str(value) for value in _values(table, column, _NAMES).to_pylist()]
         if split_column([column], [{0: value} for value in values]):

@@ -22,7 +22,7 @@ ImageArray = NDArray[np.uint8]  # (height, width, 3) RGB
 CROP_PCT: Final = 224 / 256
 MAX_PIXELS: Final = 50_000_000
 SMALL: Final = 32  # side of a thumbnail, in pixels
-_LONG: Final = 4096  # lines of a narrow image
+_LONG: Final = 4096  # height of a narrow image, in pixels
 # The margins of a padded image; EfficientNet-Lite's normalisation, (x - 127) / 128, turns them into zeros.
 _GREY: Final = (127, 127, 127)
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
@@ -38,8 +38,8 @@ class Preprocessing:
     Crop modes: `squash` resizes the image without its aspect ratio; `center` takes the square in its centre, of `crop_pct` of the
     short side; `pad` resizes it with its aspect ratio, on grey.
 
-    `integer_range` is (black, white) for images with more than eight bits, `float_range` for images of floating-point values;
-    None where the network was trained on no such images. ValueError where one is not a range.
+    `integer_range` is (black, white) for images with more than eight bits per channel, `float_range` for images of floating-point
+    values; None where the training data had no such images. Raises ValueError where one is not a range.
     """
 
     size: int
@@ -81,7 +81,7 @@ class PreprocessedImage:
     """The model input and the thumbnail of an image, with its size and encoding."""
 
     model_input: ImageArray = field(repr=False)  # (size, size, 3), C-contiguous
-    thumbnail: ImageArray = field(repr=False)  # (SMALL, SMALL, 3): all of the image, upright, without its aspect ratio
+    thumbnail: ImageArray = field(repr=False)  # (SMALL, SMALL, 3): the whole image, upright, squashed to a square
     width: int  # of the upright image, at full size
     height: int
     format: str  # "JPEG", "PNG", ...; "array" for pixels in memory
@@ -91,7 +91,7 @@ class PreprocessedImage:
 def preprocess(
     source: bytes | Image.Image | NDArray[Any], preprocessing: Preprocessing, *, max_pixels: int = MAX_PIXELS
 ) -> PreprocessedImage | ReadError:
-    """The preprocessed image, or a read error; raises nothing, whatever the bytes.
+    """The preprocessed image, or a read error. Nothing is raised for any bytes.
 
     The first frame of an animation is taken, transparent pixels become white, and the EXIF orientation is followed.
     Colour profiles are not applied.
@@ -117,14 +117,14 @@ def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = 
 
 
 def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | ReadError:
-    """What identifies an image in memory: its values, upright, where it has more than eight bits, else its RGB pixels."""
+    """The array that identifies an image in memory, upright: for more than eight bits per channel its values, else RGB pixels."""
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
     if source.mode not in (*SIXTEEN_BIT_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
     decoded = adopt(
         source, IntensityRanges((0, 1), (0.0, 1.0))
-    )  # any range, so that no image is refused for the lack of one
+    )  # any range, because an image without a range would give a read error
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
 
 
@@ -141,7 +141,7 @@ def _decode(
 
 
 def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
-    """By how much the image may be reduced when it is decoded.
+    """The factor by which the image may be reduced when it is decoded.
 
     Twice as many pixels as in the model input are left along each side.
     docs/decisions/001 has the effect on accuracy.

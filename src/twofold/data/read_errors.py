@@ -1,4 +1,4 @@
-"""Why a file is no usable image: a value, never an exception."""
+"""Read errors: the reason why a file is not a usable image, as a value, never an exception."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ Code = Literal[
     "truncated",
     "damaged",
     "too-large",
-    "encrypted",  # this and the next two: members of archives
+    "encrypted",  # this and the next two are for members of archives
     "bomb",
     "too-deep",
     "not-finite",  # the features

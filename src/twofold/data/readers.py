@@ -1,8 +1,8 @@
 """Pillow's readers of the supported formats, without warnings, and without a change to the process of the caller.
 
-Pillow warns about odd metadata, which does not affect the pixels, and about large frames and tiles, for which twofold has a limit
-of its own. `warnings.filters` belongs to the caller, and `warnings.catch_warnings` edits it for all threads. So the methods that
-warn are copied into subclasses: the same code, with a `warnings` module that does nothing. Pillow's own classes stay as they are.
+Pillow warns about odd metadata, which does not affect the pixels, and about large frames and tiles, for which twofold has its
+own limit. `warnings.filters` belongs to the caller, and `warnings.catch_warnings` edits it for all threads. So the methods that
+warn are copied into subclasses: the same code, with a `warnings` module that does nothing. Pillow's classes do not change.
 """
 
 import ctypes
@@ -54,7 +54,7 @@ _Directory: Final = _silent(ImageFileDirectory_v2)
 
 
 class _Exif(Image.Exif):
-    """EXIF data of which only the first directory is read, without warnings: orientation and camera stand in it."""
+    """EXIF data of which only the first directory is read, without warnings: it has orientation and camera."""
 
     @property
     def _info(self) -> Any:
@@ -70,7 +70,7 @@ class _Exif(Image.Exif):
         """No directory but the first."""
 
 
-# Pillow's limit on pixels refuses as before, but does not warn.
+# Pillow's error for too many pixels stays; only its warning is dropped.
 _check_size: Final = partial(Image._decompression_bomb_check, error_only=True)
 _IMAGE: Final = SimpleNamespace(**{**vars(Image), "Exif": _Exif, "_decompression_bomb_check": _check_size})
 _SilentTiff: Any = _silent(TiffImageFile, ImageFileDirectory_v2=_Directory, Image=_IMAGE)
@@ -89,7 +89,7 @@ class _Tiff(_SilentTiff):  # type: ignore[misc]
 
 class _Jpeg(JpegImageFile):
     def _read_dpi_from_exif(self) -> None:
-        """Nothing: the resolution is not used, and Pillow warns where the EXIF data are odd."""
+        """Does nothing: the resolution is not used, and Pillow warns about odd EXIF data."""
 
 
 READERS: Final[dict[Format, type[ImageFile.ImageFile]]] = {
@@ -110,7 +110,7 @@ _error_handler: int | None = None  # libtiff's, while there are any
 
 @contextmanager
 def quiet_libtiff() -> Iterator[None]:
-    """libtiff, which prints errors from C, is silent inside; the handler of before is back when the last thread has left."""
+    """Within this context libtiff prints no errors from C. The previous handler is restored when the last thread leaves."""
     global _libtiff_users, _error_handler
     set_handler = _libtiff()
     with _LIBTIFF_LOCK:

@@ -1,4 +1,4 @@
-"""Splits of a data set as folders: which folders are splits rather than classes, and which to train and evaluate on."""
+"""Splits of a dataset as folders: which folders are splits rather than classes, and which to train and evaluate on."""
 
 import os
 import re
@@ -32,14 +32,14 @@ def splits_of(folders: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """Which split to train on, and which to evaluate on or, where that has no labels, to predict."""
+    """The split to train on, and the split to evaluate on or, where it has no labels, to predict."""
 
     train: Path
     evaluate: Path | None = None
     predict: Path | None = None
 
     def __str__(self) -> str:
-        """In words."""
+        """The plan as a clause of a message."""
         if self.evaluate is not None:
             return f"train on {self.train} and evaluate on {self.evaluate}"
         return f"train on {self.train}" + (f" and predict {self.predict}" if self.predict is not None else "")
@@ -100,7 +100,7 @@ def shared_folders(files: Mapping[Path, Sequence[Path]]) -> list[str]:
 
 
 def _train_alone(train: list[Path], unnamed: list[Path]) -> list[Path]:
-    """The splits where no name is that of a held-out split: the unnamed have the same sub-folders, or none."""
+    """The splits where no folder has the name of a held-out split: the other folders have the same sub-folders, or none."""
     if len(train) + len(unnamed) < 2 or not _may_be_classes(_common_subfolders(train)):
         return []
     similar = [folder for folder in unnamed if _subfolders(folder) & _common_subfolders(train)]
@@ -110,7 +110,7 @@ def _train_alone(train: list[Path], unnamed: list[Path]) -> list[Path]:
 
 
 def _held_out_alone(held_out: list[Path], unnamed: list[Path]) -> list[Path]:
-    """The splits where no name is that of a training split. A folder called valid may be the class beside invalid."""
+    """The splits where no folder has the name of a training split. A folder "valid" may be a class, with "invalid" beside it."""
     if len(held_out) + len(unnamed) < 2 or not held_out or not same_subject([folder.name for folder in held_out]):
         return []
     plain = all(not other_words(folder.name) and folder.name.lower() != "valid" for folder in held_out)
@@ -127,12 +127,12 @@ def _common_subfolders(folders: Sequence[Path]) -> frozenset[str]:
 
 
 def _may_be_classes(names: Iterable[str]) -> bool:
-    """Whether the names can be those of classes: two differ by more than a number, as 1 and 2 do not."""
+    """Whether the names can be class names: two of them differ by more than a number, unlike 1 and 2."""
     return len({re.sub(r"\d+", "", name) for name in names}) > 1
 
 
 def _subfolders(folder: Path) -> frozenset[str]:
-    """The names of its sub-folders, or of those of its only sub-folder, and so on; empty where there are images beside them."""
+    """The names of the sub-folders; of a single one its sub-folders, and so on. Empty where images are beside them."""
     folders = _folders(folder)
     while len(folders) == 1 and (subfolders := _folders(folders[0])):
         folders = subfolders

@@ -25,7 +25,7 @@ _FALSE: Final = frozenset(("0", "false", "f", "no", "n"))
 
 
 def split_kind(name: str) -> Kind | None:
-    """Whether the name is that of a training or of a held-out split; None where it is neither.
+    """The kind of split that the name denotes, training or held-out; None for any other name.
 
     >>> [split_kind(name) for name in ("pets_train", "seg-test", "Validation2", "trained", "bus")]
     ['train', 'held-out', 'held-out', None, None]
@@ -37,7 +37,7 @@ def split_kind(name: str) -> Kind | None:
 
 
 def are_splits(names: Iterable[str]) -> bool:
-    """Whether the names have a training and a held-out split of the same subject."""
+    """Whether the names include a training and a held-out split of the same subject."""
     splits = [name for name in names if split_kind(name)]
     return len({split_kind(name) for name in splits}) == 2 and same_subject(splits)
 
@@ -61,7 +61,7 @@ def split_column(header: Sequence[str], rows: Sequence[Mapping[int, str]]) -> li
 
 
 def other_words(name: str) -> frozenset[str]:
-    """The words of a name that may describe its images: those that are neither neutral nor the word for a split."""
+    """The words of a name that may describe its images: those that are neither neutral nor the name of a split."""
     return frozenset(
         word for word in _words(name) if not any(pattern.fullmatch(word) for pattern in (_NEUTRAL, _TRAIN, _HELD_OUT))
     )
@@ -88,7 +88,7 @@ def _has_splits(name: str, values: set[str]) -> bool:
 
 
 def _is_switch(name: str, cells: Sequence[str]) -> bool:
-    """Whether it is a column of truth values, such as is_valid or train."""
+    """Whether the column has truth values, such as is_valid or train."""
     values = {cell.casefold() for cell in cells} - {""}
     has_both_values = values <= _TRUE | _FALSE and values & _TRUE and values & _FALSE
     return bool(has_both_values) and _SWITCH.fullmatch(name) is not None

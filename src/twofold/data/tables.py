@@ -57,7 +57,7 @@ def read_split(file: Path, split: str = "") -> list[Row]:
 
 
 def _read_rows(file: Path) -> list[tuple[int, Row, str]]:
-    """Every row with its line number and its split, which is empty where no column gives it."""
+    """Every row with its line number and its split, empty without a split column."""
     # utf-8-sig: Excel writes a byte order mark; surrogateescape: file names need not be UTF-8.
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
@@ -106,14 +106,14 @@ def _delimiter(header: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """The value of a cell. A tab before its quotes, which the csv module does not skip, leaves the quotes in the text."""
+    """The value of a cell without its quotes: the csv module keeps quotes that follow a tab."""
     value = text.strip()
     is_quoted = text[:1] == "\t" and len(value) > 1 and value[0] == value[-1] == '"'
     return value[1:-1].replace('""', '"') if is_quoted else value
 
 
 def _check_rows(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
-    """The rows, equal ones once. Raises DataError where some are incomplete, name no file, or contradict each other."""
+    """The rows without repetitions. Raises DataError where rows are incomplete, name no file, or conflict with each other."""
     incomplete = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
     missing_paths = _find_missing({path for _, (path, *_) in rows})
     missing = [f"line {line}: {path}" for line, (path, *_) in rows if path in missing_paths]
@@ -128,11 +128,11 @@ def _check_rows(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
 
 
 def _refuse_unclear_splits(file: Path, rows: list[tuple[int, Row, str]]) -> None:
-    """Raises DataError where rows of a table with splits have none, or where a path has two."""
+    """Raises DataError where rows of a table with splits have no split, or where a path has two."""
     empty = [f"line {line}" for line, _, split in rows if not split]
-    _refuse_rows(file, "have no split", empty, "fill in the column of the splits")
+    _refuse_rows(file, "have no split", empty, "fill in the split column")
     contradictions = _contradictions([(line, path, split.casefold()) for line, (path, *_), split in rows])
-    _refuse_rows(file, "give one path two splits", contradictions, "leave it in one")
+    _refuse_rows(file, "give one path two splits", contradictions, "keep one of them")
 
 
 def _contradictions(rows: list[tuple[int, Path, str | None]]) -> list[str]:
@@ -154,7 +154,7 @@ def _find_missing(paths: Iterable[Path]) -> set[Path]:
 
 
 def _plan_splits(file: Path, counts: Mapping[str, int]) -> SplitPlan:
-    """Which of the splits of a table to train and which to evaluate on."""
+    """The plan for the splits of a table: which to train on and which to evaluate on."""
     kinds = {name: split_kind(name) for name in counts}
     names = sorted(counts, key=lambda name: (kinds[name] != "train", kinds[name] == "held-out"))
     return plan_splits([file / name for name in names], labelled=True)

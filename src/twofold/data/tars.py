@@ -32,7 +32,7 @@ class _Member(tarfile.TarInfo):
 
 
 def tar_members(file: Path) -> Members:
-    """The members of the tar; DataError where it is cut short or damaged, because some of its members are unknown then."""
+    """The members of the tar; DataError where it is cut short or damaged, because some of its members are then unknown."""
 
     def read(handle: tuple[int, int], limit: int) -> bytes | ReadError:
         offset, size = handle
@@ -57,7 +57,7 @@ def _entries(file: Path) -> Iterator[Entry]:
             end = 0
             for member in archive:
                 archive.members.clear()  # type: ignore[attr-defined]  # else it keeps all, each with a copy of the global headers
-                # A negative size sends Python's reader backwards, for ever (CVE-2025-8194).
+                # With a negative size Python's reader loops backwards for ever (CVE-2025-8194).
                 if member.size < 0 or archive.offset <= end:
                     raise tarfile.ReadError("a size in it is impossible")
                 end = archive.offset
@@ -82,7 +82,7 @@ def _entry(member: tarfile.TarInfo) -> Entry:
 def _check_end(file: Path, offset: int) -> None:
     """Raises tarfile.ReadError where no block of zeros, which ends a tar, follows the members.
 
-    Python's reader takes a damaged header for the end.
+    Python's reader mistakes a damaged header for the end.
     """
     with file.open("rb") as stream:
         stream.seek(offset)

@@ -11,15 +11,15 @@ from twofold.core.errors import DataError
 from twofold.data.members import FOLDER, Entry, Members, gather
 from twofold.data.read_errors import ReadError
 
-# Deflate reaches 1032; photos stay near 1, and drawings of few colours below 100.
+# Deflate's ratio is at most 1032; for photos it is near 1, for drawings with few colours below 100.
 _RATIO: Final = 200
-_HARMLESS: Final = 16_000_000  # unpacked bytes that are allowed at any ratio
+_HARMLESS: Final = 16_000_000  # unpacked bytes that are allowed at any compression ratio
 _ENCRYPTED: Final = 1
 _BLOCK: Final = 4096  # bytes read at a time, at least
 
 
 class _ClosedFile:
-    """A binary file for ZipFile that is open only while it is read, so that no handle stays behind.
+    """A binary file for ZipFile that is open only while it is read, so that no handle stays open.
 
     ZipFile seeks and reads under a lock of its own. Opening takes a hundredth of the time of decoding an image.
     """
@@ -27,7 +27,7 @@ class _ClosedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0
-        self._block, self._block_start = b"", 0  # what was read last: a header takes three reads
+        self._block, self._block_start = b"", 0  # the block of the last read: a header takes three reads
 
     def seekable(self) -> bool:
         return True
@@ -38,7 +38,7 @@ class _ClosedFile:
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         start = {SEEK_SET: 0, SEEK_CUR: self._position}.get(whence)
         position = offset + (self._path.stat().st_size if start is None else start)
-        if position < 0:  # as files have it; ZipFile takes it for a file that is no zip
+        if position < 0:  # as files do; ZipFile then reports that the file is not a zip
             raise OSError("negative position")
         self._position = position
         return position
@@ -57,7 +57,7 @@ class _ClosedFile:
         return data
 
     def close(self) -> None:
-        """Nothing: it is closed."""
+        """Does nothing: the file is already closed."""
 
 
 def zip_members(file: Path) -> Members:
@@ -78,7 +78,7 @@ def zip_members(file: Path) -> Members:
 def _entries(archive: ZipFile) -> Iterator[Entry]:
     for info in archive.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
-        name = info.filename.replace("\\", "/")  # some programs under Windows write backslashes
+        name = info.filename.replace("\\", "/")  # some Windows programs write backslashes
         if name.endswith("/"):
             yield Entry(name, code=FOLDER)
         elif kind == stat.S_IFLNK:
@@ -88,7 +88,7 @@ def _entries(archive: ZipFile) -> Iterator[Entry]:
 
 
 def _read_error(info: ZipInfo, limit: int) -> ReadError | None:
-    """Why the member is not unpacked, by what the directory says of it."""
+    """The read error of a member that is not unpacked, from its directory entry; None for others."""
     if info.flag_bits & _ENCRYPTED:
         return ReadError("encrypted", "It is encrypted inside the zip: unpack the zip with its password.")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # zipfile unpacks the others without a limit
@@ -100,7 +100,7 @@ def _read_error(info: ZipInfo, limit: int) -> ReadError | None:
     if info.file_size > _HARMLESS and info.file_size > _RATIO * info.compress_size:
         return ReadError(
             "bomb",
-            f"Its {info.compress_size:,} bytes in the zip would become {info.file_size:,}: "
+            f"Its {info.compress_size:,} bytes in the zip would unpack to {info.file_size:,}: "
             "unpack the zip yourself, if you trust it.",
         )
     return None
@@ -109,7 +109,7 @@ def _read_error(info: ZipInfo, limit: int) -> ReadError | None:
 def _unpacked(archive: ZipFile, info: ZipInfo) -> bytes | ReadError:
     try:
         with archive.open(info) as member:
-            # A member that unpacks to more than it says is cut off there; its checksum is compared at the end.
+            # A member that unpacks to more than its stated size is cut off; its checksum is compared at the end.
             data = member.read(info.file_size + 1)
     except Exception as error:  # as above
         return ReadError("damaged", f"It cannot be read out of the zip ({error}): fetch the zip again.")

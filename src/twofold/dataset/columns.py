@@ -1,4 +1,4 @@
-"""Labels and groups in the types of a Python caller: a list, an array, a Series, a table of one column."""
+"""Labels and groups from the types that Python callers use: a list, an array, a Series, a table of one column."""
 
 from numbers import Integral, Real
 from typing import Any, Final
@@ -14,7 +14,7 @@ _MAX_NAMED: Final = 5
 
 
 def label_column(y: Any) -> NDArray[Any]:
-    """The labels, (n,), in the type that NumPy chooses. Raises DataError that lists the rows without one."""
+    """The labels, (n,), in the dtype that NumPy chooses. Raises DataError that lists the rows without a label."""
     if y is None:
         # check_estimator of scikit-learn expects this sentence.
         raise DataError("fit requires y to be passed, but the target y is None; give one label per image.")
@@ -52,7 +52,7 @@ def _column(values: Any, name: str, advice: str) -> NDArray[Any]:
 
 
 def _group_name(group: Any) -> str:
-    """Equal for equal numbers, such as 1 and 1.0, and for their text."""
+    """The name of a group: the same for equal numbers, such as 1 and 1.0, and for their text."""
     is_whole = isinstance(group, Integral) or (isinstance(group, Real) and float(group).is_integer())
     return str(int(group)) if is_whole else str(group)
 

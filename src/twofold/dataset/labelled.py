@@ -25,7 +25,8 @@ _KINDS: Final[dict[Kind, str]] = {"exact": "exact", "pixels": "with equal pixels
 
 @dataclass(frozen=True, eq=False)
 class LabelledDataset:
-    """`table` has a row for every file of `file_list`; the columns below have one for every usable image, in that order.
+    """A labelled dataset. `table` has one row per file of `file_list`; the columns below have one entry per usable image, in that
+    order.
 
     Each column is computed once.
     """
@@ -54,7 +55,7 @@ class LabelledDataset:
 
     @cached_property
     def fingerprints(self) -> Fingerprints:
-        """What duplicates are recognised by."""
+        """The fingerprints of the images, by which duplicates are detected."""
         return fingerprints_of(self.table)
 
     @cached_property
@@ -69,15 +70,15 @@ class LabelledDataset:
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """Equal for duplicates, and for images that DATA puts into one group, (used,).
+        """The group of each image, (used,): the same for duplicates, and for images of one group in DATA.
 
-        Near duplicates count, unless a class would be left with hardly any groups: then its images are similar by nature.
+        Near duplicates share a group, unless a class would be left with hardly any groups: then its images are similar by nature.
         """
         return self._exact_groups if self._similar_by_nature else self._near_groups
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
-        """False for label conflicts: equal bytes or pixels with both labels, (used,)."""
+        """The mask of images without label conflicts, (used,): a conflict is equal bytes or pixels with both labels."""
         group = self._hash_groups
         lowest, highest = np.ones(len(group), np.int8), np.zeros(len(group), np.int8)
         np.minimum.at(lowest, group, self.labels)
@@ -102,12 +103,12 @@ class LabelledDataset:
 
     @cached_property
     def _hash_groups(self) -> NDArray[np.int64]:
-        """Equal for equal bytes or pixels, (used,)."""
+        """The group of each image by equal bytes or pixels, (used,)."""
         return duplicate_groups(self.fingerprints.keys, [None] * len(self.labels))
 
     @cached_property
     def _exact_groups(self) -> NDArray[np.int64]:
-        """Equal for equal bytes or pixels, and for images that DATA puts into one group, (used,)."""
+        """The group of each image by equal bytes or pixels and by the groups of DATA, (used,)."""
         groups = [self.file_list.files[row].group for row in self.table.used.tolist()]
         if all(group is None for group in groups):
             return self._hash_groups
@@ -118,11 +119,11 @@ class LabelledDataset:
         return join_groups(self._exact_groups, ((pair.first, pair.second) for pair in self.duplicates))
 
     def _count_groups(self, groups: NDArray[np.int64]) -> list[int]:
-        """Groups of each class."""
+        """The number of groups of each class."""
         return [len(np.unique(groups[self.labels == label])) for label in (0, 1)]
 
     def check_counts(self, minimum: int) -> None:
-        """DataError where a class has fewer usable images, with the reasons of the others."""
+        """Raises DataError where a class has fewer than `minimum` usable images; it lists why others are not usable."""
         rows = zip(self.file_list.paths, self.table.read_errors, strict=True)
         errors = [f"{path}: {error.sentence}" for path, error in rows if error]
         conflicts: dict[str, list[str]] = {name: [] for name in self.counts}
@@ -131,7 +132,7 @@ class LabelledDataset:
         check_counts(self.counts, minimum, errors=errors, conflicts=conflicts)
 
     def check_any(self) -> None:
-        """DataError where no image is left to test on; images of one class suffice."""
+        """Raises DataError where no valid image is left for a test; images of one class suffice."""
         if not self.valid.any():
             self.check_counts(1)
 
@@ -142,13 +143,15 @@ class LabelledDataset:
         return {"images": images, "used": used, "skipped": images - used, **classes}
 
     def notes(self) -> list[Note]:
-        """What was assumed, skipped or corrected."""
+        """The notes: what was assumed, skipped or corrected."""
         return [*self.file_list.notes, *self._read_error_notes(), *self._duplicate_notes(), *self._conflict_notes()]
 
     def test_notes(self) -> list[Note]:
-        """The same for a test set, which has no folds."""
+        """The notes on a test set, which has no folds."""
         counts = self._duplicate_counts()
-        duplicates = [Note("duplicates", f"Duplicates of other images: {counts}. Each counts.")] if counts else []
+        duplicates = (
+            [Note("duplicates", f"Duplicates of other images: {counts}. All of them are evaluated.")] if counts else []
+        )
         notes = [*self.file_list.notes, *self._read_error_notes(), *duplicates, *self._conflict_notes()]
         return [replace(note, text=f"Test set: {note.text}") for note in notes]
 
@@ -181,15 +184,15 @@ class LabelledDataset:
         rows = np.flatnonzero(~self.valid)
         if not len(rows):
             return []
-        text = f"Skipped {len(rows)} files with conflicting labels, such as {self.paths[rows[0]]}. Decide which label is right."
+        text = f"Skipped {len(rows)} files with conflicting labels, such as {self.paths[rows[0]]}. Decide which label is correct."
         return [Note("conflicts", text)]
 
 
 def alphabetical(classes: tuple[str, str]) -> Note:
-    """The note that the positive one of the (negative, positive) classes is the default."""
+    """The note that the positive class of `classes`, (negative, positive), is the default."""
     text = (
         f"{classes[1]!r} is the positive class, because it is second in alphabetical order. Precision, recall, specificity, F1 "
-        "and average precision are about it. Choose with `positive`."
+        "and average precision refer to it. Choose with `positive`."
     )
     return Note("positive-by-alphabet", text)
 
@@ -210,7 +213,7 @@ def labelled_dataset(file_list: FileList, table: FeatureTable) -> LabelledDatase
 def list_test_files(classes: tuple[str, str], data: Path, options: DataOptions) -> FileList:
     """The labelled files of DATA for a model of these (negative, positive) classes, or of one of them.
 
-    DataError where DATA has other classes.
+    Raises DataError where DATA has other classes.
     """
     file_list = list_labelled_files(data, options, model_classes=classes)
     check_same_classes(classes, file_list.classes)

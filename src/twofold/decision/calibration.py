@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 MINIMAL_SLOPE = 1e-3
 """Per standard deviation of the logits. A head no better than chance out-of-fold would get a slope at or below 0; with this
-slope the order of the images stays, and every probability is close to the prevalence."""
+slope the order of the images is kept, and every probability is close to the prevalence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> Calibration:
-    """The sigmoid of the least log-loss on these out-of-fold logits, by Platt's method.
+    """The sigmoid with the lowest log-loss on these out-of-fold logits, by Platt's method.
 
     Platt 1999, "Probabilistic outputs for support vector machines", with smoothed targets: perfectly separated logits get a
     finite slope. The minimum is found by Newton's method with a line search, as Lin, Lin and Weng 2007, "A note on Platt's
-    probabilistic outputs", advise. Logits that are all equal, or rank the classes in reverse, get `MINIMAL_SLOPE`, and every
-    image a probability close to the prevalence.
+    probabilistic outputs", advise. For logits that are all equal, or that rank the classes in reverse, the slope is
+    `MINIMAL_SLOPE`, and every probability is close to the prevalence.
 
     Probabilities are bounded by the number of images. After N negatives without an exception the probability of an exception is
     estimated as 0.5 / (N + 1) (Krichevsky and Trofimov 1981): this is `low`. `high` is the same for the positives.
@@ -54,7 +54,7 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
 
 
 def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
-    """The same, among the sigmoids with the probability one half at the logit `neutral`."""
+    """The sigmoid with the lowest log-loss among those with the probability 0.5 at the logit `neutral`."""
     z = np.asarray(logits, np.float64) - neutral
     std = float(np.sqrt(np.mean(z**2))) or 1.0
     slope = max(float(_newton((z / std)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / std

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Rate = NDArray[np.float64]
-Cell = Any  # int for one matrix, an array of counts for many: no type says both without a cast at every use
+Cell = Any  # int for one matrix, an array of counts for many: a precise type would need a cast at every use
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,7 @@ class Head:
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """The logits of features (n, d), float64 (n,)."""
-        # Not `@`: there a logit depends, in its last digits, on the rows around it.
+        # Not `@`: its result for a row depends, in the last digits, on the other rows.
         return np.asarray(np.einsum("nd,d->n", features, self.weights, dtype=np.float64) + self.bias)
 
 
@@ -42,7 +42,7 @@ class HeadFit:
 
 
 def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> HeadFit:
-    """The head with the C of the least out-of-fold log-loss, and the out-of-fold logits of all images for that C.
+    """The head with the C of the lowest out-of-fold log-loss, and the out-of-fold logits of all images for that C.
 
     features (n, d) float32, labels (n,) 0 or 1, folds (n,) the fold of each image. The logits of a fold come from a head and a
     standardisation that are independent of the fold. Classes have the same weight in the fit whatever their sizes; the bias is
@@ -51,7 +51,7 @@ def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDA
     """
     from threadpoolctl import threadpool_limits
 
-    # Two BLAS threads wait for each other in products this thin: 4 ms at best, 70 ms when the processor has other work.
+    # In products this thin two BLAS threads wait for each other: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
         return _best_fit(Regressions.from_features(features, labels, folds))
 

@@ -20,10 +20,10 @@ DIRECTIONS = 16
 """Directions of the largest variance along which steps are scaled; more cost as much time as they save."""
 
 TOLERANCE: Final = 1e-6
-"""A regression is finished when a step lowers its loss by less. docs/decisions/002 compares with the exact minimum."""
+"""A regression has converged when a step lowers its loss by less. docs/decisions/002 compares with the exact minimum."""
 
 MEMORY: Final = 10
-"""Steps that the optimiser remembers."""
+"""Number of steps in the memory of L-BFGS."""
 
 MAX_STEPS: Final = 1000
 
@@ -34,7 +34,7 @@ class Regressions:
 
     Reading the matrix takes most of the time, and each pass serves all regressions. The matrix is standardised over all images,
     for the precision of float32 only; `centre` and `scale` replace this by the standardisation of each regression. Coefficients
-    are (k, d + 1), the bias last. No arithmetic mixes rows of the coefficients: each regression is independent of the others.
+    are (k, d + 1), the bias last. No operation mixes rows of the coefficients: each regression is independent of the others.
     """
 
     matrix: Matrix  # (n, d)
@@ -82,7 +82,7 @@ class Regressions:
         return np.zeros((len(self.sizes), self.matrix.shape[1] + 1))
 
     def fit(self, start: Reals, C: float) -> Reals:
-        """The coefficients of the least penalised loss, for an L2 penalty of |slopes|² / (2 C n)."""
+        """The coefficients with the lowest penalised loss, for an L2 penalty of |slopes|² / (2 C n)."""
         # Steps are scaled by 1 / sqrt(curvature): at most 1/4 of the variance (Böhning 1992), plus the penalty's.
         bend = np.sqrt(self.variances / 4 + 1 / (C * self.sizes[-1]))  # (r,)
         along, across = 1 / bend - 1 / bend[0], 1 / bend[0]
@@ -148,7 +148,7 @@ def _standardisations(matrix: Matrix, std: Reals, training_mask: NDArray[np.bool
 
 
 def with_floor(deviation: Reals) -> Reals:
-    """Standard deviations (d,) as the head divides by them."""
+    """The standard deviations (d,) with the floor that the head adds to them."""
     positive = deviation[deviation > 0]
     return np.hypot(deviation, FLOOR * np.median(positive) if len(positive) else 1.0)
 
@@ -156,7 +156,7 @@ def with_floor(deviation: Reals) -> Reals:
 def _largest_variance(matrix: Matrix) -> tuple[Reals, Reals]:
     """Directions (d, r) and variances (r,), approximately, by two rounds of subspace iteration (Halko et al. 2011).
 
-    They change the steps to the minimum, not the minimum, and use no labels: so held-out images may take part.
+    They affect the steps to the minimum, not the minimum, and use no labels, so held-out images may be included.
     """
     n, d = matrix.shape
     basis = np.random.default_rng(0).standard_normal((d, min(DIRECTIONS, n, d)), np.float32)

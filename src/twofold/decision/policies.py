@@ -1,4 +1,4 @@
-"""Policies: the threshold that each chooses, and its rates on the scores it was chosen on."""
+"""Policies: each chooses a threshold on scores, with its rates on them."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -42,7 +42,7 @@ POLICIES: dict[str, Policy] = {
     "balanced": Policy(balanced_accuracy, _prevalence),
     "f1": Policy(f1, _half_of_best_f1),
 }
-"""All policies by name; a new one is a line here and a name in `options.Optimize`."""
+"""All policies by name. A new policy is an entry here and a name in `options.Optimize`."""
 
 RATES: dict[str, Callable[[ConfusionMatrix], NDArray[np.float64]]] = {
     "accuracy": accuracy,

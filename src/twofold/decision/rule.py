@@ -16,7 +16,7 @@ NEVER: Final = float(np.nextafter(1.0, 2.0))
 
 @dataclass(frozen=True, slots=True)
 class PolicyRecord:
-    """How a rule was chosen: the name of the policy, its parameters, and the evidence, all as JSON has them."""
+    """How a rule was chosen: the name of the policy, its parameters and the evidence, all as JSON values."""
 
     name: str = "fixed"
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -29,9 +29,10 @@ class PolicyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Negative below `low`, positive from `high` on, unsure between. With low = high the rule is one threshold.
+    """The decision for a probability: negative below `low`, positive at or above `high`, unsure between. With low = high the rule
+    is one threshold.
 
-    `gate` will hold the familiarity gate, `prevalence` the prevalence that the rule assumes; both are None where there is none.
+    `gate` is reserved for the familiarity gate, `prevalence` for the prevalence that the rule assumes; both may be None.
     Raises ValueError unless 0 <= low <= high <= 1; `NEVER` is allowed as well.
     """
 
@@ -65,7 +66,7 @@ class Rule:
     def swap_classes(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
         """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.
 
-        Ties included: 1 - p is rounded, so each probability is held on its side of the threshold.
+        This includes ties: 1 - p is rounded, so each probability is kept on its side of the threshold.
         """
         low, high = (float(np.nextafter(1 - end, np.inf)) for end in (self.high, self.low))
         other_probabilities = 1 - probabilities

@@ -13,10 +13,10 @@ Probabilities = NDArray[np.float64]
 Score = Callable[[ConfusionMatrix], NDArray[np.float64]]
 
 MAX_EXACT = 20_000
-"""Images up to which a simulation draws each label and tries each threshold."""
+"""The largest number of images for which a simulation draws each label and tries each threshold."""
 
 MAX_CUTS = 2_000
-"""Thresholds that it tries above that."""
+"""The number of thresholds that it tries above `MAX_EXACT` images."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ def _confusion(
 
 
 def best_threshold(labels: Labels, probabilities: Probabilities, score: Score, reference: float) -> float:
-    """The threshold of the highest score: the reference if none is better, and the nearest to it among equals."""
+    """The threshold with the highest score: the reference if none is better, else the nearest to it among equals."""
     candidates = sweep(labels, probabilities)
     scores = _zero_undefined(score(candidates.confusion))
     highest = scores.max(initial=-np.inf)

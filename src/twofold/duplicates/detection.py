@@ -19,12 +19,12 @@ Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the
 _MIN_COSINE: Final = 0.65  # of the features of two images that may be duplicates
 _NEIGHBOURS: Final = 2
 _UPRIGHT: Final = (
-    24  # bits by which the hashes must be nearer mirrored or rotated: for cropped images the orientation is uncertain
+    24  # bits by which hashes must be closer when mirrored or rotated: for cropped images the orientation is uncertain
 )
 _MIN_AGREEMENT: Final = 0.85
-_MANY: Final = 20  # images from which on their mean is what they have in common
-_RIVALS: Final = 3  # candidates by hash that an image is compared with, at most
-_MAX_UNLINKED: Final = 30  # pairs of a group that are compared, of those that were no candidates
+_MANY: Final = 20  # images from which on the mean is subtracted: it is common to all
+_RIVALS: Final = 3  # largest number of candidates by hash that an image is compared with
+_MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
 
@@ -40,8 +40,8 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprints:
-    """What duplicates are found by, a row for each image: hashes of bytes and pixels, thumbnails (n, SMALL, SMALL, 3) and, where
-    the images were embedded, features (n, d)."""
+    """The fingerprints of n images, by which duplicates are detected: hashes of bytes and pixels, thumbnails (n, SMALL, SMALL, 3)
+    and, where the images were embedded, features (n, d)."""
 
     keys: Keys = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
@@ -70,7 +70,7 @@ def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
 
 
 def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
-    """By row, the first of `index_keys` with the same bytes, or else with the same pixels."""
+    """For each row, the first of `index_keys` with the same bytes, or else with the same pixels."""
     duplicates: dict[int, Duplicate] = {}
     kinds: tuple[Kind, Kind] = ("exact", "pixels")
     for column, kind in enumerate(kinds):
@@ -82,7 +82,7 @@ def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
 
 
 def _exact_duplicates(keys: Keys) -> list[Duplicate]:
-    """Each row with the first that has the same bytes, or else the same pixels."""
+    """Each row paired with the first row of the same bytes, or else of the same pixels."""
     first: tuple[dict[str, int], dict[str, int]] = ({}, {})
     duplicates = []
     for row, key in enumerate(keys):
@@ -119,7 +119,7 @@ def _confirm(thumbnails: NDArray[np.uint8], hashes: list[Hashes], candidates: Pa
         return pairs
     planes = greys(thumbnails)
     if len(planes) >= _MANY:
-        planes -= planes.mean(axis=0)  # what all images have in common is no evidence
+        planes -= planes.mean(axis=0)  # what all images have in common is no evidence of a duplicate
     agreements = _agreements(planes, hashes, pairs)
     accepted = agreements >= _MIN_AGREEMENT
     pairs, agreements = pairs[accepted], agreements[accepted]
@@ -143,8 +143,8 @@ def _agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs)
 def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
     """The lowest agreement of duplicates, for each pair, (pairs,).
 
-    Duplicates of one image all agree with each other. Where in a group only nearest neighbours agree, its images are similar by
-    nature, as solar cells of one make: there duplicates must agree more than most pairs of the group.
+    Duplicates of one image all agree with each other. In a group where only nearest neighbours agree, the images are similar by
+    nature, such as solar cells of one make: there duplicates must agree more than most pairs of the group.
     """
     from scipy.sparse import coo_array  # here, because predictions do not need it
     from scipy.sparse.csgraph import connected_components
@@ -165,7 +165,7 @@ def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pa
 
 
 def _sample_unlinked(rows: NDArray[np.int64], linked: set[tuple[int, int]], random: np.random.Generator) -> Pairs:
-    """Some pairs of these rows that are no candidates."""
+    """A random sample of the pairs of these rows that are not candidates."""
     random_pairs = np.sort(random.choice(rows, (4 * _MAX_UNLINKED, 2)), axis=1)
     unlinked = sorted({(a, b) for a, b in random_pairs.tolist() if a != b and (a, b) not in linked})
     return np.array(unlinked[:: max(1, len(unlinked) // _MAX_UNLINKED)], np.int64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""The fingerprint index: hashes of images, by which duplicates of them are found later. No image can be restored from it."""
+"""The fingerprint index: hashes of images that detect later duplicates. No image can be restored from it."""
 
 import csv
 import re
@@ -20,19 +20,21 @@ COLUMNS: Final = ("path", "sha256", "pixels", "perceptual")
 _DIGITS: Final = 160  # of a perceptual hash
 _HASHES: Final = ("[0-9a-f]{64}", "[0-9a-f]{80}", f"([0-9a-f]{{{_DIGITS}}})?")
 # Of 255 bits: 4,500 duplicates of photographs with another size, quality, light or colour differed in at most 38, unrelated
-# images in 72 or more. Where unrelated images are more similar than that, half of the bits in which they differ.
+# images in 72 or more. Where unrelated images are more similar than that, the limit is half of the bits in which they differ.
 _MAX_BITS: Final = 48
 _UNRELATED: Final = 500
 _RARE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
 _RARER: Final = 0.0001  # the same, where each pair is compared in a hundred windows
-_NEARER: Final = 44  # bits by which the best of these windows brought unrelated images nearer, solar cells of one make
+_NEARER: Final = (
+    44  # bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make)
+)
 _RIVALS: Final = 6  # windows of an image that are moved to fit better
-_GAP: Final = 1.5  # the next image is so many times as far away as the last duplicate
+_GAP: Final = 1.5  # least ratio of the distance of the next image to that of the last duplicate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FingerprintIndex:
-    """Hashes of images and their paths, a row for each; `fine` (n, 4) is 0 for images of nearly one colour."""
+    """Hashes of images and their paths, one row per image; `fine` (n, 4) is 0 for images of nearly one colour."""
 
     paths: tuple[str, ...] = field(repr=False)
     keys: tuple[tuple[str, str], ...] = field(repr=False)  # of bytes and of pixels
@@ -44,7 +46,7 @@ class FingerprintIndex:
 
 
 def index_fingerprints(paths: Sequence[str], fingerprints: Fingerprints) -> FingerprintIndex:
-    """The index of these images."""
+    """The index of images with these paths and fingerprints."""
     hashes, middle = hash_thumbnails(fingerprints.thumbnails)[0], hash_middles(greys(fingerprints.thumbnails))
     hashable, middle_hashable = ~hashes.flat[:, None], ~middle.flat[:, None]
     middles = np.column_stack([middle.coarse, middle.fine])
@@ -58,10 +60,10 @@ def index_fingerprints(paths: Sequence[str], fingerprints: Fingerprints) -> Fing
 
 
 def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[Duplicate]:
-    """Images, as `first`, with a duplicate in the index, as `second`; each image once.
+    """The images that have a duplicate in the index, each once: `first` is the row of the image, `second` that of the index.
 
     Duplicates may differ in size, quality, light, quarter turns, a tenth cropped off the sides, or some degrees of rotation.
-    Features play no part, so that all commands find the same duplicates.
+    Features are not used, so that all commands find the same duplicates.
     """
     duplicates = exact_matches(fingerprints.keys, index.keys)
     for search in (_by_whole_image, _by_windows):
@@ -72,7 +74,7 @@ def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[D
 
 
 def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
-    """By the hashes of the whole images."""
+    """The matches by the hashes of the whole images."""
     rows = np.flatnonzero(index.coarse)
     max_bits = min(_MAX_BITS, _unrelated_distance(index.fine[rows], _RARE) / 2)
     pairs, bits = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
@@ -86,7 +88,7 @@ def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> M
 
 
 def _by_windows(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
-    """By the hashes of the middles in the index, searched in windows of the images, upright and mirrored."""
+    """The matches by the hashes of the middles in the index, searched in windows of the images, upright and mirrored."""
     rows, planes, begins = np.flatnonzero(index.middle[:, 0]), greys(thumbnails), windows()
     middles, max_bits = (
         index.middle[rows],
@@ -122,7 +124,7 @@ def _nearest(pairs: Pairs, bits: NDArray[np.int64], max_bits: float) -> Matches:
 
 
 def _unrelated_distance(fine: Hash, rare: float) -> float:
-    """Bits in which all but a fraction `rare` of the pairs of unrelated images differ at least, from their hashes (n, 4)."""
+    """The number of bits in which all but a fraction `rare` of the pairs of unrelated images differ, from hashes (n, 4)."""
     distinct = np.unique(fine, axis=0)
     if len(distinct) < 2:
         return 255
@@ -136,7 +138,7 @@ def _unrelated_distance(fine: Hash, rare: float) -> float:
 
 
 def write_index(index: FingerprintIndex, file: TextIO) -> None:
-    """Writes a row for each image, the hashes in hexadecimal."""
+    """Writes one row per image, with hashes in hexadecimal."""
     rows = csv.writer(file)  # its own line ends: with others, a name with a carriage return is not quoted
     rows.writerow(COLUMNS)
     for path, keys, words in zip(

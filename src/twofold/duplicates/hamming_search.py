@@ -16,8 +16,8 @@ MAX_BITS = 8  # bits that may differ
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """A hash in bands of these widths. Of `MAX_BITS` bits that differ, one band has at most `flips` (pigeonhole principle): each
-    hash is looked up in each band as it is, and with up to `flips` bits of the band flipped."""
+    """The division of a hash into bands of these widths. Of `MAX_BITS` bits that differ, one band has at most `flips` (pigeonhole
+    principle): each hash is looked up in each band unchanged, and with up to `flips` bits of the band flipped."""
 
     widths: tuple[int, ...]
     flips: int
@@ -26,8 +26,10 @@ class _Bands:
 # Narrow bands need few look-ups, but each returns a fraction of all hashes; with wide bands the time is linear in their number.
 _NARROW, _WIDE = _Bands((13, 13, 13, 12, 12), 1), _Bands((21, 21, 21), 2)
 _MAX_NARROW = 10_000
-_MAX_NEIGHBOURS = 64  # neighbours of a hash at most: else thousands of frames of one camera give millions of pairs
-_MAX_EQUAL = 4  # neighbours of a hash among equal hashes, at most
+_MAX_NEIGHBOURS = (
+    64  # largest number of neighbours of a hash: otherwise thousands of frames of one camera give millions of pairs
+)
+_MAX_EQUAL = 4  # largest number of neighbours of a hash among equal hashes
 _MAX_PAIRS = 1 << 22
 # A pair is packed into one number, which sorts faster than two or three: row, bits apart, and column in the last 32 bits.
 _ROW, _APART = np.uint64(36), np.uint64(32)

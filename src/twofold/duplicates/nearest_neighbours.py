@@ -9,8 +9,8 @@ from twofold.duplicates.hamming_search import Pairs
 
 Rows = NDArray[np.intp]
 
-_LISTS = 3  # of pivots that each row is in: those of its nearest pivots
-_CROWDED = 4  # a list may be so many times as long as the average
+_LISTS = 3  # lists that each row is in: those of its nearest pivots
+_CROWDED = 4  # longest list, relative to the average
 _SHORT = 1000
 _LONG = 256
 _LARGEST = 5.0  # standard deviations at which features are clipped
@@ -56,7 +56,7 @@ def nearest_pairs(
 
 
 def _split_into_shells(a: NDArray[np.float32], b: NDArray[np.float32], longest: int) -> Iterator[tuple[Rows, Rows]]:
-    """Positions in a and b whose cosines to a pivot lie in one range, no more than `longest` of each."""
+    """Positions in a and b whose cosines to a pivot lie in one range, at most `longest` of each."""
     order = np.argsort(b, kind="stable")
     segments = np.array_split(order, len(order) // longest + 1)
     shell = np.searchsorted(b[[segment[0] for segment in segments[1:]]], a, side="right")

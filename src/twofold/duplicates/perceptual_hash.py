@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twofold.data import SMALL
 
 COARSE, FINE = 8, 16  # sides of the blocks of low frequencies
-FLAT = 4.0  # standard deviation of the grey values, of 255, below which an image has nothing to be hashed
+FLAT = 4.0  # standard deviation of the grey values, of 255, below which an image has too little structure for a hash
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of R G B: the luma of ITU-R BT.601
 _AT_ONCE = 4096
 

@@ -14,9 +14,9 @@ Greys = NDArray[np.float32]  # (pairs, side, side)
 _LEVELS: Final = (
     (2, 1.0, 10),
     (1, 0.7, 4),
-)  # shrunk so many times, blurred by so many pixels, steps: first roughly, then exactly
+)  # (downscaling factor, blur in pixels, steps): coarse, then fine
 _DETAIL: Final = 4.0  # structure smoother than this, in pixels, is removed: unrelated images share gradients of light
-_MAX_CHANGE: Final = 0.35  # difference of a map from the identity, at most, on a side of 2
+_MAX_CHANGE: Final = 0.35  # largest difference of a map from the identity, on a side of 2
 _MIN_OVERLAP: Final = 0.6  # fraction of one image that must overlap with the other
 _DAMPING: Final = 1e-3
 _IDENTITY: Final = np.eye(3, dtype=np.float32)

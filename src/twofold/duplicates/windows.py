@@ -26,8 +26,8 @@ _STEPS: Final = (
     (0.03, 3.0),
     (0.015, 1.5),
     (0.015, 1.0),
-)  # of an edge, as a fraction, and of the rotation, in degrees: a window is moved by these to fit better
-_TURN: Final = 4  # the number of a window that is an angle
+)  # steps of the search, for an edge (fraction of a side) and for the rotation (degrees)
+_TURN: Final = 4  # index of the rotation in a window
 _AT_ONCE: Final = 256
 
 

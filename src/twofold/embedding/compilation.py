@@ -1,6 +1,6 @@
 """Compiling with OpenVINO: its cache folders, one for each network, and checks on the processor and on the network's size.
 
-OpenVINO loads whatever lies in its cache folder, so each has a file of checksums.
+OpenVINO loads any file in its cache folder, so each folder has a file of checksums.
 """
 
 import sys
@@ -24,7 +24,7 @@ _CHECKSUMS: Final = "checksums.txt"
 
 
 def prepare_folder(folder: Path) -> None:
-    """Creates the cache folder of a network, or deletes damaged files in it. OSError where that fails."""
+    """Creates the cache folder of a network, or deletes damaged files in it. Raises OSError where this fails."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / _CHECKSUMS
     checksums = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
@@ -65,7 +65,7 @@ def computes_int8(core: "openvino.Core") -> bool:
     """Whether a convolution of the largest 8-bit activations and weights gives the right sum.
 
     Without VNNI or AMX, x86 processors add pairs of products in 16 bits, which saturate (oneDNN issue 1354). The processor's
-    feature flags do not decide it: oneDNN can be limited to older instructions.
+    feature flags are not enough: oneDNN can be limited to older instructions.
     """
     ov = import_openvino()
     ops = ov.opset13
@@ -81,7 +81,7 @@ def computes_int8(core: "openvino.Core") -> bool:
 
 
 def fold_constants(model: "openvino.Model") -> None:
-    """Replaces what depends on constants alone, such as dequantised weights, by its value.
+    """Replaces tensors that depend on constants only, such as dequantised weights, by their values.
 
     With OpenVINO's own folding (2026.4), several streams of a network with dequantised weights share wrong ones.
     """
@@ -99,7 +99,7 @@ _ALWAYS_ALLOWED: Final = 2**26  # elements of one tensor; 64 times as many in al
 
 
 def check_sizes(model: "openvino.Model") -> None:
-    """ValueError where a tensor's size is unknown before the network runs, or larger than in any network for images."""
+    """Raises ValueError where a tensor's size is unknown before the network runs, or larger than in any network for images."""
     inputs = prod(model.input().get_shape())
     max_tensor, max_total = max(_MAX_TENSOR * inputs, _ALWAYS_ALLOWED), max(_MAX_TOTAL * inputs, 64 * _ALWAYS_ALLOWED)
     total = 0

@@ -1,4 +1,4 @@
-"""Sources read, hashed and preprocessed; the one place where metadata is made."""
+"""Reading, hashing and preprocessing of sources; the only place where metadata is made."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Content:
 
 
 def read_content(source: Source) -> Content | ReadError:
-    """The content of the source, or why it cannot be read."""
+    """The content of the source, or a read error."""
     if isinstance(source, Path):
         data = read_bytes(source)
         if isinstance(data, ReadError):
@@ -32,7 +32,7 @@ def read_content(source: Source) -> Content | ReadError:
         source = data
     if isinstance(source, bytes):
         return Content(source, hashlib.sha256(source).hexdigest(), len(source))
-    # The pixels, not the bytes: those of a PIL image may not be read yet, and lack the orientation.
+    # The pixels, not the bytes: the bytes of a PIL image may not be loaded yet, and lack the orientation.
     pixels = numbers_of(source)
     if isinstance(pixels, ReadError):
         return pixels
@@ -45,7 +45,7 @@ def read_content(source: Source) -> Content | ReadError:
 def preprocess_content(
     content: Content, preprocessing: Preprocessing, *, max_pixels: int
 ) -> tuple[Metadata, PreprocessedImage] | ReadError:
-    """The metadata and the preprocessed image, or why it cannot be used."""
+    """The metadata and the preprocessed image, or a read error."""
     image = preprocess(content.source, preprocessing, max_pixels=max_pixels)
     if isinstance(image, ReadError):
         return image
@@ -56,5 +56,5 @@ def preprocess_content(
 
 
 def pixel_hash(width: int, height: int, model_input: ImageArray) -> str:
-    """A hash of the model input, and of the image's own size."""
+    """A hash of the model input and of the size of the original image."""
     return hashlib.sha256(f"{width}x{height} ".encode() + model_input.tobytes()).hexdigest()

@@ -26,7 +26,7 @@ _CHUNK_ROWS = 64  # at most
 
 @dataclass(slots=True)
 class _Chunk:
-    """A stretch of the stream: finished rows, and at most one batch of images that have to be embedded."""
+    """A chunk of the stream: finished rows, and at most one batch of images that have to be embedded."""
 
     entries: list[FeatureRow | Content] = field(default_factory=list)
     pending: int = 0  # images to embed
@@ -47,7 +47,7 @@ def embed(
 def embed_chunks(
     sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
 ) -> Generator[list[FeatureRow]]:
-    """The feature rows of all sources, in the order given, up to 64 at a time, as soon as they are there.
+    """The feature rows of all sources, in the order given, up to 64 at a time, as soon as they are available.
 
     Closing the generator early stops all threads. Rows computed until then stay in `store`.
     """
@@ -61,7 +61,7 @@ def embed_chunks(
     def with_engine_started(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
         for number, chunk in enumerate(chunks):
             if chunk.pending:
-                # In this thread: see `Engine.start`. A stream of one image is a caller who waits for it.
+                # In this thread: see `Engine.start`. The caller of a stream of one image waits for it.
                 engine.start(single=number == 0 and len(chunk.entries) == 1)
             yield chunk
 
@@ -105,7 +105,7 @@ def _look_up(content: Content | ReadError, store: Store | None, identity: str, m
         return FeatureRow(None, None, None, content)
     row = store.get(content.sha256, identity) if store is not None else None
     if row is None or row.metadata is None or row.metadata.width * row.metadata.height > max_pixels:
-        return content  # also an image stored under a higher limit: it is refused when it is decoded
+        return content  # also an image stored under a higher limit: decoding it gives a read error
     return row
 
 

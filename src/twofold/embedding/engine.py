@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import openvino
 
 BATCH = 8
-_PROBE_SECONDS = 0.15  # for probe images; no further round of them begins after that
+_PROBE_SECONDS = 0.15  # for probe images; no new round of them starts after this time
 
 
 class InferenceRequest:
@@ -40,8 +40,8 @@ class InferenceRequest:
 
     def __init__(self, request: "openvino.InferRequest") -> None:
         self._request = request
-        # Memory that OpenVINO owns: Python neither shares nor frees it. It is taken here because two threads that were the first
-        # to ask for any tensor's `data` have deadlocked.
+        # Memory that OpenVINO owns: Python neither shares nor frees it. It is fetched here, because two threads have deadlocked
+        # when they were the first to read any tensor's `data`.
         self.model_inputs: NDArray[np.uint8] = request.get_input_tensor().data
 
     def run(self, count: int) -> NDArray[np.float32]:
@@ -56,8 +56,8 @@ class InferenceRequest:
 class Engine:
     """A backbone that any number of threads can run; compiled at the first use, in the thread that starts it.
 
-    `cache` is a folder for compiled networks, or None. With `probes`, fast arithmetic is used only where it reproduces their
-    logits. The features of an image do not depend on the rest of its batch.
+    `cache` is a folder for compiled networks, or None. With `probes`, a fast dtype is used only where it reproduces their logits.
+    The features of an image do not depend on the rest of its batch.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Engine:
         self._starting = Lock()
         self._requests: tuple[InferenceRequest, ...] = ()
         self._idle: SimpleQueue[InferenceRequest] = SimpleQueue()
-        self._single_untried = Lock()  # taken once, and never given back
+        self._single_untried = Lock()  # acquired once and never released
         self._single_starts = 0
         self._single_requests: tuple[InferenceRequest, ...] = ()
         self._idle_single: SimpleQueue[InferenceRequest] = SimpleQueue()
@@ -89,7 +89,7 @@ class Engine:
 
     @property
     def identity(self) -> str:
-        """The identity of the backbone and its arithmetic: beside the image, all that features depend on."""
+        """The identity of the backbone and its dtype: everything besides the image that features depend on."""
         identity = self.backbone.identity
         return f"{identity}-exact" if self._exact and self.backbone.dtype != "f32" else identity
 
@@ -100,7 +100,7 @@ class Engine:
 
     @property
     def requests(self) -> tuple[InferenceRequest, ...]:
-        """One request of BATCH images for each thread. All are made here, together: made inside worker threads they crashed."""
+        """One request of BATCH images for each thread. All are made here: made inside worker threads they crashed."""
         if not self._requests:
             with self._starting:
                 if not self._requests:
@@ -111,10 +111,10 @@ class Engine:
         return self._requests
 
     def start(self, *, single: bool = False) -> None:
-        """Compiles the network, where that is still to be done; to be called before `request`, outside of worker threads.
+        """Compiles the network if it is not compiled. Call it before `request`, outside of worker threads.
 
-        With `single`, a single image waits for its prediction: from the second time on it has requests of its own, which take an
-        eighth of the time. The first may be the only one.
+        With `single`, the caller waits for one image. From the second such call on, single images have their own requests, which
+        take an eighth of the time; the first call may be the only one.
         """
         self.requests  # noqa: B018
         if single:
@@ -129,7 +129,7 @@ class Engine:
 
     @contextmanager
     def request(self, count: int = BATCH) -> Iterator[InferenceRequest]:
-        """A request for `count` images that nobody else uses meanwhile; waits until one is free. The engine must have started."""
+        """A request for `count` images, exclusive to the caller; waits until one is free. The engine must have started."""
         assert self._requests
         idle = self._idle_single if count == 1 and self._single_requests else self._idle
         request = idle.get()
@@ -139,9 +139,9 @@ class Engine:
             idle.put(request)
 
     def _start_single(self) -> None:
-        """Makes the requests for single images, where they give the features of a batch to the bit.
+        """Makes the requests for single images, if their features are bit-identical to those of a batch.
 
-        Tried once. Other threads do not wait for it: batches serve single images, too.
+        It is tried once. Other threads do not wait for it: requests for batches also take single images.
         """
         if not self._single_untried.acquire(blocking=False):
             return
@@ -164,8 +164,8 @@ class Engine:
         requests = self._compile_requests(core)
         if self.backbone.dtype == "int8" and not self._agree(requests):
             raise BackboneError(
-                f"The network {self.backbone.name} does not give here what it gave where the model was trained, not even in "
-                "exact arithmetic: install the versions of openvino and pillow that bundle.json names, or train it again."
+                f"The network {self.backbone.name} does not reproduce the logits of the training on this computer, not even in "
+                "float32: install the versions of openvino and pillow that bundle.json names, or train it again."
             )
         return requests
 
@@ -176,9 +176,9 @@ class Engine:
     def _compile(self, core: "openvino.Core", batch: int) -> "openvino.CompiledModel":
         dtype = "f32" if self._exact else self.backbone.dtype
         settings = {
-            # By default OpenVINO computes in bfloat16 wherever the processor can, and predictions depend on the machine.
+            # By default OpenVINO computes in bfloat16 where the processor supports it, and predictions depend on the processor.
             "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bf16" else "f32",
-            # Off, quantised tensors are computed in float32: as the graph says, at about the speed of a float network.
+            # When off, quantised tensors are computed in float32, exactly as in the graph, at about the speed of a float network.
             "LP_TRANSFORMS_MODE": dtype == "int8",
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": self.threads,
@@ -214,7 +214,7 @@ class Engine:
         return folder
 
     def _agree(self, requests: Sequence[InferenceRequest]) -> bool:
-        """Whether the requests give the logits of the probes; a positive answer is remembered for this processor."""
+        """Whether the requests give the logits of the probes; a positive result is cached for this processor."""
         if self._probes is None:
             return True
         key = (self.identity, self._probes.digest, processor_name(), import_openvino().__version__)
@@ -229,7 +229,7 @@ class Engine:
         return True
 
     def _same_features(self, single: InferenceRequest) -> bool:
-        """Whether a request for single images gives the features of a batch to the bit, for a batch of probe images."""
+        """Whether the features of single images are bit-identical to those of a batch, for a batch of probe images."""
         model_inputs = _probe_inputs(self.backbone.preprocessing)[:BATCH]
         with self.request() as request:
             expected = _features([request], model_inputs)
@@ -275,7 +275,7 @@ def _features(
 def _slower_note(backbone: Backbone) -> Note:
     text = (
         f"This processor computes {backbone.dtype} differently from the one on which the model was trained, so float32 was "
-        "used: slower, and exact."
+        "used, which is slower but exact."
     )
     return Note("exact-arithmetic", text)
 

@@ -1,4 +1,4 @@
-"""What embedding an image gives: metadata, a thumbnail and features; and the table of many."""
+"""The feature row of an image: metadata, a thumbnail and features; and the feature table of many images."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from twofold.data import SMALL, ImageArray, ReadError
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What is recorded about an image.
+    """The metadata of an image.
 
-    `pixels` is a hash of the model input and of the image's size: equal for files that differ in nothing but their metadata.
+    `pixels` is a hash of the model input and of the image's size: equal for files that differ only in their metadata.
     """
 
     sha256: str
@@ -41,10 +41,10 @@ class FeatureRow:
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """`metadata` and `read_errors` have a row for every source, and exactly one of the two is set.
+    """Feature rows as arrays. `metadata` and `read_errors` have one row per source, and exactly one of the two is set.
 
     `features` (used, d) and `thumbnails` (used, SMALL, SMALL, 3) have the usable rows only. `notes` say what went wrong with the
-    cache or the network's arithmetic.
+    cache or the dtype of the network.
     """
 
     metadata: tuple[Metadata | None, ...] = field(repr=False)
@@ -60,7 +60,7 @@ class FeatureTable:
 
 
 def collect_features(rows: Iterable[FeatureRow], count: int) -> FeatureTable:
-    """The table of a stream of `count` rows; the features are held once, however many there are."""
+    """The table of a stream of `count` rows. The features are in memory only once."""
     metadata: list[Metadata | None] = []
     read_errors: list[ReadError | None] = []
     features, row_count = np.empty((0, 0), np.float32), 0

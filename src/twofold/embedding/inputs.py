@@ -1,4 +1,4 @@
-"""Images in the forms that callers use -> sources that can be read, or an error that says what to pass."""
+"""Images in the types that Python callers use -> sources that can be read, or an error that says what to pass."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ def image_sources(images: Any) -> list[Source]:
     """Each image as a path, bytes, PIL image or array, in the order given.
 
     `images` may be a list, another sequence or iterator, an array of images, or a table of one column. Raises DataError for a
-    single image, for a collection without an order, and for members that are no images; it names their rows.
+    single image, for a collection without an order, and for members that are not images; it names their rows.
     """
     members = _members(images)
     sources, faults = [], []
@@ -39,14 +39,14 @@ def image_sources(images: Any) -> list[Source]:
     if faults:
         more = f" and {len(faults) - _MAX_NAMED} more" if len(faults) > _MAX_NAMED else ""
         raise DataError(
-            f"{len(faults)} of {len(members)} entries are no images that can be read: {'; '.join(faults[:_MAX_NAMED])}{more}. "
+            f"{len(faults)} of {len(members)} entries are not images that can be read: {'; '.join(faults[:_MAX_NAMED])}{more}. "
             f"{_ADVICE}"
         )
     return sources
 
 
 def stream_sources(images: Any) -> Iterator[Source]:
-    """The same as a stream. Of an iterator each member is taken when it is needed, and DataError names the first bad one."""
+    """The sources as a stream. An iterator is read lazily. Raises DataError that names the first bad member."""
     if not isinstance(images, Iterator) or hasattr(images, "read"):
         return iter(image_sources(images))
 
@@ -56,7 +56,7 @@ def stream_sources(images: Any) -> Iterator[Source]:
                 source = _source(member)
             except _MEMBER_ERRORS as error:
                 raise DataError(
-                    f"An entry is no image that can be read: {_fault(row, member, error)}. {_ADVICE}"
+                    f"An entry is not an image that can be read: {_fault(row, member, error)}. {_ADVICE}"
                 ) from error
             yield source
 
@@ -92,7 +92,7 @@ def _array(images: Any) -> NDArray[Any]:
 
 
 def _stack(array: NDArray[Any]) -> NDArray[Any]:
-    """The array, whose rows are images; DataError where it is or may be a single image."""
+    """The array, whose rows are images. Raises DataError where it is or may be a single image."""
     if array.ndim == 2 and array.dtype.kind not in "biufc":
         return _column(array)
     if array.ndim in (0, 2) or (array.ndim == 3 and array.shape[2] in _CHANNELS):
@@ -128,7 +128,7 @@ def _source(member: Any) -> Source:
 
 
 def _read(file: Any) -> bytes:
-    """The content of the file from its start, wherever its position is."""
+    """The content of the file from its start, regardless of its position."""
     with suppress(OSError, AttributeError):  # a pipe cannot seek
         file.seek(0)
     data = file.read()

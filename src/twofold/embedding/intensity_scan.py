@@ -1,4 +1,4 @@
-"""The intensity range of sources with more than eight bits, which has to be known before any is embedded."""
+"""The intensity range of sources with more than eight bits per channel, which must be known before any is embedded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,8 @@ def find_ranges(
 ) -> tuple[IntensityRanges, list[Note]]:
     """The intensity ranges of a dataset, and notes that state them.
 
-    The head of each file is read. Files that may hold more than eight bits are read in full; of more than 1,000 a random sample.
+    The head of each file is read. Files that may have more than eight bits per channel are read in full, but at most a random
+    sample of 1,000.
     """
     candidates = [source for source in sources if _may_exceed_eight_bits(source)]
     if not candidates:

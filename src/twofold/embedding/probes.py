@@ -1,4 +1,4 @@
-"""Probe images: generated, and the same on every machine, so that an engine can be compared with the one of the training.
+"""Probe images: generated, and identical on every computer, so that an engine can be compared with that of the training.
 
 They are made of integers and of random bits that NumPy guarantees to be stable, so no library's rounding changes them.
 """
@@ -14,8 +14,8 @@ from twofold.data import ImageArray
 
 PROBES: Final = 32
 _SIDE: Final = 64
-# Median difference, in standard deviations of the logits. Decision 008: exact arithmetic differs from VNNI and AMX by at most
-# 0.03, arithmetic that saturates by at least 0.2.
+# Median difference, in standard deviations of the logits. Decision 008: exact computation differs from VNNI and AMX by at most
+# 0.03, computation that saturates by at least 0.2.
 _TOLERANCE: Final = 0.07
 _CELLS: Final = (2, 4, 8, 16, 32)  # per side: from large shapes to fine grain
 _UNIT: Final = 256  # 1.0 in fixed point

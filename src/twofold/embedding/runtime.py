@@ -32,9 +32,10 @@ from twofold.networks import Backbone
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`folder` keeps downloaded weights and, with `options.cache`, compiled networks and feature rows.
+    """The runtime of a workflow. `folder` is the cache of downloaded weights and, with `options.cache`, of compiled networks and
+    feature rows.
 
-    `notes` say what was settled when it was made. Every table starts with them; what happens later is noted in the table alone.
+    `notes` are from the creation of the runtime. Every table starts with them; later notes are in the tables only.
     """
 
     folder: Path
@@ -43,7 +44,7 @@ class Runtime:
     notes: tuple[Note, ...] = ()
 
     def engine(self, backbone: Backbone, probes: Probes | None = None) -> Engine:
-        """An engine for the backbone, whose fast arithmetic must reproduce the logits of `probes`, where these are given."""
+        """An engine for the backbone. Where `probes` are given, a fast dtype is used only if it reproduces their logits."""
         compiled = self.folder / "compiled" if self.options.cache else None
         return Engine(backbone, threads=self.options.threads, cache=compiled, probes=probes)
 
@@ -52,7 +53,7 @@ class Runtime:
         notes = list(self.notes)
         with closing(
             self.embed_chunks(sources, engine, notes.append)
-        ) as chunks:  # an interruption, too, leaves no threads
+        ) as chunks:  # no threads are left after an interruption, either
             rows = self.progress((row for chunk in chunks for row in chunk), len(sources), what)
             table = collect_features(rows, len(sources))
         return replace(table, notes=(*notes, *engine.notes))
@@ -109,7 +110,7 @@ _NOWHERE: Final = Path(os.devnull) / "twofold"  # where no folder can be created
 
 
 def user_runtime(options: RuntimeOptions, progress: Progress = no_progress) -> Runtime:
-    """The runtime with the user's cache folder; where that cannot be used, nothing is cached, and a note says so.
+    """The runtime with the user's cache folder; where it cannot be used, nothing is cached, and a note says so.
 
     Downloads then go into a temporary folder, which is deleted when the process ends.
     """
@@ -143,7 +144,7 @@ def _cache_folder() -> Path:
 def _temporary_folder() -> Path:
     try:
         return Path(_temporary().name)
-    except OSError:  # no temporary files either: only what needs a folder fails
+    except OSError:  # no temporary files either: only code that needs a folder fails
         return _NOWHERE
 
 

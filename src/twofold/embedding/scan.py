@@ -1,4 +1,4 @@
-"""Sources to feature rows without features: read and decoded, with no network."""
+"""Sources to feature rows without features: read and decoded, without a network."""
 
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor

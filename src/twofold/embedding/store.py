@@ -1,4 +1,4 @@
-"""Feature rows stored between runs in one SQLite file: safe for several processes, bounded, and free to be deleted."""
+"""Feature rows stored between runs in one SQLite file: safe for several processes, bounded, and deletable at any time."""
 
 import json
 import sqlite3
@@ -36,14 +36,14 @@ class Store:
     At most about `limit` bytes are stored. A write waits up to `patience` seconds for another process that writes.
 
     Raises sqlite3.Error or OSError where the file cannot be opened; the caller then works without a store. Where it fails later,
-    `fault` says how, and from then on nothing is read or written.
+    `fault` has the reason, and from then on nothing is read or written.
     """
 
     def __init__(self, path: Path, *, limit: int = LIMIT, patience: float = 30) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.fault: str | None = None
         self._limit = limit
-        # A stream of predictions may be handed from thread to thread.
+        # A stream of predictions may be passed from thread to thread.
         self._database = sqlite3.connect(path, timeout=patience, check_same_thread=False)
         self._unrecorded: dict[tuple[str, str], float] = {}
         try:
@@ -115,7 +115,7 @@ class Store:
             return None
 
     def _prune(self) -> None:
-        """Deletes the rows not used for longest until a tenth of the limit is free again."""
+        """Deletes the least recently used rows until a tenth of the limit is free."""
         size = self._pragma("page_count") * self._pragma("page_size")
         free = self._pragma("freelist_count") * self._pragma("page_size")
         if size - free <= self._limit:

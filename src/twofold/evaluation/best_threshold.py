@@ -13,7 +13,7 @@ from twofold.evaluation.metrics import Labels, Probabilities
 
 @dataclass(frozen=True, slots=True)
 class BestThreshold:
-    """The threshold of the highest accuracy on this data; its gain is optimistic, as it was chosen on the same data."""
+    """The threshold with the highest accuracy on this data. Its gain is optimistic: it was chosen on the same data."""
 
     value: float
     accuracy: float

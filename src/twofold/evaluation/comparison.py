@@ -75,7 +75,8 @@ def difference_of_areas(labels: Labels, first: Probabilities, second: Probabilit
 
 
 def mcnemar(repaired: int, spoiled: int) -> float:
-    """The two-sided exact p-value of McNemar's test: of the decisions that differ each is as likely repaired as spoiled.
+    """The two-sided exact p-value of McNemar's test: under the null hypothesis a differing decision is repaired or spoiled
+    with equal probability.
 
     >>> round(mcnemar(1, 9), 6)
     0.021484

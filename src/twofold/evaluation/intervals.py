@@ -28,7 +28,7 @@ Z = 1.959963984540054
 """The 97.5% point of the normal distribution."""
 
 MAX_RESAMPLED = 5_000
-"""Images up to which the standard error of average precision comes from a bootstrap."""
+"""The largest number of images for which the standard error of average precision comes from a bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interv
 
     The interval inverts a test: the gaps of the bins are scaled by factors from 0 to 2, noise is added (positives of each bin
     from a binomial, 1,000 times), and the interval holds the factors for which the observed error is among the middle 95%. It
-    reaches down to 0 where perfect calibration would give such an error too; as the value itself is biased upwards, the
-    interval lies mostly below it.
+    reaches down to 0 where perfect calibration would give such an error, too. The value itself is biased upwards, so most of
+    the interval is below it.
     """
     bins = bin_of(probabilities)
     images = np.bincount(bins, minlength=BINS)
@@ -192,8 +192,7 @@ def delong(labels: Labels, probabilities: Probabilities) -> Interval:
     """The area under the ROC curve with DeLong's interval on the logit scale; undefined when a class has no images.
 
     DeLong, DeLong and Clarke-Pearson 1988; on the logit scale as Qin and Hotilovac 2008 advise. Where DeLong's variance
-    is 0 (every positive above every negative) or unknown (one image of a class), the interval is that of Newcombe 2006, method 5
-    of part 2.
+    is 0 (every positive above every negative) or unknown (one image of a class), method 5 of Newcombe 2006, part 2, is used.
     """
     above, below = placements(labels, probabilities)
     if not len(above) or not len(below):

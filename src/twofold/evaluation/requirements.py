@@ -25,7 +25,7 @@ _QUOTED = re.compile(r"""(["'])(.*)\1(?:\.(\w+))?""", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A metric, or an end of its interval, an operator and a bound; `class_name` is the class of a metric of one class."""
+    """A metric, or an end of its interval, an operator and a bound; `class_name` is the class of a per-class metric."""
 
     metric: str
     interval_field: IntervalField
@@ -49,16 +49,17 @@ class Requirement:
         """The message for a requirement that is not met."""
         value, missing = self.value_in(evaluation), evaluation.missing
         if not isnan(value):
-            return f"{self} is not met, it is {value:.4f}."
+            return f"{self} is not met: the value is {value:.4f}."
         why = f"there are no images of {missing[0]!r}" if missing else "no image was predicted to be of that class"
-        return f"{self} is not met: it is undefined, because {why}."
+        return f"{self} is not met: the value is undefined, because {why}."
 
 
 def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alphabetical: bool = False) -> Requirement:
     """The requirement of a text such as 'recall>=0.95'. Raises UsageError for any other text, with the legal values.
 
-    Without the model's `classes`, (negative, positive), `class_name` is all of the text between the colon and the operator. With
-    `alphabetical` the positive class is merely the alphabetically second one, and a metric of one class must name its class.
+    Without the model's `classes`, (negative, positive), `class_name` is the text between the colon and the operator. With
+    `alphabetical` the positive class is only the default, the second in alphabetical order, and a per-class metric must name its
+    class.
 
     >>> parse_requirement("recall:solar cell.low >= 0.9", ("free", "solar cell"))
     Requirement(metric='recall', interval_field='low', operator='>=', bound=0.9, class_name='solar cell')
@@ -129,7 +130,7 @@ def _normalise(name: str) -> str:
 def _class_missing_text(requirement: Requirement, classes: tuple[str, str]) -> str:
     forms = " or ".join(repr(str(replace(requirement, class_name=class_name))) for class_name in sorted(classes))
     return (
-        f"`require` '{requirement}' is about one class, and {classes[1]!r} is positive by alphabetical order alone: write "
+        f"`require` '{requirement}' is a metric of one class, and {classes[1]!r} is positive by alphabetical order only: write "
         f"{forms}, or choose the positive class with `positive`."
     )
 
@@ -137,7 +138,7 @@ def _class_missing_text(requirement: Requirement, classes: tuple[str, str]) -> s
 def _misplaced_class_text(text: str, name: str, interval_field: IntervalField) -> str:
     if name in PER_CLASS_METRICS:
         return f"`require` {text!r}: the end of the interval comes last, as in '{name}:CLASS.{interval_field}>=0.95'."
-    return f"`require` {text!r}: {name} is about both classes; leave the class out, as in '{name}>=0.95'."
+    return f"`require` {text!r}: {name} is a metric of both classes; leave the class out, as in '{name}>=0.95'."
 
 
 def _bound(metric: str, text: str) -> float:

@@ -42,7 +42,7 @@ PER_CLASS_METRICS = ("precision", "recall", "specificity", "f1", "average_precis
 _DEFINED = ("accuracy", "recall", "specificity")  # where one class has no images: the recall of the other, and accuracy
 
 BORDERLINE_DISTANCE = 0.02
-"""A decision is borderline when its probability lies within this distance of the threshold."""
+"""A decision is borderline where its probability is within this distance of the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class ClassReport:
 
 @dataclass(frozen=True, slots=True)
 class Borderline:
-    """The decisions whose probability lies within a distance of the threshold, and how many of them are wrong."""
+    """The number of decisions whose probability is `within` a distance of the threshold, and the number of wrong ones."""
 
     within: float
     images: int
@@ -73,7 +73,7 @@ class Borderline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """The result of `evaluate`, with the labels and probabilities that the figures draw."""
+    """The metrics of labelled images with their 95% intervals, and the labels (n,) and probabilities (n,) of the figures."""
 
     labels: Labels = field(repr=False)
     probabilities: Probabilities = field(repr=False)
@@ -102,7 +102,8 @@ class Evaluation:
         return [name for label, name in enumerate(self.classes) if label not in self.labels]
 
     def metric(self, name: str, label: str | None = None) -> Interval:
-        """One of `METRICS`; for a metric of `PER_CLASS_METRICS` that of the class `label`, by default of the positive one."""
+        """The metric of this name, one of `METRICS`. A metric of `PER_CLASS_METRICS` is that of the class `label`, by default
+        of the positive class."""
         if label in (None, self.classes[1]):
             return self.metrics[name]
         if name == "specificity":
@@ -132,7 +133,7 @@ class Evaluation:
 def evaluate(
     labels: Labels, probabilities: Probabilities, rule: Rule, *, classes: tuple[str, str], seed: int = 0
 ) -> Evaluation:
-    """Every metric with its 95% interval, for one or more images.
+    """The evaluation of one or more images: every metric with its 95% interval.
 
     labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). The intervals
     assume independent images and a fixed number of images of each class; duplicates make them too narrow. Where a class has no
@@ -192,7 +193,7 @@ def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str
 
 
 def _of_one_class(metrics: dict[str, Interval]) -> dict[str, Interval]:
-    """All metrics, where one class has no images: only `_DEFINED` are defined."""
+    """The metrics of a test set of one class: all but `_DEFINED` are undefined."""
     return {name: metrics[name] if name in _DEFINED else UNDEFINED for name in METRICS}
 
 

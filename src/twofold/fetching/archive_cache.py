@@ -1,4 +1,4 @@
-"""Archives from addresses, each downloaded once into a folder of its own, with compressed tars made plain."""
+"""Archives from addresses, each downloaded once into its own folder. Compressed tars are uncompressed."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ _PARQUET_MAGIC: Final = b"PAR1"
 
 @dataclass(frozen=True, slots=True)
 class CachedArchive:
-    """A downloaded archive. Where it was a compressed tar, `path` is the plain tar made of it."""
+    """A downloaded archive. For a compressed tar, `path` is the uncompressed tar."""
 
     url: str  # without credentials
     path: Path
@@ -31,9 +31,9 @@ class CachedArchive:
 def fetch_archive(
     url: str, folder: Path, progress: Progress, *, sha256: str | None = None, limit: int = LIMIT
 ) -> CachedArchive:
-    """The archive at the address, downloaded once into a folder of its own below `folder`.
+    """The archive at the address, downloaded once into its own folder below `folder`.
 
-    Raises DataError if it cannot be downloaded, is larger than the limit, has another SHA-256 than `sha256`, or is no archive.
+    Raises DataError if it cannot be downloaded, is larger than the limit, has another SHA-256, or is not an archive.
     """
     address = Address.parse(url)
     entry = folder / address.key
@@ -61,7 +61,7 @@ def _download(address: Address, entry: Path, progress: Progress, sha256: str | N
 
 
 def _uncompress(archive: CachedArchive, entry: Path, progress: Progress, limit: int) -> CachedArchive:
-    """The archive with a plain tar in place of a compressed one, which is removed last. DataError if it is no tar."""
+    """The archive with an uncompressed tar in place of a compressed one, which is removed last. Raises DataError if that fails."""
     try:
         path = uncompress(archive.path, entry / "plain", progress, limit=limit)
     except DataError:
@@ -91,9 +91,9 @@ def _read_record(entry: Path, sha256: str | None) -> CachedArchive | None:
 
 
 def _keep(part: Path, entry: Path, name: str) -> Path:
-    """Moves the download into a folder of its own, so that no name from an address collides with a name of the cache.
+    """Moves the download into its own folder, so that no name from an address collides with a name of the cache.
 
-    An older file from the address is removed, its record first, so that the record is never about another file.
+    An older file from the address is removed, its record first, so that a record never describes another file.
     """
     (entry / _RECORD).unlink(missing_ok=True)
     for folder in (entry / "got", entry / "plain"):
@@ -103,11 +103,11 @@ def _keep(part: Path, entry: Path, name: str) -> Path:
 
 
 def check_archive(file: Path, source: str) -> None:
-    """DataError if the file is not an archive that can be read, or if its members cannot be listed."""
+    """Raises DataError if the file is not a readable archive, or if its members cannot be listed."""
     kind = archive_kind(file)
     if kind is None:
         raise DataError(
-            f"The file from {source} is no zip, tar or Parquet file, but perhaps a web page: find the address of the file itself."
+            f"The file from {source} is not a zip, tar or Parquet file, perhaps a web page: find the address of the file itself."
         )
     if not _is_complete(file, kind):
         raise DataError(f"The file from {source} is cut short or damaged, and was not kept: fetch it again.")
@@ -116,7 +116,7 @@ def check_archive(file: Path, source: str) -> None:
 def _is_complete(file: Path, kind: str) -> bool:
     if kind == "compressed":
         return True  # checked when it is uncompressed
-    if kind == "parquet":  # without its library, which is an extra
+    if kind == "parquet":  # without pyarrow, which is an extra
         with file.open("rb") as opened:
             opened.seek(-len(_PARQUET_MAGIC), 2)
             return opened.read() == _PARQUET_MAGIC

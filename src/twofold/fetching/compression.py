@@ -1,4 +1,4 @@
-"""Plain tars from compressed ones, in which no member can be read without the ones before it."""
+"""Uncompressed tars from compressed ones, in which a member can be read only after all members before it."""
 
 import bz2
 import gzip
@@ -20,7 +20,7 @@ _XZ_MEMORY: Final = 200_000_000  # bytes; xz -9 needs 65 million, and a file may
 
 
 def uncompress(file: Path, folder: Path, progress: Progress, *, limit: int = LIMIT) -> Path:
-    """The file, or if it is a compressed tar, the plain tar of it in `folder`, which is made once."""
+    """The file or, for a compressed tar, its uncompressed tar in `folder`, which is made once."""
     if archive_kind(file) != "compressed":
         return file
     tar = folder / (re.sub(r"(\.tar)?(\.\w+)?$", "", file.name, flags=re.IGNORECASE) + ".tar")
@@ -39,7 +39,7 @@ def _write_tar(file: Path, tar: Path, progress: Progress, limit: int) -> None:
         with open(number, "wb") as plain:
             _decompress(file, plain, progress, limit)
         if not is_archive(temporary):
-            raise DataError(f"{file} is compressed, but not a tar: unpack it, and give what is in it.")
+            raise DataError(f"{file} is compressed, but not a tar: unpack it, and give its content.")
         temporary.replace(tar)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def _bzip2(file: Path) -> Iterator[bytes]:
 
 
 def _xz(file: Path) -> Iterator[bytes]:
-    """All streams of the file, in bounded memory: lzma.open has no limit."""
+    """The bytes of all streams of the file, in bounded memory: lzma.open has no memory limit."""
     with file.open("rb") as opened:
         data = opened.read(_CHUNK)
         while data:

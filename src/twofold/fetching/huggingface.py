@@ -1,4 +1,4 @@
-"""Datasets of Hugging Face as Parquet files with encoded images, through its own library and in its own cache."""
+"""Datasets of Hugging Face as Parquet files with encoded images, by huggingface_hub and in its cache."""
 
 import re
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from twofold.core.third_party import summarise_error
 _CONVERTED: Final = "refs/convert/parquet"  # the branch with the hub's own conversion of datasets in other formats
 _TIMEOUT: Final = 10  # seconds
 _MAX_NAMES: Final = 5  # in a message
-_HEADERS: Final = {"user-agent": "twofold"}  # the library's own lists the packages that are installed here
+_HEADERS: Final = {"user-agent": "twofold"}  # the library's default lists the installed packages
 
 
 def fetch_parquet_files(name: str, split: str, progress: Progress, *, limit: int = LIMIT) -> list[Path]:
     """The Parquet files of a split of OWNER/NAME; `split` may be CONFIGURATION/SPLIT.
 
-    Raises DataError if they cannot be downloaded, with the token to set if that helps.
+    Raises DataError if they cannot be downloaded; it names the token to set where one is needed.
     """
     hub = _import_hub(name)
     revision, sizes = _list_files(hub, name, split)
@@ -72,12 +72,12 @@ def _select_split(name: str, split: str, files: dict[str, int]) -> dict[str, int
     if not configurations:
         names = ", ".join(list(files)[:_MAX_NAMES])
         raise DataError(
-            f"hf:{name} has no Parquet file of the split {split!r}, but {names or 'none'}: name another split."
+            f"hf:{name} has no Parquet file of the split {split!r}; it has {names or 'none'}: give another split."
         )
     if len(configurations) > 1:
         first, names = next(iter(configurations)), ", ".join(list(configurations)[:_MAX_NAMES])
         raise DataError(
-            f"hf:{name} has the split {split!r} in several configurations ({names}): name one, as in "
+            f"hf:{name} has the split {split!r} in several configurations ({names}): give one, as in "
             f"hf:{name}/{first}/{split_name}."
         )
     return next(iter(configurations.values()))
@@ -99,7 +99,7 @@ def _import_hub(name: str) -> Any:
 
 @contextmanager
 def _hub_errors(hub: Any, name: str) -> Iterator[None]:
-    """DataError for whatever the library raises in the block."""
+    """Turns any exception of the library in the block into a DataError."""
     try:
         yield
     except DataError:
@@ -110,8 +110,9 @@ def _hub_errors(hub: Any, name: str) -> Iterator[None]:
     except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
         text = f"There is no dataset hf:{name} on the hub, or it is private; check the name, or set HF_TOKEN to your token."
         raise DataError(text) from error
-    except Exception as error:  # its HTTP library has changed three times, and each has errors of its own
+    except Exception as error:  # its HTTP library has changed three times, and each has its own errors
         raise DataError(
-            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and give "
+            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and "
+            "give "
             "the folder."
         ) from error

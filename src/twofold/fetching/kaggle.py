@@ -1,4 +1,4 @@
-"""Datasets of Kaggle, through its own library and in its own cache."""
+"""Datasets of Kaggle, by kagglehub and in its cache."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def fetch_kaggle_folder(name: str, progress: Progress, *, limit: int = LIMIT) ->
         return Path(pushed_progress(lambda bar: _download(name, bar), f"kaggle:{name}", progress, limit=limit))
     except DataError:
         raise
-    except Exception as error:  # kagglehub documents no errors, and requests has its own
+    except Exception as error:  # kagglehub documents no errors, and requests raises its own
         raise DataError(f"kaggle:{name} could not be fetched: {_explain(error)}.") from error
 
 
@@ -39,7 +39,7 @@ def _download(name: str, progress_bar: type) -> str:
 
 @contextmanager
 def _settings(clients: Any, progress_bar: type) -> Iterator[None]:
-    """The library takes no progress bar and draws its own on stderr; on stdout it reports newer versions of itself."""
+    """Within this context the library draws no progress bar of its own on stderr and prints no version notices on stdout."""
     before = clients.tqdm, clients.already_printed_version_warning
     clients.tqdm, clients.already_printed_version_warning = progress_bar, True
     try:
@@ -56,9 +56,9 @@ def _explain(error: Exception) -> str:
     code = getattr(getattr(error, "response", None), "status_code", None)
     match code:
         case 401 | 403:
-            return f"Kaggle denies access (it answered {code}); {_TOKEN}"
+            return f"Kaggle denies access (status {code}); {_TOKEN}"
         case 404:
             return f"Kaggle has no such dataset, or it is private; check OWNER/NAME, or {_TOKEN}"
         case int():
-            return f"Kaggle answered {code}; try again later"
+            return f"Kaggle returned status {code}; try again later"
     return f"{summarise_error(error)}; {_TOKEN}"

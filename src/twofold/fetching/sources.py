@@ -39,17 +39,17 @@ PRESETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LocalData:
-    """A folder, an archive, or a path in an archive; `sha256` is that of the archive, if one was downloaded or checked."""
+    """A folder, an archive, or a path in an archive; `sha256` is the hash of the archive, if one was downloaded or checked."""
 
     path: Path
     sha256: str | None = None
 
 
 def resolve(source: str, cache: Path, progress: Progress = no_progress) -> Path:
-    """The local path of SOURCE, for `list_labelled_files`. Anything else is downloaded once, into `cache`.
+    """The local path of SOURCE. A source that is not a local path is downloaded once, into `cache`.
 
     `cats-dogs/train`, `kaggle:OWNER/NAME/FOLDER` and ADDRESS#FOLDER name a folder inside, `hf:OWNER/NAME/SPLIT` a split.
-    A local path stays as it is, except that a plain tar is made of a compressed one, in `cache`. Raises DataError.
+    A local path is unchanged, but a compressed tar is uncompressed into `cache`. Raises DataError if SOURCE cannot be read.
     """
     return find(source, cache, progress).path
 
@@ -57,9 +57,9 @@ def resolve(source: str, cache: Path, progress: Progress = no_progress) -> Path:
 def find(
     source: str, cache: Path, progress: Progress = no_progress, *, sha256: str | None = None, limit: int = LIMIT
 ) -> LocalData:
-    """As `resolve`, with the SHA-256 of an archive, which must be `sha256` if that is given."""
+    """The local data of SOURCE, as in `resolve`, with the SHA-256 of an archive, which must be `sha256` if that is given."""
     if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise UsageError(f"`sha256` must be 64 digits from 0 to f, got {sha256!r}.")
+        raise UsageError(f"`sha256` must be 64 hexadecimal digits, got {sha256!r}.")
     folder = cache / "sources"
     scheme = re.match(r"(https?)://|(kaggle|hf):", source, re.IGNORECASE)
     if scheme is None:
@@ -73,14 +73,14 @@ def find(
     if scheme[1]:
         return _from_address(*urldefrag(source), folder, progress, sha256, limit)
     if sha256 is not None:
-        raise UsageError(f"`sha256` is for an address or a file, and {source} may be many files: leave it out.")
+        raise UsageError(f"`sha256` is for an address or a file, but {source} may be many files: leave it out.")
     return LocalData(_from_hub(scheme[2].lower(), source[scheme.end() :], folder, progress, limit))
 
 
 def _from_hub(hub: str, text: str, folder: Path, progress: Progress, limit: int) -> Path:
     match = _HUB_NAME.fullmatch(text)
     if match is None:
-        raise UsageError(f"{hub}:{text} is not the name of a dataset, which looks like {hub}:OWNER/NAME.")
+        raise UsageError(f"{hub}:{text} is not the name of a dataset, expected {hub}:OWNER/NAME.")
     name, subfolder = match["name"], (match["folder"] or "").strip("/")
     if hub == "hf":
         split = subfolder or "train"
@@ -126,7 +126,7 @@ def _from_address(
 
 def _subfolder(path: Path, subfolder: str) -> Path:
     if ".." in Path(subfolder).parts:
-        raise UsageError(f"{subfolder} leads out of the downloaded data: name a folder inside.")
+        raise UsageError(f"{subfolder} leads out of the downloaded data: give a folder inside.")
     return path / subfolder.strip("/")
 
 
@@ -144,7 +144,7 @@ def _from_path(path: Path, folder: Path, progress: Progress, sha256: str | None,
 
 def _check_sha256(path: Path, expected: str) -> None:
     if not path.is_file():
-        raise UsageError(f"`sha256` is for an address or a file, and {path} is neither: leave it out.")
+        raise UsageError(f"`sha256` is for an address or a file, but {path} is neither: leave it out.")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != expected:

@@ -1,4 +1,4 @@
-"""A folder or an archive as files in a new folder, which is complete or not there."""
+"""Writes the files of a folder or an archive to a new folder, which is complete or absent."""
 
 import errno
 import shutil
@@ -14,7 +14,7 @@ from twofold.data import Skip, contents, read_bytes
 
 @dataclass(slots=True)
 class UnpackedFiles:
-    """The number of files and bytes written; `skipped` counts the others by reason."""
+    """The number of files and bytes written; `skipped` has the number of other files by reason."""
 
     files: int = 0
     bytes: int = 0
@@ -22,11 +22,11 @@ class UnpackedFiles:
 
 
 def check_out(out: Path) -> None:
-    """UsageError if no new folder can be made at `out`. To be called before long work."""
+    """Raises UsageError if no new folder can be made at `out`. Call it before long work."""
     if out.exists() or out.is_symlink():
-        raise UsageError(f"{out} exists; name a new folder.")
+        raise UsageError(f"{out} exists; give a new folder.")
     if not out.parent.is_dir():
-        raise UsageError(f"There is no folder {out.parent} to make {out.name} in; create it, or name another folder.")
+        raise UsageError(f"There is no folder {out.parent} to make {out.name} in; create it, or give another folder.")
     check_writable(out)
 
 
@@ -55,7 +55,7 @@ def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: in
         temporary.rename(out)
         return unpacked
     except OSError as error:
-        raise DataError(f"{out} cannot be written ({reason(error)}): make room, or name another folder.") from error
+        raise DataError(f"{out} cannot be written ({reason(error)}): make room, or give another folder.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -15,7 +15,7 @@ _DRAW_NAMES: Final = (
     *("brightness", "contrast", "saturation"),
 )
 DRAWS: Final = len(_DRAW_NAMES)
-"""Random numbers in [0, 1) that one image needs."""
+"""The number of random numbers in [0, 1) that one image needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class Augmentation:
     rotation: float = 0.0  # fraction of a full turn, in both directions
     zoom: tuple[float, float] = (1.0, 1.0)  # visible fraction of the side: below 1 is closer
     aspect_ratio: float = 0.0  # of the visible area, log-uniform: 0.25 is 4:5 to 5:4
-    shift: float = 0.0  # fraction of what zooming in leaves free: with 1, the visible area lies anywhere in the image
+    shift: float = (
+        0.0  # fraction of the margin that zooming in leaves: with 1, the visible area may be anywhere in the image
+    )
     brightness: float = 0.0  # 0.2: a factor of 0.8 to 1.2
     contrast: float = 0.0  # the same, about the mean of the image
     saturation: float = 0.0  # the same, about the grey value of each pixel

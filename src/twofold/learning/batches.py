@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     labels: Tensor  # float32 (b,), 1 for the positive class
     rows: Tensor  # int64 (b,), among the usable images
     weight: float = 1.0
-    """Of the mean loss: the weighted mean over all micro-batches and processes is the mean over the images of the step."""
+    """Weight of the mean loss: the weighted mean over all micro-batches and processes is the mean over the images of a step."""
 
 
 class Loader:
@@ -32,7 +32,7 @@ class Loader:
     def __init__(
         self, images: DecodedImages, labels: NDArray[np.int8], sampler: BatchSampler | SequentialSampler
     ) -> None:
-        self.sampler = sampler  # where Lightning looks for `set_epoch`
+        self.sampler = sampler  # Lightning calls its `set_epoch`
         self.batch_sampler = None  # Lightning reads this attribute, too
         self._images, self._labels = images, labels
 
@@ -48,7 +48,8 @@ class Loader:
 class Batches(LightningDataModule):
     """Training and validation batches; `labels` int8 (used,), `train` and `validation` are rows of the usable images.
 
-    `batch_size` is that of a step, over all processes and micro-batches. A Trainer needs use_distributed_sampler=False.
+    `batch_size` is the number of images per step, over all processes and micro-batches. A Trainer needs
+    use_distributed_sampler=False.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Lightning callbacks: the progress bar, memory, and checkpoints that survive a kill and a move."""
+"""Lightning callbacks: the progress bar, memory, and checkpoints that survive a killed process and a moved folder."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from twofold.learning.memory import keep_freed
 
 
 class TrainingProgressBar(RichProgressBar):
-    """Lightning's bar on stderr, with images per second and the remaining time; `description` says which network it is."""
+    """Lightning's bar on stderr, with images per second and the remaining time; `description` names the network."""
 
     def __init__(self, description: str = "") -> None:
         super().__init__(console_kwargs={"stderr": True})
@@ -31,7 +31,7 @@ class TrainingProgressBar(RichProgressBar):
         self._start_time, self._start_batch = time.monotonic(), trainer.fit_loop.total_batch_idx + 1
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """What stands beside the bar. The remaining time is an upper bound: training may stop early."""
+        """The values beside the bar. The remaining time is an upper bound: training may stop early."""
         metrics = dict(super().get_metrics(trainer, pl_module))
         metrics.pop("v_num", None)
         batches_done = trainer.fit_loop.total_batch_idx + 1 - self._start_batch
@@ -69,7 +69,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RelocatableCheckpoint(ModelCheckpoint):
-    """Still knows the best epoch after the folder was moved; Lightning's class forgets it then."""
+    """Keeps the best epoch when the folder is moved; Lightning's class loses it."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         def relocate(path: str) -> str:

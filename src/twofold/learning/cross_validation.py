@@ -20,7 +20,7 @@ class OutOfFoldLogits:
 
 
 def check_folds(training: NetworkTraining, rows: Rows, count: int | None) -> None:
-    """DataError, before hours of training, where the rows, or the training rows of a fold, cannot be split."""
+    """Raises DataError, before hours of training, where the rows, or the training rows of a fold, cannot be split."""
     training.check_split(rows)
     for train, _ in _fold_rows(training, rows, count) if count else ():
         training.check_split(train)

@@ -17,17 +17,17 @@ from twofold.learning.pixel_file import PixelFile
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnstoredImage:
-    """An image that is decoded each time it is taken, with the hash of its bytes when it was first read."""
+    """An image that is decoded at each use, with the hash of its bytes when it was first read."""
 
     source: Source
     sha256: str
     max_pixels: int
 
     def decode(self, preprocessing: Preprocessing) -> ImageArray:
-        """The model input, (size, size, 3); DataError where the file is gone or has other bytes."""
+        """The model input, (size, size, 3). Raises DataError where the file is missing or has other bytes."""
         content = read_content(self.source)
         if isinstance(content, Content) and content.sha256 != self.sha256:
-            content = ReadError("changed", "Its bytes are others than before.")
+            content = ReadError("changed", "Its bytes have changed.")
         result = (
             preprocess_content(content, preprocessing, max_pixels=self.max_pixels)
             if isinstance(content, Content)
@@ -41,9 +41,9 @@ class UnstoredImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImages:
-    """`metadata` and `read_errors` have a row for every source, as in a FeatureTable; `take` gives model inputs.
+    """Decoded images. `metadata` and `read_errors` have one row per source, as in a FeatureTable; `take` gives model inputs.
 
-    Other processes can receive it; they then read the same file.
+    It can be sent to other processes, which then read the same file.
     """
 
     metadata: tuple[Metadata | None, ...] = field(repr=False)

@@ -34,7 +34,7 @@ from twofold.networks import PREPROCESSING_VERSION
 
 R = TypeVar("R")
 
-_PREFETCH = 8  # images in flight for each thread
+_PREFETCH = 8  # images in progress per thread
 
 
 def hold_in_memory(model_inputs: NDArray[np.uint8]) -> DecodedImages:
@@ -48,11 +48,11 @@ def hold_in_memory(model_inputs: NDArray[np.uint8]) -> DecodedImages:
 def decode_images(
     sources: Sequence[Source], preprocessing: Preprocessing, runtime: Runtime, *, limit: int
 ) -> Iterator[DecodedImages]:
-    """The decoded images of all sources, stored in the cache folder of the runtime, from where later runs read them.
+    """The decoded images of all sources, stored in the cache folder of the runtime for later runs.
 
-    At most `limit` bytes of model inputs are stored. The remaining images are decoded each time they are taken, which a note
-    says. Without a cache the file is temporary and deleted when the block ends. Where it cannot be written, all images are
-    decoded each time, which another note says.
+    At most `limit` bytes of model inputs are stored. The remaining images are decoded at each use, and a note says so. Without a
+    cache the file is temporary and deleted when the block ends. Where it cannot be written, all images are decoded at each use,
+    and another note says so.
     """
     decoder = _Decoder(tuple(sources), preprocessing, runtime, min(len(sources), limit // _bytes(preprocessing)))
     with ExitStack() as stack:
@@ -84,19 +84,19 @@ class _Decoder:
     capacity: int  # model inputs that may be stored
 
     def in_cache(self, folder: Path, limit: int) -> DecodedImages:
-        """From the folder where it holds these images, otherwise decoded into it; OSError where it cannot be used."""
+        """The decoded images from the folder, decoded into it where it lacks them. Raises OSError where it cannot be used."""
         folder.mkdir(parents=True, exist_ok=True)
         with lock_folder(folder):
             return self._read(folder) or self._add(folder, limit)
 
     def in_temporary_file(self, stack: ExitStack) -> DecodedImages:
-        """Decoded into a file that the stack deletes; OSError where it cannot be written."""
+        """The decoded images in a file that the stack deletes. Raises OSError where it cannot be written."""
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="twofold-", ignore_cleanup_errors=True)))
         check_space(folder, self.capacity * _bytes(self.preprocessing))
         return self._write(folder / "pixels.u8")[0]
 
     def without_file(self) -> DecodedImages:
-        """Each image is decoded when it is taken."""
+        """The images without a file: each is decoded at each use."""
         results = [result for _, result in replace(self, capacity=0)._decode(io.BytesIO())]
         return self._images(results, np.empty((0, self.preprocessing.size, self.preprocessing.size, 3), np.uint8))
 
@@ -178,7 +178,7 @@ class _Decoder:
         )
 
     def _file_name(self, hashes: list[str]) -> str:
-        """Differs for other contents, another order, or other preprocessing."""
+        """The file name, a hash of contents, order and preprocessing."""
         key = [
             PREPROCESSING_VERSION,
             asdict(self.preprocessing),

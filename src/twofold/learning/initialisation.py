@@ -30,16 +30,17 @@ from twofold.networks.torch_file import read_weights
 from twofold.networks.weights import find_weights
 
 Rows = NDArray[np.int64]
-_MIN_SIZE = {"classic": 46, "modern": 24}  # pixels: below, the last pooling leaves nothing
+_MIN_SIZE = {"classic": 46, "modern": 24}  # pixels: in smaller images nothing is left after the last pooling
 _MAX_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Initialisation:
-    """`build_network` makes the network that is trained on these rows of the used images; `export_graph` writes it as ONNX.
+    """The start of a training run. `build_network` makes the network to train on rows of the usable images; `export_graph` writes
+    it as ONNX.
 
-    `dense` is False for networks with depthwise convolutions: on a CPU they train 1.5 times as fast in float32 as in bfloat16,
-    where all others train twice as fast in bfloat16 if the processor multiplies it.
+    `dense` is False for networks with depthwise convolutions: on a CPU they train 1.5 times as fast in float32 as in bfloat16.
+    All others train twice as fast in bfloat16 if the processor has bfloat16 instructions.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Initialisation:
 
 
 def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int) -> Initialisation:
-    """A random network, which follows from the seed. UsageError where the size does not suit the recipe."""
+    """A random network, determined by the seed. Raises UsageError where the size does not suit the recipe."""
     recipe = RECIPES[learning.recipe or CLASSIC.name].with_options(learning, network.size)
     minimum = _MIN_SIZE[recipe.name]
     if not minimum <= recipe.size <= _MAX_SIZE:
@@ -83,7 +84,7 @@ def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int)
 
 
 def load_frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone:
-    """The pretrained network before fine-tuning, in float32. UsageError for an ONNX file."""
+    """The pretrained network before fine-tuning, in float32. Raises UsageError for an ONNX file."""
     if network.backbone.endswith(".onnx"):
         raise UsageError(
             "An ONNX file cannot be fine-tuned, because it has no training graph; use a built-in network, hf:ID, a folder or "
@@ -118,8 +119,7 @@ def from_pretrained(
 ) -> Initialisation:
     """A pretrained network with a head that is fitted on its features of the images it is trained on.
 
-    `frozen` holds the features that `backbone`, the pretrained network, gives; `uncertainty` is what they leave: see
-    `remaining_uncertainty`.
+    `frozen` holds the features by `backbone`, the pretrained network; `uncertainty` is their `remaining_uncertainty`.
     """
     recipe = FINETUNE.for_uncertainty(uncertainty).with_options(learning, backbone.preprocessing.size)
     hub = is_hub(network.backbone)

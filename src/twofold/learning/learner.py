@@ -20,18 +20,18 @@ from twofold.networks.modules.network import Network
 EpochMetrics = dict[str, float]
 """epoch (from 1), train_loss, train_accuracy, val_loss, val_accuracy, learning_rate."""
 
-_LR_STEPS = 8  # in which the learning rate falls towards the input
+_LR_STEPS = 8  # number of layer groups with a learning rate that falls towards the input
 
 
 class Learner(LightningModule):
     """Trains a network by a recipe.
 
     `image_count` is the number of images that the rows of batches index. `class_weights` multiply the loss, (negative,
-    positive). `logit_shift` is how much too large the logits are for the true prevalence, where training balances the classes;
+    positive). `logit_shift` is the bias of the logits where training balances the classes, relative to the true prevalence;
     validation subtracts it.
 
-    `history` has one entry per epoch. Its training metrics are those of augmented images, averaged over an epoch in which the
-    network changes.
+    `history` has one entry per epoch. Its training metrics are on augmented images, averaged over an epoch in which the network
+    changes.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Keeps freed memory in the process between training steps.
 
-A step allocates and frees tensors of up to hundreds of megabytes. glibc returns large blocks to the system at once, which clears
-their pages before it hands them out again: half of the time of a step of the classic network at 200 px on a CPU (`python
-bench/learning.py steps`), less with smaller tensors.
+A step allocates and frees tensors of up to hundreds of megabytes. glibc returns large blocks to the system at once, and the
+system clears their pages before the next use. This takes half of the time of a step of the classic network at 200 px on a CPU
+(`python bench/learning.py steps`), less with smaller tensors.
 """
 
 import ctypes
@@ -15,13 +15,13 @@ _DEFAULT = {_TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20, _MMAP_MAX: 65_
 
 
 def keep_freed() -> None:
-    """From now on this process keeps what it frees; does nothing with another C library than glibc."""
+    """Makes this process keep freed memory from now on. Does nothing with a C library other than glibc."""
     if _is_glibc():
         _set(_KEEP)
 
 
 def return_freed() -> None:
-    """Returns free memory to the system, and from now on what is freed at once."""
+    """Returns free memory to the system, now and whenever memory is freed from now on."""
     if _is_glibc():
         _set(_DEFAULT)
         ctypes.CDLL(None).malloc_trim(0)

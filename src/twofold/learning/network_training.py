@@ -49,7 +49,7 @@ class NetworkTraining:
         return replace(self, initialisation=self.initialise(learning), options=options)
 
     def with_description(self, description: str) -> "NetworkTraining":
-        """A copy whose progress bar says this."""
+        """A copy with this description in its progress bar."""
         return replace(self, devices=replace(self.devices, description=description))
 
     def folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
@@ -63,7 +63,7 @@ class NetworkTraining:
         return rows[~validation], rows[validation]
 
     def check_split(self, rows: Rows) -> None:
-        """DataError where these rows cannot be split, or the head of a pretrained network cannot be cross-validated on them."""
+        """Raises DataError where these rows cannot be split, or are too few to cross-validate a pretrained network's head."""
         train, _ = self.split(rows)
         if self.options.learning.mode == "finetune":
             self.folds(train, self.options.cross_validation.folds)

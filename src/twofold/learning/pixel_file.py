@@ -1,4 +1,4 @@
-"""Decoded images in a file: model inputs one after the other; beside it their metadata as JSON. It may be deleted at any time."""
+"""A file of model inputs, one after the other, with their metadata as JSON beside it. Both may be deleted at any time."""
 
 import errno
 import json
@@ -53,13 +53,13 @@ class PixelFile:
             with self._path.open("rb") as file:
                 return mmap.mmap(file.fileno(), math.prod(self._shape), access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise DataError(f"The decoded images in {self._path} are gone ({error}); start again.") from error
+            raise DataError(f"The decoded images in {self._path} are missing ({error}); start again.") from error
 
 
 def read_pixel_file(path: Path, sources: int, size: int, capacity: int) -> tuple[list[ImageResult], PixelFile] | None:
     """The result for each source and the model inputs at `path`; None where they are missing or damaged.
 
-    Every model input is compared with its hash: a power cut leaves files of the right length that hold zeros.
+    Every model input is compared with its hash: after a power cut, files may have the right length and hold zeros.
     """
     try:
         rows: list[dict[str, Any]] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -79,14 +79,14 @@ def read_pixel_file(path: Path, sources: int, size: int, capacity: int) -> tuple
 
 
 def write_metadata(path: Path, results: list[ImageResult]) -> None:
-    """Writes the result for each source beside the model inputs at `path`, as the last step: without them nothing is read."""
+    """Writes the result for each source beside the model inputs at `path`. The last step: a file without metadata is ignored."""
     partial = path.with_suffix(f".json{PARTIAL}")
     partial.write_text(json.dumps([asdict(result) for result in results]), encoding="utf-8")
     partial.replace(path.with_suffix(".json"))
 
 
 def make_room(folder: Path, size: int, limit: int) -> None:
-    """Deletes the least recently used files until `size` more bytes stay within `limit`; OSError where the disk is too full.
+    """Deletes the least recently used files until `size` more bytes fit into `limit`. Raises OSError where the disk is too full.
 
     The caller holds the lock of the folder: partial files are then left over from a process that was killed.
     """
@@ -104,6 +104,6 @@ def make_room(folder: Path, size: int, limit: int) -> None:
 
 
 def check_space(folder: Path, size: int) -> None:
-    """OSError where the disk has less than `size` bytes free: filling it would cut short the files of other programs."""
+    """Raises OSError where the disk has less than `size` bytes free: a full disk would truncate the files of other programs."""
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""Processes that train together: twofold starts them itself, or torchrun or SLURM did."""
+"""Processes that train together, started by twofold, torchrun or SLURM."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from twofold.core.options import LearningOptions
 
 
 def cluster_environment() -> ClusterEnvironment | None:
-    """The environment of torchrun or SLURM where it started several processes, otherwise None; so in SLURM's interactive shell.
+    """The environment of torchrun or SLURM where it started several processes; otherwise None, as in SLURM's interactive shell.
 
     Raises UsageError where SLURM started them in a way that Lightning does not support.
     """
@@ -31,19 +31,19 @@ def cluster_environment() -> ClusterEnvironment | None:
 
 
 def check_rank_zero() -> None:
-    """NotRankZeroError in every process but the first that torchrun or SLURM started: the first one writes the bundle."""
+    """Raises NotRankZeroError in all processes of torchrun or SLURM but the first, which writes the bundle."""
     environment = cluster_environment()
     if environment is not None and environment.global_rank() != 0:
         raise NotRankZeroError
 
 
 def count_devices(learning: LearningOptions) -> int:
-    """Devices per node: as the options say, or all GPUs, or one."""
+    """The number of devices per node: that of the options, else all GPUs, else one."""
     return learning.devices or max(1, torch.cuda.device_count())
 
 
 def check_processes(learning: LearningOptions) -> None:
-    """UsageError where the number of processes that torchrun or SLURM started contradicts the options."""
+    """Raises UsageError where the number of processes that torchrun or SLURM started does not match the options."""
     environment = cluster_environment()
     devices, nodes = count_devices(learning), learning.num_nodes
     if environment is None:
@@ -53,7 +53,7 @@ def check_processes(learning: LearningOptions) -> None:
     if environment.world_size() != devices * nodes:
         raise UsageError(
             f"torchrun or SLURM started {environment.world_size()} processes, expected {devices * nodes} ({devices} per node on "
-            f"{nodes} nodes); set `devices` and `num_nodes` to what was started."
+            f"{nodes} nodes); set `devices` and `num_nodes` to match."
         )
     for name in ("tune", "cv"):
         if getattr(learning, name):

@@ -1,4 +1,4 @@
-"""Training recipes: every number that training a network needs, by name."""
+"""Training recipes by name: all hyper-parameters of a training run."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,12 +17,13 @@ class Recipe:
     first `warmup_fraction` of all steps, then lowers it to 0. `patience` is the number of epochs without a better validation
     loss after which training stops.
 
-    Layers: `frozen_fraction` of them, counted from the input, do not learn. The first layer learns at `input_lr_factor` times
-    the learning rate, the last at all of it, the layers between at factors between; the head at `head_lr_factor` times.
+    Layers: `frozen_fraction` of them, counted from the input, are not trained. The learning rate is multiplied by
+    `input_lr_factor` in the first layer, by 1 in the last, by factors between in the layers between, and by `head_lr_factor` in
+    the head.
     `frozen_norm` keeps the running statistics of batch norm.
 
-    `label_smoothing` moves targets from 0 and 1 towards 0.5. `ema_decay` is that of the exponential moving average of the
-    weights. `initial_size_fraction` below 1 is progressive resizing: the size in the first epoch, relative to `size`.
+    `label_smoothing` moves targets from 0 and 1 towards 0.5. `ema_decay` is the decay of the exponential moving average of
+    the weights. `initial_size_fraction` below 1 is progressive resizing: the size in the first epoch, relative to `size`.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Recipe:
         return min(self.size, round(self.size * fraction / 16) * 16) if fraction < 1 else self.size
 
     def for_uncertainty(self, uncertainty: float) -> "Recipe":
-        """A copy for a pretrained network that leaves this fraction of the uncertainty about the class, 0 to 1.
+        """A copy for a pretrained network whose features leave this fraction of the uncertainty about the class, 0 to 1.
 
         Learning rate and label smoothing are multiplied by it. Where little uncertainty remains, large steps only damage the
         pretrained features, and smoothed targets contradict correct, confident predictions.
@@ -126,13 +127,13 @@ FINETUNE = Recipe(
     weight_decay=0.02,
     warmup_fraction=0.1,
     input_lr_factor=0.1,
-    # The head is already fitted, on some thousand standardised features: a step of Adam moves all its weights by as much.
+    # The head is already fitted, on some thousand standardised features, and a step of Adam changes all its weights equally.
     head_lr_factor=0.1,
     frozen_fraction=0.25,
     frozen_norm=True,
     label_smoothing=0.1,
     ema_decay=0.99,
-    # No change that resamples pixels: docs/decisions/011 has what that does.
+    # No augmentation that resamples pixels: docs/decisions/011 has its effect.
     augmentation=Augmentation(horizontal_flip=True, brightness=0.1, contrast=0.1),
 )
 

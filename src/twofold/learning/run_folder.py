@@ -27,7 +27,7 @@ class RunFolder:
         return (self.path / _KEY_FILE).exists()
 
     def prepare(self, *, resume: bool, force: bool) -> None:
-        """UsageError where there is nothing to resume, or an unfinished run and neither `resume` nor `force` is set."""
+        """Raises UsageError where there is nothing to resume, or an unfinished run and neither `resume` nor `force` is set."""
         if resume and not self.resumable:
             raise UsageError(f"{self.path} holds no training run to resume; leave `resume=True` out.")
         if self.path.exists() and not self.path.is_dir():
@@ -41,7 +41,7 @@ class RunFolder:
             self.clear()
 
     def start(self, key: str) -> None:
-        """Records the key of the run; UsageError where the folder holds a run with another key."""
+        """Records the key of the run. Raises UsageError where the folder holds a run with another key."""
         file = self.path / _KEY_FILE
         if not file.exists():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class RunFolder:
 
 
 def run_key(options: TrainingOptions, dataset: LabelledDataset) -> str:
-    """Equal for runs that train the same weights: the same images, labels and groups, and the same options.
+    """A hash of the run, equal for runs that train the same weights: same images, labels, groups and options.
 
     Options that change no weight are left out, so that a run can be resumed with other devices or less disk space.
     """
@@ -70,6 +70,6 @@ def run_key(options: TrainingOptions, dataset: LabelledDataset) -> str:
         for name in names:
             del record[section][name]
     hashes = [metadata.sha256 for metadata in dataset.table.metadata if metadata is not None]
-    split = [dataset.labels.tolist(), dataset.groups.tolist()]  # these decide which images are held out
+    split = [dataset.labels.tolist(), dataset.groups.tolist()]  # these determine which images are held out
     text = json.dumps([record, hashes, split], default=str, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

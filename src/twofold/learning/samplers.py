@@ -1,4 +1,4 @@
-"""Which rows make each step, in which order, and in which process."""
+"""Samplers: the rows of each step, for each process."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MIN_BATCH: Final = 2  # images in a micro-batch: batch norm needs two
 
 
 class MicroBatch(NamedTuple):
-    """What one process computes at once: some rows of a batch, and the weight of their mean loss."""
+    """The images that one process computes at once: some rows of a batch, and the weight of their mean loss."""
 
     rows: Rows
     weight: float
@@ -36,12 +36,13 @@ SINGLE_PROCESS: Final = Rank(0, 1)
 class BatchSampler:
     """The micro-batches of the current epoch, for one process.
 
-    The order of an epoch follows from seed and epoch. It is cut into batches of `batch_size`; each batch is dealt out to the
+    The order of an epoch follows from seed and epoch. It is cut into batches of `batch_size`; each batch is divided among the
     processes, and each process cuts its rows into `accumulate` micro-batches. So a step has the same images for any number of
-    processes and micro-batches, whose sizes differ by at most one. The last batch makes as many micro-batches as have two
-    images, and is dropped where that is none.
+    processes and micro-batches, whose sizes differ by at most one. The last batch is cut into fewer micro-batches where
+    they would have less than two images, and is dropped where it has too few.
 
-    shuffled: each row once. balanced: as many rows, half of them of each class; each row of a class before any repeats.
+    shuffled: each row once. balanced: the same number of rows, half of them of each class; rows of a class repeat only after
+    all of them were drawn.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class BatchSampler:
 
 
 class SequentialSampler:
-    """Each row once, in micro-batches of at most `batch_size`, for one process; all processes have as many micro-batches."""
+    """Each row once, in micro-batches of at most `batch_size`, for one process; all processes have equally many micro-batches."""
 
     def __init__(self, rows: Rows, *, batch_size: int, rank: Rank = SINGLE_PROCESS) -> None:
         if len(rows) < rank.world_size:
@@ -120,6 +121,6 @@ class SequentialSampler:
 
 
 def _draw(rows: Rows, count: int, random: np.random.Generator) -> Rows:
-    """`count` of the rows in random order: each row before any repeats."""
+    """`count` of the rows in random order; rows repeat only after all of them were drawn."""
     rounds = -(-count // len(rows))
     return np.concatenate([random.permutation(rows) for _ in range(rounds)])[:count]

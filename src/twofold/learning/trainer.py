@@ -75,8 +75,8 @@ def train_network(
     """The network with the weights of its best epoch, and its history.
 
     `folder` holds the checkpoints; training continues from them where there are any. Raises LearningError where the loss is
-    not finite or the memory does not suffice for the smallest micro-batch, LearningInterruptedError where Ctrl-C came before
-    the first epoch was over, and NotRankZeroError in all but the first of several processes.
+    not finite or the memory is too small for the smallest micro-batch, LearningInterruptedError for Ctrl-C before the end of
+    the first epoch, and NotRankZeroError in all but the first of several processes.
     """
     learner, notes = make_learner(), []
     accumulate = _initial_accumulation(learner.recipe, devices)
@@ -90,7 +90,7 @@ def train_network(
             if accumulate * 2 > _max_accumulation(learner.recipe, devices):
                 images = -(-learner.recipe.batch_size // (accumulate * devices.processes))
                 raise LearningError(
-                    f"The memory does not suffice for {images} images at once; use a smaller `size`."
+                    f"There is not enough memory for {images} images at once; use a smaller `size`."
                 ) from error
             accumulate *= 2
             notes.append(_out_of_memory_note(learner.recipe.batch_size // accumulate))
@@ -98,7 +98,7 @@ def train_network(
     last, best = _read_checkpoint(folder / _LAST), _read_checkpoint(folder / _BEST)
     if not last:
         raise LearningInterruptedError(
-            "Training was interrupted before its first epoch was over; there is no network yet."
+            "Training was interrupted before the end of the first epoch; there is no network yet."
         )
     weights = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
     learner.network.load_state_dict(weights)
@@ -108,7 +108,7 @@ def train_network(
 
 
 def _initial_accumulation(recipe: Recipe, devices: Devices) -> int:
-    """Micro-batches per batch to start with, so that an ordinary machine's memory suffices."""
+    """The initial number of micro-batches per batch, chosen for the memory of an ordinary computer."""
     if torch.cuda.is_available():
         return 1
     images = max(MIN_BATCH, _MICRO_BATCH_PIXELS // recipe.size**2) * devices.processes
@@ -127,7 +127,7 @@ def _fit(
     accumulate: int,
     callbacks: tuple[Callback, ...],
 ) -> bool:
-    """Trains to the end; True where Ctrl-C interrupted it."""
+    """Trains to the end. Returns True where Ctrl-C interrupted it."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / _LAST
     if _is_finished(_read_checkpoint(checkpoint), learner.recipe):
@@ -140,7 +140,7 @@ def _fit(
         _threads(devices.threads),
         _interrupt_handler(),
     ):
-        # Lightning's hints address programmers, not users of twofold.
+        # Lightning's hints are for programmers, not for users of twofold.
         warnings.filterwarnings("ignore", module=r"(lightning|torch|tensorboard)(\..*)?")
         trainer = _trainer(learner.recipe, folder, devices, accumulate, callbacks)
         try:
@@ -149,7 +149,7 @@ def _fit(
             raise _original_error(error) from error
         except ProcessExitedException as error:
             raise LearningError(
-                f"One of the processes was killed from outside ({error}), as systems do when memory runs out: continue with "
+                f"One of the processes was killed ({error}), possibly because memory ran out: continue with "
                 "`resume=True`, or start again with a smaller `batch_size` or `size`."
             ) from error
         except SystemExit:  # how Lightning ends after Ctrl-C
@@ -162,7 +162,7 @@ def _fit(
 
 
 def _original_error(error: ProcessRaisedException) -> Exception:
-    """What one of the processes raised: torch passes on the text of its traceback alone."""
+    """The exception that one of the processes raised: torch passes on only the text of its traceback."""
     location, _, sentence = str(error).strip().rpartition("\n")[2].partition(": ")
     module, _, name = location.rpartition(".")
     return getattr(errors, name)(sentence) if module == errors.__name__ else RuntimeError(str(error))
@@ -195,7 +195,7 @@ def _trainer(
         devices=devices.count,
         num_nodes=devices.nodes,
         strategy="auto" if not distributed else "ddp_spawn" if cluster is None else "ddp",
-        # Named, because Lightning takes every process in a SLURM job for one that SLURM started.
+        # Explicit, because Lightning assumes that SLURM started every process in a SLURM job.
         plugins=[AtomicCheckpointIO(), cluster or LightningEnvironment()],
         precision=devices.dtype,  # type: ignore[arg-type]  # a Literal of Lightning's own
         max_epochs=recipe.epochs,
@@ -213,7 +213,7 @@ def _trainer(
 
 
 def _moving_average(decay: float, average: Tensor, weights: Tensor, steps: Tensor) -> Tensor:
-    """The exponential moving average after one more step; the decay starts low, so that the initial weights count for little."""
+    """The exponential moving average after one more step; the decay starts low, to limit the influence of the initial weights."""
     fraction = torch.clamp((1 + steps) / (10 + steps), max=decay)
     return average + (weights - average) * (1 - fraction)
 
@@ -245,7 +245,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _out_of_memory_note(images: int) -> Note:
-    text = f"The memory ran out, so only {images} images were computed at once; the batch size did not change."
+    text = f"Memory ran out, so the micro-batch was reduced to {images} images; the batch size is unchanged."
     return Note("out-of-memory", text)
 
 
@@ -261,7 +261,7 @@ def _threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def _interrupt_handler() -> Iterator[None]:
-    """The caller's handler of Ctrl-C is back when the block ends: Lightning leaves the signal ignored after an interruption."""
+    """Restores the caller's handler of Ctrl-C when the block ends: Lightning leaves the signal ignored after an interruption."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

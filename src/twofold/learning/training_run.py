@@ -42,10 +42,10 @@ from twofold.networks import Backbone, choose_dtype, fast_dtypes, load_backbone,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRun:
-    """The result of a training run. Arrays have a row for every usable image.
+    """The result of a training run. Arrays have one row per usable image.
 
-    `validation` is True for images that chose the best epoch but did not train the network. With `cv`, `folds` and `logits`
-    are out-of-fold; the fold of an image that was left out is -1. `duplicates` are those that share a fold.
+    `validation` is the mask of the validation images, which choose the best epoch. With `cv`, `folds` and `logits`
+    are out-of-fold; the fold of an image that was left out is -1. `duplicates` are the pairs that were kept in one fold.
     """
 
     backbone: Backbone
@@ -62,7 +62,7 @@ class TrainingRun:
 
     @property
     def better(self) -> bool:
-        """Whether the model uses the trained network; otherwise the frozen network was as good, and the model uses that."""
+        """Whether the model uses the trained network. Otherwise the frozen network was as good, and the model uses it."""
         return _is_better(self.interpolation)
 
 
@@ -79,8 +79,8 @@ def learn(
     """The network trained on the images of a file list, which are in `sources`; `ranges` maps their intensities.
 
     An unfinished run in `run_folder` with the same options and images is resumed. Raises DataError where a class has fewer than
-    `min_per_class` usable images or files change meanwhile, UsageError where the processes contradict the options, LearningError
-    where training fails.
+    `min_per_class` usable images or files change meanwhile, UsageError where the processes do not match the options,
+    LearningError where training fails.
     """
     check_processes(options.learning)
     if options.learning.tune and find_spec("optuna") is None:
@@ -96,7 +96,7 @@ def learn(
 
 
 def _run(training: NetworkTraining, run_folder: RunFolder, rows: Rows) -> TrainingRun:
-    """Tuning, the network on all rows, its weight interpolation, and cross-validation, as far as the options ask for them."""
+    """The training run on these rows: tuning, the network, its weight interpolation and cross-validation, as the options say."""
     learning, tuning, name = training.options.learning, None, "network"
     check_folds(training, rows, learning.cv)
     if learning.tune and not run_folder.resumable:
@@ -137,13 +137,13 @@ def _run(training: NetworkTraining, run_folder: RunFolder, rows: Rows) -> Traini
 def _prepare(
     file_list: FileList, sources: Sequence[Source], options: TrainingOptions, runtime: Runtime, ranges: IntensityRanges
 ) -> tuple[Initialise, LabelledDataset]:
-    """The initialisation as a function of the options, and the dataset as a pretrained network embeds it, which finds duplicates.
+    """The initialisation as a function of the options, and the dataset with features of a pretrained network, for its duplicates.
 
-    That network is the one to fine-tune, or from scratch the default one.
+    This is the network to fine-tune or, for training from scratch, the default network.
     """
     network, cross_validation = options.backbone, options.cross_validation
     if options.learning.mode == "scratch":
-        from_scratch(network, options.learning, cross_validation.seed)  # its errors come before the work
+        from_scratch(network, options.learning, cross_validation.seed)  # raises its errors before the work
         engine = runtime.engine(with_intensity_ranges(_default_backbone(runtime), ranges))
         dataset = embed_files(file_list, sources, engine, runtime, what="duplicates")
         return lambda learning: from_scratch(network, learning, cross_validation.seed).with_intensity_ranges(
@@ -207,7 +207,7 @@ def _is_better(interpolation: WeightInterpolation | None) -> bool:
 
 
 def _devices(options: TrainingOptions, runtime: Runtime, initialisation: Initialisation) -> Devices:
-    """Mixed precision where it is faster; not with `dtype='f32'`."""
+    """The devices, with mixed precision where it is faster; not with `dtype='f32'`."""
     on_cpu = initialisation.dense and "bf16" in fast_dtypes()
     fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else on_cpu
     mixed = options.backbone.dtype == "bf16" or (options.backbone.dtype == "auto" and fast)
@@ -222,5 +222,5 @@ def _devices(options: TrainingOptions, runtime: Runtime, initialisation: Initial
 
 def _interruption_note(learning: LearningOptions) -> Note:
     validation = ", scored on the validation images alone" if learning.cv else ""
-    text = f"Training was interrupted: this is the best network so far{validation}. The same call with `resume=True` continues."
+    text = f"Training was interrupted: this is the best network so far{validation}. Continue with `resume=True`."
     return Note("interrupted", text)

@@ -23,10 +23,10 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class WeightInterpolation:
-    """The chosen `fraction` of the way from the frozen network, 0, to the fine-tuned one, 1.
+    """A point between the weights of two networks: `fraction` is 0 for the frozen and 1 for the fine-tuned network.
 
-    `losses` has the validation log-loss after calibration for each fraction that was evaluated. `standard_error` is that of
-    the difference between the best of them and the frozen network; where the gain is smaller, `fraction` is 0.
+    `losses` has the validation log-loss after calibration for each fraction that was evaluated. `standard_error` is the
+    standard error of the difference between the best of them and the frozen network; where the gain is smaller, `fraction` is 0.
     """
 
     fraction: float
@@ -42,14 +42,15 @@ class WeightInterpolation:
         if self.fraction:
             return Note(
                 "fine-tuned",
-                f"The weights lie {self.fraction:.0%} of the way from the frozen to the fine-tuned network, where the "
-                f"validation log-loss is lowest: {loss:.4f} (frozen network: {frozen:.4f}).",
+                f"The weights are interpolated, {self.fraction:.0%} of the way from the frozen to the fine-tuned network, where "
+                f"the validation log-loss is lowest: {loss:.4f} (frozen network: {frozen:.4f}).",
             )
         text = f"did not lower the validation log-loss: {frozen:.4f} for the frozen network is the lowest"
         if best:
             text = (
-                f"did not lower the validation log-loss significantly: {loss:.4f} at best, {best:.0%} of the way, and "
-                f"{frozen:.4f} for the frozen network (standard error of the difference: {self.standard_error:.4f})"
+                f"did not lower the validation log-loss significantly: {loss:.4f} at best, with "
+                f"{best:.0%} fine-tuned weights, and {frozen:.4f} for the frozen network (standard error of the difference: "
+                f"{self.standard_error:.4f})"
             )
         return Note(
             "not-better", f"Fine-tuning {text}. The model is the frozen network with a head fitted on all images."
@@ -79,7 +80,7 @@ def choose_interpolation(
 
 
 def _interpolate(start: Weights, end: Weights, fraction: float) -> Weights:
-    """Integers, such as the batch counts of batch norm, are those of the end."""
+    """The interpolated weights. Integers, such as the batch counts of batch norm, are taken from `end`."""
     return {
         name: start[name].lerp(value, fraction) if value.is_floating_point() else value for name, value in end.items()
     }

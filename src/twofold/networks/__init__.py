@@ -1,4 +1,4 @@
-"""Backbones: built in, from an ONNX file, from a hub, or made by a function of the user."""
+"""Backbones: built in, from an ONNX file, from the hub, or from the user's function."""
 
 from twofold.networks.backbone import PREPROCESSING_VERSION, Backbone, with_intensity_ranges
 from twofold.networks.dtypes import Dtype, choose_dtype, fast_dtypes, processor_name

@@ -42,14 +42,14 @@ class Backbone:
 
 
 def with_intensity_ranges(backbone: Backbone, ranges: IntensityRanges) -> Backbone:
-    """The same network for images of more than eight bits: `ranges` are the intensities that become black and white."""
+    """The same network for images with more than eight bits per channel: `ranges` are the intensities of black and white."""
     if ranges == backbone.preprocessing.ranges:
         return backbone
     return replace(backbone, preprocessing=backbone.preprocessing.with_intensity_ranges(ranges))
 
 
 def check_size(size: int | None, name: str) -> int:
-    """The image size in pixels. UsageError where it is missing or out of range."""
+    """The image size in pixels. Raises UsageError where it is missing or out of range."""
     if size is None:
         raise UsageError(f"{name} does not state its image size; choose one with `size`.")
     if not 1 <= size <= 4096:
@@ -58,14 +58,14 @@ def check_size(size: int | None, name: str) -> int:
 
 
 def check_std(std: Triple) -> Triple:
-    """The standard deviations for the normalisation. UsageError where one is not positive."""
+    """The standard deviations for the normalisation. Raises UsageError where one is not positive."""
     if min(std) <= 0:
         raise UsageError(f"`std` must be above 0, got {' '.join(f'{value:g}' for value in std)}.")
     return std
 
 
 def note_assumed_normalisation(name: str) -> Note:
-    """A note that the mean and std of ImageNet are used for a network that states none."""
+    """A note that the mean and std of ImageNet are used for a network that does not state its own."""
     mean, std = (" ".join(f"{value:g}" for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return Note(
         "assumed-preprocessing",

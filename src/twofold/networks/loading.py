@@ -33,7 +33,7 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
     network = find_architecture(options.backbone)
     unused = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
     if unused:
-        raise UsageError(f"{' and '.join(unused)} is for FILE.onnx; {network.name} brings its own.")
+        raise UsageError(f"{' and '.join(unused)} is for FILE.onnx; {network.name} has its own.")
     size = options.size or network.size
     if size not in network.sizes:
         raise UsageError(

@@ -26,7 +26,7 @@ from twofold.networks.onnx_file import (
     with_input_shape,
 )
 
-_PREFIX = "network/"  # its tensors may have the same names as the added ones
+_PREFIX = "network/"  # avoids name clashes between the network's tensors and the added ones
 _BATCH = 8
 
 Operator = tuple[str, list[str], dict[str, Any]]
@@ -40,7 +40,7 @@ def load_onnx_backbone(options: BackboneOptions, dtype: Dtype) -> Backbone:
     """
     path = Path(options.backbone)
     if options.weights is not None:
-        raise UsageError(f"`weights` is for the built-in networks; {path} brings its own.")
+        raise UsageError(f"`weights` is for the built-in networks; {path} has its own.")
     model = read_network(path)
     image = find_input(model, path)
     size = _choose_size(image, options.size, path)

@@ -32,7 +32,7 @@ MAX_CHAIN: Final = 500
 """Elementwise operators in a chain. OpenVINO fuses a chain of 500 in half a second, one of 3,000 in more than a minute."""
 _MAX_DIMENSIONS: Final = 16
 _UINT8, _FLOAT = 2, 1
-# Bytes per element by ONNX element type; a 4-bit type takes half a byte. Text and complex numbers are refused.
+# Bytes per element by ONNX element type; a 4-bit type takes half a byte. Text and complex numbers are not supported.
 _ITEM_SIZES: Final = {
     **dict.fromkeys((1, 6, 12), 4.0),
     **dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), 1.0),
@@ -49,7 +49,7 @@ Message = dict[int, list[int | memoryview]]
 
 
 def check_network(graph: bytes, side: int) -> int | None:
-    """The width d of `features`; None where the file leaves it open.
+    """The number of features, d; None where the file does not state it.
 
     The graph must be a complete network from `image`, uint8 (n, side, side, 3), to `features`, float32 (n, d), and optionally
     `feature_map`. Raises ValueError, with the reason, for anything else.
@@ -58,7 +58,7 @@ def check_network(graph: bytes, side: int) -> int | None:
 
 
 def check_user_network(graph: bytes, side: int, name: str) -> None:
-    """Checks a user's network before any work is done, so that its bundle can be loaded. BackboneError names the network."""
+    """Checks a user's network before any work is done, so that its bundle can be loaded. Raises BackboneError with its name."""
     try:
         check_network(graph, side)
     except ValueError as error:
@@ -66,7 +66,7 @@ def check_user_network(graph: bytes, side: int, name: str) -> None:
 
 
 class _Check:
-    """One check of one file: its reader counts the fields read so far."""
+    """The check of one file. Its reader counts the fields read so far."""
 
     def __init__(self, side: int) -> None:
         self.side = side
@@ -103,13 +103,13 @@ class _Check:
             raise ValueError(f"its input is not 'image', uint8 (batch, {self.side}, {self.side}, 3)")
 
     def tensor_name(self, data: memoryview) -> bytes:
-        """The name of a constant. ValueError where its data do not fit its shape, or its type is not read here."""
+        """The name of a constant. Raises ValueError where its data do not fit its shape, or its type is not supported."""
         tensor = self.message(data, TENSOR)
         if any(tensor[14]):
-            raise ValueError("it has data outside the file, which is not read here")
+            raise ValueError("it has data outside the file, which is not supported")
         shape, item_size = self.integers(tensor[1]), _ITEM_SIZES.get(_number(tensor, 2))
         if item_size is None or len(shape) > _MAX_DIMENSIONS or not all(0 <= size < 2**31 for size in shape):
-            raise ValueError("it has a tensor of a kind that is not read here")
+            raise ValueError("it has a tensor of a type that is not supported")
         if not _has_size(tensor, prod(shape), item_size):
             raise ValueError("it has a tensor with more or fewer numbers than its shape says")
         return _text(tensor, 8)
@@ -117,13 +117,13 @@ class _Check:
     def integers(self, values: list[int | memoryview]) -> list[int]:
         """A repeated integer field, which may be packed or not."""
         if any(not isinstance(value, int) for value in values):
-            raise ValueError("it has a tensor of a kind that is not read here")
+            raise ValueError("it has a tensor of a type that is not supported")
         return [value for value in values if isinstance(value, int)]
 
     def check_nodes(self, graph: Message, constants: list[bytes]) -> set[bytes]:
         """The names of all tensors. ValueError where a node reads a tensor that no earlier node computes, as in a cycle."""
         if len(graph[1]) > MAX_NODES:
-            raise ValueError(f"it has {len(graph[1]):,} operators, {MAX_NODES:,} is the limit")
+            raise ValueError(f"it has {len(graph[1]):,} operators, the limit is {MAX_NODES:,}")
         tensors = {b"image", *constants}
         if len(tensors) <= len(constants) or b"" in tensors:
             raise ValueError("two of its tensors have the same name, or one has none")
@@ -136,7 +136,7 @@ class _Check:
         """Checks one node and adds its outputs to `tensors`; `chains` holds the length of the chain that ends in each tensor."""
         operator, domain = _text(node, 4).decode(), _text(node, 7)
         if operator not in OPERATORS or domain not in (b"", b"ai.onnx"):
-            raise ValueError(f"it has the operator {operator[:40]!r}, which is not run here")
+            raise ValueError(f"it has the operator {operator[:40]!r}, which is not supported")
         inputs = [bytes(_bytes(name)) for name in node[1]]
         outputs = [name for name in (bytes(_bytes(name)) for name in node[2]) if name]
         if not all(name in tensors for name in inputs if name):

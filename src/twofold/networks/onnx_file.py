@@ -17,14 +17,14 @@ from twofold.core.hints import nearest
 Shape = tuple[int | None, ...]
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
-_MIN_OPSET = 7  # the first in which operators broadcast as NumPy does
+_MIN_OPSET = 7  # the first opset with NumPy's broadcasting
 _CANDIDATES_SHOWN = 5
 _MAX_BYTES = 2**31 - 1  # the limit of an ONNX file
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkInput:
-    """The image input of a network. `size` is its height and width in pixels, None where the file leaves them open."""
+    """The image input of a network. `size` is its height and width in pixels, None where the file does not state them."""
 
     name: str
     element_type: int
@@ -46,7 +46,7 @@ class FeatureTensor:
 
 
 def read_network(path: Path) -> onnx.ModelProto:
-    """The network in the file, with external data loaded and local functions inlined. BackboneError where it cannot be read."""
+    """The network in the file, with external data and inlined local functions. Raises BackboneError where it cannot be read."""
     try:
         model = _load(path)
     except OSError as error:
@@ -97,7 +97,7 @@ def _external_size(tensor: TensorProto, folder: Path) -> int:
 
 
 def find_input(model: onnx.ModelProto, path: Path) -> NetworkInput:
-    """The image input. BackboneError unless the network has one input, square and with three channels."""
+    """The image input. Raises BackboneError unless the network has one input, square and with three channels."""
     constants = {constant.name for constant in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     if len(inputs) != 1:

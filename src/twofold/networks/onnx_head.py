@@ -1,7 +1,7 @@
 """Adding a head to a network as one more output, and removing it again, byte for byte.
 
-A bundle's `model.onnx` has the head. Features, and the key of cached features, depend on the network without it. Both functions
-work on the bytes, so that loading a bundle does not import onnx.
+The `model.onnx` of a bundle has the head. Features, and the key of cached features, depend on the network without it. Both
+functions work on the bytes, so that loading a bundle does not import onnx.
 """
 
 from itertools import pairwise
@@ -30,7 +30,7 @@ def with_head(graph: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
 
 
 def without_head(model: bytes, weights: NDArray[np.float32], bias: float) -> bytes:
-    """The inverse of `with_head`. ValueError where `with_head` with these weights and bias does not give these bytes."""
+    """The inverse of `with_head`. Raises ValueError where `with_head` with these weights and bias does not give these bytes."""
     outer, data, inner = _read_graph(model)
     if model[outer.start : outer.end - len(data)] != write_start(_GRAPH, len(data)):
         raise ValueError("its fields are not encoded as ONNX encodes them")

@@ -1,7 +1,7 @@
 """The part of ONNX that a network may use: the fields of its messages, and its operators.
 
 Field numbers and wire types are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. A field with a text instead of a
-type is refused, and the text says what it is.
+type is not supported; the text describes it for the error message.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ _INT: Final = FieldKind((VARINT,))
 _MANY: Final = FieldKind((BYTES,), repeated=True)
 _INTS: Final = FieldKind((VARINT, BYTES), repeated=True)
 _FLOATS: Final = FieldKind((FIXED32, BYTES), repeated=True)
-_SPARSE: Final = "sparse tensors, which are not read here"
+_SPARSE: Final = "sparse tensors, which are not supported"
 _SUBGRAPH: Final = "a graph within an operator, which may never end"
 
 MODEL: Final[FieldKinds] = {
@@ -26,9 +26,9 @@ MODEL: Final[FieldKinds] = {
     7: _BYTES,  # graph
     8: _MANY,  # opset_import
     14: _MANY,  # metadata_props
-    20: "training information, which is not read here",
-    25: "local functions, which are not read here",
-    26: "device configurations, which are not read here",
+    20: "training information, which is not supported",
+    25: "local functions, which are not supported",
+    26: "device configurations, which are not supported",
 }
 OPSET: Final[FieldKinds] = {1: _BYTES, 2: _INT}  # domain, version
 GRAPH: Final[FieldKinds] = {
@@ -81,7 +81,7 @@ TENSOR: Final[FieldKinds] = {
     10: FieldKind((FIXED64, BYTES), repeated=True),  # double_data
     11: _INTS,  # uint64_data
     12: _BYTES,  # doc_string
-    13: "data outside the file, which is not read here",
+    13: "data outside the file, which is not supported",
     14: _INT,  # data_location
     16: _MANY,  # metadata_props
 }
@@ -115,7 +115,7 @@ ThresholdedRelu Where Xor
 OPERATORS: Final = frozenset(_OPERATORS.split())
 """All operators that compute tensors from tensors, deterministically and with a size known beforehand.
 
-Left out are control flow (If, Loop, Scan, SequenceMap), which may never end; random operators; sequences, optionals, text and
+Excluded are control flow (If, Loop, Scan, SequenceMap), which may never end; random operators; sequences, optionals, text and
 files; training losses; and operators whose output size is a number in the data (EyeLike, windows, Mel matrices).
 """
 ELEMENTWISE: Final = frozenset(_ELEMENTWISE.split())

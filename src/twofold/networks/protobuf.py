@@ -22,7 +22,7 @@ class FieldKind(NamedTuple):
 
 
 FieldKinds = Mapping[int, FieldKind | str]
-"""The fields of a message by number; a text describes a field that is refused."""
+"""The fields of a message by number; a text describes a field that is not supported."""
 
 
 class Field(NamedTuple):

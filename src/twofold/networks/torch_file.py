@@ -21,7 +21,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# Exceptions that unpickling damaged or foreign bytes is known to raise.
+# Exceptions that unpickling raises for damaged bytes or other files.
 _DAMAGE = (
     pickle.UnpicklingError,
     struct.error,
@@ -39,7 +39,7 @@ _DAMAGE = (
 def read_weights(path: Path) -> Weights:
     """The float tensors of the file by name, as float32 arrays.
 
-    Raises BackboneError where the file is damaged or holds more than weights.
+    Raises BackboneError where the file is damaged or has other content than weights.
     """
     with path.open("rb") as file:
         try:
@@ -56,7 +56,7 @@ def _read(file: BinaryIO) -> Weights:
     file.seek(0)
     if _Unpickler(file, {}).load() != _MAGIC or _Unpickler(file, {}).load() != _PROTOCOL:
         raise pickle.UnpicklingError("not a PyTorch file of the old format")
-    _Unpickler(file, {}).load()  # sizes of C types on the machine that wrote it
+    _Unpickler(file, {}).load()  # sizes of C types on the computer that wrote it
     storages: dict[str, _Storage] = {}
     tensors = _Unpickler(file, storages).load()
     for key in _Unpickler(file, {}).load():
@@ -105,7 +105,7 @@ class _Tensor(_Sealed):
         return np.lib.stride_tricks.as_strided(values, self.size, strides).copy()  # some are stored transposed
 
 
-# Everything that these files refer to; any other name in a pickle could run code.
+# All names that such files need; any other name in a pickle could run code.
 _ALLOWED: dict[tuple[str, str], Callable[..., object] | str] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
@@ -121,7 +121,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which weights do not need")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which weights do not need")
         return _ALLOWED[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:

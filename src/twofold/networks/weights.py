@@ -1,4 +1,4 @@
-"""The weights of a built-in network: a given file, or from a package, or downloaded once. Their SHA-256 is always checked."""
+"""The weights of a built-in network: a given file, a file of a package, or a download. The SHA-256 is always checked."""
 
 import importlib.util
 import shutil
@@ -41,7 +41,7 @@ def _digest(path: Path) -> str:
 def _find_in_package(source: WeightsSource) -> Path:
     spec = importlib.util.find_spec(source.package or "")
     if spec is None or spec.origin is None:
-        raise BackboneError(f"The weights come in a package of their own; {install(source.extra or '')}.")
+        raise BackboneError(f"The weights are in a separate package; {install(source.extra or '')}.")
     return Path(spec.origin).parent / source.file
 
 

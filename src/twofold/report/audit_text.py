@@ -10,7 +10,7 @@ from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
 from twofold.report.timing_text import timing_text
 from twofold.workflows.audit import AuditResult
 
-_MAX_ROWS: Final = 10  # of a list: the file report and the JSON result have all
+_MAX_ROWS: Final = 10  # per list; the file report and the JSON result are complete
 _KINDS: Final = {"exact": "same bytes", "pixels": "same pixels", "near": "near"}
 
 
@@ -45,12 +45,12 @@ def _against_title(forward: int, backward: int) -> str:
 
 
 def _label_issues(record: Mapping[str, Any]) -> list[str]:
-    """The listed labels. Their number and the estimate differ: a list shows the most likely errors, the estimate counts all."""
+    """The list of possible label errors and the expected number of wrong labels. The list has the most likely errors only."""
     expected, issues = record["label_errors_expected"], record["label_issues"]
     if expected is None:
         return []
     estimate = (
-        f"estimated number of wrong labels: {expected['value']:.0f} [{expected['low']:.0f}, {expected['high']:.0f}]"
+        f"expected number of wrong labels: {expected['value']:.0f} [{expected['low']:.0f}, {expected['high']:.0f}]"
     )
     surplus = "; many of those listed are probably correct" if len(issues) > expected["high"] else ""
     rows = [f"{issue['p_label_error']:.3f}  {issue['path']} (label: {issue['label']})" for issue in issues]
@@ -58,7 +58,7 @@ def _label_issues(record: Mapping[str, Any]) -> list[str]:
 
 
 def learning_curve_lines(curve: LearningCurve) -> list[str]:
-    """First whether more images would help, then by how much, and how well the accuracy is known."""
+    """Two lines: whether more images would help and by how much; the accuracy with its interval."""
     counts = " and ".join(f"{count} {label}" for label, count in curve.counts.items())
     fourth = max(1, sum(curve.counts.values()) // 4)
     test = expected_interval(curve.accuracy.value, fourth)
@@ -75,13 +75,11 @@ def _gain(curve: LearningCurve) -> str:
     now, error = curve.curve[-1], curve.error
     if error.high < now.error:
         points = [100 * (now.error - end) for end in (error.value, error.high, error.low)]
-        return (
-            f"yes: twice as many bring about {points[0]:+.1f} points of accuracy [{points[1]:+.1f}, {points[2]:+.1f}]"
-        )
+        return f"yes: twice as many would add about {points[0]:+.1f} points of accuracy [{points[1]:+.1f}, {points[2]:+.1f}]"
     if curve.log_loss.high < now.log_loss:
         return (
-            f"yes, for better probabilities: twice as many bring the log-loss from {now.log_loss:.3f} to about "
-            f"{interval_text(curve.log_loss, '.3f')}; for the accuracy a gain is not certain"
+            f"yes, for better probabilities: twice as many would change the log-loss from {now.log_loss:.3f} to about "
+            f"{interval_text(curve.log_loss, '.3f')}; a gain in accuracy is not certain"
         )
     return "not certain: no clear gain from twice as many"
 
@@ -96,5 +94,5 @@ def _kind(kind: str) -> str:
 
 
 def _list_rows(title: str, rows: Sequence[str]) -> list[str]:
-    more = [f"  and {len(rows) - _MAX_ROWS} more: `out` and `json` have all"] if len(rows) > _MAX_ROWS else []
+    more = [f"  and {len(rows) - _MAX_ROWS} more, listed with `out` or `json`"] if len(rows) > _MAX_ROWS else []
     return ["", title, *(f"  {row}" for row in rows[:_MAX_ROWS]), *more]

@@ -45,20 +45,20 @@ STYLE: dict[Any, Any] = {
 
 
 def check_drawing(option: str, folder: Path) -> None:
-    """UsageError where matplotlib is missing or `folder` cannot be a folder for figures; to be called before long work.
+    """Raises UsageError where matplotlib is missing or `folder` cannot hold figures. Call it before long work.
 
-    `option` is the name of the option that the folder comes from.
+    `option` is the option that names the folder, for the message.
     """
     if find_spec("matplotlib") is None:
         raise UsageError(f"{option} draws figures with matplotlib; {install('figures')}.")
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{option} takes a folder for figures, and {folder} is a file; name another.")
+        raise UsageError(f"{option} must be a folder for figures, but {folder} is a file; give another path.")
     if (folder / "bundle.json").exists():
-        raise UsageError(f"{option} takes a folder for figures, and {folder} is a bundle; name another.")
+        raise UsageError(f"{option} must be a folder for figures, but {folder} is a bundle; give another path.")
 
 
 def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> None:
-    """Writes what `draw` puts on an empty figure of this width and height in inches; the suffix gives the format."""
+    """Writes the figure that `draw` draws to `file`. `size` is width and height in inches; the suffix is the format."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

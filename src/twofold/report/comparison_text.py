@@ -6,7 +6,7 @@ from twofold.report.metric_names import METRIC_NAMES
 
 
 def comparison_lines(comparison: Comparison, images: str) -> list[str]:
-    """The differences with their 95% intervals, and the images that only one model gets right; `images` says which these are."""
+    """The differences with their 95% intervals, and the images that only one model gets right; `images` names the test set."""
     rows = [[METRIC_NAMES[name], interval_text(value, "+.4f")] for name, value in comparison.differences.items()]
     only = (
         f"correct with the second only: {comparison.repaired}, with the first only: {comparison.spoiled} "

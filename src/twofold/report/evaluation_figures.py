@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CROWDED: Final = 0.97
-"""Area above which a curve hugs its corner, which is then enlarged."""
+"""Area under a curve above which its corner is enlarged."""
 
 _MAX_VECTOR_DOTS: Final = 2000
 """Dots above which a panel is stored as pixels: SVG files of many thousand dots are slow to show."""
@@ -111,7 +111,7 @@ def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
 
 
 def _free_height(prevalence: float) -> float:
-    """Where the enlarged corner covers neither the line of the prevalence nor the legend."""
+    """The height of the enlarged corner at which it covers neither the prevalence line nor the legend."""
     return 0.14 if prevalence > 0.52 else max(0.2, prevalence + 0.08) if prevalence < 0.42 else 0.58
 
 
@@ -217,7 +217,7 @@ def _histogram(
 
 
 def _dots(axes: "Axes", probabilities: "np.typing.NDArray[np.float64]") -> None:
-    """A dot for each probability, the heights spread evenly so that dots with close probabilities stay apart."""
+    """Draws a dot for each probability, at evenly spaced heights: dots of close probabilities do not overlap."""
     heights = (0.618 * np.arange(len(probabilities))) % 1
     many = len(probabilities) > _MAX_VECTOR_DOTS
     axes.plot(probabilities, heights, "o", color=ACCENT, markersize=3, alpha=0.3 if many else 0.8, rasterized=many)

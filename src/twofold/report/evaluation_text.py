@@ -44,7 +44,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
 
 
 def warning_lines(leakage: Leakage) -> list[str]:
-    """Comes before all else: where test images duplicate training images, the scores below are inflated."""
+    """The warning above all other text where test images duplicate training images: scores on them are inflated."""
     return [line for note in leakage.notes() for line in (f"WARNING: {note.text}", "")]
 
 
@@ -56,13 +56,13 @@ def data_line(name: str, data: Mapping[str, Any]) -> str:
 
 
 def test_columns(evaluation: Evaluation, leakage: Leakage) -> dict[str, Evaluation]:
-    """The columns of a test set: the one that counts, then the one of all images, where that is another."""
+    """The columns of a test set: the headline, then all images where some of them duplicate training images."""
     name, headline = leakage.headline(evaluation)
     return {name: headline} if headline is evaluation else {name: headline, "test (inflated)": evaluation}
 
 
 def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
-    """Confusion matrix with the recall of each class; below it the accuracy, and that of always predicting one class."""
+    """Confusion matrix with the recall of each class; below it the accuracy and the majority baseline."""
     classes = evaluation.classes
     negative, positive = short_names(classes)
     cells = evaluation.confusion
@@ -84,7 +84,7 @@ def _baseline(evaluation: Evaluation) -> str:
 
 
 def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:
-    """All metrics with their 95% intervals, as many evaluations side by side as fit; per-class metrics name the class."""
+    """All metrics with their 95% intervals, as many columns side by side as fit. Per-class metrics name the class."""
     (_, positive), *_ = (evaluation.classes for evaluation in columns.values())
     labels = {
         key: f"{text} ({short_name(positive)})" if key in PER_CLASS_METRICS else text

@@ -16,10 +16,10 @@ _COLUMNS: Final = ("path", "label", "probability", "logit", "reason")
 
 
 def print_predictions(predictions: Iterable[Prediction], out: Path | None, *, as_json: bool) -> None:
-    """Writes each prediction as soon as it is there.
+    """Writes each prediction as soon as it is available.
 
-    CSV rows go to the file `out`, which takes its place when the last is written, or else to stdout. With `as_json` stdout gets a
-    JSON list instead.
+    CSV rows go to stdout or to the file `out`, which replaces an older file after the last row. With `as_json`, a JSON list goes
+    to stdout instead.
     """
     with ExitStack() as stack:
         if out is not None:
@@ -52,7 +52,7 @@ def _csv_row(*cells: str) -> str:
 
 
 def _to_json(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-    """The same, written to stdout as `json.dumps(…, indent=1)` would write the list."""
+    """The same predictions, written to stdout in the format of `json.dumps(…, indent=1)`."""
     start = "["
     for prediction in predictions:
         text = json.dumps({name: getattr(prediction, name) for name in _COLUMNS}, indent=1, allow_nan=False)

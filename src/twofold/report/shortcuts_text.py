@@ -9,15 +9,15 @@ from twofold.evaluation import Interval
 from twofold.report.layout import interval_text, short_name, table
 
 SHORTCUT: Final = "shortcut"
-"""The code of the notes that the table stands for."""
+"""The code of the notes that the table replaces."""
 
 _MAX_ROWS: Final = 10
-_MAX_LENGTH: Final = 20  # of a class's values
+_MAX_LENGTH: Final = 20  # characters of the values of a class
 _UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> list[str]:
-    """One line that says how well metadata alone predicts the label, then a row for each feature; nothing where none does.
+    """The AUC of metadata alone, then a table row per feature; no lines where the label cannot be predicted from metadata.
 
     `model_auc` is the model's own ROC AUC, to compare with.
     """

@@ -11,7 +11,7 @@ _MAX_LENGTH = 40
 def sparklines(series: Sequence[Sequence[float]]) -> list[str]:
     """A line of blocks for each series, all of the same length and on one scale; long series are averaged in sections.
 
-    The scale ends a quarter above the 90% quantile: one very high loss would flatten all others.
+    The scale ends a quarter above the 90% quantile, because one very high loss would flatten all others.
 
     >>> sparklines([[0.0, 1.0, 2.0], [1.0, 1.0, 2.0]])
     ['▁▅█', '▅▅█']

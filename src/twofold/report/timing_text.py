@@ -7,7 +7,7 @@ _MIN_SECONDS: Final = 0.05  # seconds
 
 
 def timing_text(seconds: Mapping[str, float]) -> str:
-    """One line: what took at least 0.05 s, what no step accounts for, and the total.
+    """One line: the steps of at least 0.05 s, the time outside all steps, and the total.
 
     >>> timing_text({"embed": 21.1, "fit": 1.34, "audit": 0.01, "total": 26.0})
     'embed 21.1 s, fit 1.3 s, other 3.5 s, total 26.0 s'

@@ -49,7 +49,7 @@ def curves(figure: "Figure", history: Sequence[Mapping[str, float]], best: int) 
 
 
 def _limits(values: "np.typing.NDArray[np.float64]") -> tuple[float, float]:
-    """The range of the values; very high ones are cut off, because they would flatten the rest."""
+    """The range of the axis; very high values are cut off, because they would flatten the rest."""
     low, high = float(values.min()), float(min(values.max(), 1.25 * np.quantile(values, 0.9)))
     margin = 0.06 * max(high - low, 1e-3)
     return low - margin, high + margin
@@ -60,7 +60,7 @@ def _mark(axes: "Axes", best: int, value: float) -> None:
 
 
 def _name_ends(axes: "Axes", ends: Mapping[str, float], epoch: float) -> None:
-    """Writes its name at the end of each line; names keep a distance where lines end together."""
+    """Writes the name at the end of each line, with a minimum distance between names."""
     low, high = axes.get_ylim()
     distance = 0.11 * (high - low)
     lower, upper = sorted(ends, key=lambda name: ends[name])

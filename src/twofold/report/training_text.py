@@ -28,7 +28,7 @@ _SPLIT_NAMES: Final = {"train": "train", "val": "validation"}
 
 
 def training_text(result: TrainingResult, out: Path, figures: Path | None = None) -> str:
-    """First the decisions on the images that count, then all metrics, the training run, notes, and the time it took."""
+    """The confusion matrix of the headline evaluation, then all metrics, the training run, notes and the time."""
     columns = _columns(result)
     headline, evaluation = next(iter(columns.items()))
     lines = [] if result.test is None else warning_lines(result.test.leakage)
@@ -49,7 +49,7 @@ def training_text(result: TrainingResult, out: Path, figures: Path | None = None
 
 
 def _columns(result: TrainingResult) -> dict[str, Evaluation]:
-    """The evaluations by their names in the metrics table: first the one that counts."""
+    """The evaluations by their names in the metrics table, the headline first."""
     test = {} if result.test is None else test_columns(result.test.evaluation, result.test.leakage)
     headline = dict(list(test.items())[:1])
     columns = {"train (out-of-fold)": result.fit.evaluation}
@@ -67,7 +67,7 @@ def _training_run_lines(result: TrainingResult, network: NetworkResult) -> list[
 
 
 def _accuracy_difference(result: TrainingResult, history: "TrainingHistory") -> list[str]:
-    """Why the validation accuracy of the best epoch is not that of the metrics table."""
+    """A sentence where the validation accuracy of the best epoch differs from the one in the metrics table."""
     if result.evidence != "validation" or result.training_run is None:
         return []
     epoch = history.epochs[history.best - 1]["val_accuracy"]
@@ -76,8 +76,8 @@ def _accuracy_difference(result: TrainingResult, history: "TrainingHistory") -> 
         return []
     weights = "weight interpolation, " if result.training_run.interpolation is not None else ""
     return [
-        f"Validation accuracy {epoch:.4f} in epoch {history.best} is at probability 0.5; {weights}calibration and the "
-        f"threshold make it {final:.4f}."
+        f"Validation accuracy is {epoch:.4f} in epoch {history.best} at threshold 0.5, and {final:.4f} after {weights}"
+        "calibration and the choice of the threshold."
     ]
 
 
@@ -94,7 +94,7 @@ def _curve_lines(history: "TrainingHistory") -> list[str]:
 
 
 def _epoch_lines(history: "TrainingHistory") -> list[str]:
-    """A row for every epoch or, where these are many, for some of them."""
+    """The table of epochs, at most `_MAX_EPOCHS` of them."""
     epochs = _select_epochs(len(history.epochs), history.best)
     rows = [
         [
@@ -109,12 +109,12 @@ def _epoch_lines(history: "TrainingHistory") -> list[str]:
     names = ["epoch", "train loss", "accuracy", "validation loss", "accuracy", "rate", ""]
     lines = ["", *table([names, *rows], left=0)]
     if len(epochs) < len(history.epochs):
-        lines.append(f"{len(epochs)} of {len(history.epochs)} epochs; history.csv has all")
+        lines.append(f"{len(epochs)} of {len(history.epochs)} epochs; all are in history.csv")
     return lines
 
 
 def _select_epochs(count: int, best: int) -> set[int]:
-    """All epochs or, where these are many, the first, the best with its neighbours, the last, and some evenly between."""
+    """The epochs of the table: all or, of many, the first, the best with its neighbours, the last, and some evenly between."""
     if count <= _MAX_EPOCHS:
         return set(range(1, count + 1))
     step = next(step for step in (2, 5, 10, 20, 50, 100, count) if count / step <= _MAX_EPOCHS / 2)

@@ -55,7 +55,7 @@ def _names(tuning: "Tuning") -> list[str]:
 
 
 def _limits(tuning: "Tuning") -> tuple[float, float]:
-    """The range of the losses; it ends at four times the distance of the median from the best, or high ones would flatten it."""
+    """The range of the axis; it ends at four times the distance of the median from the best: high losses would flatten it."""
     losses = np.array([trial.loss for trial in tuning.trials if trial.loss is not None])
     low = float(losses.min())
     high = float(min(losses.max(), low + 4 * (np.median(losses) - low)))
@@ -117,7 +117,7 @@ def _draw_hyper_parameter(axes: "Axes", tuning: "Tuning", name: str) -> None:
 
 
 def _points(axes: "Axes", tuning: "Tuning", positions: dict[int, float]) -> None:
-    """Draws the trials at these positions; those that failed or are off the scale stand at the upper end."""
+    """Draws the trials at these positions; trials that failed or are off the scale are at the upper end."""
     low, high = axes.get_ylim()
     edge = high - 0.03 * (high - low)
     for state, style in POINTS.items():

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from twofold.learning.tuning.trial import Setting, Trial, Tuning
 
 _MAX_TRIALS: Final = 20  # lines of the tables
-_ENDS: Final = {"pruned": "stopped early, others were better", "failed": "failed, its loss was not finite"}
+_ENDS: Final = {"pruned": "stopped early: other trials were better", "failed": "failed, its loss was not finite"}
 
 
 def tuning_lines(tuning: "Tuning") -> list[str]:
@@ -58,7 +58,7 @@ def _remark(trial: "Trial", tuning: "Tuning") -> str:
 
 
 def parameter_name(name: str) -> str:
-    """The name of an option as people write it.
+    """The name of an option in plain text.
 
     >>> parameter_name("learning_rate")
     'learning rate'

@@ -1,4 +1,4 @@
-"""audit: from labelled images to their problems, without a model."""
+"""audit: the problems of labelled images, found without a model."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class AuditResult:
     notes: tuple[Note, ...] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks that `audit --json` prints."""
+        """The audit as JSON."""
         return {
             "data": self.audit.dataset.as_json(),
             **self.audit.as_json(),
@@ -66,7 +66,7 @@ def audit(
 ) -> AuditResult:
     """The audit of the labelled images in DATA, with the duplicates between them and the images of `against`.
 
-    With `quick` no network is used: labels are not judged, and cropped or slightly rotated duplicates are not found. Raises
+    With `quick` no network is used: labels are not checked, and cropped or slightly rotated duplicates are not detected. Raises
     DataError where DATA does not hold two classes of images.
     """
     clock = Clock()
@@ -100,7 +100,7 @@ def _scan(runtime: Runtime, ranges: IntensityRanges) -> Embed:
 
 
 def _list_other(against: Path, file_list: FileList, options: DataOptions) -> FileList:
-    """The images of OTHER as a test set. Where it has other classes or none, all its images, in their order."""
+    """The images of OTHER as a test set; where OTHER has other classes or none, all its images in listed order."""
     try:
         return list_test_files(file_list.negative_and_positive, against, options)
     except (DataError, UsageError):
@@ -119,7 +119,7 @@ def _list_images(against: Path) -> list[Path]:
     entries = walk(against) if is_archive(against) else list_files([against])
     files = [entry for entry in entries if isinstance(entry, Path)]
     if not files or files == [against]:
-        raise DataError(f"{against} holds no images: name a folder, an archive or a CSV file with path,label.")
+        raise DataError(f"{against} holds no images: give a folder, an archive or a CSV file with path,label.")
     return files
 
 
@@ -140,7 +140,7 @@ def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) 
 
 
 def _judge(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
-    """With label issues and the learning curve where there are features and enough images to fit a head."""
+    """The audit; with label issues and the learning curve where there are features and enough images to fit a head."""
     rows = np.flatnonzero(dataset.valid)
     if min(dataset.counts.values()) < MIN_IMAGES:
         return Audit(dataset, rows, None, None, against=against)

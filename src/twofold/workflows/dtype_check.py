@@ -40,9 +40,9 @@ class DtypeCheck:
     def note(self) -> Note:
         """The reason for the fallback to float32."""
         text = (
-            f"{self.dtype} differs too much from float32 on these images, so float32 was used: slower, and exact. On "
-            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} may), and "
-            f"the standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} is needed)."
+            f"{self.dtype} differs too much from float32 on these images, so float32 was used, which is slower but exact. On "
+            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} allowed), and "
+            f"the standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} required)."
         )
         return Note("dtype-fallback", text)
 
@@ -56,7 +56,7 @@ def check_dtype(
     *,
     seed: int,
 ) -> DtypeCheck:
-    """The check on at most `IMAGES` random ones of the usable images `sources`, whose features are (n, d).
+    """The check on a random sample of at most `IMAGES` of the usable images `sources`, whose features are (n, d).
 
     `float_backbone` is the model's backbone in float32.
     """

@@ -1,4 +1,4 @@
-"""evaluate: bundles on labelled images; one evaluation each and, of two, the comparison."""
+"""evaluate: one or two bundles on labelled images, with the comparison of two."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,8 +26,8 @@ from twofold.evaluation import Comparison, Evaluation, compare, with_positive
 class EvaluationResult:
     """The evaluation of one bundle on a test set, and of a second one where two are compared.
 
-    `dataset` holds the images that count for both. Where test images duplicate training images, `leakage` has the first model's
-    evaluation without them and `second_unseen` the second's; then `comparison` is without them, too.
+    `dataset` holds the images that are valid for both. Where test images duplicate training images, `leakage` has the first
+    model's evaluation without them, `second_unseen` the second's, and `comparison` leaves them out, too.
     """
 
     dataset: LabelledDataset
@@ -50,7 +50,7 @@ class EvaluationResult:
         return self.leakage.unseen if self.leakage.images else self.evaluation
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks that `evaluate --json` prints."""
+        """The result as JSON."""
         second: dict[str, Any] = {}
         if self.second is not None and self.comparison is not None:
             second = {"second": self.second.as_json(), "comparison": self.comparison.as_json()}
@@ -71,7 +71,7 @@ def evaluate_bundles(
 ) -> EvaluationResult:
     """The evaluation of one bundle, or of two with the same classes, on the labelled images of DATA.
 
-    `positive` is the class that the metrics are about, by default the first model's positive class. Decisions do not change.
+    `positive` is the class of the per-class metrics, by default the first model's positive class. Decisions do not change.
     """
     clock, models = Clock(), [bundle.model for bundle in bundles]
     classes = models[0].classes
@@ -127,14 +127,14 @@ def measure_leakage(
 
 
 def _rows_in_all(datasets: Sequence[LabelledDataset]) -> list[NDArray[np.intp]]:
-    """The usable rows of each dataset that count in all. Label conflicts depend on the model input, and files may vanish."""
+    """The usable rows of each dataset that are valid in all. Label conflicts depend on the model input, and files may vanish."""
     file_rows = reduce(np.intersect1d, [dataset.table.used[dataset.valid] for dataset in datasets])
     return [np.searchsorted(dataset.table.used, file_rows) for dataset in datasets]
 
 
 def _skip_notes(datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
     count = len(reduce(np.union1d, [dataset.table.used[dataset.valid] for dataset in datasets])) - len(rows[0])
-    text = f"Skipped {count} images that count for one of the bundles only."
+    text = f"Skipped {count} images that are valid for only one of the bundles."
     return [Note("not-for-both", text)] if count else []
 
 

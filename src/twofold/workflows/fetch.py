@@ -31,8 +31,8 @@ class LabelledFolder:
 class FetchResult:
     """What was unpacked into the folder `out`.
 
-    `folders` are its splits, or the folder itself, where they hold two classes; `plan` says what to do with them, None where
-    there are none. `source` has no user names or keys.
+    `folders` are its splits, or the folder itself, where they hold two classes. `plan` says which of them to train and evaluate
+    on, None where there are none. `source` has no user names or keys.
     """
 
     source: str
@@ -44,7 +44,7 @@ class FetchResult:
     notes: tuple[Note, ...] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks that `fetch --json` prints, without the next commands."""
+        """The result as JSON."""
         return {
             "source": self.source,
             "out": str(self.out),

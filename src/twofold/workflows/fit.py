@@ -16,7 +16,7 @@ from twofold.networks import Backbone
 
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
-    """How the rule is chosen: by a policy, or with a fixed threshold; `seed` is that of everything drawn at random."""
+    """How the rule is chosen: by a policy, or with a fixed threshold. `seed` fixes all random numbers."""
 
     optimize: Optimize
     threshold: float | None
@@ -25,9 +25,9 @@ class DecisionPolicy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfFoldScores:
-    """Logits of images by a head, or a network, that was not fitted on them: one for each of `rows`, which count usable images.
+    """Logits (n,) of images by a head or a network that was not fitted on them; `rows` (n,) are indices of usable images.
 
-    `folds` names the fold that held each image out; 0 for the validation part of a training run.
+    `folds` names the fold that held each image out; 0 for the validation set of a training run.
     """
 
     rows: NDArray[np.int64] = field(repr=False)

@@ -1,4 +1,4 @@
-"""Predictions by a model that stays compiled, for any number of threads."""
+"""The Predictor: predictions by a model that stays compiled, for any number of threads."""
 
 import os
 from collections.abc import Generator, Iterable
@@ -19,11 +19,11 @@ from twofold.embedding import Engine, Runtime, Source, image_sources
 class Predictor:
     """Predictions of a bundle or a model; its network is compiled once, at the first image that is not in the cache.
 
-    Any number of threads may call it at once. They share the inference requests, one for each thread of `runtime`, and get the
-    same predictions as one thread, to the bit. Without a `runtime` nothing is cached between runs.
+    Any number of threads may call it at once. They share the inference requests, one for each thread of `runtime`, and their
+    predictions are bit-identical to those of one thread. Without a `runtime` nothing is cached between runs.
 
-    As a context manager it releases the network at the end of the block. BundleError, or BackboneError for a model, where the
-    network cannot be run.
+    As a context manager it releases the network at the end of the block. `predict`, `stream` and `warm` raise BundleError, or
+    BackboneError for a model, where the network cannot be run, and UsageError after `close`.
 
     >>> with Predictor(load_bundle("pets.twofold")) as predictor:  # doctest: +SKIP
     ...     for prediction in predictor.stream(paths):
@@ -47,19 +47,19 @@ class Predictor:
         self.close()
 
     def close(self) -> None:
-        """Releases the network. Streams that are running end well; a new call raises UsageError."""
+        """Releases the network. Running streams still finish; new calls raise UsageError."""
         with self._lock:
             if self._engine is not None:
                 self._notes |= dict.fromkeys(self._engine.notes)
             self._engine = None
 
     def warm(self) -> None:
-        """Compiles the network now, also for single images, so that no later call waits for it."""
+        """Compiles the network now, also for single images, so that later calls do not wait for it."""
         self._open_engine().warm()
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What was assumed or could not be used until now, each note once."""
+        """The notes so far, each once: what was assumed, and what could not be used."""
         with self._lock:
             engine = () if self._engine is None else self._engine.notes
             return tuple(dict.fromkeys((*self.runtime.notes, *self._notes, *engine)))
@@ -67,17 +67,18 @@ class Predictor:
     def predict(self, sources: Iterable[Source | str]) -> list[Prediction]:
         """One prediction for every path, bytes, PIL image or array, in the order given.
 
-        DataError where `sources` is no list of images, such as a single image.
+        An image that cannot be read has no label; its prediction has the `read_error`. Raises DataError where `sources` is not a
+        list of images, such as a single image.
         """
         images = image_sources(sources)
         with closing(self.stream(images)) as predictions:
             return list(self.runtime.progress(predictions, len(images), "images"))
 
     def stream(self, sources: Iterable[Source | str]) -> Generator[Prediction]:
-        """The same in bounded memory, each prediction as soon as it is there; each has its `path`.
+        """The same predictions in bounded memory, in order, each as soon as it is available.
 
-        An iterator of sources is read as far as it is needed. Closing the generator early stops the work. Threads may pass it on,
-        one at a time.
+        `sources` is read lazily. Closing the generator early stops the work. The generator may be passed from thread to thread,
+        but only one thread at a time may advance it.
         """
         return self._bundle.stream(sources, self.runtime, self._open_engine(), self._add_note)
 

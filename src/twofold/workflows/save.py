@@ -26,11 +26,11 @@ _LIBRARIES: Final = ("numpy", "pillow", "onnx", "openvino", "scikit-learn")
 _TRAINING_LIBRARIES: Final = ("torch", "lightning")
 
 PublicPath = Callable[[str], str]
-"""From a path, or a text with paths in it, to the same relative to DATA."""
+"""Makes a path, or the paths in a text, relative to DATA."""
 
 
 def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
-    """Writes the bundle at `path`, whole or not at all. UsageError where `path` exists and `force` is off."""
+    """Writes the bundle at `path`, whole or not at all. Raises UsageError where `path` exists and `force` is False."""
     public_path = _public_paths(training)
     with write_errors(path), writing(path, force=force) as folder:
         _write_file_report(training, public_path, folder / "files.csv")
@@ -47,7 +47,7 @@ def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), f
 
 
 def _public_paths(training: TrainingResult) -> PublicPath:
-    """Paths relative to DATA. Where DATA lies is private: bundles are passed on."""
+    """A function that makes paths relative to DATA. The location of DATA is private, and bundles are passed on."""
     file_lists = [training.dataset.file_list]
     if training.test is not None:
         file_lists.append(training.test.dataset.file_list)
@@ -112,7 +112,7 @@ def _write_tuning(tuning: "Tuning", path: Path) -> None:
 
 
 def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
-    """What bundle.json says beside the model itself."""
+    """The content of bundle.json beside the model itself."""
     libraries = (*_LIBRARIES, *(_TRAINING_LIBRARIES if training.learning is not None else ()))
     return {
         "twofold": version("twofold"),
@@ -153,7 +153,7 @@ def _card_values(training: TrainingResult, result: dict[str, Any], name: str) ->
 
 
 def _test_columns(training: TrainingResult) -> list[dict[str, Any]]:
-    """The columns of the test set: first the one that counts, then all images, where these are not the same."""
+    """The columns of the test set: the headline, then all images where some of them duplicate training images."""
     if training.test is None:
         return []
     name, headline = training.test.leakage.headline(training.test.evaluation)

@@ -1,4 +1,4 @@
-"""How a model is fitted: on a frozen network, or from a network that was trained. Each strategy is one of `Strategy`."""
+"""How a model is fitted: a head on a frozen network, or the result of a training run. Both implement `Strategy`."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -41,22 +41,22 @@ class FrozenStrategy:
     policy: DecisionPolicy
 
     def backbone(self, dtype: Dtype) -> Backbone:
-        """Loads the network that the options name."""
+        """The network that the options name."""
         backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
         return with_intensity_ranges(backbone, self.ranges)
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
-        """Searches for duplicates among the images."""
+        """The labelled dataset, whose duplicates are searched here."""
         return labelled_dataset(file_list, table)
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
-        """Fits head, calibration and rule on the images without label conflicts."""
+        """The model with head, calibration and rule fitted on the images without label conflicts."""
         return fit_model(dataset, np.flatnonzero(dataset.valid), backbone, self.folds, self.policy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedStrategy:
-    """Takes network and head of a training run; only calibration and rule are left to fit."""
+    """Uses the network and head of a training run, and fits calibration and rule."""
 
     run: "TrainingRun"
     policy: DecisionPolicy
@@ -66,17 +66,17 @@ class TrainedStrategy:
         return replace(self.run.backbone, dtype=dtype)
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
-        """Takes the duplicates of the training run: its folds and its validation part were made with them."""
+        """The labelled dataset with the duplicates of the training run, which determined its folds and its validation set."""
         return LabelledDataset(file_list, table, file_list.negative_and_positive, self.run.duplicates)
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
-        """Fits calibration and rule on the scores of the validation part, or of cross-validation.
+        """The model with calibration and rule fitted on the scores of the validation set, or of cross-validation.
 
-        Raises DataError where files were changed during the training.
+        Raises DataError where files changed during the training.
         """
         if _digests(dataset.table.metadata) != _digests(self.run.metadata):
             raise DataError(
-                "Images were changed while the network was trained. Restore them and continue with `resume=True`, which keeps "
+                "Images changed while the network was trained. Restore them and continue with `resume=True`, which keeps "
                 "the trained weights, or start again with `force=True`."
             )
         scores = self._scores(dataset)

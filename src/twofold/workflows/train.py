@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun
 
 _TRAINED_DTYPES: Final[tuple[Dtype, ...]] = ("bf16", "f32")
-"""Those that networks which were trained here can be run in: int8 needs activation ranges, which they lack."""
+"""The dtypes of a trained network. It has no activation ranges, which int8 needs."""
 
 
 def train(
@@ -46,9 +46,9 @@ def train(
     test: Path | None = None,
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
-    """The model of the labelled images in DATA and, with `test`, its evaluation on that test set.
+    """The model fitted on the labelled images in DATA and, with `test`, its evaluation on that test set.
 
-    A network that is trained keeps checkpoints and logs in `run_folder`, a temporary folder by default, and continues from the
+    The training of a network keeps checkpoints and logs in `run_folder`, by default a temporary folder, and continues from
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
     file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
@@ -77,7 +77,7 @@ def train_files(
     dtype = choose_dtype(options.backbone, dtypes)
     run = None
     if mode != "frozen":
-        if test is not None:  # before hours of work
+        if test is not None:  # before hours of training
             _check_usable(test, ranges, runtime)
         with clock("learn"):
             run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
@@ -149,7 +149,7 @@ class _FitResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FitJob:
-    """One fit, which may have to be done twice: in a fast dtype, and again in float32 where that differs too much."""
+    """The fit in a fast dtype, repeated in float32 where the dtypes differ too much."""
 
     file_list: FileList
     sources: Sequence[Source]
@@ -158,7 +158,7 @@ class _FitJob:
     strategy: Strategy
 
     def fit_checked(self, dtype: Dtype, *, automatic: bool, seed: int) -> tuple[_FitResult, DtypeCheck | None]:
-        """The fit in this dtype, or in float32 where the dtype was chosen automatically and the check does not trust it."""
+        """The fit in this dtype, or in float32 where the dtype was chosen automatically and the check fails."""
         result = self.fit(dtype)
         if not automatic or dtype == "f32":
             return result, None

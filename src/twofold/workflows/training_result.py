@@ -21,7 +21,7 @@ Evidence = Literal["cross_validation", "validation"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestResult:
-    """The evaluation on a test set, and the images of it that duplicate training images."""
+    """The evaluation on a test set, and its images that duplicate training images."""
 
     dataset: LabelledDataset
     evaluation: Evaluation
@@ -57,7 +57,7 @@ class NetworkResult:
 class TrainingResult:
     """What `train` returns; `workflows.save.save` writes it as a bundle.
 
-    `roots` are DATA and the test data, to which the paths in a bundle are relative.
+    `roots` are DATA and the test data; paths in a bundle are relative to them.
     """
 
     options: TrainingOptions = field(repr=False)
@@ -73,7 +73,7 @@ class TrainingResult:
 
     @property
     def evidence(self) -> Evidence:
-        """Where the scores of the model's evaluation come from: cross-validation, or the validation part of a training run."""
+        """Where the scores of the model's evaluation come from: cross-validation, or the validation set of a training run."""
         run = self.training_run
         return "cross_validation" if run is None or run.folds is not None else "validation"
 
@@ -88,7 +88,7 @@ class TrainingResult:
         return self.learning is not None and self.learning.run.history.interrupted
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks that `train --json` prints."""
+        """The result as JSON."""
         backbone = self.fit.model.backbone
         network: dict[str, Any] = {}
         if self.learning is not None:

@@ -169,7 +169,7 @@ def test_an_interrupted_trial_is_not_finished(tmp_path: Path) -> None:
         return replace(SimulatedTraining(tmp_path)(settings, name, callback), interrupted=True)
 
     with pytest.raises(
-        LearningInterruptedError, match="before the first of 3 trials was over; continue with `resume=True`"
+        LearningInterruptedError, match="before the end of the first of 3 trials; continue with `resume=True`"
     ):
         tune(train_trial, SPACE, tmp_path, count=3, epochs=EPOCHS, seed=0)
 
@@ -214,9 +214,9 @@ def test_a_validation_loss_that_is_not_finite_fails_the_trial_too(tmp_path: Path
 
 def test_the_first_reason_is_raised_where_all_trials_fail(tmp_path: Path) -> None:
     def loss(settings: Settings) -> float:
-        raise LearningError("The memory does not suffice.")
+        raise LearningError("There is not enough memory.")
 
-    with pytest.raises(LearningError, match="The memory does not suffice"):
+    with pytest.raises(LearningError, match="There is not enough memory"):
         search(SimulatedTraining(tmp_path, loss=loss), count=2)
 
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 class Pruning(Callback):
     """Reports the validation loss of each epoch to the trial, and stops training when the trial should be pruned.
 
-    `reported` is the number of epochs that were reported before, where a killed trial continues.
+    `reported` is the number of epochs that a killed trial reported before it was continued.
     """
 
     def __init__(self, trial: "Trial", reported: int) -> None:
         self.trial, self.reported = trial, reported
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.reported == trainer.current_epoch:  # otherwise an epoch is repeated, whose checkpoint is missing
+        if self.reported == trainer.current_epoch:  # otherwise an epoch is repeated because its checkpoint is missing
             self._stop_if_worse(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -27,14 +27,14 @@ from twofold.learning.tuning.pruning import Pruning
 from twofold.learning.tuning.trial import Setting, Trial, Tuning
 
 TrainTrial = Callable[[Mapping[str, Setting], str, Callback], TrainingHistory]
-"""Trains with these settings, in the folder of this name, with the callback."""
+"""(settings, folder name, callback) -> the history of a training with these settings in this folder."""
 
 _FILE = "tuning.sqlite"
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-_MIN_IMBALANCE = 1.25  # larger class over smaller, from which class balancing is searched, too
+_MIN_IMBALANCE = 1.25  # ratio of the class sizes from which class balancing is searched, too
 _MIN_STEPS = 4  # per epoch with a larger batch
 _MIN_TRIALS = 8  # for importances: with fewer they would be noise
-_MIN_DECAY = 1e-4  # lower bound of the log-scaled search; practically none
+_MIN_DECAY = 1e-4  # lower bound of the search on a log scale; practically no decay
 _CLASSIC_DROPOUT = 0.15  # mean of its two layers, 0.1 and 0.2
 
 
@@ -86,10 +86,10 @@ def _batch_sizes(default: int, images: int) -> tuple[int, ...]:
 def tune(
     train_trial: TrainTrial, space: Mapping[str, HyperParameter], folder: Path, *, count: int, epochs: int, seed: int
 ) -> Tuning:
-    """The result of `count` trials, each trained in a folder below `folder`, where only the folder of the best one remains.
+    """The result of `count` trials, each trained in a folder below `folder`. Only the folder of the best trial remains.
 
-    The trials are recorded in `folder`, from where an interrupted search continues. After Ctrl-C the result has the trials that
-    were finished. Raises LearningInterruptedError where none was, LearningError where no trial succeeds.
+    The trials are recorded in `folder`, so that an interrupted search continues there. After Ctrl-C the result has the finished
+    trials. Raises LearningInterruptedError where there is none, LearningError where no trial succeeds.
     """
     with _silent():
         study = _open_study(folder, epochs)
@@ -101,7 +101,7 @@ def tune(
         except (KeyboardInterrupt, LearningInterruptedError) as error:
             if _best_trial(study) is None:
                 raise LearningInterruptedError(
-                    f"Tuning was interrupted before the first of {count} trials was over; continue with `resume=True`."
+                    f"Tuning was interrupted before the end of the first of {count} trials; continue with `resume=True`."
                 ) from error
             return replace(_result(study, space), interrupted=True)
         return _result(study, space)
@@ -131,7 +131,7 @@ def _open_study(folder: Path, epochs: int) -> Study:
 def _next_trial(study: Study, space: Mapping[str, HyperParameter], seed: int, count: int) -> OptunaTrial:
     """The interrupted trial, or a new one. The first trial has the settings of the recipe.
 
-    Settings follow from the seed and the earlier trials, so they are the same after a resumption.
+    Settings are determined by the seed and the earlier trials, so they are the same after a resumption.
     """
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         if trial.params.keys() == space.keys():
@@ -172,18 +172,18 @@ def _run_trial(trial: OptunaTrial, train_trial: TrainTrial, epochs: int) -> None
 
 
 def _fail(trial: OptunaTrial, reason: str) -> None:
-    """Recorded as pruned, so that Optuna avoids such settings."""
+    """Records the trial as pruned, so that Optuna avoids such settings."""
     trial.set_user_attr("failed", reason)
     trial.study.tell(trial, state=TrialState.PRUNED)
 
 
 def _round_settings(params: Mapping[str, Setting]) -> dict[str, Setting]:
-    """Three significant digits, so that the settings in a note, passed as options, give the same network."""
+    """The settings with three significant digits, so that the settings in a note, passed as options, give the same network."""
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in params.items()}
 
 
 def _delete_worse_trials(study: Study, folder: Path) -> None:
-    """Keeps the checkpoints of the best trial, whose network is not trained again; all would fill the disk."""
+    """Keeps only the checkpoints of the best trial, whose network is used; those of all trials would fill the disk."""
     best = _best_trial(study)
     for path in folder.glob(trial_folder("*")):
         if best is None or path.name != trial_folder(best.number + 1):
@@ -224,7 +224,7 @@ def _trial(trial: FrozenTrial, space: Mapping[str, HyperParameter]) -> Trial:
 def _importances(trials: list[FrozenTrial]) -> dict[str, float]:
     """The importance of each hyper-parameter by PED-ANOVA (Watanabe, Bansal and Hutter, arXiv:2304.10255), for the best third.
 
-    A pruned trial counts with its lowest loss: it was among the worse ones. In a simulation with one dominant hyper-parameter,
+    A pruned trial has its lowest loss: it was among the worse trials. In a simulation with one dominant hyper-parameter,
     the best third named it in 11 of 12 studies of 20 trials; the best tenth, Optuna's default, in 7.
     """
     if len(trials) < _MIN_TRIALS:

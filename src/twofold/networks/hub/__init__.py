@@ -1,1 +1,1 @@
-"""Networks of the Hugging Face hub, of a local folder, or made by the user's function. `hub_backbone` is the entry point."""
+"""Networks from the Hugging Face hub, a local folder, or the user's function. `hub_backbone` is the entry point."""

@@ -53,7 +53,7 @@ def read_preprocessing(
 ) -> DataConfig:
     """The preprocessing of `config` (None where the network has none); the options take precedence.
 
-    `image_size` is that of the network, for a `config` without a size. Notes list the settings that are followed approximately.
+    `image_size` is that of the network, for a `config` without a size. Notes list the settings that are only approximated.
     Raises BackboneError for model inputs that are not square or not RGB, UsageError for illegal options.
     """
     if config is None:

@@ -1,4 +1,4 @@
-"""A module made by a function of the user, `PACKAGE.module:function`, as a body."""
+"""A module returned by the user's function, `PACKAGE.module:function`, as a body."""
 
 import hashlib
 import importlib
@@ -21,8 +21,8 @@ from twofold.networks.modules.network import BodyOutput
 def function_body(name: str, size: int) -> tuple[nn.Module, int]:
     """The module in evaluation mode, and the width of its features.
 
-    The module takes normalised pixels, float (n, 3, size, size), and returns features (n, d), or a feature map (n, c, h, w) whose
-    mean is the features. Raises BackboneError where the function fails or its module does anything else.
+    The module maps normalised pixels, float (n, 3, size, size), to features (n, d) or to a feature map (n, c, h, w), whose mean
+    is used as features. Raises BackboneError where the function fails or its module returns anything else.
     """
     folder = os.getcwd()
     with _importable(folder):

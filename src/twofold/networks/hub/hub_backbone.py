@@ -1,4 +1,4 @@
-"""External networks as backbones: of the Hugging Face hub, of a local folder, or made by a function of the user.
+"""External networks as backbones: from the Hugging Face hub, a local folder, or the user's function.
 
 PyTorch is imported only where a network must be loaded; a cached export is read as ONNX.
 """
@@ -86,7 +86,7 @@ def _check(options: BackboneOptions) -> None:
 
 
 def _public_name(name: str) -> str:
-    """The name that a bundle records: of a folder only its last part, as its path is private."""
+    """The name that a bundle records: for a folder only the last part of its path, which is private."""
     return name if name.startswith(PREFIX) or is_function(name) else Path(name).resolve().name
 
 

@@ -28,7 +28,7 @@ def find_cached(repository: str, revision: str | None, file: str) -> Path | None
 
 
 def check_reachable(repository: str, revision: str | None) -> None:
-    """BackboneError where the hub or the repository cannot be reached. It fails at once; a download retries for 30 seconds."""
+    """Raises BackboneError where the hub or the repository cannot be reached. It fails at once; a download retries for 30 s."""
     hub = _import_hub()
     url = hub.hf_hub_url(repository, "config.json", revision=revision)
     with (
@@ -58,7 +58,7 @@ def fetch_file(repository: str, revision: str | None, file: str, progress: Progr
 
 @contextmanager
 def _telemetry_disabled(hub: Any) -> Iterator[None]:
-    """Within this context, the library does not tell the hub which packages are installed and which program runs it.
+    """Within this context, the library does not send the hub the installed packages and the running program.
 
     The library offers no parameter for this. It reads the constant at each request; the lock keeps concurrent contexts from
     restoring it early.

@@ -1,4 +1,4 @@
-"""A transformers network as a body: which of its outputs become the features, and which of its weights they depend on."""
+"""A transformers network as a body: the output that becomes the features, and the weights that it depends on."""
 
 import inspect
 from collections.abc import Iterator

@@ -54,7 +54,7 @@ class Repository:
 
 
 def find_repository(name: str, progress: Progress) -> Repository:
-    """The files of `hf:ID`, `hf:ID@REVISION` or a folder. A complete copy in the hub's cache is used without contacting the hub.
+    """The files of `hf:ID`, `hf:ID@REVISION` or a folder. A complete download in the hub's cache is used offline.
 
     Raises BackboneError, with what to do, where files are unavailable or the weights are not safetensors.
     """

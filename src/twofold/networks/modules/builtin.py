@@ -1,4 +1,4 @@
-"""The built-in networks as PyTorch modules, for training: architectures and weights are those of the ONNX graphs."""
+"""The built-in networks as PyTorch modules, for training, with the architectures and weights of the ONNX graphs."""
 
 from collections.abc import Iterator
 

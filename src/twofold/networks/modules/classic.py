@@ -6,15 +6,15 @@ from twofold.networks.modules.network import BodyOutput
 
 WIDTH = 512
 _EPSILON = 1e-3
-_L1, _L2 = 1e-5, 1e-4  # penalty on the last convolution; the published program does not state its own
+_L1, _L2 = 1e-5, 1e-4  # penalty on the last convolution; the published program does not state its value
 
 
 class ClassicBody(nn.Module):
     """Pixels (n, 3, size, size) from 0 to 1 -> the last dense layer, (n, 512), and the feature map before the dense layers.
 
-    The epsilon of batch norm is that of Keras, in which the published network was written. Its momentum is PyTorch's: Keras keeps
-    99% of the running statistics at each step, so validation stays at chance for hundreds of steps, and on small data sets early
-    stopping ends the training there.
+    The epsilon of batch norm is Keras's, because the published network was written in Keras. The momentum is PyTorch's: Keras
+    keeps 99% of the running statistics at each step, so validation stays at chance for hundreds of steps, and on small datasets
+    early stopping ends the training there.
     """
 
     def __init__(self, size: int, dropout: tuple[float, float] = (0.1, 0.2)) -> None:

@@ -59,7 +59,7 @@ class _Graph(nn.Module):
 
 
 def _serialise(model: onnx.ModelProto) -> bytes:
-    """The bytes, without the source lines that PyTorch writes to each node: they name folders of this machine."""
+    """The bytes, without the source lines that PyTorch writes to each node: they name local folders."""
     model.producer_name, model.producer_version, model.doc_string = "twofold", "", ""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
