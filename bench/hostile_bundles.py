@@ -107,7 +107,8 @@ def judge(process: subprocess.CompletedProcess[str], expected: str) -> str:
     one_sentence = (
         process.returncode == 1 and process.stderr.startswith("twofold: ") and process.stderr.count("\n") == 1
     )
-    return "refused" if one_sentence and not process.stdout else f"ended with {process.returncode}"
+    no_rows = process.stdout.count("\n") <= 1  # the header is written before the network is compiled
+    return "refused" if one_sentence and no_rows else f"ended with {process.returncode}"
 
 
 def list_files(folder: Path) -> list[tuple[str, int]]:
@@ -117,9 +118,9 @@ def list_files(folder: Path) -> list[tuple[str, int]]:
 
 def report(outcomes: list[Outcome], *, poisoned: bool) -> int:
     counts = Counter((outcome.bundle.partition(":")[0], outcome.result) for outcome in outcomes)
-    print(f"{'file':<14}{'result':<22}{'bundles':>8}")
+    print(f"{'file':<18}{'result':<22}{'bundles':>8}")
     for (file, result), count in sorted(counts.items()):
-        print(f"{file:<14}{result:<22}{count:>8}")
+        print(f"{file:<18}{result:<22}{count:>8}")
     slowest = max(outcomes, key=lambda outcome: outcome.seconds)
     print(f"{len(outcomes)} bundles; the slowest took {slowest.seconds:.1f} s ({slowest.bundle})")
     faults = [outcome for outcome in outcomes if outcome.result not in ("refused", "equal predictions")]

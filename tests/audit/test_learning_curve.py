@@ -96,9 +96,9 @@ def test_the_text_begins_with_the_answer_in_points_of_accuracy() -> None:
         {"cats": 150, "dogs": 150}, accuracy, points, Interval(0.25, 0.2, 0.28), Interval(0.08, 0.06, 0.095)
     )
     assert curve.text == (
-        "More images would help: twice as many would add about +2.0 points of accuracy (+0.5 to +4.0) and change the log-loss from "
-        "0.300 to about 0.250 (0.200 to 0.280). The accuracy of 90.0% is known to ±3.5 points (150 cats, 150 dogs); a test set of "
-        "75 other images would measure it to ±6.7 points."
+        "More images would help: twice as many would add about +2.0 points of accuracy (+0.5 to +4.0) and change the log-loss "
+        "from 0.300 to about 0.250 (0.200 to 0.280). The accuracy of 90.0% is known to ±3.5 points (150 cats, 150 dogs); a test "
+        "set of 75 other images would measure it to ±6.7 points."
     )
     uncertain = replace(curve, error=Interval(0.09, 0.07, 0.11))
     assert uncertain.text.startswith(

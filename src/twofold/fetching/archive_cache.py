@@ -61,7 +61,7 @@ def _download(address: Address, entry: Path, progress: Progress, sha256: str | N
 
 
 def _uncompress(archive: CachedArchive, entry: Path, progress: Progress, limit: int) -> CachedArchive:
-    """The archive with an uncompressed tar in place of a compressed one, which is removed last. Raises DataError if that fails."""
+    """The archive with an uncompressed tar in place of a compressed one, which is removed last. DataError if that fails."""
     try:
         path = uncompress(archive.path, entry / "plain", progress, limit=limit)
     except DataError:
