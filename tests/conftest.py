@@ -23,7 +23,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def images() -> list[bytes | Image.Image]:
-    """Two drawn pictures; where the shared photographs lie beside the project, two of them as well."""
+    """Two drawn images; where the shared photographs lie beside the project, two of them as well."""
     photographs = [SHARED / "cats-dogs" / "train" / name for name in ("cats/cat.0.jpg", "dogs/dog.0.jpg")]
     drawn = [draw("bars", 0, 300), draw("rings", 0, 300)]
     return [*drawn, *(path.read_bytes() for path in photographs if path.exists())]
@@ -45,7 +45,7 @@ def mobilenetv2(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    """A network of one convolution on squares of 16: quick, and different for different pictures."""
+    """A network of one convolution on squares of 16: quick, and different for different images."""
     weight = np.random.default_rng(0).normal(size=(6, 3, 3, 3)).astype(np.float32)
     nodes = [
         helper.make_node("Conv", ["input", "weight"], ["conv"], strides=[2, 2]),
@@ -70,7 +70,7 @@ def lite0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Backbone]:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 20 pictures of bars and 20 of rings, for reading only."""
+    """A folder of 20 images of bars and 20 of rings, for reading only."""
     return draw_folder(tmp_path_factory.mktemp("drawn") / "images", 20)
 
 
@@ -82,7 +82,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 
 @pytest.fixture(scope="session")
 def training(drawn: Path, runtime: Runtime) -> TrainingResult:
-    """A training on the drawn pictures, tested on others."""
+    """A training on the drawn images, tested on others."""
     other = draw_folder(drawn.parent / "other", 10, start=50)
     return train(drawn, TrainingOptions(), runtime, test=other)
 

@@ -1,4 +1,4 @@
-"""Pictures drawn with a fixed seed: two classes that a network can tell apart."""
+"""Images drawn with a fixed seed: two classes that a network can tell apart."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def draw(pattern: str, number: int, side: int = 64) -> Image.Image:
 
 
 def draw_folder(folder: Path, count: int, start: int = 0, labels: tuple[str, str] = ("bars", "rings")) -> Path:
-    """`folder` with a sub-folder for each label, `count` pictures each, numbered from `start`."""
+    """`folder` with a sub-folder for each label, `count` images each, numbered from `start`."""
     for label, pattern in zip(labels, ("bars", "rings"), strict=True):
         (folder / label).mkdir(parents=True)
         for number in range(start, start + count):

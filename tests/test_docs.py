@@ -39,7 +39,7 @@ def examples(page: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the pictures that the examples speak of, for a user who never ran twofold."""
+    """A folder with the images that the examples speak of, for a user who never ran twofold."""
     for folder, start in (("photos", 0), ("other", 30), ("pets/train", 0), ("pets/test", 40)):
         draw_folder(tmp_path / folder, 12, start, labels=("cats", "dogs"))
     (tmp_path / "new").mkdir()

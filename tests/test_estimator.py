@@ -46,8 +46,8 @@ def test_it_learns_and_its_columns_follow_classes(fitted: BinaryImageClassifier)
     assert np.array_equal(fitted.decision_function(new) > 0, [False, True])
 
 
-def test_paths_bytes_images_and_arrays_are_the_same_picture(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
+def test_paths_bytes_images_and_arrays_are_the_same_image(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
     IMAGES[0].save(path)
     forms = [path, str(path), path.read_bytes(), IMAGES[0], np.asarray(IMAGES[0])]
     logits = fitted.decision_function(forms)
@@ -73,12 +73,12 @@ def pressed_at(count: int) -> RemovableHandle:
     return register_optimizer_step_pre_hook(press)
 
 
-def test_a_picture_that_cannot_be_used_is_told_before_a_network_learns() -> None:
+def test_an_image_that_cannot_be_used_is_an_error_before_a_network_is_trained() -> None:
     learns = BinaryImageClassifier(mode="scratch", size=48, epochs=1, cache=False)
     hook = pressed_at(1)
     try:
         with pytest.raises(DataError, match="1 of 49 images cannot be read"):
-            learns.fit([*IMAGES, b"no picture"], np.append(LABELS, "bars"))
+            learns.fit([*IMAGES, b"no image"], np.append(LABELS, "bars"))
     finally:
         hook.remove()
 
@@ -235,7 +235,7 @@ def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
     assert all(len(set(parts[groups == group])) == 1 for group in range(12))
 
 
-def test_a_picture_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
+def test_an_image_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
     with pytest.raises(DataError, match=r"1 of 2 images .* image-1"):
         fitted.predict([IMAGES[0], b"nothing"])
 
@@ -258,30 +258,30 @@ class Tabular(BinaryImageClassifier):
         return tags
 
 
-NO_PICTURES = "fits on rows of random numbers, which are no pictures: DataError"
+NO_IMAGES = "fits on rows of random numbers, which are no images: DataError"
 NOT_PASSED = {
     "check_classifier_data_not_an_array": "X without a length",
-    "check_classifiers_classes": NO_PICTURES,
-    "check_classifiers_train": NO_PICTURES,
-    "check_decision_proba_consistency": NO_PICTURES,
-    "check_dict_unchanged": NO_PICTURES,
-    "check_dont_overwrite_parameters": NO_PICTURES,
-    "check_estimator_sparse_array": "a sparse matrix is no list of pictures",
-    "check_estimator_sparse_matrix": "a sparse matrix is no list of pictures",
-    "check_estimators_dtypes": NO_PICTURES,
-    "check_estimators_fit_returns_self": NO_PICTURES,
-    "check_estimators_overwrite_params": NO_PICTURES,
-    "check_estimators_pickle": NO_PICTURES,
-    "check_f_contiguous_array_estimator": NO_PICTURES,
-    "check_fit2d_1feature": NO_PICTURES,
-    "check_fit_check_is_fitted": NO_PICTURES,
-    "check_fit_idempotent": NO_PICTURES,
-    "check_fit_score_takes_y": NO_PICTURES,
-    "check_methods_sample_order_invariance": NO_PICTURES,
-    "check_methods_subset_invariance": NO_PICTURES,
-    "check_pipeline_consistency": NO_PICTURES,
-    "check_positive_only_tag_during_fit": NO_PICTURES,
-    "check_readonly_memmap_input": NO_PICTURES,
+    "check_classifiers_classes": NO_IMAGES,
+    "check_classifiers_train": NO_IMAGES,
+    "check_decision_proba_consistency": NO_IMAGES,
+    "check_dict_unchanged": NO_IMAGES,
+    "check_dont_overwrite_parameters": NO_IMAGES,
+    "check_estimator_sparse_array": "a sparse matrix is no list of images",
+    "check_estimator_sparse_matrix": "a sparse matrix is no list of images",
+    "check_estimators_dtypes": NO_IMAGES,
+    "check_estimators_fit_returns_self": NO_IMAGES,
+    "check_estimators_overwrite_params": NO_IMAGES,
+    "check_estimators_pickle": NO_IMAGES,
+    "check_f_contiguous_array_estimator": NO_IMAGES,
+    "check_fit2d_1feature": NO_IMAGES,
+    "check_fit_check_is_fitted": NO_IMAGES,
+    "check_fit_idempotent": NO_IMAGES,
+    "check_fit_score_takes_y": NO_IMAGES,
+    "check_methods_sample_order_invariance": NO_IMAGES,
+    "check_methods_subset_invariance": NO_IMAGES,
+    "check_pipeline_consistency": NO_IMAGES,
+    "check_positive_only_tag_during_fit": NO_IMAGES,
+    "check_readonly_memmap_input": NO_IMAGES,
 }
 
 

@@ -16,14 +16,14 @@ CLI = "from twofold.cli import main\nassert main({arguments!r}) == 0"
 WATCH = """
 import os, socket
 
-def _told(*what):
-    with open(os.environ["TOLD"], "a") as file:
+def _record(*what):
+    with open(os.environ["CONNECTIONS"], "a") as file:
         print(*what, file=file)
     raise OSError("nothing may leave")
 
 _connect = socket.socket.connect
-socket.socket.connect = lambda self, to: _connect(self, to) if self.family == socket.AF_UNIX else _told("connect", to)
-socket.getaddrinfo = lambda *host, **_: _told("look up", *host)
+socket.socket.connect = lambda self, to: _connect(self, to) if self.family == socket.AF_UNIX else _record("connect", to)
+socket.getaddrinfo = lambda *host, **_: _record("look up", *host)
 """
 FORKED = """
 import multiprocessing, urllib.request
@@ -53,7 +53,7 @@ def packages(program: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def bundle(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained in a process of its own, in an empty home, with watched sockets: see `told` beside it."""
+    """Trained in a process of its own, in an empty home, with watched sockets: see `connections` beside it."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     arguments = ["train", str(drawn), "--out", str(folder / "drawn.twofold"), "--quiet"]
@@ -63,7 +63,7 @@ def bundle(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def progress_bar(folder: Path) -> dict[str, str]:
     home = {name: str(folder) for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
-    return {**home, "PYTHONPATH": str(folder), "TOLD": str(folder / "told")}
+    return {**home, "PYTHONPATH": str(folder), "CONNECTIONS": str(folder / "connections")}
 
 
 def test_importing_twofold_loads_nothing_heavy() -> None:
@@ -91,13 +91,13 @@ def test_a_quick_audit_loads_no_network(drawn: Path) -> None:
 def test_the_watch_sees_what_a_forked_process_asks_for(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     run(FORKED, **progress_bar(tmp_path))
-    assert "look up example.org" in (tmp_path / "told").read_text(encoding="utf-8")
+    assert "look up example.org" in (tmp_path / "connections").read_text(encoding="utf-8")
 
 
 def test_training_and_predicting_send_nothing_and_leave_nothing_at_home(bundle: Path, drawn: Path) -> None:
     home = bundle.parent
     run(CLI.format(arguments=["predict", str(bundle), str(drawn / "rings")]), **progress_bar(home))
-    assert not (home / "told").exists()
+    assert not (home / "connections").exists()
     assert {entry.name for entry in home.iterdir()} <= {"sitecustomize.py", "__pycache__", "twofold", "drawn.twofold"}
 
 
@@ -106,7 +106,7 @@ def test_learning_a_network_sends_nothing_either(drawn: Path, tmp_path: Path) ->
     flags = "--mode scratch --recipe modern --image-size 32 --epochs 1 --batch-size 8 --quiet"
     arguments = ["train", str(drawn), "--out", str(tmp_path / "own.twofold"), *flags.split()]
     run(CLI.format(arguments=arguments), **progress_bar(tmp_path))
-    assert not (tmp_path / "told").exists()
+    assert not (tmp_path / "connections").exists()
     assert (tmp_path / "own.twofold" / "model.onnx").is_file()
 
 

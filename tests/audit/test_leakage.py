@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def draw_image(number: int) -> Image.Image:
-    """A scene, darker in the class `dim`, so that the classes can be told apart."""
+    """A scene, darker in the class `dim`, which separates the classes."""
     image = scene(number, SIZE)
     return image.point(lambda value: value // 2) if number % 2 else image
 

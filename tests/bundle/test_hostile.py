@@ -39,13 +39,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("number", range(120))
 def test_a_hostile_bundle_is_refused_or_answers_as_the_honest_one(good: Path, place: Path, number: int) -> None:
     path, what = draw_hostile(good, place, number)
-    told, found = "", []
+    message, predictions = "", []
     try:
-        found = load_bundle(path).predict(IMAGES)
+        predictions = load_bundle(path).predict(IMAGES)
     except BundleError as error:
-        told = str(error)
-    assert "\n" not in told, what
-    assert told or found == load_bundle(good).predict(IMAGES), what
+        message = str(error)
+    assert "\n" not in message, what
+    assert message or predictions == load_bundle(good).predict(IMAGES), what
 
 
 @pytest.mark.parametrize("number", [4, 8, 20, 80, 98, 110])
@@ -140,7 +140,7 @@ def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> 
         model.graph.node.extend(onnx.helper.make_node(kind, inputs, [output]) for kind, inputs, output in nodes)
 
     change(path, wide)
-    found, expected = (
+    predictions, expected = (
         load_bundle(each).predict(IMAGES, Runtime(tmp_path, RuntimeOptions(cache=False))) for each in (path, good)
     )
-    assert np.allclose([answer.logit for answer in found], [answer.logit for answer in expected], atol=1e-4)
+    assert np.allclose([answer.logit for answer in predictions], [answer.logit for answer in expected], atol=1e-4)

@@ -539,7 +539,7 @@ def test_audit_prints_a_summary(messy: Path, tmp_path: Path, capsys: pytest.Capt
 def test_audit_replaces_nothing_but_a_file_report(
     tmp_path: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("picture.png", "list.csv", "scores.csv"):
+    for name in ("image.png", "list.csv", "scores.csv"):
         (tmp_path / name).write_text("path,label\n")
         assert main(["audit", str(drawn), "--out", str(tmp_path / name)]) == 2
         assert "is not a file report" in capsys.readouterr().err
@@ -799,7 +799,7 @@ def test_a_batch_of_one_class_gives_its_recall_and_accuracy(
     assert result["data"]["counts"] == {"bars": 6, "rings": 6, "rings" if name == "bars" else "bars": 0}
     assert result["metrics"]["accuracy"]["value"] == result["per_class"][name]["recall"] == 1
     assert result["per_class"][name]["intervals"]["recall"]["low"] > 0.5
-    defined = {metric for metric, told in result["metrics"].items() if told["value"] is not None}
+    defined = {metric for metric, interval in result["metrics"].items() if interval["value"] is not None}
     assert defined == {"accuracy", "recall" if name == "rings" else "specificity"}
     assert (out / "confusion.svg").is_file()
     assert main(["evaluate", str(bundle), str(data), "--require", f"recall:{name}>=0.9"]) == 0
@@ -873,7 +873,7 @@ def test_positive_changes_the_metrics_of_evaluate_and_no_decision(
 ) -> None:
     data = str(missing_bars(tmp_path / "data"))
     plain, bars, rings = (
-        json.loads(said_by(main, ["evaluate", str(bundle), data, "--json", *more], capsys))
+        json.loads(printed_by(main, ["evaluate", str(bundle), data, "--json", *more], capsys))
         for more in ([], ["--positive", "bars"], ["--positive", "rings"])
     )
     assert plain["metrics"] == rings["metrics"]
@@ -884,14 +884,14 @@ def test_positive_changes_the_metrics_of_evaluate_and_no_decision(
     assert bars["confusion"] == {"tn": cells["tp"], "fp": cells["fn"], "fn": cells["fp"], "tp": cells["tn"]}
     codes = [{note["code"] for note in result["notes"]} for result in (plain, bars, rings)]
     assert ["positive-by-alphabet" in code for code in codes] == [True, False, False]
-    text = said_by(main, ["evaluate", str(bundle), data, "--positive", "bars"], capsys)
+    text = printed_by(main, ["evaluate", str(bundle), data, "--positive", "bars"], capsys)
     assert "recall (bars)" in text
     assert "average precision (bars)" in text
     assert "(rings)" not in text
     assert main(["evaluate", str(bundle), data, "--positive", "bar"]) == 2
 
 
-def said_by(run: Any, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def printed_by(run: Any, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert run(words) == 0
     return capsys.readouterr().out
 
@@ -899,10 +899,10 @@ def said_by(run: Any, words: list[str], capsys: pytest.CaptureFixture[str]) -> s
 def test_a_positive_class_chosen_by_the_alphabet_is_noted(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = "'rings' is the positive class, because it is second in alphabetical order"
+    note = "'rings' is the positive class, because it is second in alphabetical order"
     words = ["train", str(drawn), "--quiet", "--force", "--out", str(tmp_path / "b.twofold")]
-    assert told in said_by(main, words, capsys)
-    assert "is the positive class" not in said_by(main, [*words, "--positive", "rings"], capsys)
+    assert note in printed_by(main, words, capsys)
+    assert "is the positive class" not in printed_by(main, [*words, "--positive", "rings"], capsys)
     data = str(unlike_folder(tmp_path / "new", 6))
     words = ["evaluate", str(tmp_path / "b.twofold"), data, "--require", "recall>=0.9"]
-    assert "is the positive class" not in said_by(main, words, capsys)
+    assert "is the positive class" not in printed_by(main, words, capsys)

@@ -24,7 +24,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @pytest.fixture
 def public(drawn: Path, bundle: Path) -> Iterator[Path]:
-    """A folder with pictures and a bundle that anybody may read, and `out`, where anybody may write."""
+    """A folder with images and a bundle that anybody may read, and `out`, where anybody may write."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         shutil.copytree(drawn, Path(folder) / "images")
@@ -76,7 +76,7 @@ def test_whoever_reads_may_end_first(closed: str, public: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_output_that_cannot_be_written_is_told(public: Path) -> None:
+def test_output_that_cannot_be_written_is_an_error(public: Path) -> None:
     words = [*PROGRAM, "predict", str(public / "b.twofold"), str(public / "images"), "--no-cache"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(words, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True)
@@ -102,7 +102,7 @@ def test_streams_that_are_closed_are_gone_without(public: Path) -> None:
         (["fetch", "{drawn}", "--out", "{new}"], 1_000, "new"),
     ],
 )
-def test_on_a_full_disk_no_cut_off_file_stays_and_that_is_told(
+def test_on_a_full_disk_no_cut_off_file_stays_and_the_error_says_so(
     words: list[str],
     room: int,
     named: str,

@@ -30,7 +30,7 @@ def test_what_was_written_is_read_again() -> None:
     assert again.coarse.tolist() == [INDEX.coarse[0], 0]
 
 
-def test_something_else_is_told() -> None:
+def test_a_file_of_another_kind_is_an_error() -> None:
     with pytest.raises(ValueError, match="the columns are not path,sha256,pixels,perceptual"):
         read_index(["path,label\n"])
 
@@ -51,7 +51,7 @@ def test_something_else_is_told() -> None:
     ],
     ids=range(10),
 )
-def test_rows_of_something_else_are_told(row: tuple[str, ...]) -> None:
+def test_rows_of_another_kind_are_an_error(row: tuple[str, ...]) -> None:
     file = io.StringIO(newline="")
     csv.writer(file).writerows([("path", "sha256", "pixels", "perceptual"), row])
     with pytest.raises(ValueError, match="row 1 does not hold|field larger than"):

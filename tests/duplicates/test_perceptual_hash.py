@@ -66,7 +66,7 @@ def test_changes_leave_the_fine_hash_nearer_than_any_stranger() -> None:
         assert nearest.max() < least, name
 
 
-def test_images_of_one_colour_are_told() -> None:
+def test_images_of_one_colour_are_recognised() -> None:
     plain = [Image.new("RGB", (90, 60), "white"), Image.new("RGB", (90, 60), (10, 200, 30))]
     assert hash_thumbnails(thumbnails([*plain, SCENES[0]]))[0].flat.tolist() == [True, True, False]
 

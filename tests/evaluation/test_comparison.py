@@ -24,31 +24,31 @@ def draw(n: int, rng: np.random.Generator, *, better: float = 0.0) -> tuple[NDAr
 
 def test_a_model_compared_with_itself_differs_in_nothing() -> None:
     labels, scores, _ = draw(100, np.random.default_rng(0))
-    told = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.5)))
-    assert (told.repaired, told.spoiled, told.p_value) == (0, 0, 1.0)
-    assert all(difference.value == 0 for difference in told.differences.values())
-    assert told.differences["accuracy"].low < 0 < told.differences["accuracy"].high
+    comparison = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.5)))
+    assert (comparison.repaired, comparison.spoiled, comparison.p_value) == (0, 0, 1.0)
+    assert all(difference.value == 0 for difference in comparison.differences.values())
+    assert comparison.differences["accuracy"].low < 0 < comparison.differences["accuracy"].high
 
 
 def test_the_difference_is_second_minus_first() -> None:
     labels, first, second = draw(2000, np.random.default_rng(1), better=2)
-    told = compare(labels, (first, Rule.at(0.5)), (second, Rule.at(0.5)))
-    assert told.images == 2000
-    assert told.differences["accuracy"].low > 0
-    assert told.differences["roc_auc"].low > 0
-    assert told.differences["log_loss"].high < 0
-    assert told.p_value < 0.01
+    comparison = compare(labels, (first, Rule.at(0.5)), (second, Rule.at(0.5)))
+    assert comparison.images == 2000
+    assert comparison.differences["accuracy"].low > 0
+    assert comparison.differences["roc_auc"].low > 0
+    assert comparison.differences["log_loss"].high < 0
+    assert comparison.p_value < 0.01
     turned = compare(labels, (second, Rule.at(0.5)), (first, Rule.at(0.5)))
-    for name, difference in told.differences.items():
+    for name, difference in comparison.differences.items():
         there, back = difference, turned.differences[name]
         assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low))
 
 
 def test_each_model_answers_at_its_own_threshold() -> None:
     labels, scores = np.array([0, 1], np.int8), np.array([0.2, 0.4])
-    told = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.3)))
-    assert (told.repaired, told.spoiled) == (1, 0)
-    assert told.differences["accuracy"].value == 0.5
+    comparison = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.3)))
+    assert (comparison.repaired, comparison.spoiled) == (1, 0)
+    assert comparison.differences["accuracy"].value == 0.5
 
 
 def test_pairing_makes_the_interval_narrower_than_two_apart() -> None:
@@ -78,8 +78,8 @@ def test_paired_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     big = compare(*as_models(*draw(400_000, rng, better=1))).differences
     held = dict.fromkeys(big, 0)
     for _ in range(sets):
-        for name, told in compare(*as_models(*draw(200, rng, better=1))).differences.items():
-            held[name] += told.low <= big[name].value <= told.high
+        for name, interval in compare(*as_models(*draw(200, rng, better=1))).differences.items():
+            held[name] += interval.low <= big[name].value <= interval.high
     assert all(0.92 * sets <= n <= 0.98 * sets for n in held.values())
 
 
@@ -90,9 +90,9 @@ def as_models(
 
 
 def test_shares_that_never_differ_leave_room_for_difference() -> None:
-    told = difference_of_accuracies(0, 0, 50)
-    assert told.value == 0
-    assert 0.03 < told.high == -told.low < 0.08
+    comparison = difference_of_accuracies(0, 0, 50)
+    assert comparison.value == 0
+    assert 0.03 < comparison.high == -comparison.low < 0.08
 
 
 def test_with_one_class_the_areas_are_null() -> None:

@@ -51,7 +51,7 @@ def files(tmp_path: Path) -> list[Path]:
     paths[0].parent.mkdir()
     for number, path in enumerate(paths):
         draw("bars", number, 20 + number).save(path)
-    (paths[0].parent / "none.png").write_bytes(b"no picture")
+    (paths[0].parent / "none.png").write_bytes(b"no image")
     return [*paths[:5], paths[0].parent / "none.png", *paths[5:], paths[0].parent / "missing.png"]
 
 

@@ -110,9 +110,7 @@ def test_other_data_may_be_an_archive_of_any_name_and_a_damaged_one_is_an_error(
         audited(data, runtime, quick=True, against=broken)
 
 
-def test_pictures_that_differ_outside_of_what_the_network_sees_are_no_conflict(
-    tmp_path: Path, runtime: Runtime
-) -> None:
+def test_images_that_differ_outside_of_what_the_network_sees_are_no_conflict(tmp_path: Path, runtime: Runtime) -> None:
     """They are near copies under two labels, each of which may be right."""
     data = lay_out(tmp_path / "data", count=20)
     whole = scene(500, (320, 180))

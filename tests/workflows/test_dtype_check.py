@@ -1,4 +1,4 @@
-"""Whether fast arithmetic is as good as float32 on the pictures at hand, and what happens where it is not."""
+"""Whether a fast dtype is as good as float32 on the images at hand, and what happens where it is not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,14 +44,14 @@ def checked(runtime: Runtime, tmp_path: Path) -> Checked:
     return check
 
 
-def test_int8_is_trusted_on_pictures_of_much_contrast(checked: Checked) -> None:
+def test_int8_is_used_on_images_of_much_contrast(checked: Checked) -> None:
     check, _ = checked(40, 5)
     assert check.images == 60
     assert check.is_reliable
 
 
 @pytest.mark.parametrize("noise", [0, 0.5, 2])
-def test_int8_is_not_trusted_on_pictures_that_differ_by_a_grey_level(noise: float, checked: Checked) -> None:
+def test_int8_is_not_used_on_images_that_differ_by_a_grey_level(noise: float, checked: Checked) -> None:
     check, _ = checked(1, noise)
     assert not check.is_reliable
     assert "so float32 was used" in check.note().text

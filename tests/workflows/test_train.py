@@ -1,4 +1,4 @@
-"""The recipe, from a folder of pictures to a model and its numbers."""
+"""The recipe, from a folder of images to a model and its numbers."""
 
 import shutil
 from dataclasses import replace
@@ -19,7 +19,7 @@ from twofold.workflows.training_result import TrainingResult
 F32 = TrainingOptions(backbone=BackboneOptions(dtype="f32"))
 
 
-def test_bars_and_rings_are_told_apart_out_of_fold_and_on_other_pictures(training: TrainingResult) -> None:
+def test_bars_and_rings_are_classified_out_of_fold_and_in_a_test_set(training: TrainingResult) -> None:
     assert training.fit.evaluation.metrics["accuracy"].value == 1.0
     assert training.test is not None
     assert training.test.evaluation.metrics["accuracy"].value >= 0.95
@@ -65,13 +65,13 @@ def test_copies_share_a_fold(drawn: Path, runtime: Runtime, tmp_path: Path) -> N
             "same-pixels.bmp",
         }
         assert len({int(training.fit.scores.folds[row]) for row in twins}) == 1
-    told = next(note.text for note in training.notes if note.code == "duplicates")
-    assert told.startswith("Duplicates of other images: 2 exact, 2 with equal pixels")
+    text = next(note.text for note in training.notes if note.code == "duplicates")
+    assert text.startswith("Duplicates of other images: 2 exact, 2 with equal pixels")
 
 
 def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     folder = shutil.copytree(drawn, tmp_path / "images")
-    (folder / "bars" / "broken.jpg").write_bytes(b"not a picture")
+    (folder / "bars" / "broken.jpg").write_bytes(b"not an image")
     training = train(folder, F32, runtime)
     rows = {Path(row.path).name: row for row in training.audit.file_report()}
     assert rows["broken.jpg"].status == "skipped"
@@ -88,7 +88,7 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime:
     assert "files-skipped" in {note.code for note in training.notes}
 
 
-def test_too_few_pictures_are_refused_with_their_number(runtime: Runtime, tmp_path: Path) -> None:
+def test_too_few_images_are_refused_with_their_number(runtime: Runtime, tmp_path: Path) -> None:
     few = draw_folder(tmp_path / "few", 9)
     (few / "bars" / "broken.jpg").touch()
     with pytest.raises(
@@ -97,7 +97,7 @@ def test_too_few_pictures_are_refused_with_their_number(runtime: Runtime, tmp_pa
         train(few, F32, runtime)
 
 
-def test_test_pictures_of_other_classes_are_refused_before_anything_is_embedded(drawn: Path, tmp_path: Path) -> None:
+def test_test_images_of_other_classes_are_refused_before_anything_is_embedded(drawn: Path, tmp_path: Path) -> None:
     other = draw_folder(tmp_path / "other", 2, labels=("cats", "dogs"))
     runtime = Runtime(tmp_path / "cache")
     with pytest.raises(DataError, match="bars"):

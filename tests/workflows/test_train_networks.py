@@ -151,9 +151,9 @@ def test_ctrl_c_during_tuning_keeps_the_best_trial_and_can_be_resumed(
 def test_unreadable_test_images_are_an_error_before_training(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
     for label in ("bars", "rings"):
         (tmp_path / "test" / label).mkdir(parents=True)
-        (tmp_path / "test" / label / "1.jpg").write_bytes(b"no picture")
+        (tmp_path / "test" / label / "1.jpg").write_bytes(b"no image")
     run_folder = RunFolder(tmp_path / "run")
-    with pytest.raises(DataError, match="not-an-image|no picture|usable"):
+    with pytest.raises(DataError, match="not-an-image|no image|usable"):
         train(drawn, SCRATCH, runtime, test=tmp_path / "test", run_folder=run_folder)
     assert not run_folder.resumable
 
@@ -275,11 +275,11 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
 
 def test_too_few_images_are_an_error_and_unreadable_files_are_reported(runtime: Runtime, tmp_path: Path) -> None:
     few = draw_folder(tmp_path / "few", 9)
-    (few / "bars" / "broken.jpg").write_bytes(b"no picture")
+    (few / "bars" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"'bars' has 9"):
         train(few, SCRATCH, runtime)
     draw_folder(tmp_path / "more", 12)
-    (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "more" / "bars" / "broken.jpg").write_bytes(b"no image")
     training = train(tmp_path / "more", replace(SCRATCH, learning=replace(SCRATCH.learning, epochs=1)), runtime)
     assert {row.reason for row in training.audit.file_report()} == {"", "not-an-image"}
     assert "labels-not-judged" in {note.code for note in training.notes}  # there are too few validation images

@@ -40,9 +40,9 @@ class DtypeCheck:
     def note(self) -> Note:
         """The reason for the fallback to float32."""
         text = (
-            f"{self.dtype} differs too much from float32 on these images, so float32 was used, which is slower but exact. On "
-            f"{self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} allowed), and "
-            f"the standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} required)."
+            f"{self.dtype} differs too much from float32 on these images, so float32 was used, which is slower but exact. "
+            f"On {self.images} of them {self.decisions_changed} predictions change (at most {MAX_CHANGED_FRACTION:.0%} allowed), "
+            f"and the standardised features have a median cosine of {self.median_cosine:.3f} (at least {MIN_COSINE} required)."
         )
         return Note("dtype-fallback", text)
 
