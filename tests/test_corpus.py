@@ -106,7 +106,7 @@ def test_predict_has_a_row_for_every_file_of_a_folder(
     before = state(folder)
     with ordinary_rights():
         assert main(["predict", str(bundle), str(folder), "--out", "scores.csv", "--quiet"]) == 0
-    assert "files have no prediction (1 empty-file, 1 missing" in capfd.readouterr().err
+    assert "files (1 empty-file, 1 missing" in capfd.readouterr().err
     assert state(folder) == before
     predictions = {row["path"]: row for row in rows((work / "scores.csv").read_bytes().decode())}
     cases = {printable(str(folder / odd.path)): odd for odd in corpus if odd.code not in EXCLUDED}

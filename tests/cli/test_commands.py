@@ -228,17 +228,17 @@ def test_predict_counts_files_without_a_prediction(
     missing = [f"none-{number}.png" for number in range(600)]
     words = ["predict", str(bundle)]
     assert main([*words, str(tmp_path), *missing[:2]]) == 0
-    assert capsys.readouterr().err == "twofold: 3 of 4 files have no prediction (2 missing, 1 not-an-image).\n"
+    assert capsys.readouterr().err == "twofold: no prediction for 3 of 4 files (2 missing, 1 not-an-image).\n"
     assert main([*words, str(tmp_path / "a.png")]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(missing)))
     assert main([*words, "-"]) == 1
     output = capsys.readouterr()
     assert len(list(csv.DictReader(io.StringIO(output.out)))) == 600
-    assert output.err == "twofold: 600 of 600 files have no prediction (600 missing).\n"
+    assert output.err == "twofold: no prediction for 600 of 600 files (600 missing).\n"
     for more in (["--json"], ["--out", str(tmp_path / "out.csv")], ["--quiet"]):
         assert main([*words, "none.png", *more]) == 1
-        assert "1 of 1 files have no prediction (1 missing)" in capsys.readouterr().err
+        assert "no prediction for 1 of 1 file (1 missing)" in capsys.readouterr().err
     assert len(table(tmp_path / "out.csv")) == 1
 
 

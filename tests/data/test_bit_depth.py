@@ -197,9 +197,7 @@ def test_a_note_names_the_range_and_its_reason() -> None:
     mixed = [png(grey(integer_range(pixels, 12))) for pixels in DRAWN] + [np.zeros((4, 4), np.uint8)]
     (note,) = find_ranges(mixed, max_pixels=10**7)[1]
     assert note.code == "range-integers"
-    assert note.text.startswith(
-        "8 images have more than eight bits per channel: for all of them 0 is black and 4,095 is white"
-    )
+    assert note.text.startswith("8 images with more than eight bits per channel: 0 is black and 4,095 is white")
     assert "12 bits" in note.text
 
 

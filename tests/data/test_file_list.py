@@ -41,7 +41,7 @@ def test_class_folders_may_lie_inside_single_folders(tmp_path: Path) -> None:
     file_list = list_labelled_files(tmp_path, NONE)
     assert file_list.classes == ("Cat", "Dog")
     assert [skip.code for skip in file_list.skips] == ["junk", "outside-classes"]
-    assert "1 files outside the class folders, such as" in next(
+    assert "1 file outside the class folders, such as" in next(
         note.text for note in file_list.notes if note.code == "skipped-outside-classes"
     )
 
@@ -88,10 +88,10 @@ def test_data_without_two_classes_is_an_error_that_says_what_to_do(tmp_path: Pat
     (tmp_path / "empty").mkdir()
     cases = {
         "nowhere": "There is no .*nowhere",
-        "one": r"got only cats \(1 files\)",
+        "one": r"got only cats \(1 file\)",
         "half": "class 'dogs' of .* has no files",
         "empty": "got none, and 0 files",
-        "one/cats": r"got none, and 1 files without a class: make one sub-folder",
+        "one/cats": r"got none, and 1 file without a class: make one sub-folder",
         "damaged.zip": "neither a folder, an archive",
     }
     for name, text in cases.items():

@@ -91,9 +91,7 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime:
 def test_too_few_images_are_refused_with_their_number(runtime: Runtime, tmp_path: Path) -> None:
     few = draw_folder(tmp_path / "few", 9)
     (few / "bars" / "broken.jpg").touch()
-    with pytest.raises(
-        DataError, match=r"'bars' has 9 .* Not usable \(1 files\): .*broken\.jpg: The file has no bytes"
-    ):
+    with pytest.raises(DataError, match=r"'bars' has 9 .* Not usable \(1 file\): .*broken\.jpg: The file has no bytes"):
         train(few, F32, runtime)
 
 

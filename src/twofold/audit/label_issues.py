@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.audit.label_noise import fit_noise_models
+from twofold.core.notes import count_text
 from twofold.evaluation import Interval
 
 Reals = NDArray[np.float64]
@@ -39,7 +40,7 @@ class LabelIssues:
         count, expected = len(self.rows), self.expected
         right = count - round(expected.high)
         return (
-            f"{count} possible label errors (p >= {self.threshold:.2f}); expected number of wrong labels in all: "
+            f"{count_text(count, 'possible label error')} (p >= {self.threshold:.2f}); expected number of wrong labels in all: "
             f"{expected.value:.0f} ({expected.low:.0f} to {expected.high:.0f})"
             + (f", so at least {right} of the listed labels are correct" if right > 0 else "")
         )

@@ -39,6 +39,7 @@ def predict(
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
     from twofold.core.files import check_replaceable
+    from twofold.core.notes import count_text
     from twofold.core.progress import no_progress
     from twofold.report.predictions_text import print_predictions
     from twofold.workflows.predict import Predictor
@@ -66,7 +67,7 @@ def predict(
     total, predicted = reasons.total(), reasons.pop(None, 0)
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
-        show_error(f"twofold: {reasons.total()} of {total} files have no prediction ({counts}).")
+        show_error(f"twofold: no prediction for {reasons.total()} of {count_text(total, 'file')} ({counts}).")
     return int(predicted == 0)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from twofold.core.errors import DataError, UsageError
 from twofold.core.hints import nearest
+from twofold.core.notes import count_text
 from twofold.core.options import DataOptions
 
 _MAX_CLASSES: Final = 20  # in a message
@@ -65,7 +66,9 @@ def check_counts(
     if small_classes:
         numbers = " and ".join(f"{name!r} has {counts[name]}" for name in small_classes)
         advice = _advice({name: (conflicts or {}).get(name, ()) for name in small_classes}, counts)
-        unusable = f" Not usable ({len(errors)} files): {' '.join(errors[:_MAX_ERRORS])}" if errors else ""
+        unusable = (
+            f" Not usable ({count_text(len(errors), 'file')}): {' '.join(errors[:_MAX_ERRORS])}" if errors else ""
+        )
         raise DataError(f"At least {minimum} usable images per class are needed, {numbers}: {advice}.{unusable}")
 
 
@@ -82,7 +85,7 @@ def list_counts(counts: Mapping[str, int]) -> str:
     """The classes with their numbers of files, the largest first."""
     largest_first = sorted(counts, key=lambda name: (-counts[name], name))
     more = f" and {len(largest_first) - _MAX_CLASSES} more" if len(largest_first) > _MAX_CLASSES else ""
-    return ", ".join(f"{name} ({counts[name]} files)" for name in largest_first[:_MAX_CLASSES]) + more
+    return ", ".join(f"{name} ({count_text(counts[name], 'file')})" for name in largest_first[:_MAX_CLASSES]) + more
 
 
 def _advice(conflicts: Mapping[str, Sequence[str]], counts: Mapping[str, int]) -> str:
@@ -90,14 +93,15 @@ def _advice(conflicts: Mapping[str, Sequence[str]], counts: Mapping[str, int]) -
     sentences = []
     for name, paths in conflicts.items():
         if paths:
-            images = f"{len(paths)} other images" if counts[name] else f"all {len(paths)} images"
+            images = count_text(len(paths), "other image") if counts[name] else f"all {count_text(len(paths), 'image')}"
             sentences.append(f"{images} of {name!r} have both labels, such as {paths[0]}")
     return f"{'; '.join(sentences)}; decide which label is correct" if sentences else "add images"
 
 
 def _wrong_count_text(counts: Mapping[str, int], data: str, unlabelled: int, model_classes: Sequence[str]) -> str:
     if len(counts) < 2:
-        names = f"only {list_counts(counts)}" if counts else f"none, and {unlabelled} files without a class"
+        files = count_text(unlabelled, "file")
+        names = f"only {list_counts(counts)}" if counts else f"none, and {files} without a class"
         return (
             f"{data} must have two classes, got {names}: make one sub-folder per class, or give `label_pattern` if the class "
             "is in the file name."

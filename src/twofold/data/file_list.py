@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from twofold.core.errors import DataError, UsageError
-from twofold.core.notes import Note
+from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
@@ -18,18 +18,19 @@ from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
 
 SKIP_NOTES: Final = {
-    "junk": "Skipped {count} hidden or system files, such as {example}.",
-    "loop": "Skipped {count} links to a folder that contains them, such as {example}.",
-    "unreadable": "Skipped {count} folders that cannot be listed, such as {example}.",
-    "outside-classes": "Skipped {count} files outside the class folders, such as {example}.",
-    "no-label": "Skipped {count} files whose names do not match `label_pattern`, such as {example}.",
-    "link": "Skipped {count} links inside an archive, such as {example}.",
-    "device": "Skipped {count} devices, pipes or sparse files inside an archive, such as {example}.",
-    "unsafe-name": "Skipped {count} files whose names lead out of the archive, such as {example}.",
-    "too-deep": "Skipped {count} files more than 100 folders deep, such as {example}.",
-    "same-name": "Skipped {count} members of an archive with duplicate names, such as {example}.",
-    "other-class": "Skipped {count} files of other classes, such as {example}.",
+    "junk": ("hidden or system file", "hidden or system files"),
+    "loop": ("link to a folder that contains it", "links to folders that contain them"),
+    "unreadable": ("folder that cannot be listed", "folders that cannot be listed"),
+    "outside-classes": ("file outside the class folders", "files outside the class folders"),
+    "no-label": ("file whose name does not match `label_pattern`", "files whose names do not match `label_pattern`"),
+    "link": ("link inside an archive", "links inside an archive"),
+    "device": ("device, pipe or sparse file inside an archive", "devices, pipes or sparse files inside an archive"),
+    "unsafe-name": ("file whose name leads out of the archive", "files whose names lead out of the archive"),
+    "too-deep": ("file more than 100 folders deep", "files more than 100 folders deep"),
+    "same-name": ("member of an archive with a duplicate name", "members of an archive with duplicate names"),
+    "other-class": ("file of another class", "files of other classes"),
 }
+"""What is skipped, by code: one, and several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +248,6 @@ def _notes(skips: tuple[Skip, ...]) -> tuple[Note, ...]:
     counts = Counter(skip.code for skip in skips)
     first = {skip.code: skip.path for skip in reversed(skips)}
     return tuple(
-        Note(f"skipped-{code}", SKIP_NOTES[code].format(count=count, example=first[code]))
+        Note(f"skipped-{code}", f"Skipped {count_text(count, *SKIP_NOTES[code])}, such as {first[code]}.")
         for code, count in counts.items()
     )

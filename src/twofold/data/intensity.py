@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from twofold.core.notes import Note
+from twofold.core.notes import Note, count_text
 from twofold.data.bit_depth import Extent
 from twofold.data.eight_bits import IntensityRanges
 
@@ -20,20 +20,12 @@ def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note
     if integer_extents:
         (black, white), reason = _integer_range(integer_extents)
         ranges = IntensityRanges((black, white), None)
-        images = f"{len(integer_extents)} images have more than eight bits per channel"
-        notes.append(
-            _note(
-                "deep",
-                images,
-                f"{black:,}",
-                f"{white:,}",
-                reason,
-            )
-        )
+        images = f"{count_text(len(integer_extents), 'image')} with more than eight bits per channel"
+        notes.append(_note("deep", images, f"{black:,}", f"{white:,}", reason))
     if float_extents:
         low, high = _make_ascending(*_extremes(float_extents))
         ranges = IntensityRanges(ranges.integer_range, (low, high))
-        images = f"{len(float_extents)} images have floating-point values"
+        images = f"{count_text(len(float_extents), 'image')} with floating-point values"
         notes.append(_note("floats", images, f"{low:g}", f"{high:g}", "their least and greatest value"))
     return ranges, notes
 
@@ -64,5 +56,5 @@ def _make_ascending(low: float, high: float) -> tuple[float, float]:
 
 
 def _note(kind: str, images: str, black: str, white: str, reason: str) -> Note:
-    text = f"{images}: for all of them {black} is black and {white} is white, {reason}. Values beyond are clipped."
+    text = f"{images}: {black} is black and {white} is white, {reason}. Values beyond are clipped."
     return Note(f"range-{kind}", text)

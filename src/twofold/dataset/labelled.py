@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.notes import Note
+from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions
 from twofold.data import FileList, check_counts, check_same_classes, list_labelled_files
 from twofold.dataset.folds import duplicate_groups, join_groups
@@ -158,8 +158,8 @@ class LabelledDataset:
     def _read_error_notes(self) -> list[Note]:
         codes = Counter(error.code for error in self.table.read_errors if error is not None)
         counts = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-        files = "file" if codes.total() == 1 else "files"
-        return [Note("files-skipped", f"Skipped {codes.total()} unreadable {files}: {counts}.")] if codes else []
+        files = count_text(codes.total(), "unreadable file")
+        return [Note("files-skipped", f"Skipped {files}: {counts}.")] if codes else []
 
     def _duplicate_counts(self) -> str:
         kinds = Counter({duplicate.second: duplicate.kind for duplicate in self.duplicates}.values())
@@ -184,7 +184,8 @@ class LabelledDataset:
         rows = np.flatnonzero(~self.valid)
         if not len(rows):
             return []
-        text = f"Skipped {len(rows)} files with conflicting labels, such as {self.paths[rows[0]]}. Decide which label is correct."
+        files = count_text(len(rows), "file")
+        text = f"Skipped {files} with conflicting labels, such as {self.paths[rows[0]]}. Decide which label is correct."
         return [Note("conflicts", text)]
 
 

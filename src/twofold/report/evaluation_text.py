@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from twofold.audit.leakage import LEAKAGE, Leakage
+from twofold.core.notes import count_text
 from twofold.evaluation import PER_CLASS_METRICS, Evaluation
 from twofold.report.comparison_text import comparison_lines
 from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
@@ -117,9 +118,8 @@ def detail_lines(name: str, evaluation: Evaluation) -> list[str]:
 
 def _threshold_lines(evaluation: Evaluation) -> list[str]:
     near, rule = evaluation.borderline, evaluation.rule
-    borderline = (
-        f"{near.images} predictions within ±{near.within} of the threshold {rule.threshold:.4f} ({near.errors} wrong)."
-    )
+    predictions = count_text(near.images, "prediction")
+    borderline = f"{predictions} within ±{near.within} of the threshold {rule.threshold:.4f} ({near.errors} wrong)."
     return [borderline, _best_threshold(evaluation)]
 
 

@@ -11,6 +11,7 @@ from typing import Final, TextIO
 
 from twofold.bundle.model import Prediction
 from twofold.core.files import printable, replacing
+from twofold.core.notes import count_text
 
 _COLUMNS: Final = ("path", "label", "probability", "logit", "reason")
 
@@ -30,7 +31,7 @@ def print_predictions(predictions: Iterable[Prediction], out: Path | None, *, as
             predictions = _to_csv(predictions, sys.stdout, flush=True)
         count = sum(1 for _ in predictions)
     if out is not None and not as_json:
-        sys.stdout.write(f"Wrote {printable(str(out))}: {count} images\n")
+        sys.stdout.write(f"Wrote {printable(str(out))}: {count_text(count, 'image')}\n")
 
 
 def _to_csv(predictions: Iterable[Prediction], file: TextIO, *, flush: bool = False) -> Iterator[Prediction]:

@@ -11,7 +11,7 @@ import numpy as np
 from twofold.audit import MIN_IMAGES, Against, Audit, assign_folds, audit_dataset, audit_shortcuts, fit_learning_curve
 from twofold.audit.leakage import find_leakage
 from twofold.core.errors import DataError, UsageError
-from twofold.core.notes import Note
+from twofold.core.notes import Note, count_text
 from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions
 from twofold.core.timing import Clock
 from twofold.data import (
@@ -134,7 +134,7 @@ def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) 
     read_errors = () if other_table is None else other_table.read_errors
     codes = Counter(error.code for error in read_errors if error is not None)
     counts = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-    text = f"`against`: skipped {codes.total()} unreadable files: {counts}."
+    text = f"`against`: skipped {count_text(codes.total(), 'unreadable file')}: {counts}."
     skips = [replace(note, text=f"`against`: {note.text}") for note in (other_list.notes if other_list else ())]
     return [*skips, *([Note("against-skipped", text)] if codes else [])]
 
