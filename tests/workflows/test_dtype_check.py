@@ -72,7 +72,7 @@ def test_where_int8_is_not_trusted_float32_is_used_with_a_note(runtime: Runtime,
 
 
 @pytest.mark.parametrize(
-    ("images", "changed", "cosine", "trusted"),
+    ("images", "changed", "cosine", "is_reliable"),
     [
         (200, 0, 1.0, True),
         (200, 6, 0.96, True),

@@ -21,7 +21,7 @@ def choose_ranges(extents: Sequence[Extent]) -> tuple[IntensityRanges, list[Note
         (black, white), reason = _integer_range(integer_extents)
         ranges = IntensityRanges((black, white), None)
         images = f"{count_text(len(integer_extents), 'image')} with more than eight bits per channel"
-        notes.append(_note("deep", images, f"{black:,}", f"{white:,}", reason))
+        notes.append(_note("integers", images, f"{black:,}", f"{white:,}", reason))
     if float_extents:
         low, high = _make_ascending(*_extremes(float_extents))
         ranges = IntensityRanges(ranges.integer_range, (low, high))
