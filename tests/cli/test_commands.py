@@ -750,7 +750,7 @@ def test_fetch_unpacks_a_zip_and_prints_the_next_commands(
     for path in (tmp_path / "pets").rglob("*.png"):
         assert (out / path.relative_to(tmp_path / "pets")).read_bytes() == path.read_bytes()
     assert main(["fetch", str(pets), "--out", str(out)]) == 2
-    assert "exists; name a new folder" in capsys.readouterr().err
+    assert "exists; give a new folder" in capsys.readouterr().err
 
 
 def test_fetch_checks_the_hash(pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

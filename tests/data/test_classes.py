@@ -73,7 +73,7 @@ def test_images_with_conflicting_labels_lead_to_other_advice_than_too_few_images
     with pytest.raises(DataError) as raised:
         check_counts({"cats": 0, "dogs": 3}, 10, conflicts={"cats": ["a.jpg", "b.jpg"], "dogs": ["c.jpg"]})
     assert "'cats' has 0 and 'dogs' has 3: all 2 images of 'cats' have both labels, such as a.jpg" in str(raised.value)
-    assert "; 1 other images of 'dogs' have both labels, such as c.jpg; decide" in str(raised.value)
+    assert "; 1 other image of 'dogs' has both labels, such as c.jpg; decide" in str(raised.value)
     assert "add images" not in str(raised.value)
     with pytest.raises(DataError, match="add images"):
         check_counts({"cats": 3, "dogs": 30}, 10, conflicts={"cats": [], "dogs": ["c.jpg"]})

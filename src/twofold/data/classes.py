@@ -94,7 +94,8 @@ def _advice(conflicts: Mapping[str, Sequence[str]], counts: Mapping[str, int]) -
     for name, paths in conflicts.items():
         if paths:
             images = count_text(len(paths), "other image") if counts[name] else f"all {count_text(len(paths), 'image')}"
-            sentences.append(f"{images} of {name!r} have both labels, such as {paths[0]}")
+            verb = "has" if len(paths) == 1 else "have"
+            sentences.append(f"{images} of {name!r} {verb} both labels, such as {paths[0]}")
     return f"{'; '.join(sentences)}; decide which label is correct" if sentences else "add images"
 
 

@@ -53,7 +53,7 @@ class PixelFile:
             with self._path.open("rb") as file:
                 return mmap.mmap(file.fileno(), math.prod(self._shape), access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise DataError(f"The decoded images in {self._path} are missing ({error}); start again.") from error
+            raise DataError(f"The decoded images in {self._path} are missing or damaged: start again.") from error
 
 
 def read_pixel_file(path: Path, sources: int, size: int, capacity: int) -> tuple[list[ImageResult], PixelFile] | None:
