@@ -19,7 +19,7 @@ def test_answers_that_change_are_counted() -> None:
     probabilities = np.array([0.1, 0.2, 0.51, 0.52, 0.53, 0.9, 0.95])
     found = find_best_threshold(labels, probabilities, Rule.at(0.5))
     assert found.value == pytest.approx(0.515)  # of 0.515 and 0.715, both with one error less, the nearer to 0.5
-    assert (found.repaired, found.spoiled) == (1, 0)
+    assert (found.newly_correct, found.newly_wrong) == (1, 0)
     assert found.gain == pytest.approx(1 / 7)
     assert found.accuracy == pytest.approx(6 / 7)
 
@@ -46,7 +46,7 @@ def test_a_wrong_threshold_is_found_out() -> None:
     found = find_best_threshold(*draw(1000, 0, shift=2), Rule.at(0.5))
     assert found.significant
     assert found.value == pytest.approx(1 / (1 + np.exp(-2)), abs=0.08)
-    assert found.repaired - found.spoiled == pytest.approx(1000 * found.gain)
+    assert found.newly_correct - found.newly_wrong == pytest.approx(1000 * found.gain)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])

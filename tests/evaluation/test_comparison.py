@@ -25,7 +25,7 @@ def draw(n: int, rng: np.random.Generator, *, better: float = 0.0) -> tuple[NDAr
 def test_a_model_compared_with_itself_differs_in_nothing() -> None:
     labels, scores, _ = draw(100, np.random.default_rng(0))
     comparison = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.5)))
-    assert (comparison.repaired, comparison.spoiled, comparison.p_value) == (0, 0, 1.0)
+    assert (comparison.only_second_correct, comparison.only_first_correct, comparison.p_value) == (0, 0, 1.0)
     assert all(difference.value == 0 for difference in comparison.differences.values())
     assert comparison.differences["accuracy"].low < 0 < comparison.differences["accuracy"].high
 
@@ -47,7 +47,7 @@ def test_the_difference_is_second_minus_first() -> None:
 def test_each_model_answers_at_its_own_threshold() -> None:
     labels, scores = np.array([0, 1], np.int8), np.array([0.2, 0.4])
     comparison = compare(labels, (scores, Rule.at(0.5)), (scores, Rule.at(0.3)))
-    assert (comparison.repaired, comparison.spoiled) == (1, 0)
+    assert (comparison.only_second_correct, comparison.only_first_correct) == (1, 0)
     assert comparison.differences["accuracy"].value == 0.5
 
 

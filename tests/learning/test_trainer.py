@@ -73,7 +73,7 @@ def test_training_resumed_after_a_kill_ends_with_identical_weights(
     resumed, resumed_history = fit(tmp_path / "killed", recipe)
     assert has_same_weights(uninterrupted, resumed)
     assert resumed_history.epochs == history.epochs
-    assert resumed_history.best == history.best
+    assert resumed_history.best_epoch == history.best_epoch
     assert len(history.epochs) == recipe.epochs
 
 
@@ -84,7 +84,7 @@ def test_the_best_epoch_is_known_after_the_folder_was_moved(tmp_path: Path) -> N
     shutil.move(tmp_path / "there", tmp_path / "elsewhere")
     network, history = fit(tmp_path / "here", WORSENING)
     moved, moved_history = fit(tmp_path / "elsewhere", WORSENING)
-    assert history.best == moved_history.best == 1
+    assert history.best_epoch == moved_history.best_epoch == 1
     assert has_same_weights(network, moved)
 
 
@@ -100,7 +100,7 @@ def test_finished_training_is_not_continued(tmp_path: Path) -> None:
 def test_the_network_is_that_of_the_best_epoch_not_the_last(tmp_path: Path) -> None:
     _, history = fit(tmp_path, replace(PLATEAU, learning_rate=0.03, epochs=5, patience=None))
     losses = [metrics["val_loss"] for metrics in history.epochs]
-    assert history.best == int(np.argmin(losses)) + 1
+    assert history.best_epoch == int(np.argmin(losses)) + 1
 
 
 def test_ctrl_c_keeps_the_best_epoch_and_can_be_resumed(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_ctrl_c_between_two_checkpoints_of_an_epoch_leaves_a_history_with_the_be
         fit(tmp_path, PLATEAU, RaiseAt(KilledError(), 2))
     shutil.move(tmp_path / "first", tmp_path / "last.ckpt")
     _, history = fit(tmp_path, PLATEAU, RaiseAt(KeyboardInterrupt(), 2, 0))
-    assert history.best == len(history.epochs) == 2
+    assert history.best_epoch == len(history.epochs) == 2
 
 
 def test_ctrl_c_before_the_first_epoch_is_over_leaves_no_network(tmp_path: Path) -> None:

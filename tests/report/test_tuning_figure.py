@@ -45,7 +45,9 @@ def test_each_hyper_parameter_has_a_panel_with_its_best_value(tmp_path: Path, co
     for name in search.best_trial.settings:
         assert name.replace("_", " ") in labels
     assert f"best: {search.best_trial.settings['batch_size']}" in labels
-    assert f"best of {count} trials: number {search.best}, validation loss {search.best_trial.loss:.4f}" in labels
+    assert (
+        f"best of {count} trials: number {search.best_number}, validation loss {search.best_trial.loss:.4f}" in labels
+    )
     assert ("Importance" in labels) == ("80%" in labels) == (count == 30)
 
 

@@ -88,7 +88,7 @@ class Audit:
             ],
             "label_errors_expected": None if self.label_issues is None else asdict(self.label_issues.expected),
             "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.features],
-            "shortcuts_together": None if self.shortcuts is None else asdict(self.shortcuts.combined_auc),
+            "shortcuts_combined": None if self.shortcuts is None else asdict(self.shortcuts.combined_auc),
             **({} if curve is None else {"learning_curve": {**asdict(curve), "text": curve.text}}),
         }
 
@@ -96,7 +96,7 @@ class Audit:
         if self.label_issues is not None or not self.dataset.table.features.size:
             return []
         text = "Labels were not checked: a class has too few images that are not duplicates of one another. Add images."
-        return [Note("labels-not-judged", text)]
+        return [Note("labels-not-checked", text)]
 
     def _label_notes(self) -> list[Note]:
         if self.label_issues is None or not len(self.label_issue_rows):

@@ -111,6 +111,6 @@ def _draw(result: "TrainingResult", folder: Path) -> None:
         write_figures(test_evaluation, folder, title=test_title, prefix="test_")
     if result.learning is not None:
         training_run = result.learning.run
-        write_curves(training_run.history.epochs, training_run.history.best, folder / "curves.svg")
+        write_curves(training_run.history.epochs, training_run.history.best_epoch, folder / "curves.svg")
         if training_run.tuning is not None:
             write_tuning(training_run.tuning, folder / "tuning.svg")

@@ -13,7 +13,7 @@ from twofold.core.options import DataOptions
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
 from twofold.data.folders import JUNK_SENTENCE, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
-from twofold.data.split_folders import plan_splits, refuse_nested, shared_folders, splits_below, splits_of
+from twofold.data.split_folders import check_not_nested, plan_splits, shared_folders, splits_below, splits_of
 from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
 
@@ -158,7 +158,7 @@ def _add_by_folder(data: Path, options: DataOptions, collection: _Entries, model
         if not files[folder]:
             collection.empty.append(folder.name)
     classes = {folder: files[folder] for folder in folders if options.classes is None or folder.name in options.classes}
-    refuse_nested(classes)
+    check_not_nested(classes)
     if shared_names := shared_folders(classes):
         collection.notes.append(
             Note(

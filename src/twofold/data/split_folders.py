@@ -74,7 +74,7 @@ def splits_below(root: Path, files: Iterable[Path]) -> list[Path]:
     return []
 
 
-def refuse_nested(files: Mapping[Path, Sequence[Path]]) -> None:
+def check_not_nested(files: Mapping[Path, Sequence[Path]]) -> None:
     """Raises DataError where class folders, given with the files in them, hold splits, as in cats/train and cats/test."""
     splits = {folder: splits_below(folder, paths) for folder, paths in files.items()}
     example = next((paths for paths in splits.values() if paths), None)

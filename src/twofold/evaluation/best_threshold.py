@@ -18,8 +18,8 @@ class BestThreshold:
     value: float
     accuracy: float
     gain: float  # in accuracy, over the threshold in use
-    repaired: int  # decisions that it changes from wrong to right
-    spoiled: int  # decisions that it changes from right to wrong
+    newly_correct: int  # images
+    newly_wrong: int
     p_value: float  # of the test that the threshold in use is the best one
     significant: bool  # p_value < 0.05
 
@@ -45,8 +45,8 @@ def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule
         value=best,
         accuracy=float(after.mean()),
         gain=gain,
-        repaired=int((after & ~before).sum()),
-        spoiled=int((before & ~after).sum()),
+        newly_correct=int((after & ~before).sum()),
+        newly_wrong=int((before & ~after).sum()),
         p_value=p_value,
         significant=p_value < 0.05,
     )

@@ -15,8 +15,8 @@ class Comparison:
 
     images: int
     differences: dict[str, Interval]  # accuracy, log_loss, roc_auc: second - first
-    repaired: int  # images that only the second gets right
-    spoiled: int  # images that only the first gets right
+    only_second_correct: int  # images
+    only_first_correct: int
     p_value: float  # of McNemar's exact test of equal accuracy
 
     def as_json(self) -> dict[str, Any]:
@@ -24,8 +24,8 @@ class Comparison:
         return {
             "images": self.images,
             "differences": {name: interval.as_json() for name, interval in self.differences.items()},
-            "repaired": self.repaired,
-            "spoiled": self.spoiled,
+            "only_second_correct": self.only_second_correct,
+            "only_first_correct": self.only_first_correct,
             "p_value": self.p_value,
         }
 
@@ -34,26 +34,29 @@ def compare(labels: Labels, first: tuple[Probabilities, Rule], second: tuple[Pro
     """The second model minus the first, each as (probabilities, rule), on the images of these labels."""
     (p, rule_1), (q, rule_2) = first, second
     before, after = rule_1.decide(p) == labels, rule_2.decide(q) == labels
-    repaired, spoiled = int((after & ~before).sum()), int((before & ~after).sum())
+    only_second_correct, only_first_correct = int((after & ~before).sum()), int((before & ~after).sum())
     has_both_classes = 0 < int(labels.sum()) < len(labels)
     return Comparison(
         images=len(labels),
         differences={
-            "accuracy": difference_of_accuracies(repaired, spoiled, len(labels)),
+            "accuracy": difference_of_accuracies(only_second_correct, only_first_correct, len(labels)),
             "log_loss": difference_of_losses(labels, p, q) if has_both_classes else UNDEFINED,
             "roc_auc": difference_of_areas(labels, p, q) if has_both_classes else UNDEFINED,
         },
-        repaired=repaired,
-        spoiled=spoiled,
-        p_value=mcnemar(repaired, spoiled),
+        only_second_correct=only_second_correct,
+        only_first_correct=only_first_correct,
+        p_value=mcnemar(only_second_correct, only_first_correct),
     )
 
 
-def difference_of_accuracies(repaired: int, spoiled: int, n: int) -> Interval:
-    """(repaired - spoiled) / n with the adjusted Wald interval of Bonett and Price 2012, which holds for small counts."""
-    p, q = (repaired + 1) / (n + 2), (spoiled + 1) / (n + 2)
+def difference_of_accuracies(second: int, first: int, n: int) -> Interval:
+    """The difference (second - first) / n, from the counts of images that only one model gets right.
+
+    The interval is the adjusted Wald interval of Bonett and Price 2012, which holds for small counts.
+    """
+    p, q = (second + 1) / (n + 2), (first + 1) / (n + 2)
     half = Z * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
-    return Interval((repaired - spoiled) / n, max(-1.0, p - q - half), min(1.0, p - q + half))
+    return Interval((second - first) / n, max(-1.0, p - q - half), min(1.0, p - q + half))
 
 
 def difference_of_losses(labels: Labels, first: Probabilities, second: Probabilities) -> Interval:
@@ -74,16 +77,15 @@ def difference_of_areas(labels: Labels, first: Probabilities, second: Probabilit
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0))  # in this order NaN stays NaN
 
 
-def mcnemar(repaired: int, spoiled: int) -> float:
-    """The two-sided exact p-value of McNemar's test: under the null hypothesis a differing decision is repaired or spoiled
-    with equal probability.
+def mcnemar(second: int, first: int) -> float:
+    """The two-sided exact p-value of McNemar's test, from the counts of images that only one model gets right.
+
+    Under the null hypothesis each model is equally often the one that is right where they differ.
 
     >>> round(mcnemar(1, 9), 6)
     0.021484
     """
-    n = repaired + spoiled
+    n = second + first
     log_all = math.lgamma(n + 1) - n * math.log(2)
-    tail = sum(
-        math.exp(log_all - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(min(repaired, spoiled) + 1)
-    )
+    tail = sum(math.exp(log_all - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(min(second, first) + 1))
     return min(1.0, 2 * tail)

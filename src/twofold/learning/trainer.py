@@ -59,7 +59,7 @@ class TrainingHistory:
     """The metrics of every epoch, and which epoch (from 1) had the lowest validation loss."""
 
     epochs: list[EpochMetrics] = field(repr=False)
-    best: int
+    best_epoch: int
     interrupted: bool
     notes: tuple[Note, ...] = field(repr=False)
 

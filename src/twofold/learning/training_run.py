@@ -61,7 +61,7 @@ class TrainingRun:
     notes: tuple[Note, ...] = field(repr=False)
 
     @property
-    def better(self) -> bool:
+    def beats_frozen(self) -> bool:
         """Whether the model uses the trained network. Otherwise the frozen network was as good, and the model uses it."""
         return _is_better(self.interpolation)
 
@@ -199,7 +199,7 @@ def _tune(training: NetworkTraining, rows: Rows, count: int) -> tuple[Tuning, st
 
     seed = training.options.cross_validation.seed
     tuning = tune(train_trial, space, training.folder, count=count, epochs=recipe.epochs, seed=seed)
-    return tuning, trial_folder(tuning.best)
+    return tuning, trial_folder(tuning.best_number)
 
 
 def _is_better(interpolation: WeightInterpolation | None) -> bool:

@@ -134,6 +134,6 @@ def _best_threshold(evaluation: Evaluation) -> str:
         "" if policy in (*_ACCURACY_POLICIES, "fixed") else f" The threshold in use optimizes {policy}, not accuracy."
     )
     return (
-        f"Best threshold on this data: {best.value:.4f} ({best.repaired - best.spoiled:+d} correct, accuracy "
+        f"Best threshold on this data: {best.value:.4f} ({best.newly_correct - best.newly_wrong:+d} correct, accuracy "
         f"{best.gain:+.4f}); {significance} (p = {best.p_value:.2g}).{remark}"
     )

@@ -70,13 +70,13 @@ def _accuracy_difference(result: TrainingResult, history: "TrainingHistory") -> 
     """A sentence where the validation accuracy of the best epoch differs from the one in the metrics table."""
     if result.evidence != "validation" or result.training_run is None:
         return []
-    epoch = history.epochs[history.best - 1]["val_accuracy"]
+    epoch = history.epochs[history.best_epoch - 1]["val_accuracy"]
     final = result.fit.evaluation.metrics["accuracy"].value
     if f"{epoch:.4f}" == f"{final:.4f}":
         return []
     weights = "weight interpolation, " if result.training_run.interpolation is not None else ""
     return [
-        f"Validation accuracy is {epoch:.4f} in epoch {history.best} at threshold 0.5, and {final:.4f} after {weights}"
+        f"Validation accuracy is {epoch:.4f} in epoch {history.best_epoch} at threshold 0.5, and {final:.4f} after {weights}"
         "calibration and the choice of the threshold."
     ]
 
@@ -95,13 +95,13 @@ def _curve_lines(history: "TrainingHistory") -> list[str]:
 
 def _epoch_lines(history: "TrainingHistory") -> list[str]:
     """The table of epochs, at most `_MAX_EPOCHS` of them."""
-    epochs = _select_epochs(len(history.epochs), history.best)
+    epochs = _select_epochs(len(history.epochs), history.best_epoch)
     rows = [
         [
             f"{row['epoch']:d}",
             *(number_text(row[key]) for key in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")),
             f"{row['learning_rate']:.2g}",
-            "best" if row["epoch"] == history.best else "",
+            "best" if row["epoch"] == history.best_epoch else "",
         ]
         for row in history.epochs
         if row["epoch"] in epochs

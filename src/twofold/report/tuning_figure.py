@@ -98,7 +98,7 @@ def _draw_hyper_parameter(axes: "Axes", tuning: "Tuning", name: str) -> None:
 
     values = {trial.number: trial.settings[name] for trial in tuning.trials}
     axes.set_title(parameter_name(name), fontsize=9.5)
-    axes.set_title(f"best: {_format_setting(values[tuning.best])}", loc="right", fontsize=9, fontweight="normal")
+    axes.set_title(f"best: {_format_setting(values[tuning.best_number])}", loc="right", fontsize=9, fontweight="normal")
     if name in CHOICES:
         choices = [str(choice) for choice in sorted({value for value in values.values() if value is not None})]
         _points(axes, tuning, {number: choices.index(str(value)) + _jitter(number) for number, value in values.items()})
@@ -125,9 +125,9 @@ def _points(axes: "Axes", tuning: "Tuning", positions: dict[int, float]) -> None
         heights = [edge if state == "failed" or trial.loss is None else trial.loss for trial in trials]
         if trials:
             axes.plot([positions[trial.number] for trial in trials], heights, linestyle="", markersize=4.5, **style)
-    if tuning.best in positions:
+    if tuning.best_number in positions:
         axes.plot(
-            positions[tuning.best],
+            positions[tuning.best_number],
             tuning.best_trial.loss or 0.0,
             "o",
             color=INK,

@@ -50,7 +50,7 @@ def _rank(trial: "Trial") -> tuple[bool, bool, float]:
 
 def _remark(trial: "Trial", tuning: "Tuning") -> str:
     remarks = [
-        *(["best"] if trial.number == tuning.best else []),
+        *(["best"] if trial.number == tuning.best_number else []),
         *(["the recipe"] if trial.number == 1 else []),
         *([_ENDS[trial.state]] if trial.state in _ENDS else []),
     ]

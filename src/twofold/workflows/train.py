@@ -135,7 +135,7 @@ def _strategy(
 ) -> Strategy:
     decision, seed = options.decision, options.cross_validation.seed
     policy = DecisionPolicy(decision.optimize, decision.threshold, seed)
-    if run is not None and run.better:
+    if run is not None and run.beats_frozen:
         return TrainedStrategy(run, policy)
     return FrozenStrategy(options.backbone, ranges, runtime, options.cross_validation.folds, policy)
 

@@ -44,7 +44,7 @@ class NetworkResult:
         run, history = self.run, self.run.history
         return {
             "epochs": len(history.epochs),
-            "best_epoch": history.best,
+            "best_epoch": history.best_epoch,
             "interrupted": history.interrupted,
             "images": {"train": len(self.train.labels), "validation": int(run.validation.sum())},
             "history": history.epochs,
@@ -80,7 +80,7 @@ class TrainingResult:
     @property
     def training_run(self) -> "TrainingRun | None":
         """The training run of the model's network. None for a frozen network, also where fine-tuning did not improve it."""
-        return self.learning.run if self.learning is not None and self.learning.run.better else None
+        return self.learning.run if self.learning is not None and self.learning.run.beats_frozen else None
 
     @property
     def interrupted(self) -> bool:

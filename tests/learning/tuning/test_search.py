@@ -92,7 +92,7 @@ def test_the_recipe_is_the_first_trial_and_the_best_trial_is_chosen(
     assert tuning.trials[0].settings["learning_rate"] == MODERN.learning_rate
     complete = [trial.loss for trial in tuning.trials if trial.loss is not None and trial.state == "complete"]
     assert tuning.best_trial.loss == min(complete)
-    assert tuning.best_settings == dict(training.trials[tuning.best - 1][1]) == tuning.best_trial.settings
+    assert tuning.best_settings == dict(training.trials[tuning.best_number - 1][1]) == tuning.best_trial.settings
     replace(SCRATCH, **tuning.best_settings)  # type: ignore[arg-type]  # they are options
     assert f"`learning_rate={tuning.best_settings['learning_rate']}`" in tuning.note().text
 
@@ -104,7 +104,7 @@ def test_the_best_settings_are_near_the_optimum(tuning: Tuning) -> None:
 
 
 def test_only_the_checkpoints_of_the_best_trial_are_kept(training: SimulatedTraining, tuning: Tuning) -> None:
-    assert {path.name for path in training.folder.iterdir()} == {"tuning.sqlite", trial_folder(tuning.best)}
+    assert {path.name for path in training.folder.iterdir()} == {"tuning.sqlite", trial_folder(tuning.best_number)}
 
 
 def test_worse_trials_are_pruned(tuning: Tuning) -> None:
@@ -128,7 +128,7 @@ def test_few_trials_have_no_importances(tmp_path: Path) -> None:
 
 def test_the_recipe_is_chosen_where_no_trial_is_better(tmp_path: Path) -> None:
     tuning = search(SimulatedTraining(tmp_path, loss=lambda settings: 0.5 if settings else 0.4), count=3)
-    assert (tuning.best, tuning.best_settings) == (1, {})
+    assert (tuning.best_number, tuning.best_settings) == (1, {})
     assert "The recipe had the lowest validation loss of 3 trials" in tuning.note().text
 
 
@@ -158,7 +158,7 @@ def test_ctrl_c_keeps_the_best_trial_and_no_trial_is_repeated(tmp_path: Path, er
     folder = tmp_path / "interrupted"
     partial_result = search(SimulatedTraining(folder, interrupt=press), count=3)
     assert partial_result.interrupted
-    assert (partial_result.trials, partial_result.best) == (expected.trials[:1], 1)
+    assert (partial_result.trials, partial_result.best_number) == (expected.trials[:1], 1)
     resumed = SimulatedTraining(folder)
     assert search(resumed, count=3) == expected
     assert resumed.trials == uninterrupted.trials[1:]

@@ -159,7 +159,7 @@ def _run_trial(trial: OptunaTrial, train_trial: TrainTrial, epochs: int) -> None
         return
     if history.interrupted:
         raise KeyboardInterrupt
-    best = history.epochs[history.best - 1]
+    best = history.epochs[history.best_epoch - 1]
     if not math.isfinite(best["val_loss"]):
         _fail(trial, f"The validation loss became {best['val_loss']}; try a lower `learning_rate`.")
         return

@@ -33,19 +33,19 @@ class Tuning:
     """
 
     trials: tuple[Trial, ...] = field(repr=False)
-    best: int  # number of the trial with the lowest validation loss
+    best_number: int  # number of the trial with the lowest validation loss
     best_settings: dict[str, Setting]  # options to change; empty where the recipe itself was best
     importances: dict[str, float]
     interrupted: bool = False
 
     @property
     def best_trial(self) -> Trial:
-        return next(trial for trial in self.trials if trial.number == self.best)
+        return next(trial for trial in self.trials if trial.number == self.best_number)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "trials": [asdict(trial) for trial in self.trials],
-            "best": self.best,
+            "best_number": self.best_number,
             "best_settings": self.best_settings,
             "importances": self.importances,
         }
