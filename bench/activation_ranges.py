@@ -19,7 +19,7 @@ from twofold.data import PreprocessedImage, Preprocessing, list_files, preproces
 from twofold.embedding.compilation import import_openvino
 from twofold.networks.architectures import Architecture, find_architecture
 from twofold.networks.graph import build_graph
-from twofold.networks.torch_file import Weights, read_weights
+from twofold.networks.torch_file import WeightArrays, read_weights
 from twofold.networks.weights import find_weights
 
 BATCH = 8
@@ -46,7 +46,7 @@ def main() -> None:
     print(f"{len(ranges)} ranges from {len(image_files)} images -> {target}")
 
 
-def measure(network: Architecture, weights: Weights, images: list[bytes]) -> dict[str, tuple[float, float]]:
+def measure(network: Architecture, weights: WeightArrays, images: list[bytes]) -> dict[str, tuple[float, float]]:
     """Minimum and maximum of each tensor that the int8 graph quantises, averaged over batches."""
     ranges: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 1.0))
     build_graph(network, weights, size=network.size, features="stages", ranges=ranges)

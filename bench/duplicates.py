@@ -139,7 +139,7 @@ def real_data(setup: AuditSetup, name: str, data: Path) -> Record:
     draw_sheet(_pair_up([Path(row["path"]) for row in audit["label_issues"]]), setup.work / f"{name}-label-issues.png")
     return {
         **_process(result),
-        "images": audit["data"]["images"],
+        "images": audit["data"]["files"],
         "kinds": Counter(row["kind"] for row in audit["duplicates"]),
         "conflicts": Counter(row["kind"] for row in audit["duplicates"] if not row["labels_agree"]),
         "label_issues": len(audit["label_issues"]),

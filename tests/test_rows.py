@@ -39,11 +39,16 @@ def test_no_two_modules_have_one_name() -> None:
     assert not [name for name, count in names.items() if count > 1]
 
 
+def types(file: Path) -> Iterator[str]:
+    """The names of the classes and of the type aliases of a module."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not node.targets[0].id.isupper():
+            yield node.targets[0].id
+
+
 def test_no_two_types_have_one_name() -> None:
-    names: Counter[str] = Counter()
-    for file in ROOT.rglob("*.py"):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        names.update(
-            node.name for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-        )
+    names = Counter(name for file in ROOT.rglob("*.py") for name in types(file))
+    del names["__all__"]
     assert not [name for name, count in names.items() if count > 1]

@@ -12,7 +12,7 @@ import pytest
 from drawings import draw
 from hostile import record_of, reseal
 
-from twofold.bundle.storage import FILES, check_free, load_bundle, writing
+from twofold.bundle.storage import FILES, check_free, load_bundle, new_bundle_folder
 from twofold.core.errors import BundleError, UsageError
 from twofold.core.options import BackboneOptions, TrainingOptions
 from twofold.data import PreprocessedImage, preprocess
@@ -64,7 +64,7 @@ def test_where_bfloat16_gives_other_probes_float32_answers_with_a_note(drawn: Pa
     with Predictor(load_bundle(tmp_path / "bf16.twofold"), here) as predictor:
         (answer,) = predictor.predict([draw("bars", 90)])
     assert answer.logit == model.logits(exact.features)[0]
-    assert [note.code for note in predictor.notes] == ([] if native.exact else ["exact-arithmetic"])
+    assert [note.code for note in predictor.notes] == ([] if native.exact else ["dtype-fallback"])
 
 
 def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_old_bundle_comes_back_where_the_new_one_cannot_take_its_place(bundl
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")
 
     def vanish() -> None:
-        with writing(copy, force=True) as folder:
+        with new_bundle_folder(copy, force=True) as folder:
             folder.chmod(0o755)
             folder.rename(tmp_path / "elsewhere")
 
@@ -201,7 +201,7 @@ def test_the_old_bundle_comes_back_where_the_new_one_cannot_take_its_place(bundl
 
 
 def stopped_halfway(path: Path) -> None:
-    with writing(path, force=True) as folder:
+    with new_bundle_folder(path, force=True) as folder:
         (folder / "model.onnx").write_bytes(b"half")
         raise KeyboardInterrupt
 

@@ -461,7 +461,7 @@ def test_audit_as_json_has_the_blocks_of_the_plan(audit_result: tuple[dict[str, 
     blocks = {"data", "statuses", "reasons", "duplicates", "against", "label_issues", "label_errors_expected", "notes"}
     assert set(result) >= blocks
     assert result["data"]["counts"] == {"bars": 22, "rings": 22}  # without the two that have both labels
-    assert sum(result["statuses"].values()) == result["data"]["images"] == 48
+    assert sum(result["statuses"].values()) == result["data"]["files"] == 48
     assert result["statuses"]["skipped"] == result["data"]["skipped"] == 4
     assert result["reasons"] == {
         "conflict": 2,
@@ -664,7 +664,7 @@ def test_two_bundles_are_compared_on_images_that_both_could_read(
     result = json.loads(capsys.readouterr().out)
     assert sum(result["confusion"].values()) == sum(result["second"]["confusion"].values()) == 11
     assert result["comparison"]["images"] == 11
-    assert "not-for-both" in {note["code"] for note in result["notes"]}
+    assert "valid-for-one-bundle" in {note["code"] for note in result["notes"]}
 
 
 def test_where_all_test_images_duplicate_training_images_none_is_unseen(

@@ -18,9 +18,9 @@ from twofold.core.files import (
     check_writable_file,
     make_private,
     make_temporary_folder,
+    open_binary_replacement,
+    open_replacement,
     printable,
-    replacing,
-    replacing_bytes,
 )
 from twofold.fetching import check_out
 
@@ -29,7 +29,7 @@ FULL = Path("/dev/full")
 
 def test_a_file_is_written_with_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
-    with replacing(tmp_path / "a.csv") as file:
+    with open_replacement(tmp_path / "a.csv") as file:
         file.write("caf\udce9\n")
     assert (tmp_path / "a.csv").read_bytes() == b"caf\\udce9\n"
     assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
@@ -40,7 +40,7 @@ def test_on_failure_the_old_file_stays_and_no_other_is_left(tmp_path: Path) -> N
     path.write_text("old", encoding="utf-8")
 
     def fail() -> None:
-        with replacing(path) as file:
+        with open_replacement(path) as file:
             file.write("new")
             raise KeyboardInterrupt
 
@@ -54,7 +54,7 @@ def test_a_link_is_kept_and_its_target_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "link.csv").symlink_to(tmp_path / "there" / "a.csv")
     for text in ("first", "second"):
-        with replacing(tmp_path / "link.csv") as file:
+        with open_replacement(tmp_path / "link.csv") as file:
             file.write(text)
         assert (tmp_path / "link.csv").is_symlink()
         assert (tmp_path / "there" / "a.csv").read_text(encoding="utf-8") == text
@@ -65,7 +65,7 @@ def test_a_broken_link_is_an_error_before_work_and_a_link_to_itself_is_replaced(
     with pytest.raises(UsageError, match=r"There is no folder .*none to write a\.csv into"):
         check_writable_file(tmp_path / "lost.csv")
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
-    with replacing(tmp_path / "loop.csv") as file:
+    with open_replacement(tmp_path / "loop.csv") as file:
         file.write("text")
     assert (tmp_path / "loop.csv").read_text(encoding="utf-8") == "text"
 
@@ -102,7 +102,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with replacing(pipe) as file:
+    with open_replacement(pipe) as file:
         file.write("through")
     assert os.read(reader, 100) == b"through"
     os.close(reader)
@@ -128,14 +128,14 @@ def test_stdout_that_is_redirected_to_a_file_is_not_replaced(tmp_path: Path) -> 
 def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.touch(mode=0o600)
-    with replacing(path) as file:
+    with open_replacement(path) as file:
         file.write("text")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_path_that_cannot_be_a_file_is_an_error(tmp_path: Path) -> None:
     for path, message in ((tmp_path / "no" / "a.csv", "There is no folder"), (tmp_path, "is a folder")):
-        with pytest.raises(UsageError, match=message), replacing(path):
+        with pytest.raises(UsageError, match=message), open_replacement(path):
             pass
 
 
@@ -149,7 +149,7 @@ def test_on_a_full_disk_the_old_file_stays_and_an_error_is_raised(old: bytes | N
     if old is not None:
         path.write_bytes(old)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    for write, text in ((replacing, "x" * 9_000), (replacing_bytes, b"x" * 90_000)):
+    for write, text in ((open_replacement, "x" * 9_000), (open_binary_replacement, b"x" * 90_000)):
         with (
             full_disk(5_000),
             pytest.raises(TwofoldError, match=r"a\.csv cannot be written \(File too large\): make room"),
@@ -164,7 +164,7 @@ def test_on_a_full_disk_the_old_file_stays_and_an_error_is_raised(old: bytes | N
 def test_new_files_and_folders_follow_the_umask_which_is_not_changed(mask: int, tmp_path: Path) -> None:
     before = os.umask(mask)
     try:
-        with replacing(tmp_path / "a.csv") as file:
+        with open_replacement(tmp_path / "a.csv") as file:
             file.write("text")
         folder = make_temporary_folder(tmp_path / "folder")
     finally:
@@ -176,7 +176,7 @@ def test_new_files_and_folders_follow_the_umask_which_is_not_changed(mask: int, 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 def test_a_full_device_is_an_error() -> None:
     message = r"/dev/full cannot be written \(No space left on device\)"
-    with pytest.raises(TwofoldError, match=message), replacing(FULL) as file:
+    with pytest.raises(TwofoldError, match=message), open_replacement(FULL) as file:
         file.write("x")
 
 

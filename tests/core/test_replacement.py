@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from twofold.bundle.storage import check_free, prepare_output, writing
+from twofold.bundle.storage import check_free, new_bundle_folder, prepare_output
 from twofold.core.errors import UsageError
 from twofold.core.replacement import exchange, try_lock
 
@@ -21,9 +21,9 @@ WRITER = """
 import sys
 from itertools import count
 from pathlib import Path
-from twofold.bundle.storage import writing
+from twofold.bundle.storage import new_bundle_folder
 for number in count():
-    with writing(Path(sys.argv[1]), force=True) as folder:
+    with new_bundle_folder(Path(sys.argv[1]), force=True) as folder:
         (folder / "bundle.json").write_text(f"{number} " * 200)
         (folder / "model.onnx").write_text(f"{number} " * 200)
     print(number, flush=True)
@@ -31,7 +31,7 @@ for number in count():
 
 
 def put(path: Path, text: str, *, force: bool = False, meanwhile: Callable[[], object] = lambda: None) -> None:
-    with writing(path, force=force) as folder:
+    with new_bundle_folder(path, force=force) as folder:
         (folder / "bundle.json").write_text(text, encoding="utf-8")
         meanwhile()
 
@@ -168,7 +168,7 @@ def test_the_bundle_before_a_killed_process_is_moved_back(tmp_path: Path) -> Non
 
 def test_the_folder_of_a_running_process_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"
-    with writing(path, force=False) as folder:
+    with new_bundle_folder(path, force=False) as folder:
         (folder / "bundle.json").write_text("slow", encoding="utf-8")
         assert prepare_output(path, force=False) == []
         assert read(folder) == "slow"

@@ -13,7 +13,15 @@ from drawings import draw
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import NO_RANGES, IntensityRanges, PreprocessedImage, Preprocessing, ReadError, numbers_of, preprocess
+from twofold.data import (
+    NO_RANGES,
+    IntensityRanges,
+    PreprocessedImage,
+    Preprocessing,
+    ReadError,
+    identifying_pixels,
+    preprocess,
+)
 from twofold.embedding import Source
 from twofold.embedding.intensity_scan import find_ranges
 
@@ -252,7 +260,7 @@ def test_preprocessing_survives_json_and_rejects_illegal_ranges() -> None:
 def test_images_in_memory_are_identified_by_all_of_their_bits() -> None:
     arrays = [np.full((4, 4), value, np.uint16) for value in (300, 301)]
     for kind in (np.asarray, Image.fromarray, lambda n: Image.fromarray(n.astype(np.int32))):
-        first, second = (numbers_of(kind(numbers)) for numbers in arrays)
+        first, second = (identifying_pixels(kind(numbers)) for numbers in arrays)
         assert not isinstance(first, ReadError)
         assert not isinstance(second, ReadError)
         assert first.tobytes() != second.tobytes()

@@ -37,7 +37,7 @@ def test_images_that_are_similar_by_nature_keep_groups_of_their_own(chained: int
     """Of 30 images, a chain of 21 leaves 10 groups of the class, a chain of 22 would leave 9."""
     similar = dataset(*((row, row + 1) for row in range(chained - 1)))
     assert len(np.unique(similar.groups)) == groups
-    assert ("similar-by-nature" in {note.code for note in similar.notes()}) == (groups == 2 * EACH)
+    assert ("near-duplicates-across-folds" in {note.code for note in similar.notes()}) == (groups == 2 * EACH)
 
 
 @pytest.mark.parametrize(("each", "chained", "groups"), [(8, 5, 16), (8, 4, 13), (3, 3, 6)])

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from sklearn.calibration import _sigmoid_calibration
 
 from twofold.decision import fit_calibration
-from twofold.decision.calibration import MINIMAL_SLOPE, fit_through, sigmoid
+from twofold.decision.calibration import MINIMAL_SLOPE, fit_calibration_through, sigmoid
 
 Drawn = tuple[NDArray[np.float64], NDArray[np.int8]]
 
@@ -68,7 +68,7 @@ def test_uninformative_logits_give_the_prevalence_and_keep_their_order(logits: N
 
 def test_a_sigmoid_through_a_point_gives_one_half_there(drawn: Drawn) -> None:
     logits, labels = drawn
-    fitted = fit_through(logits, labels, 1.25)
+    fitted = fit_calibration_through(logits, labels, 1.25)
     assert fitted.probabilities(np.array([1.25])) == pytest.approx(0.5)
     losses = [np.logaddexp(0, np.where(labels == 1, -1, 1) * k * (logits - 1.25)).sum() for k in np.linspace(0, 1, 101)]
     assert fitted.slope == pytest.approx(np.argmin(losses) / 100, abs=0.01)

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twofold.decision.confusion import ConfusionMatrix, accuracy, confusion_at, f1
-from twofold.decision.sweep import MAX_EXACT, best_threshold, chance_of_gain, sweep
+from twofold.decision.sweep import MAX_EXACT, best_threshold, gain_p_value, sweep
 
 
 def draw(n: int, seed: int, *, decimals: int = 15) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
@@ -58,7 +58,7 @@ def test_a_gain_by_chance_is_significant_once_in_twenty() -> None:
     chances = []
     for seed in range(200):
         labels, probabilities = draw(150, seed)
-        chances.append(chance_of_gain(labels, probabilities, probabilities, accuracy, 0.5, seed))
+        chances.append(gain_p_value(labels, probabilities, probabilities, accuracy, 0.5, seed))
     assert 0.01 <= np.mean(np.array(chances) < 0.05) <= 0.09
     assert np.mean(np.array(chances) < 0.5) <= 0.57
 
@@ -66,18 +66,18 @@ def test_a_gain_by_chance_is_significant_once_in_twenty() -> None:
 def test_a_real_gain_is_significant() -> None:
     labels, probabilities = draw(600, 7)
     shifted = probabilities**4  # crosses one half where the true probability is 0.84
-    assert chance_of_gain(labels, shifted, shifted, accuracy, 0.5, 0) < 0.05
+    assert gain_p_value(labels, shifted, shifted, accuracy, 0.5, 0) < 0.05
 
 
 def test_the_same_seed_gives_the_same_p_value() -> None:
     labels, probabilities = draw(100, 3)
-    chances = {chance_of_gain(labels, probabilities, probabilities, f1, 0.5, 11) for _ in range(3)}
+    chances = {gain_p_value(labels, probabilities, probabilities, f1, 0.5, 11) for _ in range(3)}
     assert len(chances) == 1
 
 
 def test_above_the_exact_limit_a_gain_by_chance_is_as_rare() -> None:
     chances = [
-        chance_of_gain(*draw(MAX_EXACT + 1, seed), draw(MAX_EXACT + 1, seed)[1], accuracy, 0.5, seed)
+        gain_p_value(*draw(MAX_EXACT + 1, seed), draw(MAX_EXACT + 1, seed)[1], accuracy, 0.5, seed)
         for seed in range(60)
     ]
     assert np.mean(np.array(chances) < 0.05) <= 0.12
@@ -87,4 +87,4 @@ def test_above_the_exact_limit_a_gain_by_chance_is_as_rare() -> None:
 def test_above_the_exact_limit_a_real_gain_is_found() -> None:
     labels, probabilities = draw(MAX_EXACT + 1, 7)
     shifted = probabilities**1.2
-    assert chance_of_gain(labels, shifted, shifted, accuracy, 0.5, 0) < 0.05
+    assert gain_p_value(labels, shifted, shifted, accuracy, 0.5, 0) < 0.05

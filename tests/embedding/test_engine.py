@@ -166,7 +166,7 @@ def test_arithmetic_that_gives_other_probe_logits_is_replaced_by_float32_with_a_
     assert np.array_equal(probe_features(engine), probe_features(Engine(lite0["f32"])))
     assert engine.exact
     assert engine.identity != lite0["bf16"].identity
-    assert [note.code for note in engine.notes] == ([] if native.exact else ["exact-arithmetic"])
+    assert [note.code for note in engine.notes] == ([] if native.exact else ["dtype-fallback"])
 
 
 def test_where_float32_gives_other_probe_logits_too_the_engine_does_not_start(lite0: dict[str, Backbone]) -> None:

@@ -15,9 +15,9 @@ from twofold.evaluation.intervals import (
     Z,
     average_precision_interval,
     delong,
-    from_bins,
-    from_losses,
-    from_rates,
+    ece_interval,
+    loss_interval,
+    simulated_interval,
     standard_error,
     wilson,
 )
@@ -87,7 +87,7 @@ def test_errors_that_never_happened_leave_room_for_them() -> None:
     labels = np.repeat(np.array([0, 1], np.int8), 30)
     cells = confusion_at(labels, labels.astype(np.float64), 0.5)
     for score in (balanced_accuracy, f1, mcc):
-        interval = from_rates(cells, score, 0)
+        interval = simulated_interval(cells, score, 0)
         assert (interval.value, interval.high) == (1, 1)
         assert 0.8 < interval.low < 0.99
     assert 0.9 < average_precision_interval(labels, labels * 0.8 + 0.1, 0).low < 0.99
@@ -99,7 +99,7 @@ def test_rates_of_the_confusion_matrix_agree_with_a_plain_bootstrap() -> None:
     rng = np.random.default_rng(6)
     right, true = rng.binomial(200, cells.tp / 200, 20_000), rng.binomial(200, cells.tn / 200, 20_000)
     expected = np.quantile((right + true) / 400, [0.025, 0.975])
-    interval = from_rates(cells, balanced_accuracy, 0)
+    interval = simulated_interval(cells, balanced_accuracy, 0)
     assert (interval.low, interval.high) == pytest.approx(expected, abs=0.006)
 
 
@@ -116,7 +116,7 @@ def test_average_precision_agrees_with_a_plain_bootstrap() -> None:
 
 def test_true_probabilities_may_have_no_calibration_error_and_wrong_ones_have_some() -> None:
     labels, probabilities = draw(800, np.random.default_rng(9))
-    good, bad = from_bins(labels, probabilities, 0), from_bins(labels, probabilities**3, 0)
+    good, bad = ece_interval(labels, probabilities, 0), ece_interval(labels, probabilities**3, 0)
     assert good.low == 0
     assert good.value > 0
     assert bad.low > 0.05
@@ -124,8 +124,8 @@ def test_true_probabilities_may_have_no_calibration_error_and_wrong_ones_have_so
 
 def test_equal_losses_have_an_interval_without_width() -> None:
     labels = np.array([0, 1, 0, 1], np.int8)
-    assert from_losses(np.full(4, 0.3), labels) == Interval(0.3, 0.3, 0.3)
-    assert from_losses(np.zeros(4), labels) == Interval(0.0, 0.0, 0.0)
+    assert loss_interval(np.full(4, 0.3), labels) == Interval(0.3, 0.3, 0.3)
+    assert loss_interval(np.zeros(4), labels) == Interval(0.0, 0.0, 0.0)
 
 
 def values(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> dict[str, float]:
@@ -158,7 +158,7 @@ def test_a_single_class_has_no_area_but_losses() -> None:
     labels, probabilities = np.ones(4, np.int8), np.array([0.2, 0.4, 0.6, 0.8])
     assert math.isnan(delong(labels, probabilities).value)
     assert math.isnan(metrics.roc_auc(labels, probabilities))
-    assert from_losses(probabilities, labels).low > 0
+    assert loss_interval(probabilities, labels).low > 0
     assert math.isnan(average_precision_interval(1 - labels, probabilities, 0).value)
 
 

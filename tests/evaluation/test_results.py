@@ -39,7 +39,7 @@ def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
     assert list(plain["per_class"]) == ["cats", "dogs"]
     assert list(plain["per_class"]["dogs"]) == ["precision", "recall", "f1", "support", "intervals"]
     assert plain["per_class"]["dogs"]["intervals"]["recall"] == plain["metrics"]["recall"]
-    assert list(plain["borderline"]) == ["within", "images", "errors"]
+    assert list(plain["borderline"]) == ["distance", "images", "errors"]
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
 
 

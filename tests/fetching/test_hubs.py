@@ -14,7 +14,7 @@ import pytest
 from fetching.server import serving
 
 from twofold.core.errors import DataError
-from twofold.core.progress import no_progress, pushed_progress
+from twofold.core.progress import no_progress, run_with_progress_bar
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONVERTED = "fedcba9876543210fedcba9876543210fedcba98"
@@ -242,8 +242,8 @@ def test_a_download_above_the_limit_is_an_error() -> None:
         return "done"
 
     with pytest.raises(DataError, match=r"kaggle:a/b has 3,000,000 bytes, the limit is 2,000,000"):
-        pushed_progress(work, "kaggle:a/b", no_progress, limit=2_000_000)
-    assert pushed_progress(work, "kaggle:a/b", no_progress, limit=3_000_000) == "done"
+        run_with_progress_bar(work, "kaggle:a/b", no_progress, limit=2_000_000)
+    assert run_with_progress_bar(work, "kaggle:a/b", no_progress, limit=3_000_000) == "done"
 
 
 def test_errors_of_kaggle_are_explained(hub: Hub, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from twofold.core.errors import DataError, UsageError
 from twofold.core.options import DataOptions
 from twofold.data import list_labelled_files, read_bytes
-from twofold.fetching import find, resolve
+from twofold.fetching import find_local_data, resolve
 from twofold.fetching.sources import PRESETS
 
 
@@ -72,15 +72,15 @@ def test_a_local_compressed_tar_is_unpacked_once_into_the_cache(tmp_path: Path, 
 def test_the_sha256_of_a_local_file_is_checked(tmp_path: Path, zip_bytes: bytes) -> None:
     file = put(tmp_path / "pets.zip", zip_bytes)
     digest = hashlib.sha256(zip_bytes).hexdigest()
-    assert find(str(file), tmp_path, sha256=digest).sha256 == digest
+    assert find_local_data(str(file), tmp_path, sha256=digest).sha256 == digest
     with pytest.raises(DataError, match="has SHA-256"):
-        find(str(file), tmp_path, sha256="0" * 64)
+        find_local_data(str(file), tmp_path, sha256="0" * 64)
     for source in (str(tmp_path), "kaggle:a/b", "hf:a/b"):
         with pytest.raises(UsageError, match="`sha256` is for"):
-            find(source, tmp_path, sha256=digest)
+            find_local_data(source, tmp_path, sha256=digest)
     for wrong in ("", "sha256:abc", digest[:-1], digest + "0"):
         with pytest.raises(UsageError, match="`sha256` must be 64 hexadecimal digits"):
-            find(str(tmp_path / "none.zip"), tmp_path, sha256=wrong)
+            find_local_data(str(tmp_path / "none.zip"), tmp_path, sha256=wrong)
 
 
 @pytest.mark.parametrize(

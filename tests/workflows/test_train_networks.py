@@ -230,7 +230,7 @@ def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: R
     assert training.evidence == "cross_validation"
     assert training.fit.model.backbone.name == "efficientnet-lite0"
     assert np.array_equal(training.fit.scores.logits, frozen.fit.scores.logits)
-    assert training.as_json()["learning"]["weights"]["fraction"] == 0.0
+    assert training.as_json()["learning"]["weight_interpolation"]["fraction"] == 0.0
     save(training, tmp_path / "bundle")
     assert (tmp_path / "bundle" / "history.csv").exists()
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
@@ -259,7 +259,7 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
     options = TrainingOptions(backbone=BackboneOptions(str(network), dtype="f32"), learning=learning)
     training = train(tmp_path / "images", options, runtime)
     frozen = train(tmp_path / "images", replace(options, learning=LearningOptions()), runtime)
-    interpolation = training.as_json()["learning"]["weights"]
+    interpolation = training.as_json()["learning"]["weight_interpolation"]
     losses = {point["fraction"]: point["log_loss"] for point in interpolation["validation"]}
     assert interpolation["fraction"] > 0
     assert losses[interpolation["fraction"]] < losses[0.0] - interpolation["standard_error"]

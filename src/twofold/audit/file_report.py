@@ -9,17 +9,21 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.files import replacing
+from twofold.core.files import open_replacement
 from twofold.dataset.labelled import LabelledDataset
-from twofold.duplicates import Duplicate, Kind
+from twofold.duplicates import Duplicate, DuplicateKind
 
 Status = Literal["used", "flagged", "skipped"]
 
 CONFLICT: Final = "conflict"  # skipped: the same image has both labels
 LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
 OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
-_DUPLICATE: Final[dict[Kind, str]] = {"exact": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}  # flagged
-_CLOSEST_FIRST: Final[tuple[Kind, ...]] = ("exact", "pixels", "near")
+_DUPLICATE: Final[dict[DuplicateKind, str]] = {
+    "exact": "duplicate",
+    "pixels": "duplicate",
+    "near": "near-duplicate",
+}  # flagged
+_CLOSEST_FIRST: Final[tuple[DuplicateKind, ...]] = ("exact", "pixels", "near")
 
 REASONS: Final = (CONFLICT, LABEL_ERROR, OTHER_LABEL, "duplicate", "near-duplicate")
 
@@ -47,7 +51,7 @@ def write_file_report(rows: Iterable[FileReportRow], path: Path) -> None:
 
     Bytes of a file name that are not UTF-8 are written as backslash escapes.
     """
-    with replacing(path) as file:
+    with open_replacement(path) as file:
         writer = csv.writer(
             file
         )  # with csv's default line ends: with others, a name with a carriage return is not quoted
@@ -112,9 +116,9 @@ def flag_duplicates(dataset: LabelledDataset) -> dict[int, str]:
     return reasons
 
 
-def closest_duplicates(dataset: LabelledDataset) -> dict[int, tuple[int, Kind]]:
+def closest_duplicates(dataset: LabelledDataset) -> dict[int, tuple[int, DuplicateKind]]:
     """For each usable image that has duplicates, the closest one and the kind of the pair."""
-    closest: dict[int, tuple[int, Kind]] = {}
+    closest: dict[int, tuple[int, DuplicateKind]] = {}
     for pair in sorted(dataset.duplicates, key=lambda pair: _CLOSEST_FIRST.index(pair.kind)):
         closest.setdefault(pair.first, (pair.second, pair.kind))
         closest.setdefault(pair.second, (pair.first, pair.kind))

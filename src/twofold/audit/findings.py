@@ -64,7 +64,7 @@ class Audit:
         return file_report(self.dataset, self.p_label_error, self.label_issue_rows)
 
     def notes(self) -> list[Note]:
-        return [*self.dataset.notes(), *self._not_judged_notes(), *self._label_notes(), *self._shortcut_notes()]
+        return [*self.dataset.notes(), *self._unchecked_label_notes(), *self._label_notes(), *self._shortcut_notes()]
 
     def as_json(self) -> dict[str, Any]:
         """The audit as JSON, without data and notes."""
@@ -92,7 +92,7 @@ class Audit:
             **({} if curve is None else {"learning_curve": {**asdict(curve), "text": curve.text}}),
         }
 
-    def _not_judged_notes(self) -> list[Note]:
+    def _unchecked_label_notes(self) -> list[Note]:
         if self.label_issues is not None or not self.dataset.table.features.size:
             return []
         text = "Labels were not checked: a class has too few images that are not duplicates of one another. Add images."

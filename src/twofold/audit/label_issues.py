@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.audit.label_noise import fit_noise_models
+from twofold.core.arrays import Reals
 from twofold.core.notes import count_text
 from twofold.evaluation import Interval
-
-Reals = NDArray[np.float64]
 
 MIN_PROBABILITY = 0.05
 """A label is listed where its probability of an error is at least this: at the end of the list one label in twenty is wrong."""

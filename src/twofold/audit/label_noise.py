@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Reals
 from twofold.decision.calibration import sigmoid
-
-Reals = NDArray[np.float64]
 
 BLOCKS = 100  # of images with neighbouring logits; the curves are fitted to blocks
 GRID = 11  # points per rate

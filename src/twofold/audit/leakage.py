@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.core.notes import Note
 from twofold.dataset.labelled import LabelledDataset
-from twofold.duplicates import FingerprintIndex, Kind, find_in_index
+from twofold.duplicates import DuplicateKind, FingerprintIndex, find_in_index
 from twofold.evaluation import Evaluation, with_positive
 
 LEAKAGE: Final = "leakage"
@@ -21,7 +21,7 @@ class LeakedImage:
 
     path: str
     duplicate_of: str
-    kind: Kind
+    kind: DuplicateKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Reals
 from twofold.decision import fit_calibration
 from twofold.decision.logistic_regression import Regressions
 from twofold.evaluation import Interval
 from twofold.evaluation.intervals import wilson
 from twofold.evaluation.metrics import log_losses
-
-Reals = NDArray[np.float64]
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 """Fractions of the training images of a head."""

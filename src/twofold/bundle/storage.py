@@ -136,7 +136,7 @@ def prepare_output(path: Path, *, force: bool) -> list[Note]:
 
 
 @contextmanager
-def writing(path: Path, *, force: bool) -> Iterator[Path]:
+def new_bundle_folder(path: Path, *, force: bool) -> Iterator[Path]:
     """A temporary folder beside `path`. It is moved to `path` when the block succeeds, and removed when it fails.
 
     Where it cannot be moved, for example because another process wrote there first and `force` is False, the UsageError says

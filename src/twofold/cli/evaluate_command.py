@@ -81,7 +81,7 @@ def evaluate(
 
 
 def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
-    from twofold.core.files import replacing
+    from twofold.core.files import open_replacement
     from twofold.report import write_figures
     from twofold.report.json_text import json_text
 
@@ -93,7 +93,7 @@ def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
         second = result.second_unseen or result.second
         for position, name, model_evaluation in zip(("first", "second"), names, (evaluation, second), strict=True):
             write_figures(model_evaluation, out, title=f"{position}: {name}", prefix=f"{position}_")
-    with replacing(out / "evaluation.json") as file:
+    with open_replacement(out / "evaluation.json") as file:
         file.write(json_text(result.as_json()))
 
 

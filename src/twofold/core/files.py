@@ -63,17 +63,17 @@ def _resolve_link(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
+def open_replacement(path: Path) -> Iterator[TextIO]:
     """A text file in UTF-8 that replaces `path` if the block succeeds. Otherwise nothing changes.
 
     Characters that UTF-8 cannot encode, as in a file name, are written as backslash escapes.
     """
-    with replacing_bytes(path) as raw, TextIOWrapper(raw, "utf-8", "backslashreplace", newline="") as file:
+    with open_binary_replacement(path) as raw, TextIOWrapper(raw, "utf-8", "backslashreplace", newline="") as file:
         yield file
 
 
 @contextmanager
-def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_binary_replacement(path: Path) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` if the block succeeds. Raises TwofoldError if writing fails, as on a full disk."""
     check_writable_file(path)
     with write_errors(path):

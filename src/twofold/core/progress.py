@@ -19,7 +19,7 @@ def no_progress(stream: Iterable[Any], length: int, what: str) -> Iterable[Any]:
 _MEGABYTE = 1_000_000
 
 
-def pushed_progress(work: Callable[[type], str], what: str, progress: Progress, *, limit: int = LIMIT) -> str:
+def run_with_progress_bar(work: Callable[[type], str], what: str, progress: Progress, *, limit: int = LIMIT) -> str:
     """The result of `work`, or its error. `work` runs in a thread and takes a progress bar class, as libraries do.
 
     Raises DataError if the bar's total exceeds the limit; the thread then ends with the process.

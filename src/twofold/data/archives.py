@@ -14,9 +14,9 @@ from twofold.data.read_errors import ReadError
 from twofold.data.tars import tar_members
 from twofold.data.zips import zip_members
 
-Kind = Literal["zip", "tar", "parquet", "compressed"]
+ArchiveKind = Literal["zip", "tar", "parquet", "compressed"]
 
-_SIGNATURES: Final[tuple[tuple[bytes, Kind], ...]] = (
+_SIGNATURES: Final[tuple[tuple[bytes, ArchiveKind], ...]] = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),  # an empty one
     (b"PAR1", "parquet"),
@@ -28,7 +28,7 @@ _SIGNATURES: Final[tuple[tuple[bytes, Kind], ...]] = (
 _CACHED: Final = 8  # archives whose lists of members are kept in memory
 
 
-def archive_kind(file: Path) -> Kind | None:
+def archive_kind(file: Path) -> ArchiveKind | None:
     """The archive format of the file, by its content; None for any other file. Raises DataError where it cannot be read."""
     try:
         with file.open("rb") as stream:
@@ -89,7 +89,7 @@ def read_member(path: Path, limit: int) -> bytes | ReadError | None:
 def archive_of(path: Path) -> tuple[Members, str] | None:
     """The members of the archive at or above the path, and the name of the path inside it; None outside of archives."""
     try:
-        file = _existing(path)
+        file = _nearest_existing(path)
         status = file.stat()
     except (OSError, ValueError):  # ValueError: a null character in the name
         return None
@@ -101,7 +101,7 @@ def archive_of(path: Path) -> tuple[Members, str] | None:
     return members, "" if path == file else path.relative_to(file).as_posix()
 
 
-def _existing(path: Path) -> Path:
+def _nearest_existing(path: Path) -> Path:
     """The path, or the nearest parent that exists; by bisection, because a path may be hundreds of folders long."""
     parents = path.parents
 
@@ -123,7 +123,7 @@ def _members(file: Path, *_: int) -> Members | None:
     return _OPENERS[kind](file) if kind else None
 
 
-def _refuse_compressed(file: Path) -> Members:
+def _check_not_compressed(file: Path) -> Members:
     raise DataError(
         f"{file} is compressed as a whole, so single images cannot be read from it: unpack it first, and give the folder."
     )
@@ -135,9 +135,9 @@ def _parquet(file: Path) -> Members:
     return parquet_members(file)
 
 
-_OPENERS: Final[dict[Kind, Callable[[Path], Members]]] = {
+_OPENERS: Final[dict[ArchiveKind, Callable[[Path], Members]]] = {
     "zip": zip_members,
     "tar": tar_members,
     "parquet": _parquet,
-    "compressed": _refuse_compressed,
+    "compressed": _check_not_compressed,
 }

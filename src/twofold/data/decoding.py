@@ -26,7 +26,7 @@ from twofold.data.readers import READERS, quiet_libtiff
 
 _LONGEST: Final = 65_535  # pixels along a side, as in JPEG files
 # Scans of a JPEG file: at most 100, and at most 1e9 pixels times scans; 20 scans are always allowed.
-_SCANS, _SCANS_OF_LARGE, _SCANNED = 100, 20, 1_000_000_000
+_MAX_SCANS, _MIN_SCAN_LIMIT, _MAX_PIXEL_SCANS = 100, 20, 1_000_000_000
 _PLAIN: Final = re.compile(rb"P[123][\s#]")
 _PLAIN_PIXELS: Final = 1_000_000  # Python reads them one by one
 # Words with which Pillow's readers, Python and libavif report missing bytes.
@@ -42,7 +42,7 @@ _FAILED: Final[WeakValueDictionary[int, Image.Image]] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedImage:
     """Eight-bit pixels as stored, not yet upright; each stands for `step` x `step` pixels of the image."""
 
     image: Image.Image  # mode L or RGB
@@ -56,7 +56,7 @@ class Decoded:
 
 def decode(
     data: bytes, shrink: Callable[[int, int], float], max_pixels: int, ranges: IntensityRanges = NO_RANGES
-) -> Decoded | ReadError:
+) -> DecodedImage | ReadError:
     """The first frame of the file, or a read error. `shrink(width, height)` is the factor by which it may be reduced."""
     kind = sniff(data)
     if isinstance(kind, ReadError):
@@ -74,7 +74,7 @@ def decode(
         return _read_error(error, kind, data)
 
 
-def adopt(image: Image.Image, ranges: IntensityRanges = NO_RANGES) -> Decoded | ReadError:
+def convert_pil_image(image: Image.Image, ranges: IntensityRanges = NO_RANGES) -> DecodedImage | ReadError:
     """A PIL image of any mode, as `decode` gives it; the image itself is not changed."""
     name = image.format or "array"
     try:
@@ -157,7 +157,7 @@ def _too_many_scans(image: JpegImageFile, data: bytes) -> ReadError | None:
     if not image.info.get("progressive") and data[at : at + 2] == b"\xff\xda":
         return None
     scans = data.count(b"\xff\xda")
-    limit = min(_SCANS, max(_SCANS_OF_LARGE, int(_SCANNED // max(prod(image.size), 1))))
+    limit = min(_MAX_SCANS, max(_MIN_SCAN_LIMIT, int(_MAX_PIXEL_SCANS // max(prod(image.size), 1))))
     if scans <= limit:
         return None
     return ReadError("too-large", f"The JPEG file is coded in {scans:,} scans, the limit is {limit}: export it again.")
@@ -170,7 +170,7 @@ def _load(
     name: str,
     ranges: IntensityRanges,
     low: ImageFile.ImageFile | None = None,
-) -> Decoded | ReadError:
+) -> DecodedImage | ReadError:
     image.load()
     if 0 in image.size:
         return ReadError("not-an-image", f"The image is {image.width} x {image.height}: it has no pixels.")
@@ -179,7 +179,7 @@ def _load(
     pixels = eight_bits(image, ranges, None if low is None else load_low(low))
     if isinstance(pixels, ReadError):
         return pixels
-    return Decoded(pixels, step, *size, read_orientation(image.info), name, read_encoding_metadata(image))
+    return DecodedImage(pixels, step, *size, read_orientation(image.info), name, read_encoding_metadata(image))
 
 
 def _tile(image: ImageFile.ImageFile) -> tuple[int, int]:

@@ -148,7 +148,7 @@ def _roots(data: Path) -> list[Path]:
 
 def _add_by_folder(data: Path, options: DataOptions, collection: _Entries, model_classes: Sequence[str]) -> None:
     folders = _find_class_folders(data, collection, model_classes)
-    _refuse_splits(folders, options)
+    _check_splits(folders, options)
     files: dict[Path, list[Path]] = {}
     for folder in folders:
         folder_entries = list(_walk_class(folder, options))
@@ -201,7 +201,7 @@ def _class_folders(folder: Path, collection: _Entries) -> list[Path]:
     return folders
 
 
-def _refuse_splits(folders: list[Path], options: DataOptions) -> None:
+def _check_splits(folders: list[Path], options: DataOptions) -> None:
     """Raises DataError where the folders are splits, unless `classes` names them."""
     splits = splits_of(folders)
     explicit = options.classes is not None and set(options.classes) <= {folder.name for folder in folders}

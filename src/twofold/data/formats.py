@@ -154,10 +154,10 @@ def sniff(data: bytes) -> Format | ReadError:
         return _sniff_ftyp(data)
     if _PNM.match(data):
         return "PPM"
-    return _named(data) or _sniff_text(data)
+    return _find_unsupported(data) or _sniff_text(data)
 
 
-def _named(data: bytes) -> ReadError | None:
+def _find_unsupported(data: bytes) -> ReadError | None:
     """The read error that names an unsupported format; None for unknown bytes."""
     for offset, magic, name in _NAMED:
         if data.startswith(magic, offset):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.core.options import CropMode, Filter
-from twofold.data.decoding import Decoded, adopt, decode
+from twofold.data.decoding import DecodedImage, convert_pil_image, decode
 from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges, from_array
 from twofold.data.file_metadata import EncodingMetadata
 from twofold.data.orientation import put_upright, swaps_sides
@@ -116,13 +116,13 @@ def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = 
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
 
 
-def numbers_of(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | ReadError:
+def identifying_pixels(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | ReadError:
     """The array that identifies an image in memory, upright: for more than eight bits per channel its values, else RGB pixels."""
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
     if source.mode not in (*SIXTEEN_BIT_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
-    decoded = adopt(
+    decoded = convert_pil_image(
         source, IntensityRanges((0, 1), (0.0, 1.0))
     )  # any range, because an image without a range would give a read error
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
@@ -133,11 +133,11 @@ def _decode(
     shrink: Callable[[int, int], float],
     max_pixels: int,
     ranges: IntensityRanges = NO_RANGES,
-) -> Decoded | ReadError:
+) -> DecodedImage | ReadError:
     if isinstance(source, bytes):
         return decode(source, shrink, max_pixels, ranges)
     image = from_array(source, ranges) if isinstance(source, np.ndarray) else source
-    return image if isinstance(image, ReadError) else adopt(image, ranges)
+    return image if isinstance(image, ReadError) else convert_pil_image(image, ranges)
 
 
 def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
@@ -168,7 +168,7 @@ def _inner_size(width: int, height: int, preprocessing: Preprocessing) -> tuple[
     return max(round(width / height * preprocessing.size), 1), preprocessing.size
 
 
-def _fit(decoded: Decoded, preprocessing: Preprocessing) -> ImageArray:
+def _fit(decoded: DecodedImage, preprocessing: Preprocessing) -> ImageArray:
     inner = _inner_size(decoded.width, decoded.height, preprocessing)
     left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, preprocessing))
     image, resampling = decoded.image, _FILTERS[preprocessing.filter]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-Kind = Literal["train", "held-out"]
+SplitKind = Literal["train", "held-out"]
 _BEFORE: Final = r"[xy]?(?:data|images?|imgs?)?"
 _AFTER: Final = r"(?:sets?|data|datasets?|images?|imgs?|dir|folder|split)?"
 _TRAIN: Final = re.compile(rf"{_BEFORE}(?:train|training|trn)(?:val|valid|dev)?{_AFTER}")
@@ -24,7 +24,7 @@ _TRUE: Final = frozenset(("1", "true", "t", "yes", "y"))
 _FALSE: Final = frozenset(("0", "false", "f", "no", "n"))
 
 
-def split_kind(name: str) -> Kind | None:
+def split_kind(name: str) -> SplitKind | None:
     """The kind of split that the name denotes, training or held-out; None for any other name.
 
     >>> [split_kind(name) for name in ("pets_train", "seg-test", "Validation2", "trained", "bus")]

@@ -10,6 +10,7 @@ from typing import Final
 
 from twofold.core.errors import DataError
 from twofold.core.hints import nearest
+from twofold.core.notes import count_text
 from twofold.core.privacy import public_address
 from twofold.data.addresses import is_address
 from twofold.data.archives import archived_entries, is_archived_folder
@@ -45,7 +46,7 @@ def read_split(file: Path, split: str = "") -> list[Row]:
     rows = _read_rows(file)
     counts = Counter(name for _, _, name in rows)
     if len(counts) > 1:
-        _refuse_unclear_splits(file, rows)
+        _check_splits_clear(file, rows)
     if split:
         spellings = {name for name in counts if name and name.casefold() == split.casefold()}
         if not spellings:
@@ -76,7 +77,7 @@ def _read_rows(file: Path) -> list[tuple[int, Row, str]]:
         for line, name in ((line, cells.get(path, "")) for line, cells in lines)
         if is_address(name) and not os.path.lexists(file.parent / name)
     ]
-    _refuse_rows(file, "have an address instead of a path", addresses, "download the images, and give their paths")
+    _check_fault(file, "with an address instead of a path", addresses, "download the images, and give their paths")
     splits = split_column(header, [cells for _, cells in lines]) or [""] * len(lines)
     return [
         (line, (file.parent / cells.get(path, ""), cells.get(label, ""), cells.get(group) or None), split)
@@ -120,19 +121,19 @@ def _check_rows(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
     labels = _contradictions([(line, path, label) for line, (path, label, _) in rows])
     groups = _contradictions([(line, path, group) for line, (path, _, group) in rows])
     advice = f"correct them; paths are relative to {file.parent}"
-    _refuse_rows(file, "have an empty path or label", incomplete, advice)
-    _refuse_rows(file, "name no file", missing, advice)
-    _refuse_rows(file, "give one path two labels", labels, advice)
-    _refuse_rows(file, "give one path two groups", groups, advice)
+    _check_fault(file, "with an empty path or label", incomplete, advice)
+    _check_fault(file, "whose path is no file", missing, advice)
+    _check_fault(file, "whose path has two labels", labels, advice)
+    _check_fault(file, "whose path has two groups", groups, advice)
     return list({row[0]: row for _, row in rows}.values())
 
 
-def _refuse_unclear_splits(file: Path, rows: list[tuple[int, Row, str]]) -> None:
+def _check_splits_clear(file: Path, rows: list[tuple[int, Row, str]]) -> None:
     """Raises DataError where rows of a table with splits have no split, or where a path has two."""
     empty = [f"line {line}" for line, _, split in rows if not split]
-    _refuse_rows(file, "have no split", empty, "fill in the split column")
+    _check_fault(file, "without a split", empty, "fill in the split column")
     contradictions = _contradictions([(line, path, split.casefold()) for line, (path, *_), split in rows])
-    _refuse_rows(file, "give one path two splits", contradictions, "keep one of them")
+    _check_fault(file, "whose path has two splits", contradictions, "keep one of them")
 
 
 def _contradictions(rows: list[tuple[int, Path, str | None]]) -> list[str]:
@@ -161,13 +162,15 @@ def _plan_splits(file: Path, counts: Mapping[str, int]) -> SplitPlan:
 
 
 def _list_counts(counts: Mapping[str, int]) -> str:
-    names = [f"{name} ({count} rows)" for name, count in list(counts.items())[:_MAX_NAMED] if name]
+    names = [f"{name} ({count_text(count, 'row')})" for name, count in list(counts.items())[:_MAX_NAMED] if name]
     more = [f"{len(counts) - _MAX_NAMED} more"] if len(counts) > _MAX_NAMED else []
     return ", ".join([*names, *more]) or "none"
 
 
-def _refuse_rows(file: Path, fault: str, rows: list[str], advice: str) -> None:
+def _check_fault(file: Path, fault: str, rows: list[str], advice: str) -> None:
     """Raises DataError where there are rows with this fault."""
     if rows:
         more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
-        raise DataError(f"{len(rows)} rows of {file} {fault} ({'; '.join(rows[:_MAX_NAMED])}{more}): {advice}.")
+        raise DataError(
+            f"{file} has {count_text(len(rows), 'row')} {fault} ({'; '.join(rows[:_MAX_NAMED])}{more}): {advice}."
+        )

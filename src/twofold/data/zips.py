@@ -70,7 +70,7 @@ def zip_members(file: Path) -> Members:
         ) from error
 
     def read(info: ZipInfo, limit: int) -> bytes | ReadError:
-        return _read_error(info, limit) or _unpacked(archive, info)
+        return _read_error(info, limit) or _unpack(archive, info)
 
     return gather(_entries(archive), read)
 
@@ -106,7 +106,7 @@ def _read_error(info: ZipInfo, limit: int) -> ReadError | None:
     return None
 
 
-def _unpacked(archive: ZipFile, info: ZipInfo) -> bytes | ReadError:
+def _unpack(archive: ZipFile, info: ZipInfo) -> bytes | ReadError:
     try:
         with archive.open(info) as member:
             # A member that unpacks to more than its stated size is cut off; its checksum is compared at the end.

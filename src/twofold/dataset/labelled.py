@@ -14,13 +14,13 @@ from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions
 from twofold.data import FileList, check_counts, check_same_classes, list_labelled_files
 from twofold.dataset.folds import duplicate_groups, join_groups
-from twofold.duplicates import Duplicate, Fingerprints, Kind, find_duplicates
+from twofold.duplicates import Duplicate, DuplicateKind, Fingerprints, find_duplicates
 from twofold.embedding import Engine, FeatureTable, Runtime, Source
 
 # Near duplicates share a group unless a class would have fewer groups than this, or than half of its groups by exact duplicates.
 _MIN_GROUPS: Final = 10
 _MIN_FOLDS: Final = 5
-_KINDS: Final[dict[Kind, str]] = {"exact": "exact", "pixels": "with equal pixels", "near": "near"}
+_KINDS: Final[dict[DuplicateKind, str]] = {"exact": "exact", "pixels": "with equal pixels", "near": "near"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class LabelledDataset:
 
         Near duplicates share a group, unless a class would be left with hardly any groups: then its images are similar by nature.
         """
-        return self._exact_groups if self._similar_by_nature else self._near_groups
+        return self._exact_groups if self._keeps_near_duplicates_apart else self._near_groups
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
@@ -93,7 +93,7 @@ class LabelledDataset:
         return dict(sorted(zip(self.classes, (len(labels) - positive, positive), strict=True)))
 
     @cached_property
-    def _similar_by_nature(self) -> bool:
+    def _keeps_near_duplicates_apart(self) -> bool:
         if all(duplicate.kind != "near" for duplicate in self.duplicates):
             return False
         near, exact = map(self._count_groups, (self._near_groups, self._exact_groups))
@@ -138,9 +138,9 @@ class LabelledDataset:
 
     def as_json(self) -> dict[str, Any]:
         """The block "data"."""
-        images, used = len(self.file_list.files) + len(self.file_list.skips), int(self.valid.sum())
+        files, used = len(self.file_list.files) + len(self.file_list.skips), int(self.valid.sum())
         classes = {"classes": sorted(self.classes), "positive": self.classes[1], "counts": self.counts}
-        return {"images": images, "used": used, "skipped": images - used, **classes}
+        return {"files": files, "used": used, "skipped": files - used, **classes}
 
     def notes(self) -> list[Note]:
         """The notes: what was assumed, skipped or corrected."""
@@ -169,7 +169,7 @@ class LabelledDataset:
         counts = self._duplicate_counts()
         if not counts:
             return []
-        if not self._similar_by_nature:
+        if not self._keeps_near_duplicates_apart:
             return [
                 Note("duplicates", f"Duplicates of other images: {counts}. Each group of duplicates stays in one fold.")
             ]
@@ -178,7 +178,7 @@ class LabelledDataset:
             "objects, the scores are too high: give a CSV file with a column group."
         )
         exact = Note("duplicates", f"Duplicates of other images: {counts}. Exact duplicates stay in one fold.")
-        return [exact, Note("similar-by-nature", text)]
+        return [exact, Note("near-duplicates-across-folds", text)]
 
     def _conflict_notes(self) -> list[Note]:
         rows = np.flatnonzero(~self.valid)

@@ -53,7 +53,7 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     return Calibration(float(slope / std), float(intercept - slope / std * centre), low, high)
 
 
-def fit_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
+def fit_calibration_through(logits: NDArray[np.floating], labels: NDArray[np.int8], neutral: float) -> Calibration:
     """The sigmoid with the lowest log-loss among those with the probability 0.5 at the logit `neutral`."""
     z = np.asarray(logits, np.float64) - neutral
     std = float(np.sqrt(np.mean(z**2))) or 1.0

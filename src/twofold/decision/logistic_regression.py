@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Reals
 from twofold.core.errors import DataError
 
 Matrix = NDArray[np.float32]
-Reals = NDArray[np.float64]
 
 FLOOR = 0.1
 """Fraction of the median standard deviation that is added, in square, to each. Without it a channel that is nearly constant in

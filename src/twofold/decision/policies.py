@@ -7,11 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Labels, Probabilities
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 from twofold.decision.confusion import ConfusionMatrix, accuracy, balanced_accuracy, confusion_at, f1, precision, recall
 from twofold.decision.rule import PolicyRecord, Rule
-from twofold.decision.sweep import Labels, Probabilities, Score, best_threshold, chance_of_gain, sweep
+from twofold.decision.sweep import Score, best_threshold, gain_p_value, sweep
 
 Basis = Literal["given", "theory", "scores"]
 
@@ -104,7 +105,7 @@ def choose_rule(
 def _choose(labels: Labels, probabilities: Probabilities, policy: Policy, seed: int) -> Candidate:
     theory = policy.theory(labels, probabilities)
     best = best_threshold(labels, probabilities, policy.score, theory)
-    if best != theory and chance_of_gain(labels, probabilities, probabilities, policy.score, theory, seed) < 0.05:
+    if best != theory and gain_p_value(labels, probabilities, probabilities, policy.score, theory, seed) < 0.05:
         return _candidate(labels, probabilities, best, "scores")
     return _candidate(labels, probabilities, theory, "theory")
 

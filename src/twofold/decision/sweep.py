@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.confusion import ConfusionMatrix, confusion_at
 
-Labels = NDArray[np.int8]
-Probabilities = NDArray[np.float64]
 Score = Callable[[ConfusionMatrix], NDArray[np.float64]]
 
 MAX_EXACT = 20_000
@@ -62,7 +61,7 @@ def best_threshold(labels: Labels, probabilities: Probabilities, score: Score, r
     return float(best[np.argmin(np.abs(best - reference))])
 
 
-def chance_of_gain(
+def gain_p_value(
     labels: Labels,
     probabilities: Probabilities,
     truth: Probabilities,

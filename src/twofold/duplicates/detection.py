@@ -12,7 +12,7 @@ from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
 from twofold.duplicates.perceptual_hash import Hashes, distances, greys, hash_thumbnails
 from twofold.duplicates.registration import agreement
 
-Kind = Literal["exact", "pixels", "near"]
+DuplicateKind = Literal["exact", "pixels", "near"]
 Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the hash of its pixels
 
 # These were chosen by the measurements in docs/decisions/010.
@@ -23,7 +23,7 @@ _UPRIGHT: Final = (
 )
 _MIN_AGREEMENT: Final = 0.85
 _MANY: Final = 20  # images from which on the mean is subtracted: it is common to all
-_RIVALS: Final = 3  # largest number of candidates by hash that an image is compared with
+_MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image is compared with
 _MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
@@ -35,7 +35,7 @@ class Duplicate:
 
     first: int
     second: int
-    kind: Kind
+    kind: DuplicateKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
 def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
     """For each row, the first of `index_keys` with the same bytes, or else with the same pixels."""
     duplicates: dict[int, Duplicate] = {}
-    kinds: tuple[Kind, Kind] = ("exact", "pixels")
+    kinds: tuple[DuplicateKind, DuplicateKind] = ("exact", "pixels")
     for column, kind in enumerate(kinds):
         first = {key[column]: row for row, key in reversed(list(enumerate(index_keys)))}
         for row, key in enumerate(keys):
@@ -102,13 +102,13 @@ def _group_roots(count: int, duplicates: Sequence[Duplicate]) -> NDArray[np.int6
 
 
 def _nearest(first: Hashes, second: Hashes, pairs: Pairs) -> Pairs:
-    """The pairs (row of first, row of second) with the nearest fine hashes, up to `_RIVALS` for each row of first."""
+    """The pairs (row of first, row of second) with the nearest fine hashes, up to `_MAX_CANDIDATES` for each row of first."""
     bits = distances(first.fine[pairs[:, 0]], second.fine[pairs[:, 1]])
     bits[pairs[:, 0] == pairs[:, 1]] = 256  # itself
     order = np.lexsort((bits, pairs[:, 0]))
     rows = pairs[order, 0]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    return np.asarray(pairs[order[rank < _RIVALS]])
+    return np.asarray(pairs[order[rank < _MAX_CANDIDATES]])
 
 
 def _confirm(thumbnails: NDArray[np.uint8], hashes: list[Hashes], candidates: Pairs) -> Pairs:

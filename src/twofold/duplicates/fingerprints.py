@@ -23,12 +23,12 @@ _HASHES: Final = ("[0-9a-f]{64}", "[0-9a-f]{80}", f"([0-9a-f]{{{_DIGITS}}})?")
 # images in 72 or more. Where unrelated images are more similar than that, the limit is half of the bits in which they differ.
 _MAX_BITS: Final = 48
 _UNRELATED: Final = 500
-_RARE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
-_RARER: Final = 0.0001  # the same, where each pair is compared in a hundred windows
-_NEARER: Final = (
+_QUANTILE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
+_WINDOW_QUANTILE: Final = 0.0001  # the same, where each pair is compared in a hundred windows
+_WINDOW_BIAS: Final = (
     44  # bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make)
 )
-_RIVALS: Final = 6  # windows of an image that are moved to fit better
+_MAX_CANDIDATES: Final = 6  # windows of an image that are moved to fit better
 _GAP: Final = 1.5  # least ratio of the distance of the next image to that of the last duplicate
 
 
@@ -76,7 +76,7 @@ def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[D
 def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
     """The matches by the hashes of the whole images."""
     rows = np.flatnonzero(index.coarse)
-    max_bits = min(_MAX_BITS, _unrelated_distance(index.fine[rows], _RARE) / 2)
+    max_bits = min(_MAX_BITS, _unrelated_distance(index.fine[rows], _QUANTILE) / 2)
     pairs, bits = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for hashes in hash_thumbnails(thumbnails):
         near = pairs_within(hashes.coarse, index.coarse[rows])
@@ -92,7 +92,7 @@ def _by_windows(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Match
     rows, planes, begins = np.flatnonzero(index.middle[:, 0]), greys(thumbnails), windows()
     middles, max_bits = (
         index.middle[rows],
-        min(_MAX_BITS, _unrelated_distance(index.middle[rows, 1:], _RARER) - _NEARER),
+        min(_MAX_BITS, _unrelated_distance(index.middle[rows, 1:], _WINDOW_QUANTILE) - _WINDOW_BIAS),
     )
     pairs, bits = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for oriented in (planes, planes[:, :, ::-1]):
@@ -112,7 +112,7 @@ def _select_nearest_windows(near: Pairs, image: NDArray[np.int64], bits: NDArray
     """The nearest few pairs of each image, from pairs (window of an image, image of the index)."""
     order = np.lexsort((bits, image))
     image = image[order]
-    return near[order[np.arange(len(image)) - np.searchsorted(image, image) < _RIVALS]]
+    return near[order[np.arange(len(image)) - np.searchsorted(image, image) < _MAX_CANDIDATES]]
 
 
 def _nearest(pairs: Pairs, bits: NDArray[np.int64], max_bits: float) -> Matches:

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.duplicates.hamming_search import Pairs
-
-Rows = NDArray[np.intp]
 
 _LISTS = 3  # lists that each row is in: those of its nearest pivots
 _CROWDED = 4  # longest list, relative to the average

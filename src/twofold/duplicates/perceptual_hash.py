@@ -63,15 +63,15 @@ def _waves(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[
 
 def coarse_bits(waves: NDArray[np.float32]) -> Hash:
     """The coarse hashes, (n,), of waves (n, FINE, FINE)."""
-    return _packed(waves, COARSE)[:, 0]
+    return _pack_bits(waves, COARSE)[:, 0]
 
 
 def fine_bits(waves: NDArray[np.float32]) -> Hash:
     """The fine hashes, (n, 4), of waves (n, FINE, FINE)."""
-    return _packed(waves, FINE)
+    return _pack_bits(waves, FINE)
 
 
-def _packed(waves: NDArray[np.float32], side: int) -> Hash:
+def _pack_bits(waves: NDArray[np.float32], side: int) -> Hash:
     """Bits of the block of low frequencies but the mean, (n, words); the last bit is 0."""
     block = waves[:, :side, :side].reshape(len(waves), side * side)[:, 1:]
     bits = np.zeros((len(waves), side * side), np.uint8)

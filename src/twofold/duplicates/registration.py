@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Greys = NDArray[np.float32]  # (pairs, side, side)
+GreyImages = NDArray[np.float32]  # (n, side, side)
 
 _LEVELS: Final = (
     (2, 1.0, 10),
@@ -22,7 +22,7 @@ _DAMPING: Final = 1e-3
 _IDENTITY: Final = np.eye(3, dtype=np.float32)
 
 
-def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
+def agreement(a: GreyImages, b: GreyImages) -> NDArray[np.float32]:
     """Correlation of the details of each pair where the registered images overlap, -1 to 1, (pairs,).
 
     -1 where they overlap too little, or only after a large change. Takes about 100 kB of memory per pair.
@@ -33,32 +33,32 @@ def agreement(a: Greys, b: Greys) -> NDArray[np.float32]:
         return np.empty(0, np.float32)
     maps = np.tile(_IDENTITY, (len(a), 1, 1))  # from positions in `a` to positions in `b`
     for shrink, blur, steps in _LEVELS:
-        still, moving = (gaussian_filter(_shrunk(part, shrink), (0, blur, blur)) for part in (a, b))
-        ground, flat = _ground(still.shape[1]), still.reshape(len(a), -1)
+        still, moving = (gaussian_filter(_downscale(part, shrink), (0, blur, blur)) for part in (a, b))
+        ground, flat = _pixel_grid(still.shape[1]), still.reshape(len(a), -1)
         slopes, pull = _steepest(still, ground)
         for _ in range(steps):
-            values, inside = _sampled(moving, maps[:, :2] @ ground)
-            off = (_as_lit(values, flat, inside) - flat) * inside
+            values, inside = _sample_bilinear(moving, maps[:, :2] @ ground)
+            off = (_match_light(values, flat, inside) - flat) * inside
             maps = maps @ np.linalg.inv(_as_maps((pull @ (slopes @ off[:, :, None]))[:, :, 0]))
-    values, inside = _sampled(moving, maps[:, :2] @ ground)
+    values, inside = _sample_bilinear(moving, maps[:, :2] @ ground)
     correlation = _correlation(_details(still, inside), _details(values, inside), inside)
     accepted = (np.abs(maps - _IDENTITY).max(axis=(1, 2)) <= _MAX_CHANGE) & (inside.mean(axis=1) >= _MIN_OVERLAP)
     return np.where(accepted, correlation, np.float32(-1))
 
 
-def _shrunk(planes: Greys, times: int) -> Greys:
+def _downscale(planes: GreyImages, times: int) -> GreyImages:
     count, side, _ = planes.shape
     return np.asarray(planes.reshape(count, side // times, times, side // times, times).mean(axis=(2, 4)), np.float32)
 
 
-def _ground(side: int) -> NDArray[np.float32]:
+def _pixel_grid(side: int) -> NDArray[np.float32]:
     """The positions of all pixels from -1 to 1, x above y above 1, (3, pixels)."""
     axis = (np.arange(side, dtype=np.float32) * 2 + 1) / side - 1
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return np.stack([x.ravel(), y.ravel(), np.ones(side * side, np.float32)])
 
 
-def _steepest(still: Greys, ground: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _steepest(still: GreyImages, ground: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Derivatives of the pixels by the six numbers of a map, (pairs, 6, pixels), and the inverse normal matrix, (pairs, 6, 6)."""
     slopes = np.gradient(still, 2 / still.shape[1], axis=(2, 1))
     along = np.concatenate([slope.reshape(len(still), 1, -1) * ground for slope in slopes], axis=1)
@@ -75,14 +75,18 @@ def _as_maps(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
     return maps
 
 
-def _as_lit(values: NDArray[np.float32], like: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _match_light(
+    values: NDArray[np.float32], like: NDArray[np.float32], inside: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """The values with the gain and offset that bring them nearest to `like`, all (pairs, pixels)."""
-    centred, target, centre = _centred(values, inside), _centred(like, inside), _mean(like, inside)
+    centred, target, centre = _centre(values, inside), _centre(like, inside), _mean(like, inside)
     gain = (centred * target).sum(axis=1) / np.maximum((centred**2).sum(axis=1), 1e-6)
     return np.asarray(centred * np.clip(gain, 0.2, 5)[:, None] + centre, np.float32)
 
 
-def _sampled(images: Greys, positions: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _sample_bilinear(
+    images: GreyImages, positions: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Bilinear values (pairs, pixels) at positions (pairs, 2, pixels) from -1 to 1, and a mask of those inside."""
     side = images.shape[1]
     at = (positions + 1) * np.float32(side / 2) - np.float32(0.5)
@@ -109,13 +113,13 @@ def _details(pixels: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[
 
 
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    a, b = _centred(a, inside), _centred(b, inside)
+    a, b = _centre(a, inside), _centre(b, inside)
     return np.asarray(
         (a * b).sum(axis=1) / np.maximum(np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1)), 1e-6), np.float32
     )
 
 
-def _centred(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _centre(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     return (values - _mean(values, inside)) * inside
 
 

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.data import SMALL
 from twofold.duplicates.perceptual_hash import COARSE, FINE, FLAT, Hash, Hashes, coarse_bits, distances, fine_bits
+from twofold.duplicates.registration import GreyImages
 
-Greys = NDArray[np.float32]  # (images, SMALL, SMALL)
-Rows = NDArray[np.int64]
 Bits = NDArray[np.int64]  # of 255
 Window = NDArray[np.float32]  # (..., 5): left, right, top and bottom as fractions of a side, and rotation in degrees
 
@@ -31,7 +31,7 @@ _TURN: Final = 4  # index of the rotation in a window
 _AT_ONCE: Final = 256
 
 
-def hash_middles(greys: Greys) -> Hashes:
+def hash_middles(greys: GreyImages) -> Hashes:
     """The hashes of the middle of each image."""
     transform = _side_transform(*_MIDDLE)
     waves = np.asarray(transform @ greys @ transform.T, np.float32)
@@ -45,7 +45,7 @@ def windows() -> Window:
     return np.array([(*across, *down, 0.0) for down in _SPANS for across in _SPANS], np.float32)
 
 
-def coarse_of_windows(greys: Greys) -> Hash:
+def coarse_of_windows(greys: GreyImages) -> Hash:
     """The coarse hashes of all windows of each image, (images, windows)."""
     transform = np.concatenate([_side_transform(*span)[:COARSE] for span in _SPANS])
     hashes = np.empty((len(greys), len(_SPANS) ** 2), np.uint64)
@@ -58,7 +58,7 @@ def coarse_of_windows(greys: Greys) -> Hash:
     return hashes
 
 
-def hash_windows(greys: Greys, rows: Rows, window: Window) -> Hash:
+def hash_windows(greys: GreyImages, rows: Rows, window: Window) -> Hash:
     """The fine hashes, (n, 4), of a window (n, 5) of each of these rows (n,) of the images."""
     slices = [slice(at, at + _AT_ONCE) for at in range(0, len(rows), _AT_ONCE)]
     return np.concatenate(
@@ -66,7 +66,7 @@ def hash_windows(greys: Greys, rows: Rows, window: Window) -> Hash:
     )
 
 
-def match_windows(greys: Greys, rows: Rows, begin: Window, hashes: Hash) -> Bits:
+def match_windows(greys: GreyImages, rows: Rows, begin: Window, hashes: Hash) -> Bits:
     """Bits in which the hashes (n, 4) differ from the best window of each row, searched from the window `begin` (n, 5)."""
     best, bits_of_best = begin, distances(hash_windows(greys, rows, begin), hashes)
     for edge, degrees in _STEPS:
@@ -93,7 +93,7 @@ def _side_transform(low: float, high: float) -> NDArray[np.float32]:
     return np.asarray(dct(interpolation, axis=0, norm="ortho")[:FINE], np.float32)
 
 
-def _hash_window(greys: Greys, window: Window) -> Hash:
+def _hash_window(greys: GreyImages, window: Window) -> Hash:
     """The fine hash of a window of each image, sampled."""
     from scipy.fft import dctn
 

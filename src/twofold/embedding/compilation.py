@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from twofold.core.files import replacing
+from twofold.core.files import open_replacement
 
 if TYPE_CHECKING:
     import openvino
@@ -37,7 +37,7 @@ def record_checksums(folder: Path) -> None:
     """Writes the checksums of the files in a network's cache folder, and deletes the oldest of the folders beside it."""
     with suppress(OSError):  # another process may do the same
         checksums = [_checksum(blob) for blob in sorted(folder.glob("*.blob"))]
-        with replacing(folder / _CHECKSUMS) as file:
+        with open_replacement(folder / _CHECKSUMS) as file:
             file.write("\n".join(checksums))
         oldest_first = sorted(filter(Path.is_dir, folder.parent.iterdir()), key=lambda path: path.stat().st_mtime)
         for network in oldest_first[:-_MAX_NETWORKS]:

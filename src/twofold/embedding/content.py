@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from twofold.data import ImageArray, PreprocessedImage, Preprocessing, ReadError, numbers_of, preprocess, read_bytes
+from twofold.data import (
+    ImageArray,
+    PreprocessedImage,
+    Preprocessing,
+    ReadError,
+    identifying_pixels,
+    preprocess,
+    read_bytes,
+)
 from twofold.embedding.feature_table import Metadata
 
 Source = Path | bytes | Image.Image | NDArray[np.generic]
@@ -33,7 +41,7 @@ def read_content(source: Source) -> Content | ReadError:
     if isinstance(source, bytes):
         return Content(source, hashlib.sha256(source).hexdigest(), len(source))
     # The pixels, not the bytes: the bytes of a PIL image may not be loaded yet, and lack the orientation.
-    pixels = numbers_of(source)
+    pixels = identifying_pixels(source)
     if isinstance(pixels, ReadError):
         return pixels
     kind = f"{source.mode} {source.format}" if isinstance(source, Image.Image) else str(source.dtype)

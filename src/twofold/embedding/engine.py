@@ -277,7 +277,7 @@ def _slower_note(backbone: Backbone) -> Note:
         f"This processor computes {backbone.dtype} differently from the one on which the model was trained, so float32 was "
         "used, which is slower but exact."
     )
-    return Note("exact-arithmetic", text)
+    return Note("dtype-fallback", text)
 
 
 def _digest(*words: str) -> str:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twofold.decision.calibration import fit_through
+from twofold.core.arrays import Labels, Probabilities
+from twofold.decision.calibration import fit_calibration_through
 from twofold.decision.confusion import accuracy
 from twofold.decision.rule import Rule
-from twofold.decision.sweep import best_threshold, chance_of_gain
-from twofold.evaluation.metrics import Labels, Probabilities
+from twofold.decision.sweep import best_threshold, gain_p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule
     p_value = 1.0
     if gain > 0:
         logits, centre = _logit(probabilities), float(_logit(np.asarray(threshold)))
-        truth = fit_through(logits, labels, centre).probabilities(logits)
-        p_value = chance_of_gain(labels, probabilities, truth, accuracy, threshold, seed)
+        truth = fit_calibration_through(logits, labels, centre).probabilities(logits)
+        p_value = gain_p_value(labels, probabilities, truth, accuracy, threshold, seed)
     return BestThreshold(
         value=best,
         accuracy=float(after.mean()),

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.rule import Rule
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z, delong_error, standard_error
-from twofold.evaluation.metrics import Labels, Probabilities, log_losses, placements, roc_auc
+from twofold.evaluation.metrics import log_losses, placements, roc_auc
 
 
 @dataclass(frozen=True, slots=True)

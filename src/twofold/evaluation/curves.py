@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.confusion import precision, recall, specificity
 from twofold.decision.sweep import sweep
 from twofold.evaluation.intervals import Interval, wilson
-from twofold.evaluation.metrics import Labels, Probabilities, bin_of
+from twofold.evaluation.metrics import bin_of
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 

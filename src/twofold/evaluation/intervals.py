@@ -11,12 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix
 from twofold.evaluation.metrics import (
     BINS,
-    Labels,
-    Probabilities,
-    Weights,
     average_precision,
     bin_of,
     descending,
@@ -64,7 +62,7 @@ def wilson(successes: int, trials: int) -> Interval:
     return Interval(rate, min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half)))
 
 
-def from_rates(
+def simulated_interval(
     confusion: ConfusionMatrix, score: Callable[[ConfusionMatrix], NDArray[np.float64]], seed: int
 ) -> Interval:
     """A score of a confusion matrix with the middle 95% of 4,000 simulated matrices; undefined where the score is.
@@ -91,7 +89,7 @@ def standard_error(values: NDArray[np.float64], labels: Labels) -> float:
     return math.sqrt(sum(len(part) * float(part.var()) for part in by_class if len(part))) / len(values)
 
 
-def from_losses(losses: NDArray[np.float64], labels: Labels) -> Interval:
+def loss_interval(losses: NDArray[np.float64], labels: Labels) -> Interval:
     """The mean of losses, each at least 0, with a normal interval on the scale of its logarithm, as losses are skewed."""
     mean = float(losses.mean())
     factor = math.exp(Z * standard_error(losses, labels) / mean) if mean > 0 else 1.0
@@ -138,7 +136,7 @@ def _resample(positives: Probabilities, negatives: Probabilities, seed: int, sam
     return np.concatenate(values)
 
 
-def _draw_counts(rng: np.random.Generator, rows: int, n: int) -> Weights:
+def _draw_counts(rng: np.random.Generator, rows: int, n: int) -> Reals:
     """(rows, n): how often each of n is drawn when n are drawn with replacement."""
     indices = rng.integers(0, max(n, 1), (rows, n)) + n * np.arange(rows)[:, None]
     return np.bincount(indices.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
@@ -163,7 +161,7 @@ def influence_error(positives: Probabilities, negatives: Probabilities) -> float
     return math.sqrt(float(of_positives.var()) / p + float(of_negatives.var()) / q)
 
 
-def from_bins(labels: Labels, probabilities: Probabilities, seed: int) -> Interval:
+def ece_interval(labels: Labels, probabilities: Probabilities, seed: int) -> Interval:
     """The expected calibration error with an interval that accounts for its bias: noise alone makes it larger than 0.
 
     The interval inverts a test: the gaps of the bins are scaled by factors from 0 to 2, noise is added (positives of each bin

@@ -7,9 +7,7 @@ count is NaN. Metrics of decisions (accuracy, recall, ...) are computed from con
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int8]
-Probabilities = NDArray[np.float64]
-Weights = NDArray[np.float64]
+from twofold.core.arrays import Labels, Probabilities, Reals
 
 BINS = 15
 """Bins of the calibration error and of the reliability diagram: [0, 1/15), [1/15, 2/15), ..., [14/15, 1]."""
@@ -56,7 +54,7 @@ def average_precision(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def weighted_average_precision(
-    positives: Probabilities, negatives: Probabilities, right: Weights, wrong: Weights
+    positives: Probabilities, negatives: Probabilities, right: Reals, wrong: Reals
 ) -> NDArray[np.float64]:
     """Average precision (b,), for probabilities in descending order and each row of their weights, (b, p) and (b, q)."""
     above = len(positives) - np.searchsorted(positives[::-1], positives, "left")  # positives at or above each positive

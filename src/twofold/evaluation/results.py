@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
 from twofold.decision.rule import Rule
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
@@ -13,12 +14,12 @@ from twofold.evaluation.intervals import (
     Interval,
     average_precision_interval,
     delong,
-    from_bins,
-    from_losses,
-    from_rates,
+    ece_interval,
+    loss_interval,
+    simulated_interval,
     wilson,
 )
-from twofold.evaluation.metrics import Labels, Probabilities, log_losses, squared_errors
+from twofold.evaluation.metrics import log_losses, squared_errors
 
 METRICS = (
     "accuracy",
@@ -64,9 +65,9 @@ class ClassReport:
 
 @dataclass(frozen=True, slots=True)
 class Borderline:
-    """The number of decisions whose probability is `within` a distance of the threshold, and the number of wrong ones."""
+    """The number of decisions whose probability is within `distance` of the threshold, and the number of wrong ones."""
 
-    within: float
+    distance: float
     images: int
     errors: int
 
@@ -173,12 +174,12 @@ def _rates(c: ConfusionMatrix, seed: int) -> dict[str, Interval]:
     rates = _class_rates(c, seed)
     return {
         "accuracy": wilson(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn),
-        "balanced_accuracy": from_rates(c, balanced_accuracy, seed),
+        "balanced_accuracy": simulated_interval(c, balanced_accuracy, seed),
         "precision": rates.precision,
         "recall": rates.recall,
         "specificity": wilson(c.tn, c.tn + c.fp),
         "f1": rates.f1,
-        "mcc": from_rates(c, mcc, seed),
+        "mcc": simulated_interval(c, mcc, seed),
     }
 
 
@@ -186,9 +187,9 @@ def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str
     return {
         "roc_auc": delong(labels, probabilities),
         "average_precision": average_precision_interval(labels, probabilities, seed),
-        "log_loss": from_losses(log_losses(labels, probabilities), labels),
-        "brier": from_losses(squared_errors(labels, probabilities), labels),
-        "ece": from_bins(labels, probabilities, seed),
+        "log_loss": loss_interval(log_losses(labels, probabilities), labels),
+        "brier": loss_interval(squared_errors(labels, probabilities), labels),
+        "ece": ece_interval(labels, probabilities, seed),
     }
 
 
@@ -211,7 +212,7 @@ def _class_rates(c: ConfusionMatrix, seed: int) -> ClassReport:
     return ClassReport(
         precision=wilson(c.tp, c.tp + c.fp),
         recall=wilson(c.tp, c.tp + c.fn),
-        f1=from_rates(c, f1, seed),
+        f1=simulated_interval(c, f1, seed),
         support=c.tp + c.fn,
     )
 

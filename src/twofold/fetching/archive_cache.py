@@ -8,7 +8,7 @@ from typing import Final
 
 from twofold.core.download import download_file, remove_partial
 from twofold.core.errors import DataError
-from twofold.core.files import LIMIT, lock_folder, make_private, replacing, write_errors
+from twofold.core.files import LIMIT, lock_folder, make_private, open_replacement, write_errors
 from twofold.core.progress import Progress
 from twofold.core.web import Address
 from twofold.data import archive_kind, is_archive
@@ -76,7 +76,7 @@ def _uncompress(archive: CachedArchive, entry: Path, progress: Progress, limit: 
 
 
 def _write_record(archive: CachedArchive, entry: Path) -> CachedArchive:
-    with replacing(entry / _RECORD) as file:
+    with open_replacement(entry / _RECORD) as file:
         json.dump(asdict(archive) | {"path": archive.path.relative_to(entry).as_posix()}, file)
     return archive
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from twofold.core.errors import DataError
 from twofold.core.files import LIMIT, check_size
 from twofold.core.hints import install
-from twofold.core.progress import Progress, pushed_progress
+from twofold.core.progress import Progress, run_with_progress_bar
 from twofold.core.third_party import summarise_error
 
 _CONVERTED: Final = "refs/convert/parquet"  # the branch with the hub's own conversion of datasets in other formats
@@ -31,7 +31,7 @@ def fetch_parquet_files(name: str, split: str, progress: Progress, *, limit: int
     paths = []
     for file in sizes:
         with _hub_errors(hub, name):
-            paths.append(Path(pushed_progress(partial(_download, hub, name, file, revision), file, progress)))
+            paths.append(Path(run_with_progress_bar(partial(_download, hub, name, file, revision), file, progress)))
     return paths
 
 

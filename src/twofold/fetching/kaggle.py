@@ -9,7 +9,7 @@ from typing import Any
 from twofold.core.errors import DataError
 from twofold.core.files import LIMIT
 from twofold.core.hints import install
-from twofold.core.progress import Progress, pushed_progress
+from twofold.core.progress import Progress, run_with_progress_bar
 from twofold.core.third_party import mute_loggers, summarise_error
 
 _TOKEN = "set KAGGLE_USERNAME and KAGGLE_KEY, or put your token from kaggle.com/settings into ~/.kaggle/kaggle.json"
@@ -23,7 +23,7 @@ def fetch_kaggle_folder(name: str, progress: Progress, *, limit: int = LIMIT) ->
     if find_spec("kagglehub") is None:
         raise DataError(f"kaggle:{name} needs kagglehub; {install('hub')}.")
     try:
-        return Path(pushed_progress(lambda bar: _download(name, bar), f"kaggle:{name}", progress, limit=limit))
+        return Path(run_with_progress_bar(lambda bar: _download(name, bar), f"kaggle:{name}", progress, limit=limit))
     except DataError:
         raise
     except Exception as error:  # kagglehub documents no errors, and requests raises its own

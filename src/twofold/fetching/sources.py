@@ -51,10 +51,10 @@ def resolve(source: str, cache: Path, progress: Progress = no_progress) -> Path:
     `cats-dogs/train`, `kaggle:OWNER/NAME/FOLDER` and ADDRESS#FOLDER name a folder inside, `hf:OWNER/NAME/SPLIT` a split.
     A local path is unchanged, but a compressed tar is uncompressed into `cache`. Raises DataError if SOURCE cannot be read.
     """
-    return find(source, cache, progress).path
+    return find_local_data(source, cache, progress).path
 
 
-def find(
+def find_local_data(
     source: str, cache: Path, progress: Progress = no_progress, *, sha256: str | None = None, limit: int = LIMIT
 ) -> LocalData:
     """The local data of SOURCE, as in `resolve`, with the SHA-256 of an archive, which must be `sha256` if that is given."""

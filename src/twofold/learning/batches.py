@@ -9,8 +9,9 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
+from twofold.core.arrays import Rows
 from twofold.learning.decoded_images import DecodedImages
-from twofold.learning.samplers import SINGLE_PROCESS, BatchSampler, Rank, Rows, Sampling, SequentialSampler
+from twofold.learning.samplers import SINGLE_PROCESS, BatchSampler, Rank, Sampling, SequentialSampler
 
 
 class Batch(NamedTuple):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.core.errors import LearningInterruptedError
 from twofold.learning.network_training import NetworkTraining
-from twofold.learning.samplers import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +32,12 @@ def cross_validate(training: NetworkTraining, rows: Rows, count: int) -> OutOfFo
     result = OutOfFoldLogits(np.full(images, -1, np.int64), np.zeros(images))
     try:
         for fold, (train, test) in enumerate(_fold_rows(training, rows, count)):
-            named = training.with_description(f"fold {fold + 1} of {count}")
-            network, history, _ = named.train(train, f"fold-{fold + 1}")
+            fold_training = training.with_description(f"fold {fold + 1} of {count}")
+            network, history, _ = fold_training.train(train, f"fold-{fold + 1}")
             if history.interrupted:
                 return None
-            named.interpolate(network, train)
-            result.folds[test], result.logits[test] = fold, named.logits(network, test)
+            fold_training.interpolate(network, train)
+            result.folds[test], result.logits[test] = fold, fold_training.logits(network, test)
     except (KeyboardInterrupt, LearningInterruptedError):
         return None
     return result

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, CrossValidationOptions, FeatureSet, LearningOptions
@@ -29,7 +29,6 @@ from twofold.networks.modules.network import Network
 from twofold.networks.torch_file import read_weights
 from twofold.networks.weights import find_weights
 
-Rows = NDArray[np.int64]
 _MIN_SIZE = {"classic": 46, "modern": 24}  # pixels: in smaller images nothing is left after the last pooling
 _MAX_SIZE = 1024
 

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.core.options import LearningOptions, TrainingOptions
 from twofold.dataset import folds, split
 from twofold.dataset.labelled import LabelledDataset
@@ -17,7 +18,6 @@ from twofold.learning.batches import Batches
 from twofold.learning.decoded_images import DecodedImages
 from twofold.learning.initialisation import Initialisation
 from twofold.learning.learner import Learner
-from twofold.learning.samplers import Rows
 from twofold.learning.trainer import Devices, TrainingHistory, train_network
 from twofold.learning.tuning.trial import Setting
 from twofold.learning.weight_interpolation import WeightInterpolation, choose_interpolation

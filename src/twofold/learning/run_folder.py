@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from twofold.core.errors import UsageError
-from twofold.core.files import replacing
+from twofold.core.files import open_replacement
 from twofold.core.options import TrainingOptions
 from twofold.dataset.labelled import LabelledDataset
 
@@ -45,7 +45,7 @@ class RunFolder:
         file = self.path / _KEY_FILE
         if not file.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            with replacing(file) as text:  # several processes may start at once
+            with open_replacement(file) as text:  # several processes may start at once
                 text.write(key)
         if file.read_text(encoding="utf-8") != key:
             raise UsageError(

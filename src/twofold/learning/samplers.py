@@ -7,9 +7,9 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.core.errors import DataError, UsageError
 
-Rows = NDArray[np.int64]
 Sampling = Literal["shuffled", "balanced"]
 
 MIN_BATCH: Final = 2  # images in a micro-batch: batch norm needs two

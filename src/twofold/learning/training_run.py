@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Rows
 from twofold.core.errors import DataError, LearningError
 from twofold.core.hints import install
 from twofold.core.notes import Note
@@ -33,7 +34,6 @@ from twofold.learning.initialisation import (
 from twofold.learning.network_training import Initialise, NetworkTraining
 from twofold.learning.processes import check_processes, count_devices
 from twofold.learning.run_folder import RunFolder, run_key
-from twofold.learning.samplers import Rows
 from twofold.learning.trainer import Devices, TrainingHistory
 from twofold.learning.tuning.trial import Setting, Tuning
 from twofold.learning.weight_interpolation import WeightInterpolation

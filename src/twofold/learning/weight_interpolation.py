@@ -1,4 +1,4 @@
-"""Weights between the frozen and the fine-tuned network (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+"""StateDict between the frozen and the fine-tuned network (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 
 A network fine-tuned on few images is often worse than one half-way.
 """
@@ -18,7 +18,7 @@ from twofold.networks.modules.network import Network
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 Logits = NDArray[np.float64]
-Weights = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class WeightInterpolation:
 
 
 def choose_interpolation(
-    network: Network, start: Weights, labels: NDArray[np.int8], score: Callable[[Network], Logits]
+    network: Network, start: StateDict, labels: NDArray[np.int8], score: Callable[[Network], Logits]
 ) -> WeightInterpolation:
     """The fraction with the lowest validation log-loss; afterwards the network has its weights.
 
@@ -79,7 +79,7 @@ def choose_interpolation(
     return WeightInterpolation(fraction, means, standard_error)
 
 
-def _interpolate(start: Weights, end: Weights, fraction: float) -> Weights:
+def _interpolate(start: StateDict, end: StateDict, fraction: float) -> StateDict:
     """The interpolated weights. Integers, such as the batch counts of batch norm, are taken from `end`."""
     return {
         name: start[name].lerp(value, fraction) if value.is_floating_point() else value for name, value in end.items()

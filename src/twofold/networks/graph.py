@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from twofold.core.options import FeatureSet
 from twofold.networks.architectures import Architecture, Stage, layer_names
 from twofold.networks.quantization import output_shift, relu6_mean, round_weights
-from twofold.networks.torch_file import Weights
+from twofold.networks.torch_file import WeightArrays
 
 OPSET = 17
 ActivationRanges = Mapping[str, tuple[float, float]]
@@ -26,7 +26,7 @@ _DEQUANTISED = ".rounded"
 
 def build_graph(
     architecture: Architecture,
-    weights: Weights,
+    weights: WeightArrays,
     *,
     size: int,
     features: FeatureSet,
@@ -56,7 +56,7 @@ class _Net:
     """A graph under construction: each method adds nodes and returns the name of their output tensor."""
 
     architecture: Architecture
-    weights: Weights
+    weights: WeightArrays
     ranges: ActivationRanges | None
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)

@@ -78,7 +78,7 @@ class _Check:
             raise ValueError("it states no opset of ONNX")
         graph_fields = self.message(_single(model, 7), GRAPH)
         self.check_input(graph_fields)
-        constants = [self.tensor_name(_bytes(tensor)) for tensor in graph_fields[5]]
+        constants = [self.check_constant(_bytes(tensor)) for tensor in graph_fields[5]]
         tensors = self.check_nodes(graph_fields, constants)
         return self.check_outputs(graph_fields, tensors)
 
@@ -102,7 +102,7 @@ class _Check:
         if len(graph[11]) != 1 or self.value(_bytes(graph[11][0])) != expected:
             raise ValueError(f"its input is not 'image', uint8 (batch, {self.side}, {self.side}, 3)")
 
-    def tensor_name(self, data: memoryview) -> bytes:
+    def check_constant(self, data: memoryview) -> bytes:
         """The name of a constant. Raises ValueError where its data do not fit its shape, or its type is not supported."""
         tensor = self.message(data, TENSOR)
         if any(tensor[14]):
@@ -154,7 +154,7 @@ class _Check:
 
     def check_attribute(self, attribute: Message) -> None:
         for tensor in (*attribute[5], *attribute[10]):
-            self.tensor_name(_bytes(tensor))
+            self.check_constant(_bytes(tensor))
 
     def check_outputs(self, graph: Message, tensors: set[bytes]) -> int | None:
         values = [self.value(_bytes(output)) for output in graph[12]]

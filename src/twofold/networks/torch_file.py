@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from twofold.core.errors import BackboneError
 
-Weights = dict[str, NDArray[np.float32]]
+WeightArrays = dict[str, NDArray[np.float32]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -36,7 +36,7 @@ _DAMAGE = (
 )
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path) -> WeightArrays:
     """The float tensors of the file by name, as float32 arrays.
 
     Raises BackboneError where the file is damaged or has other content than weights.
@@ -50,7 +50,7 @@ def read_weights(path: Path) -> Weights:
             ) from error
 
 
-def _read(file: BinaryIO) -> Weights:
+def _read(file: BinaryIO) -> WeightArrays:
     if zipfile.is_zipfile(file):
         raise pickle.UnpicklingError("it is in PyTorch's newer zip format")
     file.seek(0)

@@ -37,7 +37,7 @@ def audit_text(result: AuditResult, out: Path | None) -> str:
 def _files(record: Mapping[str, Any]) -> str:
     statuses = ", ".join(f"{count} {status}" for status, count in record["statuses"].items())
     counts = ", ".join(f"{count} {name}" for name, count in record["data"]["counts"].items())
-    return f"{record['data']['images']} files: {statuses}; {counts}"
+    return f"{record['data']['files']} files: {statuses}; {counts}"
 
 
 def _against_title(forward: int, backward: int) -> str:

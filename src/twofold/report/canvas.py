@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.core.errors import UsageError
-from twofold.core.files import replacing_bytes
+from twofold.core.files import open_binary_replacement
 from twofold.core.hints import install
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float,
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # see svg.fonttype
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        with replacing_bytes(file) as raw:
+        with open_binary_replacement(file) as raw:
             metadata = {"Date": None} if file.suffix == ".svg" else None
             figure.savefig(raw, format=file.suffix[1:], dpi=200, metadata=metadata)
 

@@ -53,7 +53,7 @@ def data_line(name: str, data: Mapping[str, Any]) -> str:
     """The number of files and of images of each class."""
     counts = ", ".join(f"{count} {label}" for label, count in data["counts"].items())
     skipped = f", {data['skipped']} skipped" if data["skipped"] else ""
-    return f"{name}: {data['images']} files, {data['used']} used{skipped}: {counts} (positive: {data['positive']})"
+    return f"{name}: {data['files']} files, {data['used']} used{skipped}: {counts} (positive: {data['positive']})"
 
 
 def test_columns(evaluation: Evaluation, leakage: Leakage) -> dict[str, Evaluation]:
@@ -119,7 +119,7 @@ def detail_lines(name: str, evaluation: Evaluation) -> list[str]:
 def _threshold_lines(evaluation: Evaluation) -> list[str]:
     near, rule = evaluation.borderline, evaluation.rule
     predictions = count_text(near.images, "prediction")
-    borderline = f"{predictions} within ±{near.within} of the threshold {rule.threshold:.4f} ({near.errors} wrong)."
+    borderline = f"{predictions} within ±{near.distance} of the threshold {rule.threshold:.4f} ({near.errors} wrong)."
     return [borderline, _best_threshold(evaluation)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from twofold.bundle.model import Prediction
-from twofold.core.files import printable, replacing
+from twofold.core.files import open_replacement, printable
 from twofold.core.notes import count_text
 
 _COLUMNS: Final = ("path", "label", "probability", "logit", "reason")
@@ -24,7 +24,7 @@ def print_predictions(predictions: Iterable[Prediction], out: Path | None, *, as
     """
     with ExitStack() as stack:
         if out is not None:
-            predictions = _to_csv(predictions, stack.enter_context(replacing(out)))
+            predictions = _to_csv(predictions, stack.enter_context(open_replacement(out)))
         if as_json:
             predictions = _to_json(predictions)
         elif out is None:

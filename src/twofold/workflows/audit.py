@@ -82,7 +82,7 @@ def audit(
         dataset = labelled_dataset(file_list, table)
         pairs = None if other_list is None or other_table is None else _compare(dataset, other_list, other_table)
     with clock("labels"):
-        result = _judge(dataset, cross_validation, pairs)
+        result = _audit_labelled(dataset, cross_validation, pairs)
     embedding_notes = dict.fromkeys((*table.notes, *(other_table.notes if other_table else ())))
     notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *embedding_notes)
     return AuditResult(result, clock.seconds(), notes)
@@ -139,7 +139,7 @@ def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) 
     return [*skips, *([Note("against-skipped", text)] if codes else [])]
 
 
-def _judge(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
+def _audit_labelled(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
     """The audit; with label issues and the learning curve where there are features and enough images to fit a head."""
     rows = np.flatnonzero(dataset.valid)
     if min(dataset.counts.values()) < MIN_IMAGES:

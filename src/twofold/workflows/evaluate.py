@@ -135,7 +135,7 @@ def _rows_in_all(datasets: Sequence[LabelledDataset]) -> list[NDArray[np.intp]]:
 def _skip_notes(datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]) -> list[Note]:
     count = len(reduce(np.union1d, [dataset.table.used[dataset.valid] for dataset in datasets])) - len(rows[0])
     text = f"Skipped images that are valid for only one of the bundles: {count}."
-    return [Note("not-for-both", text)] if count else []
+    return [Note("valid-for-one-bundle", text)] if count else []
 
 
 def _find_leakage(

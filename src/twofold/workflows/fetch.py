@@ -12,7 +12,7 @@ from twofold.core.options import DataOptions
 from twofold.core.privacy import public_address
 from twofold.data import SplitPlan, find_splits, list_labelled_files, plan_splits
 from twofold.embedding import Runtime
-from twofold.fetching import UnpackedFiles, check_out, find, unpack
+from twofold.fetching import UnpackedFiles, check_out, find_local_data, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def fetch(source: str, out: Path, runtime: Runtime, *, sha256: str | None = None
     Raises UsageError where OUT cannot be made, DataError where SOURCE cannot be read or has another hash.
     """
     check_out(out)
-    download = find(source, runtime.folder, runtime.progress, sha256=sha256 and sha256.lower())
+    download = find_local_data(source, runtime.folder, runtime.progress, sha256=sha256 and sha256.lower())
     unpacked = unpack(download.path, out, runtime.progress)
     folders, notes = _list_folders(find_splits(out) or [out])
     plan = plan_splits([folder.path for folder in folders]) if folders else None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from twofold.audit import write_file_report
 from twofold.audit.leakage import LEAKAGE
 from twofold.bundle.card import render_card
-from twofold.bundle.storage import write_model, writing
-from twofold.core.files import printable, replacing, write_errors
+from twofold.bundle.storage import new_bundle_folder, write_model
+from twofold.core.files import open_replacement, printable, write_errors
 from twofold.core.privacy import change_texts, public_address, relative_to, without_home
 from twofold.duplicates import index_fingerprints, write_index
 from twofold.workflows.training_result import TrainingResult
@@ -32,7 +32,7 @@ PublicPath = Callable[[str], str]
 def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
     """Writes the bundle at `path`, whole or not at all. Raises UsageError where `path` exists and `force` is False."""
     public_path = _public_paths(training)
-    with write_errors(path), writing(path, force=force) as folder:
+    with write_errors(path), new_bundle_folder(path, force=force) as folder:
         _write_file_report(training, public_path, folder / "files.csv")
         _write_fingerprints(training, public_path, folder / "fingerprints.csv")
         _write_scores(training, public_path, folder / "scores.csv")
@@ -75,7 +75,7 @@ def _write_file_report(training: TrainingResult, public_path: PublicPath, path: 
 
 def _write_fingerprints(training: TrainingResult, public_path: PublicPath, path: Path) -> None:
     paths, fingerprints = training.dataset.usable_fingerprints
-    with replacing(path) as file:
+    with open_replacement(path) as file:
         write_index(index_fingerprints(list(map(public_path, paths)), fingerprints), file)
 
 

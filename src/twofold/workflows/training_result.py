@@ -49,7 +49,7 @@ class NetworkResult:
             "images": {"train": len(self.train.labels), "validation": int(run.validation.sum())},
             "history": history.epochs,
             "tuning": None if run.tuning is None else run.tuning.as_json(),
-            "weights": None if run.interpolation is None else run.interpolation.as_json(),
+            "weight_interpolation": None if run.interpolation is None else run.interpolation.as_json(),
         }
 
 

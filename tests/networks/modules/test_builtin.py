@@ -14,14 +14,14 @@ from twofold.networks.architectures import ARCHITECTURES, Architecture
 from twofold.networks.graph import build_graph
 from twofold.networks.modules.builtin import Body, make_builtin_body, trained_weights
 from twofold.networks.modules.network import Network
-from twofold.networks.torch_file import Weights, read_weights
+from twofold.networks.torch_file import WeightArrays, read_weights
 from twofold.networks.weights import find_weights
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 LITE0 = ARCHITECTURES["efficientnet-lite0"]
 
 
-def published(architecture: Architecture) -> Weights:
+def published(architecture: Architecture) -> WeightArrays:
     """The packaged weights; random ones for MobileNetV2, which has no package."""
     if architecture.source.package is not None:
         return read_weights(find_weights(architecture.source, cache=Path()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from twofold.core.errors import BackboneError
 from twofold.core.hints import require
-from twofold.core.progress import Progress, pushed_progress
+from twofold.core.progress import Progress, run_with_progress_bar
 from twofold.core.third_party import mute_loggers, summarise_error
 
 _TIMEOUT = 10  # seconds
@@ -52,7 +52,7 @@ def fetch_file(repository: str, revision: str | None, file: str, progress: Progr
         mute_loggers("huggingface_hub"),
         _telemetry_disabled(hub),
     ):
-        return Path(pushed_progress(download, file, progress))
+        return Path(run_with_progress_bar(download, file, progress))
     return None
 
 

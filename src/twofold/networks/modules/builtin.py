@@ -9,13 +9,13 @@ from torch.nn import functional
 from twofold.core.options import FeatureSet
 from twofold.networks.architectures import Architecture, Stage, layer_names
 from twofold.networks.modules.network import BodyOutput
-from twofold.networks.torch_file import Weights
+from twofold.networks.torch_file import WeightArrays
 
 _TINY = 1e-12  # the gradient of a square root is infinite at zero; a std of 1e-6 is far below what features resolve
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-def make_builtin_body(architecture: Architecture, weights: Weights, features: FeatureSet) -> "Body":
+def make_builtin_body(architecture: Architecture, weights: WeightArrays, features: FeatureSet) -> "Body":
     """The network with these weights, ready for training or inference."""
     body = Body(architecture, features)
     for name, unit in body.units():
@@ -27,9 +27,9 @@ def make_builtin_body(architecture: Architecture, weights: Weights, features: Fe
     return body
 
 
-def trained_weights(body: "Body") -> Weights:
+def trained_weights(body: "Body") -> WeightArrays:
     """The weights under their published names, as `build_graph` reads them."""
-    weights: Weights = {}
+    weights: WeightArrays = {}
     for name, unit in body.units():
         conv, norm = layer_names(name, body.architecture)
         tensors = {f"{conv}.weight": unit.conv.weight} | {f"{norm}.{key}": getattr(unit.norm, key) for key in _NORM}
@@ -116,7 +116,7 @@ class _Unit(nn.Module):
         return functional.conv2d(x, weight, bias, stride, padding, groups=conv.groups)
 
 
-class _Block(nn.Module):
+class _InvertedResidual(nn.Module):
     """An inverted residual block: expand, filter each channel, project, add."""
 
     def __init__(
@@ -138,8 +138,11 @@ class _Block(nn.Module):
 
 
 def _make_stage(architecture: Architecture, stage: Stage, in_channels: int) -> nn.Sequential:
-    first = _Block(architecture, stage, in_channels, stride=stage.stride, residual=False)
-    repeats = (_Block(architecture, stage, stage.channels, stride=1, residual=True) for _ in range(stage.repeats - 1))
+    first = _InvertedResidual(architecture, stage, in_channels, stride=stage.stride, residual=False)
+    repeats = (
+        _InvertedResidual(architecture, stage, stage.channels, stride=1, residual=True)
+        for _ in range(stage.repeats - 1)
+    )
     return nn.Sequential(first, *repeats)
 
 

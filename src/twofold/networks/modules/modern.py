@@ -20,7 +20,7 @@ class ModernBody(nn.Module):
         stem = [nn.Conv2d(3, _STEM, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(_STEM), nn.ReLU(inplace=True)]
         stages: list[nn.Module] = []
         for in_channels, width, stride in zip((_STEM, *WIDTHS), WIDTHS, (1, 2, 2, 2), strict=False):
-            stages += [_Block(in_channels, width, stride), _Block(width, width, 1)]
+            stages += [_ResidualBlock(in_channels, width, stride), _ResidualBlock(width, width, 1)]
         self.maps = nn.Sequential(*stem, *stages)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -29,7 +29,7 @@ class ModernBody(nn.Module):
         return self.pool(feature_map), feature_map
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     """Two convolutions with a residual shortcut."""
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
