@@ -4,7 +4,10 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup test lint format demo bench bench-learning bench-audit docs soak fuzz clean
+# The tests that need neither a network nor a training.
+QUICK := $(addprefix tests/,test_rows.py core data dataset decision duplicates evaluation fetching report audit/test_label_issues.py audit/test_learning_curve.py)
+
+.PHONY: help setup check test lint format demo bench bench-learning bench-audit docs soak fuzz clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
@@ -32,9 +35,12 @@ format: .venv/all  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+check: lint  ## lint, and the tests that need no training: within a minute
+	$(BIN)/python -m pytest -q -n auto -m "not slow" $(QUICK)
+
 test: lint  ## lint, then every test, doctest and README example; embedding tests again as on an older processor
 	$(BIN)/python -m pytest -n auto --dist loadfile
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest tests/embedding tests/networks/test_int8.py tests/bundle/test_storage.py tests/workflows/test_dtype_check.py tests/workflows/test_train.py
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -n auto --dist loadfile tests/embedding tests/networks/test_int8.py tests/bundle/test_storage.py tests/workflows/test_dtype_check.py tests/workflows/test_train.py
 
 demo: .venv/demo  ## train and evaluate on solar cells, from nothing
 	$(BIN)/python examples/solar_cells.py

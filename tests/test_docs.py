@@ -37,15 +37,21 @@ def examples(page: Path) -> Iterator[tuple[str, str]]:
                     yield name, arguments
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The networks in the arithmetic of this machine: the first example makes them, as at a user's."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the images that the examples speak of, for a user who never ran twofold."""
+def desk(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the images that the examples speak of."""
     for folder, start in (("photos", 0), ("other", 30), ("pets/train", 0), ("pets/test", 40)):
         draw_folder(tmp_path / folder, 12, start, labels=("cats", "dogs"))
     (tmp_path / "new").mkdir()
     for number in range(3):
         draw("rings", 100 + number).save(tmp_path / "new" / f"{number}.jpg")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -46,6 +46,7 @@ def test_p_label_error_is_a_calibrated_probability() -> None:
     assert p_label_error.sum() == pytest.approx(wrong.sum(), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("distance", "noise", "fraction"), [(2.3, 0.02, 0.5), (2.3, 0.05, 0.1), (1.3, 0.1, 0.5)])
 def test_the_interval_of_the_count_covers_the_truth(distance: float, noise: float, fraction: float) -> None:
     covered = 0

@@ -788,8 +788,9 @@ def one_class(folder: Path, kind: str, name: str) -> Path:
     return other
 
 
-@pytest.mark.parametrize("name", ["bars", "rings"])
-@pytest.mark.parametrize("kind", ["folder", "nested", "empty beside it", "list"])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("folder", "bars"), ("nested", "rings"), ("empty beside it", "bars"), ("list", "rings")]
+)
 def test_a_batch_of_one_class_gives_its_recall_and_accuracy(
     kind: str, name: str, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

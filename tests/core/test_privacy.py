@@ -101,6 +101,7 @@ def ann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_a_bundle_does_not_name_the_home_folder(ann: Path, runtime: Runtime) -> None:
     options = TrainingOptions(backbone=BackboneOptions(dtype="f32"))
     training = train(ann / "pets", options, runtime, test=ann / "more")
@@ -122,6 +123,7 @@ def test_a_bundle_does_not_name_the_home_folder(ann: Path, runtime: Runtime) -> 
     assert "such as .hidden" in str(result["notes"])
 
 
+@pytest.mark.slow
 def test_a_bundle_from_absolute_paths_does_not_name_the_home_folder(
     ann: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_permissions_of_a_bundle_follow_the_umask(mask: int, tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "a.twofold").stat().st_mode) == 0o777 & ~mask
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_after_the_writer_is_killed_the_bundle_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.twofold"

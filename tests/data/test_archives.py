@@ -402,6 +402,7 @@ def test_members_more_than_a_hundred_folders_deep_are_skipped(depth: int, pack: 
         assert read_error(file / deep).code == "too-deep"
 
 
+@pytest.mark.slow
 def test_two_thousand_members_with_folders_of_their_own_are_listed(tmp_path: Path) -> None:
     """Half an hour, if each of the 200,000 folders were looked up on the disk for each of its parents."""
     names = [f"{'cats' if at % 2 else 'dogs'}/{at}/{'f/' * 97}1.jpg" for at in range(2_000)]

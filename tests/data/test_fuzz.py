@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import pytest
+
 from twofold.data.read_errors import Code
 
 TESTS = Path(__file__).parents[1]
@@ -25,6 +27,7 @@ def outcome(program: str, files: int) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.slow
 def test_ten_thousand_damaged_files_are_preprocessed_or_refused_silently_in_little_memory() -> None:
     result = outcome("data.fuzz", 10_000)
     codes = result["codes"]
@@ -34,6 +37,7 @@ def test_ten_thousand_damaged_files_are_preprocessed_or_refused_silently_in_litt
     assert result["growth"] < 32_000_000
 
 
+@pytest.mark.slow
 def test_hostile_archives_are_unpacked_inside_their_folder_or_refused_silently_in_little_memory() -> None:
     result = outcome("data.fuzz_archives", 300)
     assert set(result["codes"]) == {"unpacked", "no-archive", "refused"}
@@ -41,6 +45,7 @@ def test_hostile_archives_are_unpacked_inside_their_folder_or_refused_silently_i
     assert result["growth"] < 250_000_000  # most of it for writing Parquet, which the program does itself
 
 
+@pytest.mark.slow
 def test_downloads_from_a_hostile_server_are_right_or_refused_silently_in_little_memory() -> None:
     result = outcome("fetching.fuzz_servers", 200)
     assert set(result["codes"]) == {"right", "refused"}

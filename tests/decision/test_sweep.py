@@ -75,6 +75,7 @@ def test_the_same_seed_gives_the_same_p_value() -> None:
     assert len(chances) == 1
 
 
+@pytest.mark.slow
 def test_above_the_exact_limit_a_gain_by_chance_is_as_rare() -> None:
     chances = [
         gain_p_value(*draw(MAX_EXACT + 1, seed), draw(MAX_EXACT + 1, seed)[1], accuracy, 0.5, seed)

@@ -60,6 +60,7 @@ def test_images_of_one_make_are_not_called_duplicates_for_what_they_share() -> N
     assert [(pair.first, pair.second) for pair in again] == [(5, 60)]
 
 
+@pytest.mark.slow
 def test_frames_of_a_camera_that_stands_still_are_led_to_each_other_in_bounded_memory() -> None:
     random = np.random.default_rng(0)
     frame = thumbnails([scene(99)]).astype(np.float32)

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
 
@@ -28,6 +29,7 @@ def test_twins_are_found_across_two_sets_and_the_first_is_of_the_first() -> None
     assert np.mean(np.isin(np.arange(500), pairs[pairs[:, 0] == pairs[:, 1], 0])) > 0.97
 
 
+@pytest.mark.slow
 def test_twins_in_one_crowd_find_each_other_and_not_all_are_compared_with_all() -> None:
     random = np.random.default_rng(0)
     away = random.uniform(0, 1, (5000, 1)) * random.normal(0, 1, (5000, 64))

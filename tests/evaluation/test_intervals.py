@@ -138,6 +138,7 @@ def values(labels: NDArray[np.int8], probabilities: NDArray[np.float64]) -> dict
     return rates | {name: getattr(metrics, name)(labels, probabilities) for name in scores}
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     """Coverage over 250 sets of 200 images whose true metrics are known; three standard errors are 0.041."""
     apart = 2.0

@@ -146,6 +146,7 @@ def run(hub: Hub, home: Path, *sources: str, **environment: str) -> list[list[st
     return [part.splitlines()[1:] for part in process.stdout.split("-- ")[1:]]
 
 
+@pytest.mark.slow
 def test_the_parquet_files_of_a_split_are_downloaded_once_and_read_in_place(hub: Hub, tmp_path: Path) -> None:
     names = [
         "data/train-00000-of-00002.parquet",
@@ -221,6 +222,7 @@ def test_without_a_network_the_error_of_hugging_face_is_one_sentence(hub: Hub, t
     assert line.endswith("go online once, or download it elsewhere and give the folder.")
 
 
+@pytest.mark.slow
 def test_a_dataset_of_kaggle_is_downloaded_once(hub: Hub, zip_bytes: bytes, tmp_path: Path) -> None:
     service = "/v1/datasets.DatasetApiService"
     hub.put(f"{service}/GetDataset/pets", {"currentVersionNumber": 3}, X_Kaggle_HubVersion="99.0.0")

@@ -10,8 +10,9 @@ from twofold.core.errors import UsageError
 from twofold.decision import Rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.report import FIGURES, check_drawing, write_figures
-from twofold.report.evaluation_figures import write_figure
 from twofold.report.layout import interval_text
+
+pytestmark = pytest.mark.slow  # matplotlib
 
 
 def evaluation(n: int = 200, *, apart: float = 2.0, classes: tuple[str, str] = ("cats", "dogs")) -> Evaluation:
@@ -45,7 +46,7 @@ def test_each_figure_shows_its_metric_the_number_of_images_and_the_class(tmp_pat
 
 def test_wrong_predictions_are_counted_by_class(tmp_path: Path) -> None:
     shown = evaluation()
-    write_figure("scores", shown, tmp_path / "scores.svg")
+    write_figures(shown, tmp_path)
     words = text(tmp_path / "scores.svg")
     assert f"wrong: {shown.confusion.fn}" in words
     assert f"wrong: {shown.confusion.fp}" in words

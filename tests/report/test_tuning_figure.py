@@ -10,6 +10,8 @@ import pytest
 from twofold.learning.tuning.trial import State, Trial, Tuning
 from twofold.report import write_tuning
 
+pytestmark = pytest.mark.slow  # matplotlib
+
 STATES: tuple[State, ...] = ("complete", "complete", "pruned")
 
 

@@ -57,8 +57,8 @@ def check_drawing(option: str, folder: Path) -> None:
         raise UsageError(f"{option} must be a folder for figures, but {folder} is a bundle; give another path.")
 
 
-def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> None:
-    """Writes the figure that `draw` draws to `file`. `size` is width and height in inches; the suffix is the format."""
+def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> list[Path]:
+    """Writes the figure that `draw` draws as `file` in each of `FORMATS`, and returns the files. `size` is in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -66,9 +66,13 @@ def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float,
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # see svg.fonttype
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        with open_binary_replacement(file) as raw:
-            metadata = {"Date": None} if file.suffix == ".svg" else None
-            figure.savefig(raw, format=file.suffix[1:], dpi=200, metadata=metadata)
+        files = [file.with_suffix(suffix) for suffix in FORMATS]
+        for path in files:
+            with open_binary_replacement(path) as raw:
+                metadata = {"Date": None} if path.suffix == ".svg" else None
+                figure.savefig(raw, format=path.suffix[1:], dpi=200, metadata=metadata)
+            figure.set_layout_engine("none")  # all formats have the layout of the first, computed once
+    return files
 
 
 def entitle(axes: "Axes", title: str, text: str) -> None:

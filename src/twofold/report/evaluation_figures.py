@@ -16,7 +16,7 @@ from twofold.evaluation.curves import (
     roc_points,
     score_histogram,
 )
-from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, PALE, entitle, save_figure
+from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PALE, entitle, save_figure
 from twofold.report.layout import interval_text, short_names
 from twofold.report.metric_names import METRIC_NAMES
 
@@ -40,22 +40,20 @@ def write_figures(evaluation: Evaluation, folder: Path, *, title: str = "", pref
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name in FIGURES:
-        for suffix in FORMATS:
-            files.append(folder / f"{prefix}{name}{suffix}")
-            write_figure(name, evaluation, files[-1], title=title)
+    for name, draw in FIGURES.items():
+        files += save_figure(_titled(draw, evaluation, title), folder / f"{prefix}{name}.svg")
     return files
 
 
-def write_figure(name: str, evaluation: Evaluation, file: Path, *, title: str = "") -> None:
-    """One of `FIGURES` as a file; its suffix (.svg, .png, .pdf) gives the format."""
-
-    def draw(figure: "Figure") -> None:
-        FIGURES[name](figure, evaluation)
+def _titled(
+    draw: Callable[["Figure", Evaluation], None], evaluation: Evaluation, title: str
+) -> Callable[["Figure"], None]:
+    def draw_titled(figure: "Figure") -> None:
+        draw(figure, evaluation)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=GREY)
 
-    save_figure(draw, file)
+    return draw_titled
 
 
 def confusion(figure: "Figure", evaluation: Evaluation) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, entitle, save_figure
+from twofold.report.canvas import ACCENT, DASHED, GREY, INK, entitle, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,7 @@ def write_curves(history: Sequence[Mapping[str, float]], best: int, file: Path) 
 
     A row of the history has epoch, train_loss, train_accuracy, val_loss and val_accuracy.
     """
-    for suffix in FORMATS:
-        save_figure(lambda figure: curves(figure, history, best), file.with_suffix(suffix), (6.4, 4.8))
+    save_figure(lambda figure: curves(figure, history, best), file, (6.4, 4.8))
 
 
 def curves(figure: "Figure", history: Sequence[Mapping[str, float]], best: int) -> None:

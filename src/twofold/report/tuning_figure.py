@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twofold.report.canvas import ACCENT, DASHED, FORMATS, GREY, INK, entitle, save_figure
+from twofold.report.canvas import ACCENT, DASHED, GREY, INK, entitle, save_figure
 from twofold.report.tuning_text import parameter_name
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ POINTS: dict[str, dict[str, Any]] = {
 def write_tuning(tuning: "Tuning", file: Path) -> None:
     """Writes the validation loss of every trial, in order and by each hyper-parameter, and importances, as `file` and as PNG."""
     rows = 1 + -(-len(_names(tuning)) // COLUMNS)
-    for suffix in FORMATS:
-        save_figure(lambda figure: settings(figure, tuning), file.with_suffix(suffix), (9.0, 0.3 + 2.4 * rows))
+    save_figure(lambda figure: settings(figure, tuning), file, (9.0, 0.3 + 2.4 * rows))
 
 
 def settings(figure: "Figure", tuning: "Tuning") -> None:
