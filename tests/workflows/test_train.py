@@ -78,7 +78,7 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime:
     assert rows["broken.jpg"].reason == "not-an-image"
     assert rows["bars-000.png"].status == "used"
     assert training.as_json()["data"] == {
-        "images": 41,
+        "files": 41,
         "used": 40,
         "skipped": 1,
         "classes": ["bars", "rings"],

@@ -41,7 +41,7 @@ class DataOptions:
 
     PANEL: ClassVar[str] = "Data"
 
-    classes: tuple[str, str] | None = _option(None, "Two class names, if DATA has more classes: A B.")
+    classes: tuple[str, str] | None = _option(None, "The two classes to use, if DATA has more: A B.")
     label_pattern: str | None = _option(
         None, "For a flat folder: regular expression on the file name; its first group is the class, as '(cat|dog)'."
     )
