@@ -104,7 +104,7 @@ def _explain_status(code: int) -> tuple[str, str]:
             return f"the server denies access (status {code})", "download it with your browser, and give the file"
         case _ if 300 <= code < 400:
             return (
-                f"the server redirects in a circle, or from https to http ({code})",
+                f"the server redirects in a circle, from https to http, or to another protocol ({code})",
                 "find the address of the file itself",
             )
         case _:
