@@ -10,7 +10,8 @@ PAGE = Path(__file__).with_name("cli.md")
 HEAD = """# Commands
 
 Results go to stdout, progress and errors to stderr. Exit code: 0 done, 1 it could not be done (one sentence says why and what
-to do), 2 wrong usage, 3 done but a `--require` is not met, 130 Ctrl-C. No file is left half-written.
+to do), 2 wrong usage, 3 done but a `--require` is not met, 130 Ctrl-C, 141 the reader of stdout ended first, as in `| head`. No
+file is left half-written.
 
 <!-- Written by docs/generate_cli.py; change the help texts in src/twofold instead. -->
 """

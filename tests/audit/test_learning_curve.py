@@ -1,14 +1,11 @@
 """The learning curve and its forecast."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from twofold.audit.learning_curve import LearningCurve, Point, expected_interval, fit_learning_curve, forecast
+from twofold.audit.learning_curve import LearningCurve, expected_interval, fit_learning_curve, forecast
 from twofold.decision import fit_head
-from twofold.evaluation import Interval
 
 
 def fit_curve(n: int, d: int = 60, *, fraction: float = 0.5, seed: int = 0) -> LearningCurve:
@@ -67,42 +64,12 @@ def test_with_too_few_images_there_is_no_forecast() -> None:
     curve = fit_curve(40)
     assert curve.log_loss is None
     assert curve.error is None
-    assert curve.text.startswith("Not known whether more images would help: there are too few to extrapolate.")
-    assert "(20 cats, 20 dogs); a test set of 10 other images would measure it to ±" in curve.text
 
 
 def test_the_smaller_class_limits_the_forecast() -> None:
     assert fit_curve(400, fraction=0.05).log_loss is None
-    assert fit_curve(400, fraction=0.05).text.count("(380 cats, 20 dogs)") == 1
-
-
-def test_the_text_forecasts_a_gain_only_if_the_interval_does() -> None:
-    curve = fit_curve(600)
-    assert curve.log_loss is not None
-    assert curve.error is not None
-    assert curve.text.startswith("More images would help") == (curve.log_loss.high < curve.curve[-1].log_loss)
-    assert ("points of accuracy" in curve.text) <= (curve.error.high < curve.curve[-1].error)
 
 
 def test_more_test_images_give_a_narrower_interval() -> None:
     small, large = expected_interval(0.9, 100), expected_interval(0.9, 1000)
     assert large.high - large.low < (small.high - small.low) / 3
-
-
-def test_the_text_begins_with_the_answer_in_points_of_accuracy() -> None:
-    points = (Point(60, 0.5, 0.2), Point(120, 0.4, 0.15), Point(240, 0.3, 0.1))
-    accuracy = Interval(0.9, 0.86, 0.93)
-    curve = LearningCurve(
-        {"cats": 150, "dogs": 150}, accuracy, points, Interval(0.25, 0.2, 0.28), Interval(0.08, 0.06, 0.095)
-    )
-    assert curve.text == (
-        "More images would help: twice as many would add about +2.0 points of accuracy (+0.5 to +4.0) and change the log-loss "
-        "from 0.300 to about 0.250 (0.200 to 0.280). The accuracy of 90.0% is known to ±3.5 points (150 cats, 150 dogs); a test "
-        "set of 75 other images would measure it to ±6.7 points."
-    )
-    uncertain = replace(curve, error=Interval(0.09, 0.07, 0.11))
-    assert uncertain.text.startswith(
-        "More images would help the probabilities, not certainly the accuracy: twice as many"
-    )
-    unclear = replace(curve, log_loss=Interval(0.29, 0.2, 0.35))
-    assert unclear.text.startswith("Not certain that more images would help")

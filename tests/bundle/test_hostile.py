@@ -48,6 +48,32 @@ def test_a_hostile_bundle_is_refused_or_answers_as_the_honest_one(good: Path, pl
     assert message or predictions == load_bundle(good).predict(IMAGES), what
 
 
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("rule", "low"), 2, "'rule.low' must be a number from 0 to 1"),
+        (("head", "weights"), [None], "each number in 'head.weights' must be a number"),
+        (("probes",), [0.0], "'probes' must be a list of 32 numbers"),
+        (("backbone", "dtype"), "f64", "'backbone.dtype' must be one of "),
+        (("backbone", "preprocessing", "size"), 0, "'backbone.preprocessing.size' must be an integer from 1 to 4096"),
+        (("rule", "policy"), None, "'rule.policy' must be a JSON object"),
+    ],
+)
+def test_an_illegal_value_is_named_by_its_key(
+    good: Path, tmp_path: Path, keys: tuple[str, ...], value: object, message: str
+) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+    record = record_of(path)
+    *blocks, key = keys
+    block = record
+    for name in blocks:
+        block = block[name]
+    block[key] = value
+    reseal(path, record)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(path)
+
+
 @pytest.mark.parametrize("number", [4, 8, 20, 80, 98, 110])
 def test_hashes_that_are_no_file_or_not_the_ones_written_are_refused(good: Path, place: Path, number: int) -> None:
     path, what = draw_hostile(good, place, number)

@@ -110,7 +110,8 @@ def test_every_image_is_equally_likely_to_be_held_out() -> None:
 
 def test_a_class_with_too_few_groups_is_an_error_that_names_it() -> None:
     labels = np.array([0] * 20 + [1] * 6)
-    with pytest.raises(DataError, match="class '1' cannot be divided into 5 folds: it has 2 groups of images"):
+    text = "class '1' cannot be divided into 5 folds: it has 2 groups of images. Add images, or lower `folds`."
+    with pytest.raises(DataError, match=text):
         folds(labels, np.array([*range(20), 20, 20, 20, 21, 21, 21]), 5, 0)
-    with pytest.raises(DataError, match="a training and a validation set"):
+    with pytest.raises(DataError, match="it has 1 group of images. Add images, or change `validation_fraction`."):
         split(np.array([0, 0, 0, 1]), np.arange(4))

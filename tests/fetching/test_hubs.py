@@ -204,7 +204,7 @@ def test_errors_of_hugging_face_are_explained(hub: Hub, tmp_path: Path) -> None:
     hub.put("/api/datasets/tiny/huge", page)
     cases = {
         "hf:tiny/pets": "hf:tiny/pets has no Parquet file of the split 'train'; it has data/test-0.parquet",
-        "hf:tiny/none": "hf:tiny/none has no Parquet file: download it",
+        "hf:tiny/none": "hf:tiny/none has no Parquet file: download the dataset",
         "hf:tiny/gated": "request it on its page, then set HF_TOKEN",
         "hf:tiny/absent": "There is no dataset hf:tiny/absent on the hub, or it is private; check the name, or set HF_TOKEN",
         "hf:tiny/huge": "the limit is 20,000,000,000",
@@ -219,7 +219,7 @@ def test_without_a_network_the_error_of_hugging_face_is_one_sentence(hub: Hub, t
     hub.server_close()
     ((line,),) = run(hub, tmp_path, "hf:tiny/pets")
     assert line.startswith("hf:tiny/pets could not be fetched (")
-    assert line.endswith("go online once, or download it elsewhere and give the folder.")
+    assert line.endswith("go online once, or download the dataset elsewhere and give its folder.")
 
 
 @pytest.mark.slow

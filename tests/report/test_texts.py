@@ -61,7 +61,7 @@ def test_the_best_threshold_names_the_metric_of_another_policy() -> None:
     text = detail_lines("test", replace(shown, rule=replace(shown.rule, policy=PolicyRecord("f1"))))[-1]
     assert text.startswith("Best threshold on this data: ")
     assert "accuracy +" in text
-    assert text.endswith(" The threshold in use optimizes f1, not accuracy.")
+    assert text.endswith(" The threshold in use optimizes F1, not accuracy.")
 
 
 def curve(error: Interval | None, log_loss: Interval | None) -> LearningCurve:
@@ -82,21 +82,35 @@ def test_the_learning_curve_begins_with_yes_or_no() -> None:
     assert learning_curve_lines(curve(None, None))[0].startswith("more images? unknown")
 
 
+def test_the_advice_on_a_shortcut_is_of_its_kind() -> None:
+    patterns = {"free": {"img_#.jpg": 1.0}, "defect": {"dsc_#.jpg": 1.0}}
+    light = {"free": [100.0] * 21, "defect": [40.0] * 21}
+    name = Shortcut("name pattern", Interval(1.0, 0.98, 1.0), {}, patterns)
+    brightness = Shortcut("brightness", Interval(1.0, 0.98, 1.0), light, {})
+    lines = shortcut_lines(Shortcuts(Interval(0.5, 0.45, 0.55), (name,)))
+    assert lines[1].startswith("shortcuts: all metadata features together, without file names, reach an AUC of 0.50 ")
+    assert lines[-1].startswith("A model does not read file names")
+    lines = shortcut_lines(Shortcuts(Interval(1.0, 0.98, 1.0), (name, brightness)))
+    assert lines[-2].startswith("Classes may differ in brightness, border or shape for a good reason.")
+    assert not any("take both classes from one source" in line for line in lines)
+
+
 def test_shortcuts_are_one_line_and_a_table() -> None:
     size = {"free": [1000.0 * step for step in range(21)], "defect": [82290.0] * 21}
     kinds = {"free": {"jpeg": 0.98, "png": 0.02}, "defect": {"png": 1.0}}
     shortcuts = Shortcuts(
         Interval(0.99, 0.98, 1.0),
         (
-            Shortcut("file size in bytes", Interval(0.97, 0.95, 0.99), "", size, {}),
-            Shortcut("format", Interval(0.95, 0.93, 0.97), "", {}, kinds),
+            Shortcut("file size in bytes", Interval(0.97, 0.95, 0.99), size, {}),
+            Shortcut("format", Interval(0.95, 0.93, 0.97), {}, kinds),
         ),
     )
     lines = shortcut_lines(shortcuts, Interval(0.94, 0.9, 0.97))
     assert lines[1] == (
-        "shortcuts: file metadata alone predicts the label with AUC 0.99 [0.98, 1.00]; the model has 0.94."
+        "shortcuts: all metadata features together, without file names, reach an AUC of 0.99 [0.98, 1.00]; the model has 0.94."
     )
     assert lines[3] == "file size in bytes  0.97 [0.95, 0.99]  10k (2k–18k)      82.3k (82.3k–82.3k)"
     assert "jpeg 98%, png 2%" in lines[4]
     assert max(map(len, lines[2:-1])) <= 80
+    assert lines[-1].endswith("take both classes from one source.")
     assert shortcut_lines(Shortcuts(Interval(0.5, 0.4, 0.55), ())) == []

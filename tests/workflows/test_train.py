@@ -78,7 +78,7 @@ def test_a_broken_file_is_left_out_noted_and_in_the_ledger(drawn: Path, runtime:
     assert rows["broken.jpg"].reason == "not-an-image"
     assert rows["bars-000.png"].status == "used"
     assert training.as_json()["data"] == {
-        "images": 41,
+        "files": 41,
         "used": 40,
         "skipped": 1,
         "classes": ["bars", "rings"],
@@ -108,7 +108,9 @@ def test_test_images_of_other_classes_are_refused_before_anything_is_embedded(dr
     [
         (BackboneOptions(backbone="efficientnet-lite9"), "did you mean 'efficientnet-lite"),
         (BackboneOptions(size=50), "between 96 and 384"),
-        (BackboneOptions(mean=(0.0, 0.0, 0.0)), "`mean` is for FILE.onnx"),
+        (BackboneOptions(mean=(0.0, 0.0, 0.0)), "`mean` is for external networks; efficientnet-lite0 has its own."),
+        (BackboneOptions(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)), "`mean` and `std` are for external networks"),
+        (BackboneOptions(output="x"), "`output` is for FILE.onnx; leave it out for efficientnet-lite0"),
     ],
 )
 def test_a_network_that_is_not_to_be_had_is_a_usage_error(

@@ -89,7 +89,7 @@ class Audit:
             "label_errors_expected": None if self.label_issues is None else asdict(self.label_issues.expected),
             "shortcuts": [] if self.shortcuts is None else [asdict(shortcut) for shortcut in self.shortcuts.features],
             "shortcuts_combined": None if self.shortcuts is None else asdict(self.shortcuts.combined_auc),
-            **({} if curve is None else {"learning_curve": {**asdict(curve), "text": curve.text}}),
+            **({} if curve is None else {"learning_curve": asdict(curve)}),
         }
 
     def _unchecked_label_notes(self) -> list[Note]:
@@ -102,7 +102,8 @@ class Audit:
         if self.label_issues is None or not len(self.label_issue_rows):
             return []
         first = self.dataset.paths[self.label_issue_rows[0]]
-        text = f"{self.label_issues.text}. The first is {first}; the file report has all."
+        summary = self.label_issues.text
+        text = f"{summary[0].upper()}{summary[1:]}. The first is {first}; the file report has all."
         return [Note("label-issues", text)]
 
     def _shortcut_notes(self) -> list[Note]:

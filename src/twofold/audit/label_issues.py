@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from twofold.audit.label_noise import fit_noise_models
 from twofold.core.arrays import Reals
-from twofold.core.notes import count_text
 from twofold.evaluation import Interval
 
 MIN_PROBABILITY = 0.05
@@ -37,11 +36,11 @@ class LabelIssues:
     def text(self) -> str:
         """The number of listed labels and the expected number of wrong labels, without a full stop."""
         count, expected = len(self.rows), self.expected
-        right = count - round(expected.high)
+        correct = count - round(expected.high)
         return (
-            f"{count_text(count, 'possible label error')} (p >= {self.threshold:.2f}); expected number of wrong labels in all: "
-            f"{expected.value:.0f} ({expected.low:.0f} to {expected.high:.0f})"
-            + (f", so at least {right} of the listed labels are correct" if right > 0 else "")
+            f"possible label errors: {count} (p >= {self.threshold:.2f}); expected number of wrong labels: "
+            f"{expected.value:.0f} [{expected.low:.0f}, {expected.high:.0f}]"
+            + (f"; at least {correct} of those listed are probably correct" if correct > 0 else "")
         )
 
 

@@ -52,17 +52,19 @@ class Leakage:
     def notes(self) -> list[Note]:
         if not self.images:
             return []
-        column = 'use the column "test (unseen)"'
-        advice = column if self.unseen is not None else "no other test image is left, so test on other images"
+        several = len(self.images) > 1
+        count = (
+            f"{len(self.images)} test images duplicate training images"
+            if several
+            else "1 test image duplicates a training image"
+        )
+        advice = (
+            'use the scores named "(unseen)"'
+            if self.unseen is not None
+            else "no other test image is left, so test on other images"
+        )
         first = f"{self.images[0].path} = {self.images[0].duplicate_of}"
-        if len(self.images) == 1:
-            return [
-                Note(
-                    LEAKAGE, f"1 test image duplicates a training image ({first}). Scores on it are inflated: {advice}."
-                )
-            ]
-        count = f"{len(self.images)} test images duplicate training images"
-        return [Note(LEAKAGE, f"{count} ({first}). Scores on them are inflated: {advice}.")]
+        return [Note(LEAKAGE, f"{count} ({first}). Scores on {'them' if several else 'it'} are inflated: {advice}.")]
 
 
 def find_leakage(test: LabelledDataset, index: FingerprintIndex) -> dict[int, LeakedImage]:

@@ -39,45 +39,6 @@ class LearningCurve:
     log_loss: Interval | None
     error: Interval | None
 
-    @property
-    def text(self) -> str:
-        """Whether more images would help, the forecast, and the half-width of the accuracy's interval."""
-        counts = ", ".join(f"{count} {label}" for label, count in self.counts.items())
-        test_images = max(1, sum(self.counts.values()) // 4)
-        test = expected_interval(self.accuracy.value, test_images)
-        return (
-            f"{self._forecast_text()} The accuracy of {self.accuracy.value:.1%} is known to "
-            f"±{_half_width(self.accuracy):.1f} points ({counts}); a test set of {test_images} other images would measure it to "
-            f"±{_half_width(test):.1f} points."
-        )
-
-    def _forecast_text(self) -> str:
-        if self.log_loss is None or self.error is None:
-            return "Not known whether more images would help: there are too few to extrapolate."
-        now = self.curve[-1]
-        if self.log_loss.high >= now.log_loss:
-            return "Not certain that more images would help: the forecast for twice as many shows no clear gain."
-        log_loss = f"the log-loss from {now.log_loss:.3f} to about {_format(self.log_loss)}"
-        if self.error.high >= now.error:
-            return (
-                "More images would help the probabilities, not certainly the accuracy: "
-                f"twice as many would change {log_loss}."
-            )
-        gain, low, high = (100 * (now.error - rate) for rate in (self.error.value, self.error.high, self.error.low))
-        return (
-            f"More images would help: twice as many would add about {gain:+.1f} points of accuracy ({low:+.1f} to "
-            f"{high:+.1f}) and change {log_loss}."
-        )
-
-
-def _half_width(interval: Interval) -> float:
-    """In percentage points."""
-    return 100 * (interval.high - interval.low) / 2
-
-
-def _format(interval: Interval) -> str:
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
-
 
 def fit_learning_curve(
     features: NDArray[np.float32],

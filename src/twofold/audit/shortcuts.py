@@ -25,13 +25,12 @@ NAME: Final = "name pattern"
 BINS: Final = 10
 MIN_COUNT: Final = 5  # images; rarer values share one bin
 
-_CONTENT: Final = (
-    "aspect",
-    "border",
-    "brightness",
-)  # features of the pixels: a difference between the classes may be legitimate
-_UNITS: Final = {"width": "px", "height": "px", "file size in bytes": "bytes"}
-_MAX_VALUES: Final = 3  # in a text
+_PIXEL_FEATURES: Final = ("aspect", "border", "brightness")
+_ADVICE: Final = {
+    "file": "A model may learn traces of the file properties instead of the content: take both classes from one source.",
+    "pixels": "Classes may differ in brightness, border or shape for a good reason. If not, balance them: a model may learn it.",
+    "name": "A model does not read file names, but classes from two sources may also differ in other ways.",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +39,6 @@ class Shortcut:
 
     feature: str
     auc: Interval  # out-of-fold, of a model of this feature only
-    text: str = field(repr=False)
     quantiles: dict[str, list[float]] = field(repr=False)  # of each class at 0, 5, ..., 100%; empty for texts
     fractions: dict[str, dict[str, float]] = field(repr=False)  # of each value, by class; empty for numbers
 
@@ -54,20 +52,30 @@ class Shortcuts:
 
     @property
     def summary(self) -> str | None:
-        """One line about all features; None if the label cannot be predicted from them."""
-        combined = f"all of them together reach an AUC of {_format_auc(self.combined_auc)}"
+        """What all features together reach, and the advice; None if the label cannot be predicted from them."""
+        combined = f"reach an AUC of {_format_auc(self.combined_auc)}"
         if self.features:
             names = ", ".join(f"{shortcut.feature} (AUC {shortcut.auc.value:.2f})" for shortcut in self.features)
             return (
-                f"Metadata features predict the class: {names}; {combined}, file names left out. "
-                "A model may learn them instead of the content of the images."
+                f"Metadata features predict the class: {names}. All together, without file names, {combined}. "
+                + " ".join(self.advice)
             )
         if self.combined_auc.low < MIN_AUC:
             return None
         return (
-            f"No single metadata feature predicts the class, but {combined}: size, shape, format, EXIF data, brightness, border. "
-            "A model may learn them instead of the content of the images."
+            "No single metadata feature predicts the class, but size, shape, format, EXIF data, brightness and border together "
+            f"{combined}. A model may learn them instead of the content of the images."
         )
+
+    @property
+    def advice(self) -> list[str]:
+        """A sentence for each kind among the features: of the file, of its pixels, of its name."""
+        kinds = {_kind(shortcut.feature) for shortcut in self.features}
+        return [sentence for kind, sentence in _ADVICE.items() if kind in kinds]
+
+
+def _kind(feature: str) -> str:
+    return "name" if feature == NAME else "pixels" if feature.startswith(_PIXEL_FEATURES) else "file"
 
 
 def find_shortcuts(
@@ -156,50 +164,17 @@ def _shortcut(
     numeric = column.dtype.kind in "fiub"
     quantiles = {label: _quantiles(values) for label, values in columns.items()} if numeric else {}
     fractions = {} if numeric else {label: dict(_fractions(values)) for label, values in columns.items()}
-    distributions = "; ".join(f"{label} {_format_column(name, values)}" for label, values in columns.items())
-    text = f"{name}: {distributions}. AUC {_format_auc(auc)}. {_advice(name)}"
-    return Shortcut(name, auc, text, quantiles, fractions)
+    return Shortcut(name, auc, quantiles, fractions)
 
 
 def _format_auc(auc: Interval) -> str:
-    return f"{auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f})"
-
-
-def _advice(name: str) -> str:
-    if name == NAME:
-        return "A model does not read file names, but classes from two sources may also differ in other ways."
-    if name.startswith(_CONTENT):
-        return "The difference between the classes may be legitimate. If not, balance it: a model may learn it."
-    return "It is not part of the content, but a model may learn its traces: take both classes from one source."
+    return f"{auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}]"
 
 
 def _quantiles(column: NDArray[Any]) -> list[float]:
     finite = column.astype(np.float64)
     finite = finite[~np.isnan(finite)]
     return np.quantile(finite, np.linspace(0, 1, 21)).tolist() if len(finite) else []
-
-
-def _format_column(name: str, column: NDArray[Any]) -> str:
-    """Median and the range of the middle 80% of numbers, the most frequent values of texts."""
-    if column.dtype.kind not in "fiub":
-        return ", ".join(f"{value or 'unknown'} {fraction:.0%}" for value, fraction in _fractions(column)[:_MAX_VALUES])
-    quantiles = _quantiles(column)
-    if not quantiles:
-        return "unknown"
-    low, median, high = (_format_number(quantiles[index]) for index in (2, 10, 18))
-    text = f"{median} {_UNITS[name]}" if name in _UNITS else median
-    text += f" ({low} to {high})" if low != high else ""
-    unknown_fraction = float(np.isnan(column.astype(np.float64)).mean())
-    return f"{text}, unknown for {unknown_fraction:.0%}" if unknown_fraction else text
-
-
-def _format_number(value: float) -> str:
-    """Three significant digits, and all digits before the point.
-
-    >>> _format_number(82_290.4), _format_number(1.3333)
-    ('82,290', '1.33')
-    """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _fractions(column: NDArray[Any]) -> list[tuple[str, float]]:

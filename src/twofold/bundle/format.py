@@ -29,7 +29,6 @@ _FILE_NAME: Final = re.compile(r"[\w-][\w.-]*")
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 T = TypeVar("T")
-Block = Mapping[str, Any]
 
 
 class AnotherFormatError(ValueError):
@@ -38,6 +37,28 @@ class AnotherFormatError(ValueError):
     def __init__(self, version: int) -> None:
         super().__init__(f"its format is {version}")
         self.version = version
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A JSON object in the record, and its path there, which messages name: "rule.policy" is the object at this key of "rule"."""
+
+    values: dict[str, Any]
+    path: str = ""
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.values:
+            raise ValueError(f"it lacks {self.name(key)}")
+        return self.values[key]
+
+    def name(self, key: str) -> str:
+        """The path of a value, in quotes."""
+        return repr(f"{self.path}.{key}" if self.path else key)
+
+    def block(self, key: str) -> "_Block":
+        if not isinstance(self[key], dict):
+            raise ValueError(f"{self.name(key)} must be a JSON object")
+        return _Block(self[key], f"{self.path}.{key}" if self.path else key)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,36 +80,36 @@ class Record:
 
 def read_record(data: bytes) -> Record:
     """The record in the bytes of bundle.json. Raises ValueError where it is illegal, AnotherFormatError for another format."""
-    plain = _parse(data)
-    version = _integer(_at(plain, "format"), 0, 1_000_000)
+    record = _Block(_parse(data))
+    version = _integer(record, "format", 0, 1_000_000)
     if version != FORMAT:
         raise AnotherFormatError(version)
-    if _at(plain, "sha256") != _checksum_of(plain):
+    if record["sha256"] != _checksum_of(record.values):
         raise ValueError("it is damaged, or was altered after it was written")
-    network = _block(plain, "backbone")
+    network = record.block("backbone")
     return Record(
-        classes=_classes(_at(plain, "classes"), _at(plain, "positive")),
-        name=_text(_at(network, "name")),
-        features=_one_of(_at(network, "features"), get_args(FeatureSet)),
-        dtype=_one_of(_at(network, "dtype"), get_args(Dtype)),
-        preprocessing=_preprocessing(_block(network, "preprocessing")),
-        head=_head(_block(plain, "head")),
-        calibration=_calibration(_block(plain, "calibration")),
-        rule=_rule(_block(plain, "rule")),
-        probes=_probes(_at(plain, "probes")),
-        files=_files(_block(plain, "files")),
-        plain=plain,
+        classes=_classes(record),
+        name=_text(network, "name"),
+        features=_one_of(network, "features", get_args(FeatureSet)),
+        dtype=_one_of(network, "dtype", get_args(Dtype)),
+        preprocessing=_preprocessing(network.block("preprocessing")),
+        head=_head(record.block("head")),
+        calibration=_calibration(record.block("calibration")),
+        rule=_rule(record.block("rule")),
+        probes=_probes(record),
+        files=_files(record.block("files")),
+        plain=record.values,
     )
 
 
-def checksum(plain: Block) -> str:
+def checksum(plain: Mapping[str, Any]) -> str:
     """The SHA-256 of the record without its own checksum. It detects damage only: anyone can compute it."""
     content = {key: value for key, value in plain.items() if key != "sha256"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _checksum_of(plain: Block) -> str:
+def _checksum_of(plain: Mapping[str, Any]) -> str:
     try:
         return checksum(plain)
     except RecursionError as error:
@@ -126,125 +147,128 @@ def _parse_int(digits: str) -> int:
     return int(digits)
 
 
-def _at(block: Block, key: str) -> Any:
-    if key not in block:
-        raise ValueError(f"it lacks {key!r}")
-    return block[key]
+def _text(block: _Block, key: str) -> str:
+    return _check_text(block[key], block.name(key))
 
 
-def _block(block: Block, key: str) -> Block:
-    value = _at(block, key)
-    if not isinstance(value, dict):
-        raise ValueError(f"{key!r} is not a JSON object")
-    return value
-
-
-def _text(value: Any) -> str:
+def _check_text(value: Any, name: str) -> str:
     if not isinstance(value, str) or len(value) > _MAX_NAME:
-        raise ValueError("it has a name that is not text, or too long")
+        raise ValueError(f"{name} must be text of at most {_MAX_NAME:,} characters")
     return value
 
 
-def _one_of(value: Any, legal: tuple[T, ...]) -> T:
+def _one_of(block: _Block, key: str, legal: tuple[T, ...]) -> T:
     for choice in legal:
-        if value == choice:
+        if block[key] == choice:
             return choice
-    raise ValueError(f"it lacks one of {', '.join(map(str, legal))} where one is expected")
+    raise ValueError(f"{block.name(key)} must be one of {', '.join(map(str, legal))}")
 
 
-def _integer(value: Any, minimum: int, maximum: int) -> int:
+def _integer(block: _Block, key: str, minimum: int, maximum: int) -> int:
+    value = block[key]
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
-        raise ValueError(f"it lacks an integer from {minimum} to {maximum} where one is expected")
+        raise ValueError(f"{block.name(key)} must be an integer from {minimum} to {maximum}")
     return value
 
 
-def _number(value: Any, minimum: float = -_LARGEST, maximum: float = _LARGEST) -> float:
+def _number(block: _Block, key: str, minimum: float = -_LARGEST, maximum: float = _LARGEST) -> float:
+    return _check_number(block[key], block.name(key), minimum, maximum)
+
+
+def _check_number(value: Any, name: str, minimum: float = -_LARGEST, maximum: float = _LARGEST) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
-        raise ValueError(f"it lacks a number from {minimum:g} to {maximum:g} where one is expected")
+        raise ValueError(f"{name} must be a number from {minimum:g} to {maximum:g}")
     return float(value)
 
 
-def _classes(names: Any, positive: Any) -> tuple[str, str]:
+def _numbers(block: _Block, key: str, count: int | None = None) -> list[float]:
+    """The numbers of a list: this many of them, or at least one."""
+    values, name = block[key], block.name(key)
+    if not isinstance(values, list) or not values or count not in (None, len(values)):
+        raise ValueError(f"{name} must be a list of {'numbers' if count is None else f'{count} numbers'}")
+    return [_check_number(value, f"each number in {name}") for value in values]
+
+
+def _classes(record: _Block) -> tuple[str, str]:
     """(negative, positive)."""
+    names, positive = record["classes"], record["positive"]
     if not isinstance(names, list) or len(names) != 2 or names[0] == names[1]:
-        raise ValueError("its classes are not two different names")
-    first, second = _text(names[0]), _text(names[1])
+        raise ValueError("'classes' must be two different names")
+    first, second = (_check_text(name, "each name in 'classes'") for name in names)
     if positive not in (first, second):
-        raise ValueError("its positive class is not one of its classes")
+        raise ValueError("'positive' must be one of 'classes'")
     return (second, first) if positive == first else (first, second)
 
 
-def _preprocessing(block: Block) -> Preprocessing:
+def _preprocessing(block: _Block) -> Preprocessing:
     _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "integer_range", "float_range"})
-    crop_pct = _number(_at(block, "crop_pct"), 0, 1)
+    crop_pct = _number(block, "crop_pct", 0, 1)
     if crop_pct == 0:
-        raise ValueError("its crop_pct is 0")
+        raise ValueError(f"{block.name('crop_pct')} must be above 0")
     return Preprocessing(
-        _integer(_at(block, "size"), 1, _MAX_SIDE),
-        _one_of(_at(block, "crop_mode"), get_args(CropMode)),
-        _one_of(_at(block, "filter"), get_args(Filter)),
+        _integer(block, "size", 1, _MAX_SIDE),
+        _one_of(block, "crop_mode", get_args(CropMode)),
+        _one_of(block, "filter", get_args(Filter)),
         crop_pct,
-        _range(_at(block, "integer_range"), integers=True),
-        _range(_at(block, "float_range"), integers=False),
+        _range(block, "integer_range", integers=True),
+        _range(block, "float_range", integers=False),
     )
 
 
-def _range(ends: Any, *, integers: bool) -> Any:
+def _range(block: _Block, key: str, *, integers: bool) -> Any:
     """Intensity range of images with more than eight bits; None where the training data had none."""
-    if ends is None:
+    if block[key] is None:
         return None
-    if not isinstance(ends, list) or len(ends) != 2 or (integers and not all(type(end) is int for end in ends)):
-        raise ValueError("its intensity range is not two numbers")
-    low, high = (_number(end) for end in ends)
+    low, high = _numbers(block, key, 2)
+    ends = block[key]
+    if integers and not all(type(end) is int for end in ends):
+        raise ValueError(f"{block.name(key)} must be a list of 2 integers")
     if low >= high:
-        raise ValueError("its intensity range is not ascending")
+        raise ValueError(f"{block.name(key)} must be two numbers in ascending order")
     return ends[0], ends[1]
 
 
-def _head(block: Block) -> Head:
-    weights = _at(block, "weights")
-    if not isinstance(weights, list) or not weights:
-        raise ValueError("its head has no weights")
-    return Head(np.array([_number(weight) for weight in weights], np.float32), _number(_at(block, "bias")))
+def _head(block: _Block) -> Head:
+    return Head(np.array(_numbers(block, "weights"), np.float32), _number(block, "bias"))
 
 
-def _calibration(block: Block) -> Calibration:
+def _calibration(block: _Block) -> Calibration:
     _check_keys(block, {"slope", "intercept", "low", "high"})
-    slope, intercept = _number(_at(block, "slope")), _number(_at(block, "intercept"))
-    low, high = _number(_at(block, "low"), 0, 1), _number(_at(block, "high"), 0, 1)
-    if slope <= 0 or low >= high:
-        raise ValueError("its calibration is not increasing: slope must be above 0, and low below high")
+    slope, intercept = _number(block, "slope"), _number(block, "intercept")
+    low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
+    if slope <= 0:
+        raise ValueError("'calibration.slope' must be above 0")
+    if low >= high:
+        raise ValueError("'calibration.low' must be below 'calibration.high'")
     return Calibration(slope, intercept, low, high)
 
 
-def _rule(block: Block) -> Rule:
+def _rule(block: _Block) -> Rule:
     _check_keys(block, {"low", "high", "gate", "prevalence", "policy"})
-    low, high = _number(_at(block, "low"), 0, 1), _number(_at(block, "high"), 0, 1)
-    if low != high or _at(block, "gate") is not None or _at(block, "prevalence") is not None:
-        raise ValueError("its rule has more than one threshold, which is not supported")
-    policy = _block(block, "policy")
+    low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
+    if low != high:
+        raise ValueError("'rule.low' must equal 'rule.high': a rule with two thresholds is not supported")
+    for key in ("gate", "prevalence"):
+        if block[key] is not None:
+            raise ValueError(f"{block.name(key)} must be null: it is not supported")
+    policy = block.block("policy")
     _check_keys(policy, {"name", "parameters", "evidence"})
-    return Rule.at(
-        high, PolicyRecord(_text(_at(policy, "name")), _block(policy, "parameters"), _block(policy, "evidence"))
-    )
+    parameters, evidence = policy.block("parameters").values, policy.block("evidence").values
+    return Rule.at(high, PolicyRecord(_text(policy, "name"), parameters, evidence))
 
 
-def _probes(logits: Any) -> NDArray[np.float64] | None:
-    if logits is None:
-        return None
-    if not isinstance(logits, list) or len(logits) != PROBES:
-        raise ValueError(f"its probes are not {PROBES} logits")
-    return np.array([_number(logit) for logit in logits], np.float64)
+def _probes(record: _Block) -> NDArray[np.float64] | None:
+    return None if record["probes"] is None else np.array(_numbers(record, "probes", PROBES), np.float64)
 
 
-def _files(block: Block) -> dict[str, str]:
-    for name, digest in block.items():
+def _files(block: _Block) -> dict[str, str]:
+    for name, digest in block.values.items():
         if not _FILE_NAME.fullmatch(name) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise ValueError("its files are not names with a SHA-256")
-    return {name: str(digest) for name, digest in block.items()}
+            raise ValueError("'files' must be names of files, each with a SHA-256")
+    return {name: str(digest) for name, digest in block.values.items()}
 
 
-def _check_keys(block: Block, legal: set[str]) -> None:
+def _check_keys(block: _Block, legal: set[str]) -> None:
     """Raises ValueError for an unknown key: it might change a decision."""
-    if set(block) - legal:
-        raise ValueError(f"it has an unknown key beside {', '.join(sorted(legal))}")
+    if set(block.values) - legal:
+        raise ValueError(f"{block.path!r} must have no other keys than {', '.join(sorted(legal))}")

@@ -49,7 +49,7 @@ class Bundle:
             # Not splitlines, which also cuts names at other characters than line ends.
             return read_index(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
-            raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); train it again.") from error
+            raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); {_ADVICE}.") from error
 
     def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
         """One prediction for every path, bytes, PIL image or array, in the order given.

@@ -18,7 +18,8 @@ def fetch(
     source: Annotated[
         str,
         typer.Argument(
-            help="The address of a zip, tar or Parquet file, cats-dogs, kaggle:OWNER/NAME, hf:OWNER/NAME, or a local archive.",
+            help="The address of a zip, tar or Parquet file, cats-dogs, kaggle:OWNER/NAME, hf:OWNER/NAME, or a local folder or "
+            "archive.",
             metavar="SOURCE",
         ),
     ],

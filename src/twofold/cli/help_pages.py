@@ -77,6 +77,8 @@ def _describe(parameter: Any) -> tuple[str, str]:
     default = parameter.default
     if parameter.required:
         ending = " Required."
+    elif parameter.secondary_opts:
+        ending = f" [{(parameter.opts if default else parameter.secondary_opts)[0]}]"
     elif default is None or isinstance(default, bool) or callable(default):
         ending = ""
     else:

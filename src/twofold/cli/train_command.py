@@ -41,12 +41,17 @@ def train(
     learning_options: LearningOptions,
     runtime_options: RuntimeOptions,
     test: Annotated[
-        str | None, typer.Option(help="A test set with the same classes, as DATA.", rich_help_panel="Data")
+        str | None,
+        typer.Option(help="A test set with the same classes, in any form that DATA may have.", rich_help_panel="Data"),
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="Folder to write figures to.", rich_help_panel="Output")] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace an existing bundle, or start training again.", rich_help_panel="Output"),
+        typer.Option(
+            "--force",
+            help="Replace an existing bundle; start an unfinished training run again.",
+            rich_help_panel="Output",
+        ),
     ] = False,
     resume: Annotated[
         bool,

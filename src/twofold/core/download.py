@@ -31,7 +31,7 @@ def download_file(
     if sha256 not in (None, digest):
         remove_partial(path)
         why = f"has SHA-256 {digest}, expected {sha256}"
-        raise DownloadError(f"{address} {why}: check both, the file was not kept.", f"it {why}")
+        raise DownloadError(f"{address} {why}: check the address and the hash; the file was not kept.", f"it {why}")
     _validator_file(path).unlink(missing_ok=True)
     return digest
 

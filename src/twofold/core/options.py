@@ -41,7 +41,7 @@ class DataOptions:
 
     PANEL: ClassVar[str] = "Data"
 
-    classes: tuple[str, str] | None = _option(None, "Two class names, if DATA has more classes: A B.")
+    classes: tuple[str, str] | None = _option(None, "The two classes to use, if DATA has more: A B.")
     label_pattern: str | None = _option(
         None, "For a flat folder: regular expression on the file name; its first group is the class, as '(cat|dog)'."
     )
@@ -70,7 +70,9 @@ class BackboneOptions:
     )
     output: str | None = _option(None, "For FILE.onnx: output tensor; default: the input of its global pooling.")
     crop_mode: CropMode | None = _option(
-        None, "center (default): the middle, 7/8 of the short side; squash and pad: the whole image."
+        None,
+        "center: the central square; squash: the whole image without its aspect ratio; pad: the whole image on grey. "
+        "Default: the network's, which is center for built-in networks and squash for scratch.",
     )
     filter: Filter | None = _option(None, "Interpolation; default: the network's.")
     mean: tuple[float, float, float] | None = _option(
@@ -113,7 +115,7 @@ class LearningOptions:
     devices: int | None = _option(None, "Processes or GPUs per node; default: one process, or all GPUs.")
     num_nodes: int = _option(1, "Number of nodes.")
     pixels_gb: float = _option(
-        10.0, "Size limit of the cache of decoded images; images beyond it are decoded each epoch."
+        10.0, "Size limit of the cache of decoded images in GB; images beyond it are decoded each epoch."
     )
 
     def __post_init__(self) -> None:
@@ -183,7 +185,7 @@ class RuntimeOptions:
     PANEL: ClassVar[str] = "Runtime"
 
     cache: bool = _option(True, "Keep features between runs, in your cache folder.")
-    threads: int | None = _option(None, "Number of processors; default: all that this process may use.")
+    threads: int | None = _option(None, "Number of threads; default: one per processor that this process may use.")
     max_megapixels: float = _option(50.0, "Size limit of an image in megapixels.")
 
     def __post_init__(self) -> None:

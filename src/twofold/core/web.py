@@ -103,7 +103,10 @@ def _explain_status(code: int) -> tuple[str, str]:
         case 401 | 403:
             return f"the server denies access (status {code})", "download it with your browser, and give the file"
         case _ if 300 <= code < 400:
-            return f"the server redirects in a circle, or to no https ({code})", "find the address of the file itself"
+            return (
+                f"the server redirects in a circle, from https to http, or to another protocol ({code})",
+                "find the address of the file itself",
+            )
         case _:
             return f"the server returned status {code}", "try again later"
 

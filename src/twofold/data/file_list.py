@@ -48,7 +48,7 @@ class FileList:
 
     files: tuple[LabelledFile, ...] = field(repr=False)
     skips: tuple[Skip, ...] = field(repr=False)
-    classes: tuple[str, str]  # in alphabetical order
+    classes: tuple[str, str]  # in the sorted order of the labels
     positive: str
     notes: tuple[Note, ...] = field(repr=False)
 

@@ -1,4 +1,5 @@
-"""Pillow's readers of the supported formats, without warnings, and without a change to the process of the caller.
+"""Pillow's readers of the supported formats, without warnings, and without a change to the process of the caller; libtiff's
+error handler is replaced only while a TIFF is read.
 
 Pillow warns about odd metadata, which does not affect the pixels, and about large frames and tiles, for which twofold has its
 own limit. `warnings.filters` belongs to the caller, and `warnings.catch_warnings` edits it for all threads. So the methods that

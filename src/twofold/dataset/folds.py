@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twofold.core.errors import DataError
+from twofold.core.notes import count_text
 
 _TIE: Final = 1e-9
 
@@ -50,12 +51,12 @@ def join_groups(groups: NDArray[np.int64], pairs: Iterable[tuple[int, int]]) -> 
     return np.argsort(np.argsort(start))[number]
 
 
-def folds(labels: ArrayLike, groups: ArrayLike, count: int, seed: int) -> NDArray[np.int64]:
+def folds(labels: ArrayLike, groups: ArrayLike, count: int, seed: int, *, option: str = "folds") -> NDArray[np.int64]:
     """The fold of each image, (n,), 0 to count - 1: stratified by class, each group in one fold.
 
-    Raises DataError where a fold would lack one of the classes.
+    Raises DataError where a fold would lack one of the classes. `option` is the name of `count` for the message.
     """
-    return _assign(labels, groups, [1 / count] * count, seed, f"{count} folds")
+    return _assign(labels, groups, [1 / count] * count, seed, f"{count} folds", f"lower `{option}`")
 
 
 def split(labels: ArrayLike, groups: ArrayLike, fraction: float = 0.2, seed: int = 123) -> NDArray[np.bool_]:
@@ -63,11 +64,12 @@ def split(labels: ArrayLike, groups: ArrayLike, fraction: float = 0.2, seed: int
 
     Raises DataError where either side would lack one of the classes.
     """
-    return np.equal(_assign(labels, groups, [1 - fraction, fraction], seed, "a training and a validation set"), 1)
+    what, advice = "a training and a validation set", "change `validation_fraction`"
+    return np.equal(_assign(labels, groups, [1 - fraction, fraction], seed, what, advice), 1)
 
 
 def _assign(
-    labels: ArrayLike, groups: ArrayLike, fractions: Sequence[float], seed: int, what: str
+    labels: ArrayLike, groups: ArrayLike, fractions: Sequence[float], seed: int, what: str, advice: str
 ) -> NDArray[np.int64]:
     """The fold of each image, (n,): each group, the largest first, is assigned to the fold that most lacks its classes.
 
@@ -89,7 +91,7 @@ def _assign(
         fold[group] = (lack / np.asarray(fractions)).argmin()
         assigned[fold[group]] += sizes[group]
     fold[order[single]] = _assign_singles(sizes[order[single]].argmax(axis=1), assigned, weight, fractions)
-    _check(assigned, names, sizes, what)
+    _check(assigned, names, sizes, what, advice)
     return fold[members]
 
 
@@ -112,11 +114,11 @@ def _assign_singles(
     return folds
 
 
-def _check(assigned: NDArray[Any], names: NDArray[Any], sizes: NDArray[Any], what: str) -> None:
+def _check(assigned: NDArray[Any], names: NDArray[Any], sizes: NDArray[Any], what: str, advice: str) -> None:
     for column, name in enumerate(names):
         if not assigned[:, column].all():
             groups = int((sizes[:, column] > 0).sum())
             raise DataError(
-                f"The class {str(name)!r} cannot be divided into {what}: it has {groups} groups of images. Add images, or change "
-                "`folds`, `cv` or `validation_fraction`."
+                f"The class {str(name)!r} cannot be divided into {what}: it has {count_text(groups, 'group')} of images. Add "
+                f"images, or {advice}."
             )

@@ -175,7 +175,7 @@ class LabelledDataset:
             ]
         text = (
             "Near duplicates may be in different folds, because a class would be left with too few groups. If they show the same "
-            "objects, the scores are too high: give a CSV file with a column group."
+            "objects, the scores are too high: give a CSV file with a column 'group'."
         )
         exact = Note("duplicates", f"Duplicates of other images: {counts}. Exact duplicates stay in one fold.")
         return [exact, Note("near-duplicates-across-folds", text)]

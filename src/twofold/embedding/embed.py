@@ -132,5 +132,5 @@ def _embed_pending(
 def _feature_row(metadata: Metadata, image: PreprocessedImage, features: NDArray[np.float32]) -> FeatureRow:
     if np.isfinite(features).all():
         return FeatureRow(metadata, image.thumbnail, features, None)
-    sentence = "The network's features for it are not finite: check the image and the network."
+    sentence = "The network gives features that are not finite for this image: check the image and the network."
     return FeatureRow(None, None, None, ReadError("not-finite", sentence))

@@ -53,7 +53,7 @@ def _list_files(hub: Any, name: str, split: str) -> tuple[str, dict[str, int]]:
             try:
                 info = api.dataset_info(name, revision=_CONVERTED, files_metadata=True, timeout=_TIMEOUT)
             except hub.errors.RevisionNotFoundError:
-                raise DataError(f"hf:{name} has no Parquet file: download it, and give the folder.") from None
+                raise DataError(f"hf:{name} has no Parquet file: download the dataset, and give its folder.") from None
             files = _parquet_files(info)
     return str(info.sha), _select_split(name, split, files)
 
@@ -112,7 +112,6 @@ def _hub_errors(hub: Any, name: str) -> Iterator[None]:
         raise DataError(text) from error
     except Exception as error:  # its HTTP library has changed three times, and each has its own errors
         raise DataError(
-            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and "
-            "give "
-            "the folder."
+            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download the dataset "
+            "elsewhere and give its folder."
         ) from error

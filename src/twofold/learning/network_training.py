@@ -52,9 +52,10 @@ class NetworkTraining:
         """A copy with this description in its progress bar."""
         return replace(self, devices=replace(self.devices, description=description))
 
-    def folds(self, rows: Rows, count: int) -> NDArray[np.int64]:
-        """The fold of each row, 0 to count - 1."""
-        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.options.cross_validation.seed)
+    def folds(self, rows: Rows, count: int, *, option: str = "folds") -> NDArray[np.int64]:
+        """The fold of each row, 0 to count - 1. `option` is the name of `count` in an error."""
+        seed = self.options.cross_validation.seed
+        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, seed, option=option)
 
     def split(self, rows: Rows) -> tuple[Rows, Rows]:
         """Training and validation rows."""

@@ -108,7 +108,10 @@ class SequentialSampler:
 
     def __init__(self, rows: Rows, *, batch_size: int, rank: Rank = SINGLE_PROCESS) -> None:
         if len(rows) < rank.world_size:
-            raise DataError(f"There are {len(rows)} validation images, fewer than the {rank.world_size} processes.")
+            raise DataError(
+                f"There are {len(rows)} validation images, fewer than the {rank.world_size} processes: raise "
+                "`validation_fraction`, or lower `devices`."
+            )
         self._rows = rows[rank.rank :: rank.world_size]
         largest = -(-len(rows) // rank.world_size)
         self._count = -(-largest // batch_size)

@@ -147,7 +147,8 @@ def find_architecture(name: str) -> Architecture:
     """The built-in network of this name. Raises UsageError, with the legal names and the nearest, for any other."""
     if name not in ARCHITECTURES:
         raise UsageError(
-            f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use one of {', '.join(ARCHITECTURES)}, or FILE.onnx."
+            f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use {', '.join(ARCHITECTURES)}, FILE.onnx, hf:ID, "
+            "a folder or MODULE:FUNCTION."
         )
     return ARCHITECTURES[name]
 

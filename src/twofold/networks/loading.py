@@ -31,9 +31,7 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
 
         return load_hub_backbone(options, dtype, cache=cache, progress=progress)
     network = find_architecture(options.backbone)
-    unused = [f"`{name}`" for name in ("output", "mean", "std") if getattr(options, name) is not None]
-    if unused:
-        raise UsageError(f"{' and '.join(unused)} is for FILE.onnx; {network.name} has its own.")
+    _check_unused(options, network.name)
     size = options.size or network.size
     if size not in network.sizes:
         raise UsageError(
@@ -43,6 +41,15 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
     file = find_weights(network.source, file=options.weights, cache=cache, progress=progress)
     graph = _serialise_graph(network, file, size, options.features, dtype)
     return Backbone(network.name, graph, preprocessing, dtype, options.features)
+
+
+def _check_unused(options: BackboneOptions, name: str) -> None:
+    if options.output is not None:
+        raise UsageError(f"`output` is for FILE.onnx; leave it out for {name}.")
+    normalisation = [f"`{option}`" for option in ("mean", "std") if getattr(options, option) is not None]
+    if normalisation:
+        verb = "is" if len(normalisation) == 1 else "are"
+        raise UsageError(f"{' and '.join(normalisation)} {verb} for external networks; {name} has its own.")
 
 
 def offered_dtypes(name: str) -> tuple[Dtype, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from twofold.audit.label_issues import LabelIssues
 from twofold.audit.learning_curve import LearningCurve, expected_interval
 from twofold.report.layout import interval_text, note_lines
 from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
@@ -25,7 +26,7 @@ def audit_text(result: AuditResult, out: Path | None) -> str:
     if "against" in record:
         pairs = [f"{_kind(image['kind'])}  {image['path']} = {image['duplicate_of']}" for image in record["against"]]
         lines += _list_rows(_against_title(len(pairs), len(record["against_other"])), pairs)
-    lines += _label_issues(record)
+    lines += [] if audit.label_issues is None else _label_issue_rows(audit.label_issues, record)
     lines += [] if audit.shortcuts is None else shortcut_lines(audit.shortcuts)
     lines += [] if audit.learning_curve is None else ["", *learning_curve_lines(audit.learning_curve)]
     lines += note_lines(note for note in result.notes if note.code not in (SHORTCUT, "label-issues"))
@@ -44,17 +45,11 @@ def _against_title(forward: int, backward: int) -> str:
     return f"duplicates: {forward} images of DATA are in OTHER, {backward} images of OTHER are in DATA"
 
 
-def _label_issues(record: Mapping[str, Any]) -> list[str]:
-    """The list of possible label errors and the expected number of wrong labels. The list has the most likely errors only."""
-    expected, issues = record["label_errors_expected"], record["label_issues"]
-    if expected is None:
-        return []
-    estimate = (
-        f"expected number of wrong labels: {expected['value']:.0f} [{expected['low']:.0f}, {expected['high']:.0f}]"
-    )
-    surplus = "; many of those listed are probably correct" if len(issues) > expected["high"] else ""
-    rows = [f"{issue['p_label_error']:.3f}  {issue['path']} (label: {issue['label']})" for issue in issues]
-    return _list_rows(f"possible label errors: {len(rows)}; {estimate}{surplus}", rows)
+def _label_issue_rows(issues: LabelIssues, record: Mapping[str, Any]) -> list[str]:
+    rows = [
+        f"{issue['p_label_error']:.3f}  {issue['path']} (label: {issue['label']})" for issue in record["label_issues"]
+    ]
+    return _list_rows(issues.text, rows)
 
 
 def learning_curve_lines(curve: LearningCurve) -> list[str]:

@@ -15,7 +15,7 @@ from twofold.report.metric_names import METRIC_NAMES
 from twofold.report.timing_text import timing_text
 from twofold.workflows.evaluate import EvaluationResult
 
-_ACCURACY_POLICIES: Final = ("accuracy",)
+_POLICY_METRICS: Final = {"balanced": "balanced accuracy", "f1": "F1"}
 _INTERVAL_WIDTH: Final = len("0.9900 [0.9805, 0.9949]")
 
 
@@ -33,7 +33,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
     for name, evaluation in main_columns.items():
         lines += decision_lines(name, evaluation)
     if result.comparison is not None:
-        position = "the same images" if result.second_unseen is None else "test (unseen)"
+        position = "the same images" if result.second_unseen is None else "the unseen images"
         lines += comparison_lines(result.comparison, position)
     lines += metric_lines(columns)
     for name, evaluation in main_columns.items():
@@ -130,9 +130,8 @@ def _best_threshold(evaluation: Evaluation) -> str:
     if best.gain <= 0:
         return "No other threshold is more accurate on this data."
     significance = "significant" if best.significant else "not significant"
-    remark = (
-        "" if policy in (*_ACCURACY_POLICIES, "fixed") else f" The threshold in use optimizes {policy}, not accuracy."
-    )
+    metric = _POLICY_METRICS.get(policy)
+    remark = "" if metric is None else f" The threshold in use optimizes {metric}, not accuracy."
     return (
         f"Best threshold on this data: {best.value:.4f} ({best.newly_correct - best.newly_wrong:+d} correct, accuracy "
         f"{best.gain:+.4f}); {significance} (p = {best.p_value:.2g}).{remark}"

@@ -1,5 +1,6 @@
 """The result of `fetch` as text."""
 
+from twofold.report.layout import note_lines
 from twofold.workflows.fetch import FetchResult
 
 
@@ -9,5 +10,5 @@ def fetch_text(result: FetchResult) -> str:
     lines = [f"Wrote {result.out}: {result.unpacked.files:,} files" + (f"; skipped: {skipped}" if skipped else "")]
     for folder in result.folders:
         lines.append(f"{folder.path}: " + ", ".join(f"{count:,} {name}" for name, count in folder.counts.items()))
-    lines += [f"note: {note.text}" for note in result.notes]
+    lines += note_lines(result.notes)
     return "\n".join(lines)

@@ -17,7 +17,7 @@ _UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> list[str]:
-    """The AUC of metadata alone, then a table row per feature; no lines where the label cannot be predicted from metadata.
+    """The AUC of all metadata features, then a table row per feature; no lines where the label cannot be predicted from them.
 
     `model_auc` is the model's own ROC AUC, to compare with.
     """
@@ -34,15 +34,14 @@ def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> l
         omitted_count = len(shortcuts.features) - _MAX_ROWS
         lines += [f"and {omitted_count} more"] if omitted_count > 0 else []
         lines += ["numbers: median (10% to 90%)"] if any(shortcut.quantiles for shortcut in shortcuts.features) else []
-        lines += ["A model may use them instead of what the images show: take both classes from one source."]
+        lines += shortcuts.advice
     return lines
 
 
 def _summary(shortcuts: Shortcuts, model_auc: Interval | None) -> str:
     model = "" if model_auc is None or math.isnan(model_auc.value) else f"; the model has {model_auc.value:.2f}"
-    single = "" if shortcuts.features else ", though no single feature does"
     auc = interval_text(shortcuts.combined_auc, ".2f")
-    return f"shortcuts: file metadata alone predicts the label with AUC {auc}{model}{single}."
+    return f"shortcuts: all metadata features together, without file names, reach an AUC of {auc}{model}."
 
 
 def _classes(shortcut: Shortcut) -> Sequence[str]:

@@ -106,7 +106,7 @@ def _epoch_lines(history: "TrainingHistory") -> list[str]:
         for row in history.epochs
         if row["epoch"] in epochs
     ]
-    names = ["epoch", "train loss", "accuracy", "validation loss", "accuracy", "rate", ""]
+    names = ["epoch", "train loss", "train accuracy", "val loss", "val accuracy", "learning rate", ""]
     lines = ["", *table([names, *rows], left=0)]
     if len(epochs) < len(history.epochs):
         lines.append(f"{len(epochs)} of {len(history.epochs)} epochs; all are in history.csv")

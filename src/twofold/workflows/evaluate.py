@@ -77,7 +77,7 @@ def evaluate_bundles(
     classes = models[0].classes
     if any(model.classes != classes for model in models):
         names = " and ".join(" / ".join(model.classes) for model in models)
-        raise UsageError(f"The bundles have different classes: {names}.")
+        raise UsageError(f"The bundles have different classes, {names}: evaluate each alone.")
     notes = [alphabetical(classes)] if positive is None and is_alphabetical(bundles[0]) else []
     positive = classes[1] if positive is None else choose_positive(classes, positive)
     file_list = list_test_files(classes, data, options)

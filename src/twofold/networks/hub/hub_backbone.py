@@ -81,7 +81,9 @@ def load_hub_backbone(
 def _check(options: BackboneOptions) -> None:
     unused = [f"`{name}`" for name in ("weights", "output") if getattr(options, name) is not None]
     if unused:
-        raise UsageError(f"{' and '.join(unused)} cannot be used with {options.backbone}; leave it out.")
+        raise UsageError(
+            f"{' and '.join(unused)} cannot be used with {options.backbone}; leave {'it' if len(unused) == 1 else 'them'} out."
+        )
     require(options.backbone, *_PACKAGES)
 
 

@@ -40,7 +40,9 @@ def check_body(name: str, body: nn.Module, size: int) -> int:
     if not torch.isfinite(features).all():
         raise BackboneError(f"{name} returns numbers that are not finite; check that its weights are complete.")
     if not torch.allclose(features, repeated, rtol=1e-3, atol=1e-5):
-        raise BackboneError(f"{name} returns different features for the same image each time, so it is no backbone.")
+        raise BackboneError(
+            f"{name} returns different features for the same image each time; remove what is random in its forward pass."
+        )
     return int(features.shape[1])
 
 
