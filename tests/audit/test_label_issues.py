@@ -102,7 +102,7 @@ def test_order_scale_and_swapped_classes_change_nothing() -> None:
 def test_the_text_is_consistent_where_more_labels_are_listed_than_expected_to_be_wrong() -> None:
     issues = LabelIssues(np.array([0.2] * 30 + [0.0] * 970), Interval(6.0, 2.0, 11.0))
     assert issues.text == (
-        "possible label errors: 30 (p >= 0.05); expected number of wrong labels: 6 [2, 11]; at least 19 of those listed are "
+        "30 possible label errors (p >= 0.05); expected number of wrong labels: 6 [2, 11]; at least 19 of those listed are "
         "probably correct"
     )
     assert LabelIssues(issues.p_label_error, Interval(6.0, 2.0, 40.0)).text.endswith("labels: 6 [2, 40]")

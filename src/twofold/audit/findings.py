@@ -102,8 +102,7 @@ class Audit:
         if self.label_issues is None or not len(self.label_issue_rows):
             return []
         first = self.dataset.paths[self.label_issue_rows[0]]
-        summary = self.label_issues.text
-        text = f"{summary[0].upper()}{summary[1:]}. The first is {first}; the file report has all."
+        text = f"{self.label_issues.text}. The first is {first}; the file report has all."
         return [Note("label-issues", text)]
 
     def _shortcut_notes(self) -> list[Note]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from twofold.audit.label_noise import fit_noise_models
 from twofold.core.arrays import Reals
+from twofold.core.notes import count_text
 from twofold.evaluation import Interval
 
 MIN_PROBABILITY = 0.05
@@ -38,7 +39,7 @@ class LabelIssues:
         count, expected = len(self.rows), self.expected
         correct = count - round(expected.high)
         return (
-            f"possible label errors: {count} (p >= {self.threshold:.2f}); expected number of wrong labels: "
+            f"{count_text(count, 'possible label error')} (p >= {self.threshold:.2f}); expected number of wrong labels: "
             f"{expected.value:.0f} [{expected.low:.0f}, {expected.high:.0f}]"
             + (f"; at least {correct} of those listed are probably correct" if correct > 0 else "")
         )
