@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from twofold.bundle.storage import load_bundle
 from twofold.core.errors import DataError, UsageError
 from twofold.estimator import BinaryImageClassifier
+from twofold.workflows.evaluate import is_alphabetical
 
 NUMBERS = range(24)
 IMAGES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
@@ -60,6 +61,21 @@ def test_labels_of_any_type_come_back_as_they_were() -> None:
     assert classifier.predict(IMAGES[:2]).tolist() == [1, 0]
     assert classifier.predict_proba(IMAGES[:1])[0, 1] > 0.5
     assert classifier.model_.classes == ("1", "0")
+
+
+@pytest.mark.parametrize(
+    ("names", "positive", "alphabetical"),
+    [(("bars", "rings"), None, True), (("bars", "rings"), "bars", False), ((9, 10), None, False), ((9, 10), 9, False)],
+)
+def test_a_saved_bundle_knows_whether_its_positive_class_was_chosen(
+    tmp_path: Path, names: tuple[Any, Any], positive: Any, alphabetical: bool
+) -> None:
+    labels = np.where(LABELS == "bars", *names)
+    classifier = BinaryImageClassifier(dtype="f32", positive=positive).fit(IMAGES, labels)
+    classifier.save(tmp_path / "model.twofold")
+    bundle = load_bundle(tmp_path / "model.twofold")
+    assert bundle.model.classes[1] == str(names[1] if positive is None else positive)
+    assert is_alphabetical(bundle) is alphabetical
 
 
 def pressed_at(count: int) -> RemovableHandle:

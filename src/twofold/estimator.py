@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -149,6 +149,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         file_list = self._file_list(sources, codes, groups)
         if self.mode != "frozen":
             _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of training
+        if self.positive is not None:
+            options = replace(options, decision=replace(options.decision, positive=file_list.positive))
         self.training_ = train_files(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
