@@ -2,6 +2,8 @@
 
 import pickle
 import signal
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from twofold.bundle.storage import load_bundle
 from twofold.core.errors import DataError, UsageError
+from twofold.decision import Rule
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.evaluate import is_alphabetical
 
@@ -254,6 +257,13 @@ def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
 def test_an_image_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
     with pytest.raises(DataError, match=r"1 of 2 images .* image-1"):
         fitted.predict([IMAGES[0], b"nothing"])
+
+
+def test_images_that_the_rule_leaves_undecided_are_refused(fitted: BinaryImageClassifier) -> None:
+    undecided = copy(fitted)
+    undecided.model_ = replace(fitted.model_, rule=Rule(0.0, 1.0))
+    with pytest.raises(DataError, match="unsure about 2 of 2 images; use `predict_proba`"):
+        undecided.predict(IMAGES[:2])
 
 
 def test_what_is_no_task_of_two_kinds_is_refused() -> None:

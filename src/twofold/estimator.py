@@ -31,6 +31,7 @@ from twofold.core.options import (
 )
 from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
+from twofold.decision.rule import POSITIVE, UNSURE
 from twofold.embedding import Runtime, Source, image_sources, user_runtime
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
@@ -177,9 +178,11 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def predict(self, X: Images) -> NDArray[Any]:
         """The predicted label of each image, (n,): the positive one where its probability is at or above `threshold_`."""
         probabilities = self._positive_probabilities(X)
-        positive = self.model_.rule.decide(probabilities) == 1
+        decisions = self.model_.rule.decide(probabilities)
+        if unsure := int(np.sum(decisions == UNSURE)):
+            raise DataError(f"The rule is unsure about {unsure} of {len(decisions)} images; use `predict_proba`.")
         column = self._positive_column()
-        return np.asarray(self.classes_[np.where(positive, column, 1 - column)])
+        return np.asarray(self.classes_[np.where(decisions == POSITIVE, column, 1 - column)])
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Writes a bundle, which `load_bundle` and the command line read. Labels become strings.

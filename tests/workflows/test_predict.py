@@ -79,6 +79,14 @@ def test_predictions_come_in_the_order_of_the_sources_with_their_paths(model: Mo
     assert error.code == "missing"
 
 
+def test_an_image_between_two_thresholds_has_no_label_and_a_reason(model: Model, files: list[Path]) -> None:
+    with Predictor(replace(model, rule=Rule(0.0, 1.0))) as predictor:
+        (prediction,) = predictor.predict(files[:1])
+    assert (prediction.label, prediction.reason, prediction.read_error) == (None, "unsure", None)
+    assert prediction.probability is not None
+    assert 0 < prediction.probability < 1
+
+
 def test_a_stream_reads_a_bounded_number_of_sources_ahead(model: Model) -> None:
     read = 0
 

@@ -15,6 +15,7 @@ from twofold.core.notes import Note
 from twofold.data import ReadError
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Calibration, Head, Rule
+from twofold.decision.rule import UNSURE
 from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, image_sources, probe_images, stream_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
@@ -22,7 +23,7 @@ from twofold.networks import Backbone
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one image. A prediction without a label has a `reason`, the code of its `read_error`.
+    """The prediction for one image. A prediction without a label has a `reason`: the code of its `read_error`, or `unsure`.
 
     `path` is empty for an image that is not a file.
     """
@@ -118,14 +119,18 @@ class Model:
         # A row's logit and probability do not depend on the other rows, to the bit: chunks may be of any length.
         logits = self.logits(np.stack(features) if features else np.empty((0, 0), np.float32))
         probabilities = self.calibration.probabilities(logits)
-        labels = (self.classes[decision] for decision in self.rule.decide(probabilities))
-        scores = zip(labels, probabilities.tolist(), logits.tolist(), strict=True)
+        scores = zip(self.rule.decide(probabilities), probabilities.tolist(), logits.tolist(), strict=True)
         return [
-            Prediction(path, *next(scores), None)
+            self._prediction(path, *next(scores))
             if row.read_error is None
             else Prediction(path, None, None, None, row.read_error.code, row.read_error)
             for path, row in zip(paths, rows, strict=True)
         ]
+
+    def _prediction(self, path: str, decision: int, probability: float, logit: float) -> Prediction:
+        if decision == UNSURE:
+            return Prediction(path, None, probability, logit, "unsure")
+        return Prediction(path, self.classes[decision], probability, logit, None)
 
     def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
         """The evaluation on the valid images of a labelled dataset, or on these `rows` of its usable images."""
