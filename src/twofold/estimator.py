@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from platformdirs import user_cache_path
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -32,7 +34,7 @@ from twofold.core.options import (
 from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
 from twofold.decision.rule import POSITIVE, UNSURE
-from twofold.embedding import Runtime, Source, image_sources, user_runtime
+from twofold.embedding import Runtime, Source, cached_runtime, image_sources
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train_files
@@ -42,6 +44,7 @@ Images = Iterable[Any]
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
 _CROSS_VALIDATION = CrossValidationOptions()
+_CACHE_ADVICE = "set XDG_CACHE_HOME to a folder that you can write to"
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -217,7 +220,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         )
 
     def _runtime(self) -> Runtime:
-        return user_runtime(RuntimeOptions(cache=self.cache, threads=self.threads))
+        options = RuntimeOptions(cache=self.cache, threads=self.threads)
+        return cached_runtime(partial(user_cache_path, "twofold"), _CACHE_ADVICE, options)
 
     def _encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """The index of each label in `classes_`, (n,) 0 or 1; sets `classes_`."""
