@@ -24,6 +24,7 @@ from twofold.core.errors import DataError, UsageError
 from twofold.decision import Rule
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.evaluate import is_alphabetical
+from twofold.workflows.predict import Predictor
 
 NUMBERS = range(24)
 IMAGES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
@@ -126,7 +127,7 @@ def test_it_goes_through_cross_val_score_grid_search_clone_and_pickle(fitted: Bi
 
 def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
     fitted.save(tmp_path / "drawn.twofold")
-    answers = load_bundle(tmp_path / "drawn.twofold").predict(IMAGES[:4])
+    answers = Predictor(load_bundle(tmp_path / "drawn.twofold")).predict(IMAGES[:4])
     assert [answer.label for answer in answers] == list(LABELS[:4])
     assert np.allclose([answer.probability for answer in answers], fitted.predict_proba(IMAGES[:4])[:, 1])
 

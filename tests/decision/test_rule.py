@@ -24,7 +24,9 @@ def test_no_probability_reaches_never() -> None:
     assert Rule.at(NEVER).decide(np.array([0.0, 1.0])).tolist() == [NEGATIVE, NEGATIVE]
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.3, 0.3), (0.2, 0.7), (0.0, 1.0), (1.0, 1.0), (1e-17, 0.5), (0.5, NEVER)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (0.3, 0.3), (0.2, 0.7), (0.0, 1.0), (1.0, 1.0), (1e-17, 0.5), (0.5, NEVER)]
+)
 def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
     rule, ends = Rule(low, high), np.array([low, high])
     near = [np.nextafter(ends, -1), ends, np.nextafter(ends, 2), np.linspace(0, 1, 101)]

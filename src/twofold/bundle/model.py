@@ -16,7 +16,7 @@ from twofold.data import ReadError
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Calibration, Head, Rule
 from twofold.decision.rule import UNSURE
-from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, image_sources, probe_images, stream_sources
+from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, probe_images, stream_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
 
@@ -76,17 +76,6 @@ class Model:
             )
         return self.head.logits(features.reshape(-1, width))  # also where there are no rows
 
-    def predict(
-        self, sources: Iterable[Source | str], runtime: Runtime, engine: Engine | None = None
-    ) -> list[Prediction]:
-        """One prediction for every source, in the order given; `engine` may be one that is kept running.
-
-        DataError where `sources` is no list of images, such as a single image.
-        """
-        images = image_sources(sources)
-        with closing(self.stream(images, runtime, engine or self.engine(runtime))) as predictions:
-            return list(runtime.progress(predictions, len(images), "images"))
-
     def stream(
         self,
         sources: Iterable[Source | str],
@@ -94,7 +83,7 @@ class Model:
         engine: Engine,
         add_note: Callable[[Note], None] = lambda note: None,
     ) -> Generator[Prediction]:
-        """The same predictions in bounded memory, each as soon as it is available. `sources` is read lazily.
+        """One prediction for every source, in order, as soon as it is available, in bounded memory. `sources` is read lazily.
 
         `add_note` is called where the cache cannot be used; notes on the network are in `engine.notes`.
         """

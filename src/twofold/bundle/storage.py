@@ -17,12 +17,11 @@ from twofold.bundle.model import Model, Prediction
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
 from twofold.core.notes import Note
-from twofold.core.options import RuntimeOptions
 from twofold.core.privacy import public_address
 from twofold.core.replacement import OLD, clear_leftovers, exchange, temporary_folder, try_lock
 from twofold.data import is_address
 from twofold.duplicates import FingerprintIndex, read_index
-from twofold.embedding import Engine, Runtime, Source, image_sources
+from twofold.embedding import Engine, Runtime, Source
 from twofold.networks import Backbone, check_network, with_head, without_head
 
 FILES: Final = {
@@ -33,14 +32,13 @@ _MAX_FILE_BYTES: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fi
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A bundle in memory: its `path`, its `model`, and `record`, the content of bundle.json."""
+    """A bundle in memory: its `path`, its `model`, and `record`, the content of bundle.json. A `Predictor` predicts with it."""
 
     path: Path
     model: Model = field(repr=False)
     record: dict[str, Any] = field(repr=False)
-    _engines: dict[tuple[Path, RuntimeOptions], Engine] = field(default_factory=dict, init=False, repr=False)
 
     def fingerprint_index(self) -> FingerprintIndex:
         """The fingerprints of the training images. Raises BundleError where they are missing or altered."""
@@ -50,20 +48,6 @@ class Bundle:
             return read_index(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); train it again.") from error
-
-    def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
-        """One prediction for every path, bytes, PIL image or array, in the order given.
-
-        An image that cannot be read has no label; its prediction has the `read_error`. The network is compiled once for each
-        cache folder and options of a runtime. Without a `runtime` nothing is cached between runs. For several threads, or more
-        images than fit into memory, use a `Predictor`.
-
-        Raises BundleError where the network cannot be run, DataError where `sources` is not a list of images.
-        """
-        images = image_sources(sources)
-        runtime = runtime or Runtime(self.path, RuntimeOptions(cache=False))
-        with closing(self.stream(images, runtime, self._engine(runtime))) as predictions:
-            return list(runtime.progress(predictions, len(images), "images"))
 
     def stream(
         self,
@@ -81,15 +65,6 @@ class Bundle:
                 yield from predictions
         except BackboneError as error:
             raise BundleError(f"{self.path} cannot be used for predictions: {error}") from error
-
-    def _engine(self, runtime: Runtime) -> Engine:
-        """The engine for this runtime, made by the first thread that needs it."""
-        key = (runtime.folder, runtime.options)
-        return self._engines.get(key) or self._engines.setdefault(key, self.model.engine(runtime))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The state without the engines, which belong to one process."""
-        return {**self.__dict__, "_engines": {}}
 
 
 def check_free(path: Path, *, force: bool) -> None:

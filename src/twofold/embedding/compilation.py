@@ -69,8 +69,9 @@ def _telemetry_disabled() -> Iterator[None]:
     programs may import the real one.
     """
     empty = types.ModuleType(_TELEMETRY)
+    sys.modules.setdefault(_TELEMETRY, empty)
     try:
-        yield sys.modules.setdefault(_TELEMETRY, empty)
+        yield
     finally:
         if sys.modules.get(_TELEMETRY) is empty:
             del sys.modules[_TELEMETRY]
