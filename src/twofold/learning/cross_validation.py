@@ -45,6 +45,6 @@ def cross_validate(training: NetworkTraining, rows: Rows, count: int) -> OutOfFo
 
 def _fold_rows(training: NetworkTraining, rows: Rows, count: int) -> Iterator[tuple[Rows, Rows]]:
     """Training and test rows of each fold."""
-    fold_of_row = training.folds(rows, count)
+    fold_of_row = training.assign_folds(rows, count)
     for fold in range(count):
         yield rows[fold_of_row != fold], rows[fold_of_row == fold]

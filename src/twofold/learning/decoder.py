@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twofold.core.files import lock_folder
 from twofold.core.notes import Note
 from twofold.core.parallel import available_processors, prefetch
-from twofold.data import PreprocessedImage, Preprocessing, ReadError
+from twofold.data import PREPROCESSING_VERSION, PreprocessedImage, Preprocessing, ReadError
 from twofold.embedding import Metadata, Runtime, Source, preprocess_content, read_content
 from twofold.learning.decoded_images import DecodedImages, UnstoredImage
 from twofold.learning.pixel_file import (
@@ -30,7 +30,6 @@ from twofold.learning.pixel_file import (
     read_pixel_file,
     write_metadata,
 )
-from twofold.networks import PREPROCESSING_VERSION
 
 R = TypeVar("R")
 
