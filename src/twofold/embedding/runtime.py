@@ -49,9 +49,8 @@ class Runtime:
     def embed(self, sources: Sequence[Source], engine: Engine, *, what: str = "images") -> FeatureTable:
         """The feature table of all sources, in their order."""
         notes = list(self.notes)
-        with closing(
-            self.embed_chunks(sources, engine, notes.append)
-        ) as chunks:  # no threads are left after an interruption, either
+        # No threads are left after an interruption, either.
+        with closing(self.embed_chunks(sources, engine, notes.append)) as chunks:
             rows = self.progress((row for chunk in chunks for row in chunk), len(sources), what)
             table = collect_features(rows, len(sources))
         return replace(table, notes=(*notes, *engine.notes))
