@@ -54,30 +54,30 @@ class Record:
     rule: Rule
     probes: NDArray[np.float64] | None
     files: Mapping[str, str]
-    plain: dict[str, Any]
+    content: dict[str, Any]
 
 
 def read_record(data: bytes) -> Record:
     """The record in the bytes of bundle.json. Raises ValueError where it is illegal, AnotherFormatError for another format."""
-    plain = _parse(data)
-    version = _integer(_at(plain, "format"), 0, 1_000_000)
+    content = _parse(data)
+    version = _integer(_at(content, "format"), 0, 1_000_000)
     if version != FORMAT:
         raise AnotherFormatError(version)
-    if _at(plain, "sha256") != _checksum_of(plain):
+    if _at(content, "sha256") != _checksum_of(content):
         raise ValueError("it is damaged, or was altered after it was written")
-    network = _block(plain, "backbone")
+    network = _block(content, "backbone")
     return Record(
-        classes=_classes(_at(plain, "classes"), _at(plain, "positive")),
+        classes=_classes(_at(content, "classes"), _at(content, "positive")),
         name=_text(_at(network, "name")),
         features=_one_of(_at(network, "features"), get_args(FeatureSet)),
         dtype=_one_of(_at(network, "dtype"), get_args(Dtype)),
         preprocessing=_preprocessing(_block(network, "preprocessing")),
-        head=_head(_block(plain, "head")),
-        calibration=_calibration(_block(plain, "calibration")),
-        rule=_rule(_block(plain, "rule")),
-        probes=_probes(_at(plain, "probes")),
-        files=_files(_block(plain, "files")),
-        plain=plain,
+        head=_head(_block(content, "head")),
+        calibration=_calibration(_block(content, "calibration")),
+        rule=_rule(_block(content, "rule")),
+        probes=_probes(_at(content, "probes")),
+        files=_files(_block(content, "files")),
+        content=content,
     )
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record,
 from twofold.bundle.model import Model, Prediction
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
+from twofold.core.json_text import json_text
 from twofold.core.notes import Note
 from twofold.core.privacy import public_address
 from twofold.core.replacement import OLD, clear_leftovers, exchange, temporary_folder, try_lock
@@ -172,8 +172,8 @@ def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     content = {"format": FORMAT, **record, **_model_record(model)}
     content["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
     content["sha256"] = checksum(content)
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    (folder / "bundle.json").write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads back
+    # JSON reads backslash escapes back.
+    (folder / "bundle.json").write_text(json_text(content), encoding="utf-8", errors="backslashreplace")
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -185,7 +185,7 @@ def load_bundle(path: str | Path) -> Bundle:
     record = _record(folder)
     backbone = Backbone(record.name, _graph(folder, record), record.preprocessing, record.dtype, record.features)
     model = Model(record.classes, backbone, record.head, record.calibration, record.rule, record.probes)
-    return Bundle(folder, model, record.plain)
+    return Bundle(folder, model, record.content)
 
 
 def _model_record(model: Model) -> dict[str, Any]:
