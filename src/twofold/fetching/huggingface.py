@@ -10,7 +10,7 @@ from typing import Any, Final
 from twofold.core.errors import DataError
 from twofold.core.files import LIMIT, check_size
 from twofold.core.hints import install
-from twofold.core.huggingface import hub_errors, import_hub
+from twofold.core.hub_library import hub_errors, import_hub
 from twofold.core.progress import Progress, run_with_progress_bar
 
 _CONVERTED: Final = "refs/convert/parquet"  # the branch with the hub's own conversion of datasets in other formats

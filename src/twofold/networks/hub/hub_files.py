@@ -8,7 +8,7 @@ from typing import Any
 
 from twofold.core.errors import BackboneError
 from twofold.core.hints import require
-from twofold.core.huggingface import hub_errors, import_hub
+from twofold.core.hub_library import hub_errors, import_hub
 from twofold.core.progress import Progress, run_with_progress_bar
 from twofold.core.third_party import mute_loggers
 
