@@ -50,7 +50,7 @@ def measure(data: Path, test: Path, folder: Path) -> None:
     int8 = {limit: predict(bundle, test, limit) for limit in (None, *LIMITS)}
     model = load_bundle(bundle).model
     float_engine = runtime.engine(load_backbone(BackboneOptions(dtype="f32"), "f32", cache=folder))
-    predictions = model.predict(list_files([test]), runtime, float_engine)
+    predictions = model.stream(list_files([test]), runtime, float_engine)
     floats = [(prediction.label, prediction.logit) for prediction in predictions]
     for limit in LIMITS:
         print(table_row(f"{test}: {limit}, all instruction sets", int8[limit], int8[None]))

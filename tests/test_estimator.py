@@ -2,6 +2,8 @@
 
 import pickle
 import signal
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from torch.utils.hooks import RemovableHandle
 
 from twofold.bundle.storage import load_bundle
 from twofold.core.errors import DataError, UsageError
+from twofold.decision import Rule
 from twofold.estimator import BinaryImageClassifier
+from twofold.workflows.evaluate import is_alphabetical
+from twofold.workflows.predict import Predictor
 
 NUMBERS = range(24)
 IMAGES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
@@ -60,6 +65,21 @@ def test_labels_of_any_type_come_back_as_they_were() -> None:
     assert classifier.predict(IMAGES[:2]).tolist() == [1, 0]
     assert classifier.predict_proba(IMAGES[:1])[0, 1] > 0.5
     assert classifier.model_.classes == ("1", "0")
+
+
+@pytest.mark.parametrize(
+    ("names", "positive", "alphabetical"),
+    [(("bars", "rings"), None, True), (("bars", "rings"), "bars", False), ((9, 10), None, False), ((9, 10), 9, False)],
+)
+def test_a_saved_bundle_knows_whether_its_positive_class_was_chosen(
+    tmp_path: Path, names: tuple[Any, Any], positive: Any, alphabetical: bool
+) -> None:
+    labels = np.where(LABELS == "bars", *names)
+    classifier = BinaryImageClassifier(dtype="f32", positive=positive).fit(IMAGES, labels)
+    classifier.save(tmp_path / "model.twofold")
+    bundle = load_bundle(tmp_path / "model.twofold")
+    assert bundle.model.classes[1] == str(names[1] if positive is None else positive)
+    assert is_alphabetical(bundle) is alphabetical
 
 
 def pressed_at(count: int) -> RemovableHandle:
@@ -107,7 +127,7 @@ def test_it_goes_through_cross_val_score_grid_search_clone_and_pickle(fitted: Bi
 
 def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
     fitted.save(tmp_path / "drawn.twofold")
-    answers = load_bundle(tmp_path / "drawn.twofold").predict(IMAGES[:4])
+    answers = Predictor(load_bundle(tmp_path / "drawn.twofold")).predict(IMAGES[:4])
     assert [answer.label for answer in answers] == list(LABELS[:4])
     assert np.allclose([answer.probability for answer in answers], fitted.predict_proba(IMAGES[:4])[:, 1])
 
@@ -238,6 +258,13 @@ def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:
 def test_an_image_that_cannot_be_used_is_named(fitted: BinaryImageClassifier) -> None:
     with pytest.raises(DataError, match=r"1 of 2 images .* image-1"):
         fitted.predict([IMAGES[0], b"nothing"])
+
+
+def test_images_that_the_rule_leaves_undecided_are_refused(fitted: BinaryImageClassifier) -> None:
+    undecided = copy(fitted)
+    undecided.model_ = replace(fitted.model_, rule=Rule(0.0, 1.0))
+    with pytest.raises(DataError, match="unsure about 2 of 2 images; use `predict_proba`"):
+        undecided.predict(IMAGES[:2])
 
 
 def test_what_is_no_task_of_two_kinds_is_refused() -> None:

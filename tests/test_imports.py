@@ -116,6 +116,14 @@ def test_training_on_a_frozen_network_loads_no_framework(drawn: Path, tmp_path: 
     assert not packages(CLI.format(arguments=arguments)) & (learning | HUBS)
 
 
+def test_another_program_can_import_the_telemetry_afterwards() -> None:
+    program = (
+        "from twofold.embedding.compilation import import_openvino\nimport_openvino()\n"
+        "import openvino_telemetry\nprint(openvino_telemetry.__file__)"
+    )
+    assert run(program).strip()
+
+
 def test_openvino_is_kept_from_reporting() -> None:
     program = (
         "from twofold.embedding.compilation import import_openvino\nimport_openvino()\nimport sys\nprint(*sys.modules)"

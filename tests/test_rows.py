@@ -10,6 +10,9 @@ import twofold
 
 ROOT = Path(twofold.__file__).parent
 FACES = ("cli", "estimator.py")
+ENVIRONMENT = re.compile(
+    r"print|input|sys\.(stdin|stdout|stderr|argv)|os\.(environ|getenv)|from (sys|os|platformdirs) import .*"
+)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+|\btwofold (train|evaluate|predict|audit|fetch)\b")
 
 
@@ -32,6 +35,18 @@ def test_nothing_below_the_faces_names_a_flag_or_a_command() -> None:
         if FLAG.search(text)
     ]
     assert not named, "\n".join(named)
+
+
+def test_nothing_below_the_faces_prints_or_reads_the_environment() -> None:
+    used = []
+    for file in ROOT.rglob("*.py"):
+        if file.relative_to(ROOT).parts[0] in (*FACES, "__main__.py"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            text = ast.unparse(node) if isinstance(node, ast.Attribute | ast.ImportFrom) else getattr(node, "id", "")
+            if ENVIRONMENT.fullmatch(text):
+                used.append(f"{file.relative_to(ROOT)}: {text}")
+    assert not used, "\n".join(used)
 
 
 def test_no_two_modules_have_one_name() -> None:

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from platformdirs import user_cache_path
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -31,7 +33,8 @@ from twofold.core.options import (
 )
 from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
-from twofold.embedding import Runtime, Source, image_sources, user_runtime
+from twofold.decision.rule import POSITIVE, UNSURE
+from twofold.embedding import Runtime, Source, cached_runtime, image_sources
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train_files
@@ -41,6 +44,7 @@ Images = Iterable[Any]
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
 _CROSS_VALIDATION = CrossValidationOptions()
+_CACHE_ADVICE = "set XDG_CACHE_HOME to a folder that you can write to"
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -149,6 +153,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         file_list = self._file_list(sources, codes, groups)
         if self.mode != "frozen":
             _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of training
+        if self.positive is not None:
+            options = replace(options, decision=replace(options.decision, positive=file_list.positive))
         self.training_ = train_files(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
@@ -175,9 +181,11 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def predict(self, X: Images) -> NDArray[Any]:
         """The predicted label of each image, (n,): the positive one where its probability is at or above `threshold_`."""
         probabilities = self._positive_probabilities(X)
-        positive = self.model_.rule.decide(probabilities) == 1
+        decisions = self.model_.rule.decide(probabilities)
+        if unsure := int(np.sum(decisions == UNSURE)):
+            raise DataError(f"The rule is unsure about {unsure} of {len(decisions)} images; use `predict_proba`.")
         column = self._positive_column()
-        return np.asarray(self.classes_[np.where(positive, column, 1 - column)])
+        return np.asarray(self.classes_[np.where(decisions == POSITIVE, column, 1 - column)])
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Writes a bundle, which `load_bundle` and the command line read. Labels become strings.
@@ -212,7 +220,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         )
 
     def _runtime(self) -> Runtime:
-        return user_runtime(RuntimeOptions(cache=self.cache, threads=self.threads))
+        options = RuntimeOptions(cache=self.cache, threads=self.threads)
+        return cached_runtime(partial(user_cache_path, "twofold"), _CACHE_ADVICE, options)
 
     def _encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """The index of each label in `classes_`, (n,) 0 or 1; sets `classes_`."""

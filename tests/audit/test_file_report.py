@@ -18,8 +18,8 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def test_every_row_is_written_and_unknown_values_are_empty(tmp_path: Path) -> None:
     metadata = (40, 30, "JPEG", 1000, "ab" * 32, 0)
-    flagged = FileReportRow("a, b.jpg", "cats", "flagged", "possible-label-error", *metadata, "d, e.jpg", "0.9731")
-    skipped = FileReportRow('"c".jpg', "", "skipped", "truncated")
+    flagged = FileReportRow("a, b.jpg", "cats", "flagged", "possible-label-error", *metadata, "d, e.jpg", 0.97312)
+    skipped = FileReportRow('"c".jpg', None, "skipped", "truncated")
     write_file_report([flagged, skipped], tmp_path / "files.csv")
     first, second = read(tmp_path / "files.csv")
     assert list(first) == COLUMNS.split(",")

@@ -16,6 +16,7 @@ from twofold.core.errors import BundleError
 from twofold.core.options import BackboneOptions, RuntimeOptions
 from twofold.embedding import Runtime
 from twofold.networks import load_backbone
+from twofold.workflows.predict import Predictor
 
 IMAGES = [draw("bars", 70, 40), draw("rings", 71, 40)]
 
@@ -41,11 +42,11 @@ def test_a_hostile_bundle_is_refused_or_answers_as_the_honest_one(good: Path, pl
     path, what = draw_hostile(good, place, number)
     message, predictions = "", []
     try:
-        predictions = load_bundle(path).predict(IMAGES)
+        predictions = Predictor(load_bundle(path)).predict(IMAGES)
     except BundleError as error:
         message = str(error)
     assert "\n" not in message, what
-    assert message or predictions == load_bundle(good).predict(IMAGES), what
+    assert message or predictions == Predictor(load_bundle(good)).predict(IMAGES), what
 
 
 @pytest.mark.parametrize(
@@ -119,10 +120,10 @@ def test_a_bundle_that_claims_to_be_another_network_changes_no_answer_of_that_on
         image.save(file)
     runtime = Runtime(tmp_path / "cache")
     stranger, own = load_bundle(path), load_bundle(good)
-    lies = stranger.predict(files, runtime)
-    answers = own.predict(files, runtime)
+    lies = Predictor(stranger, runtime).predict(files)
+    answers = Predictor(own, runtime).predict(files)
     assert stranger.model.backbone.identity != own.model.backbone.identity
-    assert answers == own.predict(files)
+    assert answers == Predictor(own).predict(files)
     assert [answer.logit for answer in lies] != [answer.logit for answer in answers]
 
 
@@ -136,17 +137,10 @@ def test_a_training_and_its_bundle_are_one_network_to_the_cache(good: Path) -> N
 
 def test_a_bundle_that_answered_can_be_shown_in_a_line_and_given_to_other_processes(good: Path) -> None:
     bundle = load_bundle(good)
-    answers = bundle.predict(IMAGES)
+    answers = Predictor(bundle).predict(IMAGES)
     assert len(repr(bundle)) < 300
     again: Bundle = pickle.loads(pickle.dumps(bundle))
-    assert again.predict(IMAGES) == answers
-
-
-def test_a_bundle_compiles_its_network_once_for_each_runtime(good: Path, tmp_path: Path) -> None:
-    bundle = load_bundle(good)
-    for runtime in (None, None, Runtime(tmp_path), Runtime(tmp_path)):
-        bundle.predict(IMAGES, runtime)
-    assert [engine.started for engine in bundle._engines.values()] == [True, True]
+    assert Predictor(again).predict(IMAGES) == answers
 
 
 def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> None:
@@ -167,6 +161,7 @@ def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> 
 
     change(path, wide)
     predictions, expected = (
-        load_bundle(each).predict(IMAGES, Runtime(tmp_path, RuntimeOptions(cache=False))) for each in (path, good)
+        Predictor(load_bundle(each), Runtime(tmp_path, RuntimeOptions(cache=False))).predict(IMAGES)
+        for each in (path, good)
     )
     assert np.allclose([answer.logit for answer in predictions], [answer.logit for answer in expected], atol=1e-4)

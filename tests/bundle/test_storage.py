@@ -31,8 +31,8 @@ def test_a_bundle_holds_its_files_and_no_pickle(bundle: Path) -> None:
 
 def test_the_loaded_model_answers_as_the_trained_one(bundle: Path, training: TrainingResult, runtime: Runtime) -> None:
     images = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(90, 95)]
-    trained = training.fit.model.predict(images, runtime)
-    loaded = load_bundle(bundle).predict(images)
+    trained = Predictor(training.fit.model, runtime).predict(images)
+    loaded = Predictor(load_bundle(bundle)).predict(images)
     assert [answer.label for answer in loaded] == ["bars"] * 5 + ["rings"] * 5
     assert np.allclose([a.logit for a in loaded], [a.logit for a in trained], atol=1e-4)
 
@@ -42,12 +42,12 @@ def test_a_bundle_whose_probes_cannot_be_reached_here_does_not_answer(
 ) -> None:
     options = TrainingOptions(backbone=BackboneOptions(size=96, dtype="int8"))
     save(train(drawn, options, runtime), tmp_path / "int8.twofold")
-    assert len(load_bundle(tmp_path / "int8.twofold").predict([draw("bars", 90)])) == 1
+    assert len(Predictor(load_bundle(tmp_path / "int8.twofold")).predict([draw("bars", 90)])) == 1
     record = record_of(tmp_path / "int8.twofold")
     record["probes"] = record["probes"][::-1]
     reseal(tmp_path / "int8.twofold", record)
     with pytest.raises(BundleError, match="does not reproduce the logits of the training"):
-        load_bundle(tmp_path / "int8.twofold").predict([draw("bars", 90)])
+        Predictor(load_bundle(tmp_path / "int8.twofold")).predict([draw("bars", 90)])
 
 
 def test_where_bfloat16_gives_other_probes_float32_answers_with_a_note(drawn: Path, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:
     assert isinstance(seen, PreprocessedImage)
     session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
     (logit,) = session.run(["logit"], {"image": seen.model_input[None]})
-    (answer,) = loaded.predict([image])
+    (answer,) = Predictor(loaded).predict([image])
     assert logit.shape == (1,)
     assert logit[0] == pytest.approx(answer.logit, rel=0.05, abs=0.2)  # int8 rounds differently in another runtime
 

@@ -1,5 +1,6 @@
 """twofold as a process, as systems are: without a home folder, with a full disk, with nobody who reads."""
 
+import errno
 import json
 import os
 import shutil
@@ -81,6 +82,23 @@ def test_output_that_cannot_be_written_is_an_error(public: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(words, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "twofold: The output cannot be written: No space left on device.\n")
+
+
+class BrokenInput:
+    """stdin on a device that fails."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_an_error_of_the_system_is_not_taken_for_one_of_the_output(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", BrokenInput())
+    output = os.fstat(1)
+    assert main(["predict", str(bundle), "-"]) == 1
+    assert capsys.readouterr().err == "twofold: Input/output error.\n"
+    assert os.path.samestat(os.fstat(1), output)
 
 
 def test_streams_that_are_closed_are_gone_without(public: Path) -> None:

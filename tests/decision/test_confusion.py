@@ -14,6 +14,11 @@ def test_a_probability_at_the_threshold_is_predicted_positive() -> None:
     assert (matrix.tn, matrix.fp, matrix.fn, matrix.tp) == (4, 1, 1, 2)
 
 
+def test_an_image_without_a_decision_is_not_counted_as_negative() -> None:
+    with pytest.raises(ValueError, match="1 of 2 have none"):
+        confusion.confusion_matrix(np.array([0, 1], np.int8), np.array([0, -1], np.int8))
+
+
 def test_rates_are_those_computed_by_hand() -> None:
     matrix = confusion_at(LABELS, PROBABILITIES, 0.5)
     assert confusion.accuracy(matrix) == 6 / 8

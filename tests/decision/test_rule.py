@@ -24,7 +24,9 @@ def test_no_probability_reaches_never() -> None:
     assert Rule.at(NEVER).decide(np.array([0.0, 1.0])).tolist() == [NEGATIVE, NEGATIVE]
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.3, 0.3), (0.2, 0.7), (0.0, 1.0), (1.0, 1.0), (1e-17, 0.5)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (0.3, 0.3), (0.2, 0.7), (0.0, 1.0), (1.0, 1.0), (1e-17, 0.5), (0.5, NEVER)]
+)
 def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
     rule, ends = Rule(low, high), np.array([low, high])
     near = [np.nextafter(ends, -1), ends, np.nextafter(ends, 2), np.linspace(0, 1, 101)]
@@ -33,3 +35,15 @@ def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
     opposite = {NEGATIVE: POSITIVE, POSITIVE: NEGATIVE, UNSURE: UNSURE}
     assert swapped.decide(mirrored).tolist() == [opposite[decision] for decision in rule.decide(probabilities).tolist()]
     assert np.abs(mirrored - (1 - probabilities)).max() < 1e-15
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-300, 1e-17, 0.3, 0.5, np.nextafter(1, 0), 1.0, NEVER])
+def test_classes_swapped_twice_give_the_same_decisions(threshold: float) -> None:
+    rule = Rule.at(threshold)
+    probabilities = np.clip([0, 1e-17, np.nextafter(threshold, -1), threshold, np.nextafter(threshold, 2), 1], 0, 1)
+    twice, same = rule, probabilities
+    for _ in range(2):
+        twice, same = twice.swap_classes(same)
+    assert twice.decide(same).tolist() == rule.decide(probabilities).tolist()
+    assert same.min() >= 0
+    assert same.max() <= 1

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from twofold.decision import Rule
 from twofold.decision.confusion import ConfusionMatrix
+from twofold.decision.rule import NEVER
 from twofold.evaluation import (
     METRICS,
     PER_CLASS_METRICS,
@@ -139,7 +140,7 @@ def test_the_other_class_may_be_the_positive_one(evaluation: Evaluation) -> None
         assert swapped.metric(name, "dogs").value == pytest.approx(evaluation.metric(name, "dogs").value)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 5e-324, 1e-17, 0.3, 0.5, 0.7, 1 - 2**-53, 1.0])
+@pytest.mark.parametrize("threshold", [0.0, 5e-324, 1e-17, 0.3, 0.5, 0.7, 1 - 2**-53, 1.0, NEVER])
 def test_decisions_stay_as_they_are_whichever_class_is_positive(threshold: float) -> None:
     """Also on the threshold, and where 1 - p is rounded."""
     near = [np.nextafter(threshold, -1), threshold, np.nextafter(threshold, 2), 1e-300, 1e-17, 0.1, 0.3, 0.5, 0.7, 0.9]

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -246,6 +247,25 @@ def test_a_download_above_the_limit_is_an_error() -> None:
     with pytest.raises(DataError, match=r"kaggle:a/b has 3,000,000 bytes, the limit is 2,000,000"):
         run_with_progress_bar(work, "kaggle:a/b", no_progress, limit=2_000_000)
     assert run_with_progress_bar(work, "kaggle:a/b", no_progress, limit=3_000_000) == "done"
+
+
+def test_a_download_above_the_limit_is_stopped() -> None:
+    checked, stopped = threading.Event(), threading.Event()
+
+    def work(bar: type) -> str:
+        bar_of_file = bar(total=3_000_000)
+        checked.wait(60)
+        try:
+            bar_of_file.update(1000)
+        except Exception:
+            stopped.set()
+            raise
+        return "done"
+
+    with pytest.raises(DataError, match="the limit is"):
+        run_with_progress_bar(work, "kaggle:a/b", no_progress, limit=2_000_000)
+    checked.set()
+    assert stopped.wait(5)
 
 
 def test_errors_of_kaggle_are_explained(hub: Hub, tmp_path: Path) -> None:

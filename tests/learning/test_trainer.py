@@ -203,6 +203,12 @@ def test_out_of_memory_halves_the_micro_batch_not_the_batch(tmp_path: Path) -> N
     assert np.allclose(losses[0], losses[1], atol=1e-4)
 
 
+def test_the_images_at_once_are_those_of_one_process(tmp_path: Path) -> None:
+    recipe = replace(SMALL, epochs=1)
+    _, history = fit(tmp_path, recipe, count=2, make_learner=limited_memory(recipe, recipe.batch_size // 4))
+    assert f"reduced to {recipe.batch_size // 4} images" in history.notes[-1].text
+
+
 @pytest.mark.parametrize(("batch", "minimum"), [(16, 2), (24, 3)])
 def test_too_little_memory_for_the_smallest_micro_batch_is_an_error(tmp_path: Path, batch: int, minimum: int) -> None:
     recipe = replace(SMALL, batch_size=batch)

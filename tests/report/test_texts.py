@@ -1,5 +1,7 @@
 """Results as text: at most 80 columns, first the decisions."""
 
+import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +9,13 @@ import pytest
 
 from twofold.audit.learning_curve import LearningCurve, Point
 from twofold.audit.shortcuts import Shortcut, Shortcuts
+from twofold.bundle.model import Prediction
 from twofold.decision import Rule
 from twofold.decision.rule import PolicyRecord
 from twofold.evaluation import Evaluation, Interval, evaluate
 from twofold.report.audit_text import learning_curve_lines
 from twofold.report.evaluation_text import decision_lines, detail_lines, metric_lines
+from twofold.report.predictions_text import write_predictions
 from twofold.report.shortcuts_text import shortcut_lines
 
 
@@ -22,6 +26,16 @@ def evaluation(
     labels = (np.arange(200) < positives).astype(np.int8)
     scores = 2 * rng.standard_normal(200) + 3 * (labels - 0.5)
     return evaluate(labels, 1 / (1 + np.exp(-scores)), Rule.at(threshold), classes=classes)
+
+
+def test_predictions_go_to_the_given_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    predictions = [Prediction("a.png", "cats", 0.25, -1.5, None), Prediction("b.png", None, None, None, "truncated")]
+    rows, records = io.StringIO(), io.StringIO()
+    assert write_predictions(predictions, rows, None, as_json=False) == 2
+    assert rows.getvalue() == "path,label,probability,logit,reason\na.png,cats,0.25,-1.5,\nb.png,,,,truncated\n"
+    assert write_predictions(predictions, records, None, as_json=True) == 2
+    assert [record["path"] for record in json.loads(records.getvalue())] == ["a.png", "b.png"]
+    assert capsys.readouterr().out == ""
 
 
 LONG = ("images_of_solar_cells_without_a_defect", "images_of_solar_cells_with_a_defect")

@@ -13,6 +13,7 @@ from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOp
 from twofold.embedding import Runtime
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.audit import audit
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 from twofold.workflows.training_result import TrainingResult
@@ -49,7 +50,7 @@ def test_ten_bits_are_classified_as_eight_bits_are(deep: TrainingResult, runtime
     assert [note.code for note in deep.notes].count("range-integers") == 1
     eight_bits = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
     ten_bits = [deepened(pattern, number) for pattern in ("bars", "rings") for number in range(60, 64)]
-    logits = [prediction.logit for prediction in deep.fit.model.predict([*ten_bits, *eight_bits], runtime)]
+    logits = [prediction.logit for prediction in Predictor(deep.fit.model, runtime).predict([*ten_bits, *eight_bits])]
     assert np.allclose(logits[:8], logits[8:], atol=0.3)
 
 
@@ -62,7 +63,7 @@ def test_a_bundle_has_the_range_and_predicts_the_same(deep: TrainingResult, runt
     bundle = load_bundle(tmp_path / "b.twofold")
     assert bundle.model.backbone.preprocessing == deep.fit.model.backbone.preprocessing
     for sources in (new, dark, [png(image) for image in new]):
-        assert bundle.predict(sources) == deep.fit.model.predict(sources, runtime)
+        assert Predictor(bundle).predict(sources) == Predictor(deep.fit.model, runtime).predict(sources)
 
 
 def test_the_estimator_treats_files_and_arrays_alike(tmp_path: Path) -> None:
@@ -93,6 +94,6 @@ def test_a_trained_network_uses_the_range(tmp_path: Path, runtime: Runtime) -> N
     assert training.fit.model.backbone.preprocessing.integer_range == (0, 4095)
     assert training.learning is not None
     rows = training.fit.scores.rows
-    predictions = training.fit.model.predict([training.dataset.paths[row] for row in rows], runtime)
+    predictions = Predictor(training.fit.model, runtime).predict([training.dataset.paths[row] for row in rows])
     logits = [prediction.logit for prediction in predictions if prediction.logit is not None]
     assert np.allclose(logits, training.fit.scores.logits, atol=1e-4)

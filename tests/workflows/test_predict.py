@@ -79,6 +79,14 @@ def test_predictions_come_in_the_order_of_the_sources_with_their_paths(model: Mo
     assert error.code == "missing"
 
 
+def test_an_image_between_two_thresholds_has_no_label_and_a_reason(model: Model, files: list[Path]) -> None:
+    with Predictor(replace(model, rule=Rule(0.0, 1.0))) as predictor:
+        (prediction,) = predictor.predict(files[:1])
+    assert (prediction.label, prediction.reason, prediction.read_error) == (None, "unsure", None)
+    assert prediction.probability is not None
+    assert 0 < prediction.probability < 1
+
+
 def test_a_stream_reads_a_bounded_number_of_sources_ahead(model: Model) -> None:
     read = 0
 
@@ -151,22 +159,20 @@ def test_a_single_image_instead_of_a_list_is_refused_before_the_stream(model: Mo
         predictor.stream(files[0])  # type: ignore[arg-type]
 
 
-def test_a_bundle_and_its_predictor_agree(bundle: Path, drawn: Path) -> None:
+def test_predictors_of_one_bundle_agree_also_on_a_single_image(bundle: Path, drawn: Path) -> None:
     loaded, images = load_bundle(bundle), sorted(drawn.rglob("*.png"))
     with twofold.Predictor(loaded) as predictor:
         predictor.warm()
-        assert predictor.predict(images) == loaded.predict(images)
-        assert list(predictor.stream(iter(images[:1]))) == loaded.predict(images[:1])
+        predictions = predictor.predict(images)
+        assert list(predictor.stream(iter(images[:1]))) == predictions[:1]
+    assert twofold.Predictor(loaded).predict(images[:1]) == predictions[:1]
 
 
 def test_a_network_that_cannot_run_is_named_with_its_bundle(bundle: Path) -> None:
     loaded = load_bundle(bundle)
     broken = replace(loaded, model=replace(loaded.model, backbone=replace(loaded.model.backbone, graph=b"none")))
-    for predict in (broken.predict, Predictor(broken).predict):
-        with pytest.raises(
-            BundleError, match=r"drawn\.twofold cannot be used for predictions: The network .* OpenVINO"
-        ):
-            predict([draw("bars", 1)])
+    with pytest.raises(BundleError, match=r"drawn\.twofold cannot be used for predictions: The network .* OpenVINO"):
+        Predictor(broken).predict([draw("bars", 1)])
 
 
 def test_cached_predictions_do_not_collect_times_of_use(model: Model, tmp_path: Path) -> None:

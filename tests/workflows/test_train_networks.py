@@ -23,6 +23,7 @@ from twofold.core.options import BackboneOptions, LearningOptions, RuntimeOption
 from twofold.data import Preprocessing, preprocess
 from twofold.embedding import Runtime
 from twofold.learning.run_folder import RunFolder
+from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 from twofold.workflows.training_result import TrainingResult
@@ -58,7 +59,7 @@ def test_calibration_threshold_and_evaluation_use_the_validation_images(
 def test_the_scores_equal_those_of_the_exported_graph(scratch: TrainingResult, runtime: Runtime) -> None:
     """The logits of PyTorch and ONNX agree."""
     model, rows = scratch.fit.model, scratch.fit.scores.rows
-    predictions = model.predict([scratch.dataset.paths[row] for row in rows], runtime)
+    predictions = Predictor(model, runtime).predict([scratch.dataset.paths[row] for row in rows])
     logits = [prediction.logit for prediction in predictions if prediction.logit is not None]
     assert np.allclose(logits, scratch.fit.scores.logits, atol=1e-4)
 
@@ -68,8 +69,8 @@ def test_a_bundle_of_a_trained_network_gives_the_same_predictions(
 ) -> None:
     save(scratch, tmp_path / "b.twofold")
     images = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(90, 94)]
-    predictions = scratch.fit.model.predict(images, runtime)
-    assert load_bundle(tmp_path / "b.twofold").predict(images) == predictions
+    predictions = Predictor(scratch.fit.model, runtime).predict(images)
+    assert Predictor(load_bundle(tmp_path / "b.twofold")).predict(images) == predictions
     with (tmp_path / "b.twofold" / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
@@ -88,7 +89,7 @@ def test_the_onnx_of_a_trained_network_runs_in_onnxruntime(
     image = preprocess(draw("rings", 95), Preprocessing(48, "squash", "bilinear"))
     session = onnxruntime.InferenceSession(tmp_path / "b.twofold" / "model.onnx", providers=["CPUExecutionProvider"])
     (logit,) = session.run(["logit"], {"image": image.model_input[None]})  # type: ignore[union-attr]  # no read error
-    prediction = scratch.fit.model.predict([draw("rings", 95)], runtime)[0]
+    prediction = Predictor(scratch.fit.model, runtime).predict([draw("rings", 95)])[0]
     assert logit[0] == pytest.approx(prediction.logit, abs=1e-4)
 
 

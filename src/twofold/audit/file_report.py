@@ -18,11 +18,8 @@ Status = Literal["used", "flagged", "skipped"]
 CONFLICT: Final = "conflict"  # skipped: the same image has both labels
 LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
 OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
-_DUPLICATE: Final[dict[DuplicateKind, str]] = {
-    "exact": "duplicate",
-    "pixels": "duplicate",
-    "near": "near-duplicate",
-}  # flagged
+# flagged
+_DUPLICATE: Final[dict[DuplicateKind, str]] = {"exact": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}
 _CLOSEST_FIRST: Final[tuple[DuplicateKind, ...]] = ("exact", "pixels", "near")
 
 REASONS: Final = (CONFLICT, LABEL_ERROR, OTHER_LABEL, "duplicate", "near-duplicate")
@@ -43,7 +40,7 @@ class FileReportRow:
     sha256: str | None = None
     group: int | None = None
     duplicate_of: str | None = None  # the path of its closest duplicate
-    p_label_error: str | None = None  # the probability that the label is wrong
+    p_label_error: float | None = None  # the probability that the label is wrong
 
 
 def write_file_report(rows: Iterable[FileReportRow], path: Path) -> None:
@@ -52,11 +49,10 @@ def write_file_report(rows: Iterable[FileReportRow], path: Path) -> None:
     Bytes of a file name that are not UTF-8 are written as backslash escapes.
     """
     with open_replacement(path) as file:
-        writer = csv.writer(
-            file
-        )  # with csv's default line ends: with others, a name with a carriage return is not quoted
+        # With csv's default line ends: with others, a name with a carriage return is not quoted.
+        writer = csv.writer(file)
         writer.writerow(field.name for field in fields(FileReportRow))
-        writer.writerows(map(astuple, rows))
+        writer.writerows([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in astuple(row)] for row in rows)
 
 
 def file_report(
@@ -68,7 +64,7 @@ def file_report(
 
     `p_label_error` (used,) is NaN where a label was not checked; `label_issue_rows` has the usable rows of the label issues.
     """
-    rows = [FileReportRow(str(skip.path), "", "skipped", skip.code) for skip in dataset.file_list.skips]
+    rows = [FileReportRow(str(skip.path), None, "skipped", skip.code) for skip in dataset.file_list.skips]
     table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid
     reasons, closest = flag_duplicates(dataset), closest_duplicates(dataset)
     for row in label_issue_rows if label_issue_rows is not None else ():
@@ -76,12 +72,12 @@ def file_report(
     number = 0
     for item, metadata, read_error in zip(dataset.file_list.files, table.metadata, table.read_errors, strict=True):
         if metadata is None:
-            rows.append(FileReportRow(str(item.path), item.label, "skipped", read_error.code if read_error else ""))
+            rows.append(FileReportRow(str(item.path), item.label, "skipped", read_error.code if read_error else None))
             continue
         columns = (metadata.width, metadata.height, metadata.format, metadata.bytes, metadata.sha256)
-        reason = reasons.get(number, "") if valid[number] else CONFLICT
+        reason = reasons.get(number) if valid[number] else CONFLICT
         status: Status = "skipped" if reason == CONFLICT else "flagged" if reason else "used"
-        duplicate_of = paths[closest[number][0]] if number in closest else ""
+        duplicate_of = paths[closest[number][0]] if number in closest else None
         rows.append(
             FileReportRow(
                 str(item.path),
@@ -91,15 +87,15 @@ def file_report(
                 *columns,
                 int(groups[number]),
                 duplicate_of,
-                _format_probability(p_label_error, number),
+                _known(p_label_error, number),
             )
         )
         number += 1
     return sorted(rows, key=lambda row: row.path)
 
 
-def _format_probability(p_label_error: NDArray[np.floating] | None, number: int) -> str:
-    return "" if p_label_error is None or np.isnan(p_label_error[number]) else f"{p_label_error[number]:.4f}"
+def _known(p_label_error: NDArray[np.floating] | None, number: int) -> float | None:
+    return None if p_label_error is None or np.isnan(p_label_error[number]) else float(p_label_error[number])
 
 
 def flag_duplicates(dataset: LabelledDataset) -> dict[int, str]:

@@ -15,7 +15,6 @@ from twofold.audit.metadata_features import metadata_features
 from twofold.audit.shortcuts import Shortcuts, find_shortcuts
 from twofold.core.errors import DataError
 from twofold.core.notes import Note
-from twofold.core.options import CrossValidationOptions
 from twofold.dataset import folds
 from twofold.dataset.labelled import LabelledDataset
 
@@ -114,34 +113,32 @@ def audit_dataset(
     dataset: LabelledDataset,
     rows: NDArray[np.int64],
     logits: NDArray[np.floating],
-    options: CrossValidationOptions,
+    folds: NDArray[np.int64] | None,
     *,
     learning_curve: LearningCurve | None = None,
     against: Against | None = None,
 ) -> Audit:
     """The audit of a dataset, `rows` of whose usable images have `logits` of a head or network that was not fitted on them.
 
-    Labels are checked if at least `MIN_IMAGES` images of each class have logits.
+    Labels are checked if at least `MIN_IMAGES` images of each class have logits. `folds` are those of `assign_folds`.
     """
     labels = dataset.labels[rows]
     label_issues = find_label_issues(logits, labels) if min(np.bincount(labels, minlength=2)) >= MIN_IMAGES else None
-    return Audit(dataset, rows, label_issues, audit_shortcuts(dataset, options), learning_curve, against)
+    return Audit(dataset, rows, label_issues, audit_shortcuts(dataset, folds), learning_curve, against)
 
 
-def audit_shortcuts(dataset: LabelledDataset, options: CrossValidationOptions) -> Shortcuts | None:
-    """The shortcuts in the valid images of a dataset; None if there are too few images for folds."""
-    rows = np.flatnonzero(dataset.valid)
-    fold = assign_folds(dataset, rows, options)
-    if fold is None:
+def audit_shortcuts(dataset: LabelledDataset, folds: NDArray[np.int64] | None) -> Shortcuts | None:
+    """The shortcuts in the valid images of a dataset; None where they have no `folds`."""
+    if folds is None:
         return None
-    return find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], fold, dataset.classes)
+    rows = np.flatnonzero(dataset.valid)
+    return find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], folds, dataset.classes)
 
 
-def assign_folds(
-    dataset: LabelledDataset, rows: NDArray[np.int64], options: CrossValidationOptions
-) -> NDArray[np.int64] | None:
-    """The fold of each of these usable images; None if a class has too few groups for the number of folds."""
+def assign_folds(dataset: LabelledDataset, count: int, seed: int) -> NDArray[np.int64] | None:
+    """The fold of each valid image; None if a class has too few groups for this number of folds."""
+    rows = np.flatnonzero(dataset.valid)
     try:
-        return folds(dataset.names[rows], dataset.groups[rows], options.folds, options.seed)
+        return folds(dataset.names[rows], dataset.groups[rows], count, seed)
     except DataError:
         return None

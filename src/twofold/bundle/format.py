@@ -75,7 +75,7 @@ class Record:
     rule: Rule
     probes: NDArray[np.float64] | None
     files: Mapping[str, str]
-    plain: dict[str, Any]
+    content: dict[str, Any]
 
 
 def read_record(data: bytes) -> Record:
@@ -98,7 +98,7 @@ def read_record(data: bytes) -> Record:
         rule=_rule(record.block("rule")),
         probes=_probes(record),
         files=_files(record.block("files")),
-        plain=record.values,
+        content=record.values,
     )
 
 

@@ -15,14 +15,15 @@ from twofold.core.notes import Note
 from twofold.data import ReadError
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Calibration, Head, Rule
-from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, image_sources, probe_images, stream_sources
+from twofold.decision.rule import UNSURE
+from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, probe_images, stream_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one image. A prediction without a label has a `reason`, the code of its `read_error`.
+    """The prediction for one image. A prediction without a label has a `reason`: the code of its `read_error`, or `unsure`.
 
     `path` is empty for an image that is not a file.
     """
@@ -75,17 +76,6 @@ class Model:
             )
         return self.head.logits(features.reshape(-1, width))  # also where there are no rows
 
-    def predict(
-        self, sources: Iterable[Source | str], runtime: Runtime, engine: Engine | None = None
-    ) -> list[Prediction]:
-        """One prediction for every source, in the order given; `engine` may be one that is kept running.
-
-        DataError where `sources` is no list of images, such as a single image.
-        """
-        images = image_sources(sources)
-        with closing(self.stream(images, runtime, engine or self.engine(runtime))) as predictions:
-            return list(runtime.progress(predictions, len(images), "images"))
-
     def stream(
         self,
         sources: Iterable[Source | str],
@@ -93,7 +83,7 @@ class Model:
         engine: Engine,
         add_note: Callable[[Note], None] = lambda note: None,
     ) -> Generator[Prediction]:
-        """The same predictions in bounded memory, each as soon as it is available. `sources` is read lazily.
+        """One prediction for every source, in order, as soon as it is available, in bounded memory. `sources` is read lazily.
 
         `add_note` is called where the cache cannot be used; notes on the network are in `engine.notes`.
         """
@@ -118,14 +108,18 @@ class Model:
         # A row's logit and probability do not depend on the other rows, to the bit: chunks may be of any length.
         logits = self.logits(np.stack(features) if features else np.empty((0, 0), np.float32))
         probabilities = self.calibration.probabilities(logits)
-        labels = (self.classes[decision] for decision in self.rule.decide(probabilities))
-        scores = zip(labels, probabilities.tolist(), logits.tolist(), strict=True)
+        scores = zip(self.rule.decide(probabilities), probabilities.tolist(), logits.tolist(), strict=True)
         return [
-            Prediction(path, *next(scores), None)
+            self._prediction(path, *next(scores))
             if row.read_error is None
             else Prediction(path, None, None, None, row.read_error.code, row.read_error)
             for path, row in zip(paths, rows, strict=True)
         ]
+
+    def _prediction(self, path: str, decision: int, probability: float, logit: float) -> Prediction:
+        if decision == UNSURE:
+            return Prediction(path, None, probability, logit, "unsure")
+        return Prediction(path, self.classes[decision], probability, logit, None)
 
     def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
         """The evaluation on the valid images of a labelled dataset, or on these `rows` of its usable images."""

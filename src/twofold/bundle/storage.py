@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -16,13 +15,13 @@ from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record,
 from twofold.bundle.model import Model, Prediction
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
+from twofold.core.json_text import json_text
 from twofold.core.notes import Note
-from twofold.core.options import RuntimeOptions
 from twofold.core.privacy import public_address
 from twofold.core.replacement import OLD, clear_leftovers, exchange, temporary_folder, try_lock
 from twofold.data import is_address
 from twofold.duplicates import FingerprintIndex, read_index
-from twofold.embedding import Engine, Runtime, Source, image_sources
+from twofold.embedding import Engine, Runtime, Source
 from twofold.networks import Backbone, check_network, with_head, without_head
 
 FILES: Final = {
@@ -33,14 +32,13 @@ _MAX_FILE_BYTES: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fi
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A bundle in memory: its `path`, its `model`, and `record`, the content of bundle.json."""
+    """A bundle in memory: its `path`, its `model`, and `record`, the content of bundle.json. A `Predictor` predicts with it."""
 
     path: Path
     model: Model = field(repr=False)
     record: dict[str, Any] = field(repr=False)
-    _engines: dict[tuple[Path, RuntimeOptions], Engine] = field(default_factory=dict, init=False, repr=False)
 
     def fingerprint_index(self) -> FingerprintIndex:
         """The fingerprints of the training images. Raises BundleError where they are missing or altered."""
@@ -50,20 +48,6 @@ class Bundle:
             return read_index(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); {_ADVICE}.") from error
-
-    def predict(self, sources: Iterable[Source | str], runtime: Runtime | None = None) -> list[Prediction]:
-        """One prediction for every path, bytes, PIL image or array, in the order given.
-
-        An image that cannot be read has no label; its prediction has the `read_error`. The network is compiled once for each
-        cache folder and options of a runtime. Without a `runtime` nothing is cached between runs. For several threads, or more
-        images than fit into memory, use a `Predictor`.
-
-        Raises BundleError where the network cannot be run, DataError where `sources` is not a list of images.
-        """
-        images = image_sources(sources)
-        runtime = runtime or Runtime(self.path, RuntimeOptions(cache=False))
-        with closing(self.stream(images, runtime, self._engine(runtime))) as predictions:
-            return list(runtime.progress(predictions, len(images), "images"))
 
     def stream(
         self,
@@ -81,15 +65,6 @@ class Bundle:
                 yield from predictions
         except BackboneError as error:
             raise BundleError(f"{self.path} cannot be used for predictions: {error}") from error
-
-    def _engine(self, runtime: Runtime) -> Engine:
-        """The engine for this runtime, made by the first thread that needs it."""
-        key = (runtime.folder, runtime.options)
-        return self._engines.get(key) or self._engines.setdefault(key, self.model.engine(runtime))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The state without the engines, which belong to one process."""
-        return {**self.__dict__, "_engines": {}}
 
 
 def check_free(path: Path, *, force: bool) -> None:
@@ -197,8 +172,8 @@ def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     content = {"format": FORMAT, **record, **_model_record(model)}
     content["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
     content["sha256"] = checksum(content)
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    (folder / "bundle.json").write_text(text, encoding="utf-8", errors="backslashreplace")  # which JSON reads back
+    # JSON reads backslash escapes back.
+    (folder / "bundle.json").write_text(json_text(content), encoding="utf-8", errors="backslashreplace")
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -210,7 +185,7 @@ def load_bundle(path: str | Path) -> Bundle:
     record = _record(folder)
     backbone = Backbone(record.name, _graph(folder, record), record.preprocessing, record.dtype, record.features)
     model = Model(record.classes, backbone, record.head, record.calibration, record.rule, record.probes)
-    return Bundle(folder, model, record.plain)
+    return Bundle(folder, model, record.content)
 
 
 def _model_record(model: Model) -> dict[str, Any]:

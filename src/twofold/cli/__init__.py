@@ -87,11 +87,14 @@ def _fail(sentence: str, code: int) -> int:
 def _fail_on_system(error: OSError) -> int:
     if error.filename is not None:
         return _fail(f"{error.filename} cannot be read or written: {reason(error)}.", 1)
-    # Python flushes stdout once more when the process ends, and would print a traceback.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return (
-        _CLOSED if isinstance(error, BrokenPipeError) else _fail(f"The output cannot be written: {reason(error)}.", 1)
-    )
+    try:
+        sys.stdout.flush()
+    except OSError as output_error:
+        # Python flushes stdout once more when the process ends, and would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(output_error, BrokenPipeError):
+            return _fail(f"The output cannot be written: {reason(output_error)}.", 1)
+    return _CLOSED if isinstance(error, BrokenPipeError) else _fail(f"{reason(error)}.", 1)
 
 
 def _prepare_streams() -> None:

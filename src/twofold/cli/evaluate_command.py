@@ -82,8 +82,8 @@ def evaluate(
 
 def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
     from twofold.core.files import open_replacement
+    from twofold.core.json_text import json_text
     from twofold.report import write_figures
-    from twofold.report.json_text import json_text
 
     out.mkdir(parents=True, exist_ok=True)
     title, evaluation = result.leakage.headline(result.evaluation)

@@ -32,7 +32,7 @@ def show_notes(notes: "Iterable[Note]") -> None:
 
 def show_json(record: Any) -> None:
     """Prints a JSON record in ASCII: file names may contain characters outside the terminal's encoding."""
-    from twofold.report.json_text import json_text
+    from twofold.core.json_text import json_text
 
     sys.stdout.write(json_text(record, ascii_only=True))
 

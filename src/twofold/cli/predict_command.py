@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from twofold.cli.output import show_error, show_notes
-from twofold.cli.terminal import runtime
+from twofold.cli import terminal
+from twofold.cli.output import show, show_error, show_notes
 from twofold.core.options import RuntimeOptions
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def predict(
         list[str],
         typer.Argument(help="Images, folders and archives of images; - reads paths from stdin.", metavar="PATH…"),
     ],
-    engine: RuntimeOptions,
+    runtime_options: RuntimeOptions,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
@@ -41,7 +41,7 @@ def predict(
     from twofold.core.files import check_replaceable
     from twofold.core.notes import count_text
     from twofold.core.progress import no_progress
-    from twofold.report.predictions_text import print_predictions
+    from twofold.report.predictions_text import write_predictions
     from twofold.workflows.predict import Predictor
 
     if out is not None:
@@ -49,20 +49,22 @@ def predict(
     loaded_bundle = load_bundle(bundle)
     arguments = _lines() if paths == ["-"] else paths
     _check_no_addresses(arguments)
-    rows_on_terminal = sys.stdout.isatty() and (
-        out is None or json
-    )  # the rows show the progress, and a bar would break them
-    command_runtime = runtime(engine, quiet=quiet or rows_on_terminal)
-    files, total = _list(arguments, counted=command_runtime.progress is not no_progress)
+    # Rows on the terminal show the progress, and a bar would break them.
+    rows_on_terminal = sys.stdout.isatty() and (out is None or json)
+    runtime = terminal.runtime(runtime_options, quiet=quiet or rows_on_terminal)
+    files, total = _list(arguments, counted=runtime.progress is not no_progress)
     first = next(files, None)
     if first is None:
         raise DataError(f"There is no file in {' '.join(paths)}; name images or folders of images.")
     reasons: Counter[str | None] = Counter()
     with (
-        Predictor(loaded_bundle, command_runtime) as predictor,
+        Predictor(loaded_bundle, runtime) as predictor,
         closing(predictor.stream(chain([first], files))) as predictions,
     ):
-        print_predictions(_count(reasons, command_runtime.progress(predictions, total, "images")), out, as_json=json)
+        counted = _count(reasons, runtime.progress(predictions, total, "images"))
+        count = write_predictions(counted, sys.stdout, out, as_json=json)
+    if out is not None and not json:
+        show(f"Wrote {out}: {count_text(count, 'image')}", wrap=False)
     show_notes(predictor.notes)  # stdout is for the predictions
     total, predicted = reasons.total(), reasons.pop(None, 0)
     if reasons:

@@ -2,21 +2,26 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from twofold.core.options import RuntimeOptions
 
 if TYPE_CHECKING:
     from twofold.embedding import Runtime
 
+_CACHE_ADVICE: Final = "set XDG_CACHE_HOME to a folder that you can write to"
+
 
 def runtime(options: RuntimeOptions, *, quiet: bool) -> "Runtime":
     """The runtime of a command; progress goes to stderr where that is a terminal."""
+    from platformdirs import user_cache_path
+
     from twofold.core.progress import no_progress
-    from twofold.embedding import user_runtime
+    from twofold.embedding import cached_runtime
 
     progress = no_progress if quiet or not sys.stderr.isatty() else progress_bar
-    return user_runtime(options, progress)
+    return cached_runtime(partial(user_cache_path, "twofold"), _CACHE_ADVICE, options, progress)
 
 
 def progress_bar(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import typer
 
+from twofold.core.hints import nearest
+
 _PLAIN: Final = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)")
 
 
@@ -38,9 +40,7 @@ def _wrong_value(name: str, fault: dict[str, Any]) -> str:
         return f"{name} must be {words[kind[1]]}, got {value!r}"
     choices = re.findall(r"'([^']*)'", message.partition("is not one of")[2])
     if choices:
-        close = get_close_matches(str(value), choices, n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        return f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}{hint}"
+        return f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}{nearest(str(value), choices)}"
     return f"{name}: {message}"
 
 

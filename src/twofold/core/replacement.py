@@ -36,9 +36,8 @@ def _create_and_lock(path: Path) -> tuple[Path, int | None]:
         folder = path.with_name(f".{path.name}.{token_hex(4)}")
         folder.mkdir()  # tempfile's folders would have permissions of their own
         number = _lock(folder, wait=True)
-        with suppress(
-            FileNotFoundError
-        ):  # `clear_leftovers` of another process may have removed it before it was locked
+        # `clear_leftovers` of another process may have removed it before it was locked.
+        with suppress(FileNotFoundError):
             if number is None or os.path.samestat(folder.stat(), os.fstat(number)):
                 return folder, number
         if number is not None:

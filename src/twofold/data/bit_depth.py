@@ -22,7 +22,7 @@ _MAX_SAMPLE_VALUE: Final = 281  # a tag of TIFF
 _PNM: Final = re.compile(
     rb"P([1-6f])(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)(?:\s+|#[^\r\n]*[\r\n])+(\d+)"
 )
-_NATIVE, _SWAPPED = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+_SWAPPED = "B" if sys.byteorder == "little" else "L"
 # Pillow's raw mode that unpacks 16-bit colours to their high bytes -> the one that unpacks them to their low bytes.
 _LOW: Final = {
     f"{colours};16{high}": f"{colours};16{low}"

@@ -30,6 +30,9 @@ _FILTERS: Final[dict[Filter, Image.Resampling]] = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 
+PREPROCESSING_VERSION: Final = 4
+"""Raised whenever decoding or preprocessing gives other pixels or metadata: cached feature rows are then computed anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -122,9 +125,8 @@ def identifying_pixels(source: Image.Image | NDArray[Any], *, max_pixels: int = 
         return np.ascontiguousarray(source) if source.dtype == np.uint16 else open_image(source, max_pixels=max_pixels)
     if source.mode not in (*SIXTEEN_BIT_MODES, "I", "F"):
         return open_image(source, max_pixels=max_pixels)
-    decoded = convert_pil_image(
-        source, IntensityRanges((0, 1), (0.0, 1.0))
-    )  # any range, because an image without a range would give a read error
+    # Any range, because an image without a range would give a read error.
+    decoded = convert_pil_image(source, IntensityRanges((0, 1), (0.0, 1.0)))
     return decoded if isinstance(decoded, ReadError) else np.array(put_upright(source, decoded.orientation))
 
 

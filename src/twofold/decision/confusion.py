@@ -32,8 +32,13 @@ class ConfusionMatrix:
 
 
 def confusion_matrix(labels: NDArray[np.int8], decisions: NDArray[np.integer | np.bool_]) -> ConfusionMatrix:
-    """The matrix of decisions (n,), 1 for positive and 0 for negative; every cell is an int."""
+    """The matrix of decisions (n,), 1 for positive and 0 for negative; every cell is an int. ValueError for other decisions."""
     predicted, positive = decisions == 1, labels == 1
+    if undecided := int(np.sum(~predicted & (decisions != 0))):
+        raise ValueError(
+            f"A confusion matrix needs a class for every image, {undecided} of {len(labels)} have none: use a rule with one "
+            "threshold, and finite probabilities."
+        )
     return ConfusionMatrix(
         tn=int(np.sum(~predicted & ~positive)),
         fp=int(np.sum(predicted & ~positive)),

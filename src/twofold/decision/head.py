@@ -60,14 +60,14 @@ def _best_fit(regressions: Regressions) -> HeadFit:
     """The fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its minimum."""
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
-    best: HeadFit | None = None
+    best: tuple[Head, NDArray[np.float64], float] | None = None  # head, logits, C
     for C in CS:
         coefficients = regressions.fit(coefficients, C)
         logits = regressions.held_out_logits(coefficients)
         losses[C] = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))
-        if best is None or losses[C] < losses[best.C]:
-            best = HeadFit(Head(*regressions.affine(coefficients)), logits, C, losses)
-        elif losses[C] > 1.005 * losses[best.C]:
+        if best is None or losses[C] < losses[best[2]]:
+            best = Head(*regressions.affine(coefficients)), logits, C
+        elif losses[C] > 1.005 * losses[best[2]]:
             break
     assert best is not None
-    return best
+    return HeadFit(*best, losses)

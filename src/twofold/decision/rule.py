@@ -68,7 +68,7 @@ class Rule:
 
         This includes ties: 1 - p is rounded, so each probability is kept on its side of the threshold.
         """
-        low, high = (float(np.nextafter(1 - end, np.inf)) for end in (self.high, self.low))
+        low, high = _swap_threshold(self.high), _swap_threshold(self.low)
         other_probabilities = 1 - probabilities
         for threshold, end in ((self.high, low), (self.low, high)):
             below = probabilities < threshold
@@ -81,3 +81,10 @@ class Rule:
         """The block "rule" of a bundle."""
         ends = {"low": self.low, "high": self.high, "gate": self.gate, "prevalence": self.prevalence}
         return {**ends, "policy": self.policy.as_json()}
+
+
+def _swap_threshold(threshold: float) -> float:
+    """The threshold that 1 - p reaches where p is below this one."""
+    if threshold == 0:
+        return NEVER
+    return min(max(float(np.nextafter(1 - threshold, np.inf)), 0.0), 1.0)

@@ -18,9 +18,8 @@ Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the
 # These were chosen by the measurements in docs/decisions/010.
 _MIN_COSINE: Final = 0.65  # of the features of two images that may be duplicates
 _NEIGHBOURS: Final = 2
-_UPRIGHT: Final = (
-    24  # bits by which hashes must be closer when mirrored or rotated: for cropped images the orientation is uncertain
-)
+# Bits by which hashes must be closer when mirrored or rotated: for cropped images the orientation is uncertain.
+_UPRIGHT: Final = 24
 _MIN_AGREEMENT: Final = 0.85
 _MANY: Final = 20  # images from which on the mean is subtracted: it is common to all
 _MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image is compared with
@@ -62,8 +61,8 @@ def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
     ]
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
     if fingerprints.features is not None:
-        (unit,) = directions(fingerprints.features[rows])
-        candidates.append(nearest_pairs(unit, None, _NEIGHBOURS, _MIN_COSINE))
+        unit = directions(fingerprints.features[rows])
+        candidates.append(nearest_pairs(unit, _NEIGHBOURS, _MIN_COSINE))
     pairs = rows[_confirm(thumbnails, hashes, np.concatenate(candidates))]
     near = [Duplicate(int(first), int(second), "near") for first, second in pairs]
     return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))

@@ -25,9 +25,8 @@ _MAX_BITS: Final = 48
 _UNRELATED: Final = 500
 _QUANTILE: Final = 0.002  # fraction of the pairs of unrelated images that may differ in fewer bits
 _WINDOW_QUANTILE: Final = 0.0001  # the same, where each pair is compared in a hundred windows
-_WINDOW_BIAS: Final = (
-    44  # bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make)
-)
+# Bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make).
+_WINDOW_BIAS: Final = 44
 _MAX_CANDIDATES: Final = 6  # windows of an image that are moved to fit better
 _GAP: Final = 1.5  # least ratio of the distance of the next image to that of the last duplicate
 
@@ -40,9 +39,8 @@ class FingerprintIndex:
     keys: tuple[tuple[str, str], ...] = field(repr=False)  # of bytes and of pixels
     fine: Hash = field(repr=False)
     coarse: Hash = field(repr=False)
-    middle: Hash = field(
-        repr=False
-    )  # (n, 5), of the middle of each: coarse, then fine; 0 where it is of nearly one colour
+    # (n, 5), of the middle of each: coarse, then fine; 0 where it is of nearly one colour
+    middle: Hash = field(repr=False)
 
 
 def index_fingerprints(paths: Sequence[str], fingerprints: Fingerprints) -> FingerprintIndex:

@@ -26,9 +26,8 @@ class _Bands:
 # Narrow bands need few look-ups, but each returns a fraction of all hashes; with wide bands the time is linear in their number.
 _NARROW, _WIDE = _Bands((13, 13, 13, 12, 12), 1), _Bands((21, 21, 21), 2)
 _MAX_NARROW = 10_000
-_MAX_NEIGHBOURS = (
-    64  # largest number of neighbours of a hash: otherwise thousands of frames of one camera give millions of pairs
-)
+# Largest number of neighbours of a hash: otherwise thousands of frames of one camera give millions of pairs.
+_MAX_NEIGHBOURS = 64
 _MAX_EQUAL = 4  # largest number of neighbours of a hash among equal hashes
 _MAX_PAIRS = 1 << 22
 # A pair is packed into one number, which sorts faster than two or three: row, bits apart, and column in the last 32 bits.

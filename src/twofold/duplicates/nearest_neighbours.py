@@ -15,66 +15,58 @@ _LONG = 256
 _LARGEST = 5.0  # standard deviations at which features are clipped
 
 
-def directions(*arrays: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Each array of features (n, d), standardised over all arrays together, with rows of length 1.
+def directions(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The features (n, d), standardised, with rows of length 1.
 
     More than `_LONG` features are reduced by a random projection, which changes cosines by some hundredths (Johnson and
     Lindenstrauss 1984).
     """
-    features = np.concatenate(arrays)
     mean, std = features.mean(axis=0), features.std(axis=0)
     std = np.maximum(std, 0.01 * std.mean() + 1e-6)  # nearly constant features are noise
-    scaled = [np.clip((array - mean) / std, -_LARGEST, _LARGEST) for array in arrays]
+    scaled = np.clip((features - mean) / std, -_LARGEST, _LARGEST)
     if features.shape[1] > _LONG:
         projection = np.random.default_rng(0).standard_normal((features.shape[1], _LONG), np.float32)
-        scaled = [array @ projection for array in scaled]
-    return [array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-9) for array in scaled]
+        scaled = scaled @ projection
+    return np.asarray(scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-9))
 
 
-def nearest_pairs(
-    a: NDArray[np.float32], b: NDArray[np.float32] | None, count: int, min_cosine: float, seed: int = 0
-) -> Pairs:
-    """Pairs (row of a, row of b): each row of directions a (n, d) with the nearest rows of b (m, d), at most `count`, of a cosine
-    of at least `min_cosine`. Without b, with other rows of a.
+def nearest_pairs(features: NDArray[np.float32], count: int, min_cosine: float, seed: int = 0) -> Pairs:
+    """Pairs of rows: each row of the directions (n, d) with its nearest other rows, at most `count`, of a cosine of at least
+    `min_cosine`.
 
-    Each row is put into the lists of its three nearest of sqrt(m) pivots, which are rows drawn at random, and compared within the
-    lists: near neighbours share a list, and the time grows like m^1.5. A list that is too long is cut into shells around its
+    Each row is put into the lists of its three nearest of sqrt(n) pivots, which are rows drawn at random, and compared within the
+    lists: near neighbours share a list, and the time grows like n^1.5. A list that is too long is cut into shells around its
     pivot.
     """
-    targets = a if b is None else b
-    pivots = targets[np.random.default_rng(seed).permutation(len(targets))[: max(1, round(len(targets) ** 0.5))]]
-    lists_a = _nearest_pivots(a, pivots)
-    lists_b = lists_a if b is None else _nearest_pivots(targets, pivots)
+    pivots = features[np.random.default_rng(seed).permutation(len(features))[: max(1, round(len(features) ** 0.5))]]
+    lists = _nearest_pivots(features, pivots)
     longest = max(_SHORT, _CROWDED * _LISTS * len(pivots))
     pairs = [np.empty((0, 2), np.int64)]
     for number, pivot in enumerate(pivots):
-        rows, targets_in_list = (np.flatnonzero((lists == number).any(axis=1)) for lists in (lists_a, lists_b))
-        for shell_rows, shell_targets in _split_into_shells(a[rows] @ pivot, targets[targets_in_list] @ pivot, longest):
-            pairs.append(_compare(a, b, rows[shell_rows], targets_in_list[shell_targets], count, min_cosine))
+        rows = np.flatnonzero((lists == number).any(axis=1))
+        for positions, shell in _split_into_shells(features[rows] @ pivot, longest):
+            pairs.append(_compare(features, rows[positions], rows[shell], count, min_cosine))
     return np.unique(np.concatenate(pairs), axis=0)
 
 
-def _split_into_shells(a: NDArray[np.float32], b: NDArray[np.float32], longest: int) -> Iterator[tuple[Rows, Rows]]:
-    """Positions in a and b whose cosines to a pivot lie in one range, at most `longest` of each."""
-    order = np.argsort(b, kind="stable")
+def _split_into_shells(cosines: NDArray[np.float32], longest: int) -> Iterator[tuple[Rows, Rows]]:
+    """Positions whose cosines to a pivot lie in one range, at most `longest`, and all positions in that range."""
+    order = np.argsort(cosines, kind="stable")
     segments = np.array_split(order, len(order) // longest + 1)
-    shell = np.searchsorted(b[[segment[0] for segment in segments[1:]]], a, side="right")
+    shell = np.searchsorted(cosines[[segment[0] for segment in segments[1:]]], cosines, side="right")
     for number, segment in enumerate(segments):
         rows = np.flatnonzero(shell == number)
         for start in range(0, len(rows), longest):
             yield rows[start : start + longest], segment
 
 
-def _compare(
-    a: NDArray[np.float32], b: NDArray[np.float32] | None, rows: Rows, target_rows: Rows, count: int, min_cosine: float
-) -> Pairs:
-    if not len(rows) or not len(target_rows):
+def _compare(features: NDArray[np.float32], rows: Rows, neighbours: Rows, count: int, min_cosine: float) -> Pairs:
+    if not len(rows) or not len(neighbours):
         return np.empty((0, 2), np.int64)
-    cosines = a[rows] @ (a if b is None else b)[target_rows].T
-    if b is None:
-        cosines[rows[:, None] == target_rows] = -1  # itself
+    cosines = features[rows] @ features[neighbours].T
+    cosines[rows[:, None] == neighbours] = -1  # itself
     positions, best = _best(cosines, count, min_cosine)
-    return np.column_stack([rows[positions], target_rows[best]])
+    return np.column_stack([rows[positions], neighbours[best]])
 
 
 def _nearest_pivots(features: NDArray[np.float32], pivots: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -5,7 +5,7 @@ from twofold.embedding.engine import BATCH, Engine
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata
 from twofold.embedding.inputs import image_sources, stream_sources
 from twofold.embedding.probes import PROBES, Probes, probe_images
-from twofold.embedding.runtime import Runtime, user_runtime
+from twofold.embedding.runtime import Runtime, cached_runtime
 from twofold.embedding.store import Store
 
 __all__ = [
@@ -20,11 +20,11 @@ __all__ = [
     "Runtime",
     "Source",
     "Store",
+    "cached_runtime",
     "image_sources",
     "pixel_hash",
     "preprocess_content",
     "probe_images",
     "read_content",
     "stream_sources",
-    "user_runtime",
 ]

@@ -6,7 +6,8 @@ OpenVINO loads any file in its cache folder, so each folder has a file of checks
 import sys
 import types
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from math import prod
 from pathlib import Path
 from shutil import rmtree
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_NETWORKS: Final = 20  # in the cache: some 15 MB each in float32
 _CHECKSUMS: Final = "checksums.txt"
+_TELEMETRY: Final = "openvino_telemetry"
 
 
 def prepare_folder(folder: Path) -> None:
@@ -54,11 +56,25 @@ _ACTIVATION, _WEIGHT = 255, 127  # the largest uint8 and the largest int8
 
 def import_openvino() -> Any:
     """The openvino module, with its telemetry off."""
-    # On import OpenVINO sends an event to Intel. With an empty module of this name it falls back to a silent stub of its own.
-    sys.modules.setdefault("openvino_telemetry", types.ModuleType("openvino_telemetry"))
-    import openvino
-
+    with nullcontext() if "openvino" in sys.modules else _telemetry_disabled():
+        import openvino
     return openvino
+
+
+@contextmanager
+def _telemetry_disabled() -> Iterator[None]:
+    """Within this context, OpenVINO can be imported without the event that it would send to Intel.
+
+    With an empty module of this name it falls back to a silent stub of its own. The module is removed afterwards: other
+    programs may import the real one.
+    """
+    empty = types.ModuleType(_TELEMETRY)
+    sys.modules.setdefault(_TELEMETRY, empty)
+    try:
+        yield
+    finally:
+        if sys.modules.get(_TELEMETRY) is empty:
+            del sys.modules[_TELEMETRY]
 
 
 def computes_int8(core: "openvino.Core") -> bool:

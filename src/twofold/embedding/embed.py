@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.parallel import prefetch
-from twofold.data import PreprocessedImage, Preprocessing, ReadError
+from twofold.data import MAX_PIXELS, PreprocessedImage, Preprocessing, ReadError
 from twofold.embedding.content import Content, Source, preprocess_content, read_content
 from twofold.embedding.engine import BATCH, Engine, InferenceRequest
 from twofold.embedding.feature_table import FeatureRow, Metadata
@@ -36,7 +36,7 @@ class _Chunk:
 
 
 def embed(
-    sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
+    sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = MAX_PIXELS
 ) -> Generator[FeatureRow]:
     """One feature row for every source, in the order given; see `embed_chunks`."""
     with closing(embed_chunks(sources, engine, store, max_pixels=max_pixels)) as chunks:
@@ -45,7 +45,7 @@ def embed(
 
 
 def embed_chunks(
-    sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = 50_000_000
+    sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = MAX_PIXELS
 ) -> Generator[list[FeatureRow]]:
     """The feature rows of all sources, in the order given, up to 64 at a time, as soon as they are available.
 

@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from platformdirs import user_cache_path
-
 from twofold.core.errors import TwofoldError
 from twofold.core.files import reason
 from twofold.core.notes import Note
@@ -51,9 +49,8 @@ class Runtime:
     def embed(self, sources: Sequence[Source], engine: Engine, *, what: str = "images") -> FeatureTable:
         """The feature table of all sources, in their order."""
         notes = list(self.notes)
-        with closing(
-            self.embed_chunks(sources, engine, notes.append)
-        ) as chunks:  # no threads are left after an interruption, either
+        # No threads are left after an interruption, either.
+        with closing(self.embed_chunks(sources, engine, notes.append)) as chunks:
             rows = self.progress((row for chunk in chunks for row in chunk), len(sources), what)
             table = collect_features(rows, len(sources))
         return replace(table, notes=(*notes, *engine.notes))
@@ -109,28 +106,28 @@ def _unusable(path: Path, fault: str) -> Note:
 _NOWHERE: Final = Path(os.devnull) / "twofold"  # where no folder can be created
 
 
-def user_runtime(options: RuntimeOptions, progress: Progress = no_progress) -> Runtime:
-    """The runtime with the user's cache folder; where it cannot be used, nothing is cached, and a note says so.
+def cached_runtime(
+    find_folder: Callable[[], Path], advice: str, options: RuntimeOptions, progress: Progress = no_progress
+) -> Runtime:
+    """The runtime with the cache folder that `find_folder` returns.
 
-    Downloads then go into a temporary folder, which is deleted when the process ends.
+    Where that folder cannot be used, nothing is cached, and a note says so, with the `advice`. Downloads then go into a temporary
+    folder, which is deleted when the process ends.
     """
     try:
-        return Runtime(_cache_folder(), options, progress)
+        return Runtime(_check_folder(find_folder), options, progress)
     except TwofoldError as error:
-        note = Note(
-            "cache-unusable",
-            f"{error} Nothing is kept between runs: set XDG_CACHE_HOME to a folder that you can write to.",
-        )
+        note = Note("cache-unusable", f"{error} Nothing is kept between runs: {advice}.")
         return Runtime(_temporary_folder(), replace(options, cache=False), progress, (note,) if options.cache else ())
 
 
-def _cache_folder() -> Path:
-    """The user's cache folder. TwofoldError where it cannot be used."""
+def _check_folder(find_folder: Callable[[], Path]) -> Path:
+    """The cache folder. TwofoldError where it cannot be used."""
     try:
-        folder = user_cache_path("twofold")
+        folder = find_folder()
     except (RuntimeError, KeyError, OSError):
         raise TwofoldError("There is no home folder for a cache.") from None
-    if not folder.is_absolute():  # as HOME or XDG_CACHE_HOME may be, or an unknown ~user
+    if not folder.is_absolute():  # as the user's home may be, or an unknown ~user
         raise TwofoldError("There is no home folder with an absolute path for a cache.")
     try:
         # Where it is missing, the first to store something creates it.

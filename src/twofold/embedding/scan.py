@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from twofold.core.parallel import available_processors, prefetch
-from twofold.data import NO_RANGES, IntensityRanges, Preprocessing, ReadError
+from twofold.data import MAX_PIXELS, NO_RANGES, IntensityRanges, Preprocessing, ReadError
 from twofold.embedding.content import Source, preprocess_content, read_content
 from twofold.embedding.feature_table import FeatureRow
 
@@ -20,7 +20,7 @@ def scan(
     sources: Iterable[Source],
     *,
     threads: int | None = None,
-    max_pixels: int = 50_000_000,
+    max_pixels: int = MAX_PIXELS,
     ranges: IntensityRanges = NO_RANGES,
 ) -> Generator[FeatureRow]:
     """One feature row for every source, in the order given; its features are an empty array."""

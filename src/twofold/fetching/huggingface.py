@@ -1,8 +1,7 @@
 """Datasets of Hugging Face as Parquet files with encoded images, by huggingface_hub and in its cache."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -11,8 +10,8 @@ from typing import Any, Final
 from twofold.core.errors import DataError
 from twofold.core.files import LIMIT, check_size
 from twofold.core.hints import install
+from twofold.core.hub_library import hub_errors, import_hub
 from twofold.core.progress import Progress, run_with_progress_bar
-from twofold.core.third_party import summarise_error
 
 _CONVERTED: Final = "refs/convert/parquet"  # the branch with the hub's own conversion of datasets in other formats
 _TIMEOUT: Final = 10  # seconds
@@ -91,27 +90,8 @@ def _parquet_files(info: Any) -> dict[str, int]:
 def _import_hub(name: str) -> Any:
     if missing := [package for package in ("huggingface_hub", "pyarrow") if find_spec(package) is None]:
         raise DataError(f"hf:{name} needs {' and '.join(missing)}; {install('hub')}.")
-    import huggingface_hub
-    import huggingface_hub.errors
-
-    return huggingface_hub
+    return import_hub()
 
 
-@contextmanager
-def _hub_errors(hub: Any, name: str) -> Iterator[None]:
-    """Turns any exception of the library in the block into a DataError."""
-    try:
-        yield
-    except DataError:
-        raise
-    except hub.errors.GatedRepoError as error:
-        text = f"Access to hf:{name} must be requested; request it on its page, then set HF_TOKEN to your token."
-        raise DataError(text) from error
-    except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
-        text = f"There is no dataset hf:{name} on the hub, or it is private; check the name, or set HF_TOKEN to your token."
-        raise DataError(text) from error
-    except Exception as error:  # its HTTP library has changed three times, and each has its own errors
-        raise DataError(
-            f"hf:{name} could not be fetched ({summarise_error(error)}); go online once, or download the dataset "
-            "elsewhere and give its folder."
-        ) from error
+def _hub_errors(hub: Any, name: str) -> AbstractContextManager[None]:
+    return hub_errors(hub, name, DataError, what="dataset", folder="give its folder")

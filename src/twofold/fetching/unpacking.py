@@ -3,7 +3,7 @@
 import errno
 import shutil
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from twofold.core.errors import DataError, UsageError
@@ -12,13 +12,13 @@ from twofold.core.progress import Progress, no_progress
 from twofold.data import Skip, contents, read_bytes
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class UnpackedFiles:
     """The number of files and bytes written; `skipped` has the number of other files by reason."""
 
-    files: int = 0
-    bytes: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
+    files: int
+    bytes: int
+    skipped: Counter[str]
 
 
 def check_out(out: Path) -> None:
@@ -39,39 +39,38 @@ def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: in
     entries = list(contents(data))  # before the new folder exists, which may be in `data`
     temporary = make_temporary_folder(out)
     try:
-        unpacked = UnpackedFiles()
+        count, size, skipped = 0, 0, Counter[str]()
         for name, entry in progress(entries, len(entries), f"{out.name}, files"):
             content = entry if isinstance(entry, Skip) else read_bytes(entry)
-            if isinstance(content, bytes):
-                _write(temporary / name, content, unpacked)
-                check_size(f"{data} unpacked", unpacked.bytes, limit)
-            else:
-                unpacked.skipped[content.code] += 1
-        if not unpacked.files:
-            counts = ", ".join(f"{count} {code}" for code, count in sorted(unpacked.skipped.items()))
+            code = _write(temporary / name, content) if isinstance(content, bytes) else content.code
+            if code is not None:
+                skipped[code] += 1
+            elif isinstance(content, bytes):
+                count, size = count + 1, size + len(content)
+                check_size(f"{data} unpacked", size, limit)
+        if not count:
+            counts = ", ".join(f"{number} {code}" for code, number in sorted(skipped.items()))
             raise DataError(
                 f"No file of {data} can be written ({counts or 'it is empty'}): give another file or folder."
             )
         temporary.rename(out)
-        return unpacked
+        return UnpackedFiles(count, size, skipped)
     except OSError as error:
         raise DataError(f"{out} cannot be written ({reason(error)}): make room, or give another folder.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(path: Path, content: bytes, unpacked: UnpackedFiles) -> None:
+def _write(path: Path, content: bytes) -> str | None:
+    """Writes the file. Returns the reason where this is not possible under its name."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
             file.write(content)
     except FileExistsError:  # names that differ only in case, on a file system that ignores case
-        unpacked.skipped["same-name"] += 1
-        return
+        return "same-name"
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        unpacked.skipped["unsafe-name"] += 1
-        return
-    unpacked.files += 1
-    unpacked.bytes += len(content)
+        return "unsafe-name"
+    return None

@@ -29,7 +29,7 @@ def check_folds(training: NetworkTraining, rows: Rows, count: int | None) -> Non
 def cross_validate(training: NetworkTraining, rows: Rows, count: int) -> OutOfFoldLogits | None:
     """The logit of each row by the network of its fold, which is trained on the other folds; None where Ctrl-C came first."""
     images = len(training.dataset.labels)
-    result = OutOfFoldLogits(np.full(images, -1, np.int64), np.zeros(images))
+    folds, logits = np.full(images, -1, np.int64), np.zeros(images)
     try:
         for fold, (train, test) in enumerate(_fold_rows(training, rows, count)):
             fold_training = training.with_description(f"fold {fold + 1} of {count}")
@@ -37,14 +37,14 @@ def cross_validate(training: NetworkTraining, rows: Rows, count: int) -> OutOfFo
             if history.interrupted:
                 return None
             fold_training.interpolate(network, train)
-            result.folds[test], result.logits[test] = fold, fold_training.logits(network, test)
+            folds[test], logits[test] = fold, fold_training.logits(network, test)
     except (KeyboardInterrupt, LearningInterruptedError):
         return None
-    return result
+    return OutOfFoldLogits(folds, logits)
 
 
 def _fold_rows(training: NetworkTraining, rows: Rows, count: int) -> Iterator[tuple[Rows, Rows]]:
     """Training and test rows of each fold."""
-    fold_of_row = training.folds(rows, count, option="cv")
+    fold_of_row = training.assign_folds(rows, count, option="cv")
     for fold in range(count):
         yield rows[fold_of_row != fold], rows[fold_of_row == fold]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twofold.core.files import lock_folder
 from twofold.core.notes import Note
 from twofold.core.parallel import available_processors, prefetch
-from twofold.data import PreprocessedImage, Preprocessing, ReadError
+from twofold.data import PREPROCESSING_VERSION, PreprocessedImage, Preprocessing, ReadError
 from twofold.embedding import Metadata, Runtime, Source, preprocess_content, read_content
 from twofold.learning.decoded_images import DecodedImages, UnstoredImage
 from twofold.learning.pixel_file import (
@@ -30,7 +30,6 @@ from twofold.learning.pixel_file import (
     read_pixel_file,
     write_metadata,
 )
-from twofold.networks import PREPROCESSING_VERSION
 
 R = TypeVar("R")
 
@@ -68,7 +67,7 @@ def decode_images(
                 images = decoder.in_temporary_file(stack)
             except OSError as error:
                 stack.close()
-                consequence = "images are decoded in each epoch: set TMPDIR to another folder"
+                consequence = "images are decoded in each epoch: make room there"
                 notes.append(_unusable("The folder for temporary files", error, consequence))
                 images = decoder.without_file()
         if len(images.stored) + len(images.unstored) > decoder.capacity:

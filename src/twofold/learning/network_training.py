@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Rows
-from twofold.core.options import LearningOptions, TrainingOptions
+from twofold.core.options import LearningOptions
 from twofold.dataset import folds, split
 from twofold.dataset.labelled import LabelledDataset
 from twofold.learning.batches import Batches
@@ -36,7 +36,9 @@ class NetworkTraining:
     initialisation: Initialisation
     images: DecodedImages
     dataset: LabelledDataset
-    options: TrainingOptions
+    learning: LearningOptions
+    folds: int  # of the cross-validation of a pretrained network's head
+    seed: int
     folder: Path
     devices: Devices
 
@@ -44,30 +46,28 @@ class NetworkTraining:
         """A copy with other values of these options."""
         if not settings:
             return self
-        learning = replace(self.options.learning, **settings)  # type: ignore[arg-type]  # each of its own type
-        options = replace(self.options, learning=learning)
-        return replace(self, initialisation=self.initialise(learning), options=options)
+        learning = replace(self.learning, **settings)  # type: ignore[arg-type]  # each of its own type
+        return replace(self, initialisation=self.initialise(learning), learning=learning)
 
     def with_description(self, description: str) -> "NetworkTraining":
         """A copy with this description in its progress bar."""
         return replace(self, devices=replace(self.devices, description=description))
 
-    def folds(self, rows: Rows, count: int, *, option: str = "folds") -> NDArray[np.int64]:
+    def assign_folds(self, rows: Rows, count: int, *, option: str = "folds") -> NDArray[np.int64]:
         """The fold of each row, 0 to count - 1. `option` is the name of `count` in an error."""
-        seed = self.options.cross_validation.seed
-        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, seed, option=option)
+        return folds(self.dataset.names[rows], self.dataset.groups[rows], count, self.seed, option=option)
 
     def split(self, rows: Rows) -> tuple[Rows, Rows]:
         """Training and validation rows."""
-        fraction, seed = self.options.learning.validation_fraction, self.options.cross_validation.seed
-        validation = split(self.dataset.names[rows], self.dataset.groups[rows], fraction, seed)
+        fraction = self.learning.validation_fraction
+        validation = split(self.dataset.names[rows], self.dataset.groups[rows], fraction, self.seed)
         return rows[~validation], rows[validation]
 
     def check_split(self, rows: Rows) -> None:
         """Raises DataError where these rows cannot be split, or are too few to cross-validate a pretrained network's head."""
         train, _ = self.split(rows)
-        if self.options.learning.mode == "finetune":
-            self.folds(train, self.options.cross_validation.folds)
+        if self.learning.mode == "finetune":
+            self.assign_folds(train, self.folds)
 
     def train(
         self, rows: Rows, name: str, *, callbacks: tuple[Callback, ...] = ()
@@ -76,8 +76,7 @@ class NetworkTraining:
 
         Checkpoints are in the folder of this name.
         """
-        labels, seed = self.dataset.labels, self.options.cross_validation.seed
-        learning, recipe = self.options.learning, self.initialisation.recipe
+        labels, learning, recipe = self.dataset.labels, self.learning, self.initialisation.recipe
         train, validation = self.split(rows)
         balanced_weights = _class_weights(labels[train]) if learning.balance != "none" else (1.0, 1.0)
         class_weights = balanced_weights if learning.balance == "loss" else (1.0, 1.0)
@@ -93,7 +92,7 @@ class NetworkTraining:
                 image_count=len(labels),
                 class_weights=class_weights,
                 logit_shift=logit_shift,
-                seed=seed,
+                seed=self.seed,
             )
 
         batches = Batches(
@@ -102,7 +101,7 @@ class NetworkTraining:
             train,
             validation,
             batch_size=recipe.batch_size,
-            seed=seed,
+            seed=self.seed,
             sampling="balanced" if learning.balance == "sampler" else "shuffled",
         )
         network, history = train_network(make_learner, batches, self.folder / name, self.devices, callbacks=callbacks)
@@ -116,7 +115,7 @@ class NetworkTraining:
 
         Afterwards the network has the interpolated weights.
         """
-        if self.options.learning.mode != "finetune":
+        if self.learning.mode != "finetune":
             return None
         train, validation = self.split(rows)
         start = self.initialisation.build_network(train).state_dict()

@@ -88,12 +88,12 @@ def train_network(
             if not _is_out_of_memory(error):
                 raise
             if accumulate * 2 > _max_accumulation(learner.recipe, devices):
-                images = -(-learner.recipe.batch_size // (accumulate * devices.processes))
+                images = _micro_batch(learner.recipe, devices, accumulate)
                 raise LearningError(
                     f"There is not enough memory for {images} images at once; use a smaller `size`."
                 ) from error
             accumulate *= 2
-            notes.append(_out_of_memory_note(learner.recipe.batch_size // accumulate))
+            notes.append(_out_of_memory_note(_micro_batch(learner.recipe, devices, accumulate)))
         learner = make_learner()
     last, best = _read_checkpoint(folder / _LAST), _read_checkpoint(folder / _BEST)
     if not last:
@@ -113,6 +113,11 @@ def _initial_accumulation(recipe: Recipe, devices: Devices) -> int:
         return 1
     images = max(MIN_BATCH, _MICRO_BATCH_PIXELS // recipe.size**2) * devices.processes
     return max(1, min(-(-recipe.batch_size // images), _max_accumulation(recipe, devices)))
+
+
+def _micro_batch(recipe: Recipe, devices: Devices, accumulate: int) -> int:
+    """The number of images that a process has in memory at once, at most."""
+    return -(-recipe.batch_size // (accumulate * devices.processes))
 
 
 def _max_accumulation(recipe: Recipe, devices: Devices) -> int:

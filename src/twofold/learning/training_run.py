@@ -91,17 +91,27 @@ def learn(
     with decode_images(sources, initialisation.preprocessing, runtime, limit=limit) as images:
         _check_unchanged(images, dataset)
         devices = _devices(options, runtime, initialisation)
-        training = NetworkTraining(initialise, initialisation, images, dataset, options, run_folder.path, devices)
-        return _run(training, run_folder, np.flatnonzero(dataset.valid))
+        training = NetworkTraining(
+            initialise,
+            initialisation,
+            images,
+            dataset,
+            options.learning,
+            options.cross_validation.folds,
+            options.cross_validation.seed,
+            run_folder.path,
+            devices,
+        )
+        return _run(training, run_folder, run_key(options, dataset), np.flatnonzero(dataset.valid))
 
 
-def _run(training: NetworkTraining, run_folder: RunFolder, rows: Rows) -> TrainingRun:
+def _run(training: NetworkTraining, run_folder: RunFolder, key: str, rows: Rows) -> TrainingRun:
     """The training run on these rows: tuning, the network, its weight interpolation and cross-validation, as the options say."""
-    learning, tuning, name = training.options.learning, None, "network"
+    learning, tuning, name = training.learning, None, "network"
     check_folds(training, rows, learning.cv)
     if learning.tune and not run_folder.resumable:
         _delete_trials(run_folder)
-    run_folder.start(run_key(training.options, training.dataset))
+    run_folder.start(key)
     if learning.tune:
         tuning, name = _tune(training, rows, learning.tune)
         training = training.with_settings(tuning.best_settings)
@@ -190,15 +200,14 @@ def _tune(training: NetworkTraining, rows: Rows, count: int) -> tuple[Tuning, st
 
     recipe, labels = training.initialisation.recipe, training.dataset.labels[rows]
     positive = int(labels.sum())
-    space = hyper_parameters(training.options.learning, recipe, (len(labels) - positive, positive))
+    space = hyper_parameters(training.learning, recipe, (len(labels) - positive, positive))
 
     def train_trial(settings: Mapping[str, Setting], name: str, callback: Callback) -> TrainingHistory:
         description = f"trial {name.rpartition('-')[2]} of {count}"
         trial = training.with_settings(settings).with_description(description)
         return trial.train(rows, name, callbacks=(callback,))[1]
 
-    seed = training.options.cross_validation.seed
-    tuning = tune(train_trial, space, training.folder, count=count, epochs=recipe.epochs, seed=seed)
+    tuning = tune(train_trial, space, training.folder, count=count, epochs=recipe.epochs, seed=training.seed)
     return tuning, trial_folder(tuning.best_number)
 
 

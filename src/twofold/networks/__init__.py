@@ -1,13 +1,12 @@
 """Backbones: built in, from an ONNX file, from the hub, or from the user's function."""
 
-from twofold.networks.backbone import PREPROCESSING_VERSION, Backbone, with_intensity_ranges
+from twofold.networks.backbone import Backbone, with_intensity_ranges
 from twofold.networks.dtypes import Dtype, choose_dtype, fast_dtypes, processor_name
 from twofold.networks.loading import load_backbone, offered_dtypes
 from twofold.networks.onnx_check import check_network
 from twofold.networks.onnx_head import with_head, without_head
 
 __all__ = [
-    "PREPROCESSING_VERSION",
     "Backbone",
     "Dtype",
     "check_network",

@@ -8,12 +8,9 @@ from functools import cached_property
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import FeatureSet
-from twofold.data import IntensityRanges, Preprocessing
+from twofold.data import PREPROCESSING_VERSION, IntensityRanges, Preprocessing
 from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD, Triple
 from twofold.networks.dtypes import Dtype
-
-PREPROCESSING_VERSION = 4
-"""Raised whenever decoding or preprocessing gives other pixels or metadata: cached feature rows are then computed anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,7 @@ def with_intensity_ranges(backbone: Backbone, ranges: IntensityRanges) -> Backbo
     return replace(backbone, preprocessing=backbone.preprocessing.with_intensity_ranges(ranges))
 
 
-def check_size(size: int | None, name: str) -> int:
+def check_image_size(size: int | None, name: str) -> int:
     """The image size in pixels. Raises UsageError where it is missing or out of range."""
     if size is None:
         raise UsageError(f"{name} does not state its image size; choose one with `size`.")

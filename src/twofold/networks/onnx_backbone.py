@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import EncodeError
 from onnx import NodeProto, TensorProto, compose, helper, numpy_helper
 
 from twofold.core.errors import BackboneError, UsageError
 from twofold.core.options import BackboneOptions
 from twofold.data import Preprocessing
 from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD, Triple
-from twofold.networks.backbone import Backbone, check_size, check_std, note_assumed_normalisation
+from twofold.networks.backbone import Backbone, check_image_size, check_std, note_assumed_normalisation
 from twofold.networks.dtypes import Dtype
 from twofold.networks.onnx_check import check_user_network
 from twofold.networks.onnx_file import (
@@ -23,6 +22,7 @@ from twofold.networks.onnx_file import (
     inputs_of,
     needed_nodes,
     read_network,
+    serialise,
     with_input_shape,
 )
 
@@ -64,7 +64,7 @@ def _choose_size(image: NetworkInput, option: int | None, path: Path) -> int:
         raise UsageError(f"{path} takes images of any size; choose one with `size`.")
     if image.size is not None and option not in (None, image.size):
         raise UsageError(f"{path} takes images of {image.size} pixels, not `size` {option}; leave `size` out.")
-    return check_size(option or image.size, str(path))
+    return check_image_size(option or image.size, str(path))
 
 
 def _choose_normalisation(image: NetworkInput, options: BackboneOptions, path: Path) -> tuple[Triple, Triple] | None:
@@ -98,7 +98,7 @@ def _wrap(
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", size, size, 3]))
     graph.output.extend(_describe_outputs(tensor))
     wrapped.producer_name, wrapped.doc_string = "twofold", ""
-    return _serialise(wrapped)
+    return serialise(wrapped)
 
 
 def _trim(model: onnx.ModelProto, image: NetworkInput, tensor: FeatureTensor) -> onnx.ModelProto:
@@ -145,12 +145,3 @@ def _describe_outputs(tensor: FeatureTensor) -> list[onnx.ValueInfoProto]:
     shape = ["batch", *(tensor.shape[i] for i in ((3, 1, 2) if tensor.channels_last else range(1, len(tensor.shape))))]
     shapes = {"features": shape[:2], "feature_map": shape} if tensor.is_map else {"features": shape}
     return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
-
-
-def _serialise(model: onnx.ModelProto) -> bytes:
-    try:
-        return bytes(model.SerializeToString(deterministic=True))
-    except (ValueError, EncodeError) as error:
-        raise BackboneError(
-            "The network is larger than the 2 GB that an ONNX file can hold; use a smaller one."
-        ) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 from onnx.inliner import inline_local_functions
@@ -209,3 +209,13 @@ def _shape(info: onnx.ValueInfoProto) -> Shape:
 
 def _format_shape(shape: Shape) -> str:
     return f"({', '.join('?' if side is None else str(side) for side in shape)})"
+
+
+def serialise(model: onnx.ModelProto) -> bytes:
+    """The bytes of the model. Raises BackboneError where they are too many for an ONNX file."""
+    try:
+        return bytes(model.SerializeToString(deterministic=True))
+    except (ValueError, EncodeError) as error:
+        raise BackboneError(
+            "The network is larger than the 2 GB that an ONNX file can hold; use a smaller one."
+        ) from error

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,27 +10,24 @@ from typing import Final, TextIO
 
 from twofold.bundle.model import Prediction
 from twofold.core.files import open_replacement, printable
-from twofold.core.notes import count_text
 
 _COLUMNS: Final = ("path", "label", "probability", "logit", "reason")
 
 
-def print_predictions(predictions: Iterable[Prediction], out: Path | None, *, as_json: bool) -> None:
-    """Writes each prediction as soon as it is available.
+def write_predictions(predictions: Iterable[Prediction], output: TextIO, out: Path | None, *, as_json: bool) -> int:
+    """Writes each prediction as soon as it is available, and returns their number.
 
-    CSV rows go to stdout or to the file `out`, which replaces an older file after the last row. With `as_json`, a JSON list goes
-    to stdout instead.
+    CSV rows go to `output` or to the file `out`, which replaces an older file after the last row. With `as_json`, a JSON list
+    goes to `output` instead.
     """
     with ExitStack() as stack:
         if out is not None:
             predictions = _to_csv(predictions, stack.enter_context(open_replacement(out)))
         if as_json:
-            predictions = _to_json(predictions)
+            predictions = _to_json(predictions, output)
         elif out is None:
-            predictions = _to_csv(predictions, sys.stdout, flush=True)
-        count = sum(1 for _ in predictions)
-    if out is not None and not as_json:
-        sys.stdout.write(f"Wrote {printable(str(out))}: {count_text(count, 'image')}\n")
+            predictions = _to_csv(predictions, output, flush=True)
+        return sum(1 for _ in predictions)
 
 
 def _to_csv(predictions: Iterable[Prediction], file: TextIO, *, flush: bool = False) -> Iterator[Prediction]:
@@ -52,13 +48,13 @@ def _csv_row(*cells: str) -> str:
     return row.getvalue()
 
 
-def _to_json(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-    """The same predictions, written to stdout in the format of `json.dumps(…, indent=1)`."""
+def _to_json(predictions: Iterable[Prediction], file: TextIO) -> Iterator[Prediction]:
+    """The same predictions, each written to the file in the format of `json.dumps(…, indent=1)`."""
     start = "["
     for prediction in predictions:
         text = json.dumps({name: getattr(prediction, name) for name in _COLUMNS}, indent=1, allow_nan=False)
-        sys.stdout.write(f"{start}\n " + text.replace("\n", "\n "))
-        sys.stdout.flush()
+        file.write(f"{start}\n " + text.replace("\n", "\n "))
+        file.flush()
         start = ","
         yield prediction
-    sys.stdout.write("[]\n" if start == "[" else "\n]\n")
+    file.write("[]\n" if start == "[" else "\n]\n")

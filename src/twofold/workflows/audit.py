@@ -142,14 +142,11 @@ def _other_notes(other_list: FileList | None, other_table: FeatureTable | None) 
 def _audit_labelled(dataset: LabelledDataset, options: CrossValidationOptions, against: Against | None) -> Audit:
     """The audit; with label issues and the learning curve where there are features and enough images to fit a head."""
     rows = np.flatnonzero(dataset.valid)
-    if min(dataset.counts.values()) < MIN_IMAGES:
-        return Audit(dataset, rows, None, None, against=against)
-    if not dataset.table.features.size:
-        return Audit(dataset, rows, None, audit_shortcuts(dataset, options), against=against)
-    folds = assign_folds(dataset, rows, options)
-    if folds is None:
-        return Audit(dataset, rows, None, None, against=against)
+    enough = min(dataset.counts.values()) >= MIN_IMAGES
+    folds = assign_folds(dataset, options.folds, options.seed) if enough else None
+    if folds is None or not dataset.table.features.size:
+        return Audit(dataset, rows, None, audit_shortcuts(dataset, folds), against=against)
     features, labels = dataset.table.features[rows], dataset.labels[rows]
     head = fit_head(features, labels, folds)
     learning_curve = fit_learning_curve(features, labels, folds, head.logits, head.C, dataset.classes)
-    return audit_dataset(dataset, rows, head.logits, options, learning_curve=learning_curve, against=against)
+    return audit_dataset(dataset, rows, head.logits, folds, learning_curve=learning_curve, against=against)

@@ -1,7 +1,6 @@
 """save: from a training result to the files of a bundle."""
 
 import csv
-import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -15,6 +14,7 @@ from twofold.audit.leakage import LEAKAGE
 from twofold.bundle.card import render_card
 from twofold.bundle.storage import new_bundle_folder, write_model
 from twofold.core.files import open_replacement, printable, write_errors
+from twofold.core.json_text import json_text
 from twofold.core.privacy import change_texts, public_address, relative_to, without_home
 from twofold.duplicates import index_fingerprints, write_index
 from twofold.workflows.training_result import TrainingResult
@@ -41,7 +41,7 @@ def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), f
             if training.learning.run.tuning is not None:
                 _write_tuning(training.learning.run.tuning, folder / "tuning.csv")
         result = change_texts(training.as_json(), public_path)
-        _write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", folder / "evaluation.json")
+        _write_text(json_text(result), folder / "evaluation.json")
         _write_text(render_card(_card_values(training, result, path.name)), folder / "README.md")
         write_model(folder, training.fit.model, _record(training, command))
 

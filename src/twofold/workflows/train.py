@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from twofold.audit import MIN_IMAGES, audit_dataset
+from twofold.audit import MIN_IMAGES, assign_folds, audit_dataset
 from twofold.audit.leakage import find_leakage
 from twofold.core.hints import require
 from twofold.core.notes import Note
@@ -89,7 +89,8 @@ def train_files(
         fit = replace(result.fit, model=result.fit.model.with_probe_logits(runtime, result.engine))
     test_result = None if test is None else _evaluate_test(test, fit, result, runtime, clock)
     with clock("audit"):
-        audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, options.cross_validation)
+        folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
+        audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
     notes: list[Note] = [
         *([] if test_result is None else test_result.leakage.notes()),
         *range_notes,

@@ -175,7 +175,7 @@ def test_a_file_that_the_hub_lacks_is_requested_once(repositories: Path, tmp_pat
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hf:tiny/none", "There is no hf:tiny/none on the hub, or it is private; check the name, or set HF_TOKEN"),
+        ("hf:tiny/none", "There is no network hf:tiny/none on the hub, or it is private; check the name, or set HF_TOKEN"),
         ("hf:tiny/convnext@v2", "hf:tiny/convnext has no revision v2; leave @v2 out."),
         ("hf:tiny/pickled", "hf:tiny/pickled has no model.safetensors; pickled weights (.bin, .pt) could run code"),
         ("hf:a/b/c", "hf:a/b/c is not a name of the hub; expected hf:OWNER/NAME"),
@@ -193,7 +193,7 @@ def test_without_a_connection_an_error_says_soon_what_to_do(tmp_path: Path) -> N
     assert time.monotonic() - start < 15  # by default its library retries for half a minute
     assert output.startswith("hf:tiny/convnext could not be fetched (")
     assert "refused" in output
-    assert output.endswith("go online once, or download it elsewhere and give the folder with `backbone`.\n")
+    assert output.endswith("go online once, or download the network elsewhere and give its folder with `backbone`.\n")
 
 
 def test_sharded_weights_are_found(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from twofold.core.options import BackboneOptions, CropMode, Filter
 from twofold.data import Preprocessing
 from twofold.data.preprocessing import CROP_PCT
 from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD, Triple
-from twofold.networks.backbone import check_size, check_std, note_assumed_normalisation
+from twofold.networks.backbone import check_image_size, check_std, note_assumed_normalisation
 from twofold.networks.hub.image_processors import DEFAULTS, PROCESSORS
 
 _FILTERS: Final[dict[int, Filter]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
@@ -69,7 +69,7 @@ def read_preprocessing(
 
 
 def _assume(image_size: int | None, options: BackboneOptions, name: str) -> DataConfig:
-    size = check_size(options.size or image_size, name)
+    size = check_image_size(options.size or image_size, name)
     preprocessing = Preprocessing(size, options.crop_mode or "center", options.filter or "bilinear")
     notes = (note_assumed_normalisation(name),) if None in (options.mean, options.std) else ()
     return DataConfig(preprocessing, options.mean or IMAGENET_MEAN, check_std(options.std or IMAGENET_STD), notes=notes)
@@ -79,7 +79,7 @@ def _read(config: dict[str, Any], image_size: int | None, options: BackboneOptio
     processor = _processor_name(config)
     settings = {**DEFAULTS, **PROCESSORS.get(processor, {}), **_without_nulls(config)}
     if "size" not in settings:
-        settings["size"] = check_size(image_size or options.size, name)
+        settings["size"] = check_image_size(image_size or options.size, name)
     geometry, (filter, replaced_filter) = (
         _choose_geometry(processor, settings, name),
         _choose_filter(settings["resample"]),
@@ -90,7 +90,7 @@ def _read(config: dict[str, Any], image_size: int | None, options: BackboneOptio
         [f"its resize filter is {replaced_filter}"] if replaced_filter is not None and options.filter is None else []
     )
     preprocessing = Preprocessing(
-        check_size(options.size or geometry.size, name),
+        check_image_size(options.size or geometry.size, name),
         options.crop_mode or geometry.crop_mode,
         options.filter or filter,
         geometry.crop_pct if options.crop_mode in (None, geometry.crop_mode) else CROP_PCT,

@@ -8,8 +8,9 @@ from typing import Any
 
 from twofold.core.errors import BackboneError
 from twofold.core.hints import require
+from twofold.core.hub_library import hub_errors, import_hub
 from twofold.core.progress import Progress, run_with_progress_bar
-from twofold.core.third_party import mute_loggers, summarise_error
+from twofold.core.third_party import mute_loggers
 
 _TIMEOUT = 10  # seconds
 _TELEMETRY_LOCK = Lock()
@@ -74,30 +75,13 @@ def _telemetry_disabled(hub: Any) -> Iterator[None]:
 
 @contextmanager
 def _hub_errors(hub: Any, repository: str, revision: str | None) -> Iterator[None]:
-    """Turns the exceptions of the hub's library into a BackboneError of one sentence."""
-    try:
-        yield
-    except hub.errors.GatedRepoError as error:
-        raise BackboneError(
-            f"Access to hf:{repository} is restricted; request it on its page, then set HF_TOKEN to your token."
-        ) from error
-    except (hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
-        raise BackboneError(
-            f"There is no hf:{repository} on the hub, or it is private; check the name, or set HF_TOKEN to your token."
-        ) from error
-    except hub.errors.RevisionNotFoundError as error:
-        raise BackboneError(f"hf:{repository} has no revision {revision}; leave @{revision} out.") from error
-    except Exception as error:  # the exceptions of its HTTP library, which has changed between versions
-        raise BackboneError(
-            f"hf:{repository} could not be fetched ({summarise_error(error)}); go online once, or download it elsewhere and give "
-            "the folder with `backbone`."
-        ) from error
+    with hub_errors(hub, repository, BackboneError, what="network", folder="give its folder with `backbone`"):
+        try:
+            yield
+        except hub.errors.RevisionNotFoundError as error:
+            raise BackboneError(f"hf:{repository} has no revision {revision}; leave @{revision} out.") from error
 
 
 def _import_hub() -> Any:
     require("A network of the hub", "huggingface_hub")
-    import huggingface_hub
-    import huggingface_hub.constants
-    import huggingface_hub.errors
-
-    return huggingface_hub
+    return import_hub()

@@ -4,12 +4,12 @@ import copy
 
 import onnx
 import torch
-from google.protobuf.message import EncodeError
 from torch import Tensor, nn
 
 from twofold.core.errors import BackboneError
 from twofold.core.third_party import mute, summarise_error
 from twofold.networks.modules.network import Network
+from twofold.networks.onnx_file import serialise
 
 OPSET = 18  # the native opset of PyTorch's exporter
 _BATCH = 2  # of the traced example; 0 and 1 would be specialised to constants
@@ -45,7 +45,7 @@ def export(network: Network, size: int) -> bytes:
             f"This network cannot be exported to ONNX ({summarise_error(error)}); change its `forward`."
         ) from error
     assert program is not None
-    return _serialise(program.model_proto)
+    return _serialise_without_sources(program.model_proto)
 
 
 class _Graph(nn.Module):
@@ -58,7 +58,7 @@ class _Graph(nn.Module):
         return (features,) if feature_map is None else (features, feature_map)
 
 
-def _serialise(model: onnx.ModelProto) -> bytes:
+def _serialise_without_sources(model: onnx.ModelProto) -> bytes:
     """The bytes, without the source lines that PyTorch writes to each node: they name local folders."""
     model.producer_name, model.producer_version, model.doc_string = "twofold", "", ""
     del model.metadata_props[:]
@@ -72,9 +72,4 @@ def _serialise(model: onnx.ModelProto) -> bytes:
     ):
         del message.metadata_props[:]
         message.doc_string = ""
-    try:
-        return bytes(model.SerializeToString(deterministic=True))
-    except (ValueError, EncodeError) as error:
-        raise BackboneError(
-            "The network is larger than the 2 GB that an ONNX file can hold; use a smaller one."
-        ) from error
+    return serialise(model)

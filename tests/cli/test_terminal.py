@@ -5,15 +5,20 @@ from pathlib import Path
 import pytest
 from rights import ordinary_rights
 
+from twofold.cli import terminal
 from twofold.core.options import RuntimeOptions
-from twofold.embedding import user_runtime
+from twofold.embedding import Runtime
+
+
+def user_runtime(*, cache: bool = True) -> Runtime:
+    return terminal.runtime(RuntimeOptions(cache=cache), quiet=True)
 
 
 def test_the_cache_folder_is_the_users_and_is_not_created_before_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    runtime = user_runtime(RuntimeOptions())
+    runtime = user_runtime()
     assert (runtime.folder, runtime.options.cache, runtime.notes) == (tmp_path / "cache/twofold", True, ())
     assert not list(tmp_path.iterdir())
 
@@ -27,7 +32,7 @@ def test_a_cache_folder_that_cannot_be_used_is_noted_and_not_needed(
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / path))
     with ordinary_rights():
-        runtime, uncached = user_runtime(RuntimeOptions()), user_runtime(RuntimeOptions(cache=False))
+        runtime, uncached = user_runtime(), user_runtime(cache=False)
     assert not runtime.options.cache
     assert [note.code for note in runtime.notes] == ["cache-unusable"]
     assert "Nothing is kept between runs: set XDG_CACHE_HOME" in runtime.notes[0].text
@@ -44,7 +49,7 @@ def test_a_home_that_is_no_folder_stays_untouched(home: str, tmp_path: Path, mon
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "file") if home == "file" else home)
     monkeypatch.chdir(tmp_path)
-    runtime = user_runtime(RuntimeOptions())
+    runtime = user_runtime()
     assert runtime.folder.is_absolute()
     assert not runtime.folder.is_relative_to(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"file"}
