@@ -175,7 +175,10 @@ def test_a_file_that_the_hub_lacks_is_requested_once(repositories: Path, tmp_pat
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("hf:tiny/none", "There is no network hf:tiny/none on the hub, or it is private; check the name, or set HF_TOKEN"),
+        (
+            "hf:tiny/none",
+            "There is no network hf:tiny/none on the hub, or it is private; check the name, or set HF_TOKEN",
+        ),
         ("hf:tiny/convnext@v2", "hf:tiny/convnext has no revision v2; leave @v2 out."),
         ("hf:tiny/pickled", "hf:tiny/pickled has no model.safetensors; pickled weights (.bin, .pt) could run code"),
         ("hf:a/b/c", "hf:a/b/c is not a name of the hub; expected hf:OWNER/NAME"),
