@@ -18,7 +18,7 @@ from twofold.core.errors import DataError
 from twofold.core.options import (
     BackboneOptions,
     Balance,
-    CropMode,
+    CropModeOption,
     CrossValidationOptions,
     DecisionOptions,
     DtypeOption,
@@ -76,7 +76,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         features: FeatureSet = _NETWORK.features,
         dtype: DtypeOption = _NETWORK.dtype,
         output: str | None = _NETWORK.output,
-        crop_mode: CropMode | None = _NETWORK.crop_mode,
+        crop_mode: CropModeOption = _NETWORK.crop_mode,
         filter: Filter | None = _NETWORK.filter,
         mean: tuple[float, float, float] | None = _NETWORK.mean,
         std: tuple[float, float, float] | None = _NETWORK.std,

@@ -104,7 +104,8 @@ class Model:
                 yield from self._predictions([paths.popleft() for _ in rows], rows)
 
     def _predictions(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
-        features = [row.features for row in rows if row.features is not None]
+        pool = self.backbone.preprocessing.pool
+        features = [pool(row.features) for row in rows if row.features is not None]
         # A row's logit and probability do not depend on the other rows, to the bit: chunks may be of any length.
         logits = self.logits(np.stack(features) if features else np.empty((0, 0), np.float32))
         probabilities = self.calibration.probabilities(logits)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 
-CropMode = Literal["squash", "center", "pad"]
+CropMode = Literal["squash", "center", "pad", "both"]
+CropModeOption = Literal["auto", "squash", "center", "pad", "both"]
 Filter = Literal["bilinear", "bicubic"]
 DtypeOption = Literal["auto", "f32", "bf16", "int8"]
 FeatureSet = Literal["stages", "last"]
@@ -69,10 +70,10 @@ class BackboneOptions:
         "auto", "Data type of the network; auto: the fastest that is accurate on this processor."
     )
     output: str | None = _option(None, "For FILE.onnx: output tensor; default: the input of its global pooling.")
-    crop_mode: CropMode | None = _option(
-        None,
-        "center: the central square; squash: the whole image without its aspect ratio; pad: the whole image on grey. "
-        "Default: the network's, which is center for built-in networks and squash for scratch.",
+    crop_mode: CropModeOption = _option(
+        "auto",
+        "center: the central square; squash: the whole image without its aspect ratio; both: the mean of their features; "
+        "pad: the whole image on grey; auto: chosen on training images.",
     )
     filter: Filter | None = _option(None, "Interpolation; default: the network's.")
     mean: tuple[float, float, float] | None = _option(
@@ -81,6 +82,11 @@ class BackboneOptions:
     std: tuple[float, float, float] | None = _option(
         None, "For external networks: standard deviation of R G B, on a scale of 0 to 255."
     )
+
+    @property
+    def fixed_crop_mode(self) -> CropMode | None:
+        """The crop mode that was given; None for `auto`."""
+        return None if self.crop_mode == "auto" else self.crop_mode
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -213,6 +219,8 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         _check_types(self)
+        if self.learning.mode != "frozen" and self.backbone.crop_mode == "both":
+            raise UsageError("`crop_mode='both'` is for frozen networks; choose another one.")
         if self.learning.mode == "scratch":
             changed = _list_changed(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
             if changed:

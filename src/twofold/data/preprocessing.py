@@ -25,6 +25,7 @@ SMALL: Final = 32  # side of a thumbnail, in pixels
 _LONG: Final = 4096  # height of a narrow image, in pixels
 # The margins of a padded image; EfficientNet-Lite's normalisation, (x - 127) / 128, turns them into zeros.
 _GREY: Final = (127, 127, 127)
+_BOTH: Final[tuple[CropMode, ...]] = ("center", "squash")
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -39,7 +40,8 @@ class Preprocessing:
     """How an image becomes the model input, `size` x `size`.
 
     Crop modes: `squash` resizes the image without its aspect ratio; `center` takes the square in its centre, of `crop_pct` of the
-    short side; `pad` resizes it with its aspect ratio, on grey.
+    short side; `pad` resizes it with its aspect ratio, on grey. `both` gives two model inputs, by `center` and by `squash`, whose
+    mean features are those of the image.
 
     `integer_range` is (black, white) for images with more than eight bits per channel, `float_range` for images of floating-point
     values; None where the training data had no such images. Raises ValueError where one is not a range.
@@ -66,6 +68,16 @@ class Preprocessing:
     def ranges(self) -> IntensityRanges:
         return IntensityRanges(self.integer_range, self.float_range)
 
+    @property
+    def crops(self) -> tuple["Preprocessing", ...]:
+        """The preprocessing of each model input: itself, or two for `both`."""
+        return tuple(replace(self, crop_mode=mode) for mode in _BOTH) if self.crop_mode == "both" else (self,)
+
+    def pool(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The features of an image, (d,), from those of its model inputs one after the other, (k * d,)."""
+        count = len(self.crops)
+        return features if count == 1 else features.reshape(count, -1).mean(axis=0)
+
     def with_intensity_ranges(self, ranges: IntensityRanges) -> "Preprocessing":
         """The same preprocessing with these ranges."""
         return replace(self, integer_range=ranges.integer_range, float_range=ranges.float_range)
@@ -81,14 +93,20 @@ def _checked_range(value: Any, name: str, kinds: tuple[type, ...], noun: str) ->
 
 @dataclass(frozen=True, slots=True)
 class PreprocessedImage:
-    """The model input and the thumbnail of an image, with its size and encoding."""
+    """The model inputs and the thumbnail of an image, with its size and encoding."""
 
-    model_input: ImageArray = field(repr=False)  # (size, size, 3), C-contiguous
+    model_inputs: tuple[ImageArray, ...] = field(repr=False)  # each (size, size, 3), C-contiguous
     thumbnail: ImageArray = field(repr=False)  # (SMALL, SMALL, 3): the whole image, upright, squashed to a square
     width: int  # of the upright image, at full size
     height: int
     format: str  # "JPEG", "PNG", ...; "array" for pixels in memory
     encoding: EncodingMetadata
+
+    @property
+    def model_input(self) -> ImageArray:
+        """The model input where there is one."""
+        (model_input,) = self.model_inputs
+        return model_input
 
 
 def preprocess(
@@ -108,7 +126,8 @@ def preprocess(
     if swaps_sides(decoded.orientation):
         width, height = height, width
     thumbnail = _fit(decoded, Preprocessing(SMALL, "squash", "bilinear"))
-    return PreprocessedImage(_fit(decoded, preprocessing), thumbnail, width, height, decoded.format, decoded.encoding)
+    model_inputs = tuple(_fit(decoded, crop) for crop in preprocessing.crops)
+    return PreprocessedImage(model_inputs, thumbnail, width, height, decoded.format, decoded.encoding)
 
 
 def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> ImageArray | ReadError:
@@ -148,9 +167,14 @@ def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
     Twice as many pixels as in the model input are left along each side.
     docs/decisions/001 has the effect on accuracy.
     """
+    return min(_scale(width, height, crop) for crop in preprocessing.crops) / 2
+
+
+def _scale(width: int, height: int, preprocessing: Preprocessing) -> float:
+    """Pixels of the image along a side of a pixel of the model input: the smaller of both sides."""
     left, top, right, bottom = _area(width, height, preprocessing)
     width, height = _inner_size(width, height, preprocessing)
-    return min((right - left) / width, (bottom - top) / height) / 2
+    return min((right - left) / width, (bottom - top) / height)
 
 
 def _area(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float, float]:

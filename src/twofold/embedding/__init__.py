@@ -2,7 +2,7 @@
 
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
 from twofold.embedding.engine import BATCH, Engine
-from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata
+from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata, collect_features
 from twofold.embedding.inputs import image_sources, stream_sources
 from twofold.embedding.probes import PROBES, Probes, probe_images
 from twofold.embedding.runtime import Runtime, cached_runtime
@@ -21,6 +21,7 @@ __all__ = [
     "Source",
     "Store",
     "cached_runtime",
+    "collect_features",
     "image_sources",
     "pixel_hash",
     "preprocess_content",

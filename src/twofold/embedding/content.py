@@ -58,7 +58,7 @@ def preprocess_content(
     if isinstance(image, ReadError):
         return image
     thumbnail = hashlib.sha256(image.thumbnail.tobytes()).hexdigest()[:16]  # the model input may lack the border
-    pixels = pixel_hash(image.width, image.height, image.model_input) + thumbnail
+    pixels = "".join(pixel_hash(image.width, image.height, each) for each in image.model_inputs) + thumbnail
     size, encoding = (image.width, image.height, image.format, content.bytes), image.encoding
     return Metadata(content.sha256, pixels, *size, encoding.quality, encoding.exif, encoding.camera), image
 

@@ -26,13 +26,14 @@ _CHUNK_ROWS = 64  # at most
 
 @dataclass(slots=True)
 class _Chunk:
-    """A chunk of the stream: finished rows, and at most one batch of images that have to be embedded."""
+    """A chunk of the stream: finished rows, and at most `limit` images that have to be embedded."""
 
+    limit: int
     entries: list[FeatureRow | Content] = field(default_factory=list)
     pending: int = 0  # images to embed
 
     def full(self) -> bool:
-        return self.pending == BATCH or len(self.entries) == _CHUNK_ROWS
+        return self.pending == self.limit or len(self.entries) == _CHUNK_ROWS
 
 
 def embed(
@@ -88,13 +89,13 @@ def embed_chunks(
 def _chunks(
     contents: Iterator[Content | ReadError], store: Store | None, engine: Engine, max_pixels: int
 ) -> Iterator[_Chunk]:
-    chunk = _Chunk()
+    chunk = _Chunk(engine.batch)
     for content in contents:
         chunk.entries.append(_look_up(content, store, engine.identity, max_pixels))
         chunk.pending += isinstance(chunk.entries[-1], Content)
         if chunk.full():
             yield chunk
-            chunk = _Chunk()
+            chunk = _Chunk(engine.batch)
     if chunk.entries:
         yield chunk
 
@@ -113,19 +114,18 @@ def _embed_pending(
     entries: list[FeatureRow | Content], request: InferenceRequest, preprocessing: Preprocessing, max_pixels: int
 ) -> list[FeatureRow]:
     rows: list[FeatureRow | tuple[Metadata, PreprocessedImage]] = []
-    count = 0
     for entry in entries:
         if isinstance(entry, FeatureRow):
             rows.append(entry)
             continue
         preprocessed = preprocess_content(entry, preprocessing, max_pixels=max_pixels)
-        if isinstance(preprocessed, ReadError):
-            rows.append(FeatureRow(None, None, None, preprocessed))
-            continue
-        request.model_inputs[count] = preprocessed[1].model_input
-        count += 1
-        rows.append(preprocessed)
-    features = iter(request.run(count)) if count else iter(())
+        rows.append(FeatureRow(None, None, None, preprocessed) if isinstance(preprocessed, ReadError) else preprocessed)
+    images = [row[1] for row in rows if not isinstance(row, FeatureRow)]
+    if not images:
+        return [row for row in rows if isinstance(row, FeatureRow)]
+    features = iter(
+        request.features([each for image in images for each in image.model_inputs]).reshape(len(images), -1)
+    )
     return [row if isinstance(row, FeatureRow) else _feature_row(*row, next(features)) for row in rows]
 
 

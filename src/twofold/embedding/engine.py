@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from twofold.core.errors import BackboneError
 from twofold.core.notes import Note
 from twofold.core.parallel import available_processors
-from twofold.data import PreprocessedImage, Preprocessing, preprocess
+from twofold.data import ImageArray, PreprocessedImage, Preprocessing, preprocess
 from twofold.embedding.compilation import (
     check_sizes,
     computes_int8,
@@ -51,6 +51,16 @@ class InferenceRequest:
             return np.array(self._request.get_tensor("features").data[:count])
         except (RuntimeError, MemoryError) as error:
             raise _failure("The network", error) from error
+
+    def features(self, model_inputs: Sequence[ImageArray]) -> NDArray[np.float32]:
+        """The features of any number of model inputs, (n, d)."""
+        batch, batches = len(self.model_inputs), []
+        for start in range(0, len(model_inputs), batch):
+            part = model_inputs[start : start + batch]
+            for row, model_input in enumerate(part):
+                self.model_inputs[row] = model_input
+            batches.append(self.run(len(part)))
+        return np.concatenate(batches)
 
 
 class Engine:
@@ -89,7 +99,7 @@ class Engine:
 
     @property
     def identity(self) -> str:
-        """The identity of the backbone and its dtype: everything besides the image that features depend on."""
+        """The identity of the backbone and its dtype: everything besides the image that feature rows depend on."""
         identity = self.backbone.identity
         return f"{identity}-exact" if self._exact and self.backbone.dtype != "f32" else identity
 
@@ -126,6 +136,11 @@ class Engine:
         """Compiles everything now, also the requests for single images."""
         self.requests  # noqa: B018
         self._start_single()
+
+    @property
+    def batch(self) -> int:
+        """The number of images whose model inputs fill a batch."""
+        return max(1, BATCH // len(self.backbone.preprocessing.crops))
 
     @contextmanager
     def request(self, count: int = BATCH) -> Iterator[InferenceRequest]:
@@ -237,20 +252,22 @@ class Engine:
 
 
 def _probe_inputs(preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """The model inputs of the probe images, (PROBES, size, size, 3)."""
+    """The model inputs of the probe images, (PROBES * k, size, size, 3), those of an image one after the other."""
     images = [preprocess(image, preprocessing) for image in probe_images()]
-    return np.stack([image.model_input for image in images if isinstance(image, PreprocessedImage)])
+    return np.stack([each for image in images if isinstance(image, PreprocessedImage) for each in image.model_inputs])
 
 
 def _probe_features(requests: Sequence[InferenceRequest], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """The features of the probe images, or of as many as there is time for, (n, d)."""
-    model_inputs, step = _probe_inputs(preprocessing), BATCH * len(requests)
+    count = len(preprocessing.crops)
+    model_inputs, step = _probe_inputs(preprocessing), BATCH * len(requests) // count * count
     start, rounds = perf_counter(), []
     for first in range(0, len(model_inputs), step):
         rounds.append(_features(requests, model_inputs[first : first + step]))
         if perf_counter() - start > _PROBE_SECONDS:
             break
-    return np.concatenate(rounds)
+    features = np.concatenate(rounds)
+    return np.stack([preprocessing.pool(row) for row in features.reshape(len(features) // count, -1)])
 
 
 def _features(

@@ -1,8 +1,9 @@
 """The feature row of an image: metadata, a thumbnail and features; and the feature table of many images."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from twofold.core.notes import Note
 from twofold.data import SMALL, ImageArray, ReadError
 
+_HASH: Final = 64  # hexadecimal digits of a SHA-256
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """The metadata of an image.
 
-    `pixels` is a hash of the model input and of the image's size: equal for files that differ only in their metadata.
+    `pixels` is a hash of each model input with the image's size, and of the thumbnail: equal for files that differ only in their
+    metadata.
     """
 
     sha256: str
@@ -28,10 +32,18 @@ class Metadata:
     exif: bool = False
     camera: str = ""
 
+    def of_model_input(self, number: int, count: int) -> "Metadata":
+        """The metadata that the image would have with this one of its `count` model inputs alone."""
+        hashes, rest = self.pixels[: count * _HASH], self.pixels[count * _HASH :]
+        return replace(self, pixels=hashes[number * _HASH : (number + 1) * _HASH] + rest)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureRow:
-    """One image: metadata, a thumbnail, uint8 (SMALL, SMALL, 3), and features, float32 (d,); or a read error instead."""
+    """One image: metadata, a thumbnail, uint8 (SMALL, SMALL, 3), and features, float32; or a read error instead.
+
+    `features` (k * d,) are those of the k model inputs of the image, one after the other: `Preprocessing.pool` makes them one.
+    """
 
     metadata: Metadata | None
     thumbnail: ImageArray | None = field(repr=False)
@@ -59,8 +71,10 @@ class FeatureTable:
         return np.array([row for row, metadata in enumerate(self.metadata) if metadata is not None], dtype=np.intp)
 
 
-def collect_features(rows: Iterable[FeatureRow], count: int) -> FeatureTable:
-    """The table of a stream of `count` rows. The features are in memory only once."""
+def collect_features(
+    rows: Iterable[FeatureRow], count: int, pool: Callable[[NDArray[np.float32]], NDArray[np.float32]] = np.asarray
+) -> FeatureTable:
+    """The table of a stream of `count` rows, with `pool` of their features, which are in memory only once."""
     metadata: list[Metadata | None] = []
     read_errors: list[ReadError | None] = []
     features, row_count = np.empty((0, 0), np.float32), 0
@@ -69,8 +83,9 @@ def collect_features(rows: Iterable[FeatureRow], count: int) -> FeatureTable:
         metadata.append(row.metadata)
         read_errors.append(row.read_error)
         if row.features is not None and row.thumbnail is not None:
+            pooled = pool(row.features)
             if row_count == 0:
-                features = np.empty((count, row.features.size), np.float32)
-            features[row_count], thumbnails[row_count] = row.features, row.thumbnail
+                features = np.empty((count, pooled.size), np.float32)
+            features[row_count], thumbnails[row_count] = pooled, row.thumbnail
             row_count += 1
     return FeatureTable(tuple(metadata), tuple(read_errors), features[:row_count], thumbnails[:row_count])

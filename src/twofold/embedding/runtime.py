@@ -3,11 +3,12 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from twofold.core.errors import TwofoldError
@@ -46,13 +47,28 @@ class Runtime:
         compiled = self.folder / "compiled" if self.options.cache else None
         return Engine(backbone, threads=self.options.threads, cache=compiled, probes=probes)
 
-    def embed(self, sources: Sequence[Source], engine: Engine, *, what: str = "images") -> FeatureTable:
-        """The feature table of all sources, in their order."""
+    def embed_rows(self, sources: Sequence[Source], engine: Engine, *, what: str) -> list[FeatureRow]:
+        """The feature rows of all sources, in their order."""
+        with closing(self.embed_chunks(sources, engine, lambda note: None)) as chunks:
+            return list(self.progress((row for chunk in chunks for row in chunk), len(sources), what))
+
+    def embed(
+        self,
+        sources: Sequence[Source],
+        engine: Engine,
+        *,
+        what: str = "images",
+        known: Mapping[int, FeatureRow] = MappingProxyType({}),
+    ) -> FeatureTable:
+        """The feature table of all sources, in their order; `known` has rows that exist already, by the number of their source."""
         notes = list(self.notes)
         # No threads are left after an interruption, either.
-        with closing(self.embed_chunks(sources, engine, notes.append)) as chunks:
-            rows = self.progress((row for chunk in chunks for row in chunk), len(sources), what)
-            table = collect_features(rows, len(sources))
+        unknown = [source for number, source in enumerate(sources) if number not in known]
+        with closing(self.embed_chunks(unknown, engine, notes.append)) as chunks:
+            new = (row for chunk in chunks for row in chunk)
+            merged = (known[number] if number in known else next(new) for number in range(len(sources)))
+            rows = self.progress(merged, len(sources), what)
+            table = collect_features(rows, len(sources), engine.backbone.preprocessing.pool)
         return replace(table, notes=(*notes, *engine.notes))
 
     def embed_chunks(

@@ -69,7 +69,9 @@ def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int)
         raise UsageError(
             f"`size` must lie between {minimum} and {_MAX_SIZE} for the {recipe.name} recipe, got {recipe.size}."
         )
-    preprocessing = Preprocessing(recipe.size, network.crop_mode or recipe.crop_mode, network.filter or "bilinear")
+    preprocessing = Preprocessing(
+        recipe.size, network.fixed_crop_mode or recipe.crop_mode, network.filter or "bilinear"
+    )
 
     def build_network(_: Rows) -> Network:
         with torch.random.fork_rng(devices=[]):

@@ -37,7 +37,7 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
         raise UsageError(
             f"`size` for {network.name} lies between {network.sizes[0]} and {network.sizes[-1]}, got {size}."
         )
-    preprocessing = Preprocessing(size, options.crop_mode or network.crop_mode, options.filter or network.filter)
+    preprocessing = Preprocessing(size, options.fixed_crop_mode or network.crop_mode, options.filter or network.filter)
     file = find_weights(network.source, file=options.weights, cache=cache, progress=progress)
     graph = _serialise_graph(network, file, size, options.features, dtype)
     return Backbone(network.name, graph, preprocessing, dtype, options.features)

@@ -50,7 +50,7 @@ def load_onnx_backbone(options: BackboneOptions, dtype: Dtype) -> Backbone:
     normalisation = _choose_normalisation(image, options, path)
     graph = _wrap(with_input_shape(model, image, "batch", size), image, tensor, size, normalisation)
     check_user_network(graph, size, str(path))
-    preprocessing = Preprocessing(size, options.crop_mode or "center", options.filter or "bilinear")
+    preprocessing = Preprocessing(size, options.fixed_crop_mode or "center", options.filter or "bilinear")
     notes = (
         (note_assumed_normalisation(str(path)),)
         if normalisation is not None and None in (options.mean, options.std)

@@ -1,16 +1,18 @@
 """How a model is fitted: a head on a frozen network, or the result of a training run. Both implement `Strategy`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from twofold.core.errors import DataError
-from twofold.core.options import BackboneOptions
+from twofold.core.options import BackboneOptions, CropMode
 from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
-from twofold.embedding import FeatureTable, Runtime
+from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
+from twofold.workflows.crop_mode import CropModeChoice, EmbeddedSample, choose_crop_mode, with_crop_mode
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ class Strategy(Protocol):
 
     def backbone(self, dtype: Dtype) -> Backbone:
         """The network in this dtype."""
+
+    def known_rows(self, backbone: Backbone) -> Mapping[int, FeatureRow]:
+        """The rows of images that this network has embedded already, by their numbers."""
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """The labelled dataset of the features, with its duplicates."""
@@ -39,11 +44,27 @@ class FrozenStrategy:
     runtime: Runtime
     folds: int
     policy: DecisionPolicy
+    crop_mode: CropMode | None = None  # None: that of the options, or of the network
+    sample: EmbeddedSample | None = None
 
     def backbone(self, dtype: Dtype) -> Backbone:
         """The network that the options name."""
         backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
-        return with_intensity_ranges(backbone, self.ranges)
+        backbone = with_intensity_ranges(backbone, self.ranges)
+        return backbone if self.crop_mode is None else with_crop_mode(backbone, self.crop_mode)
+
+    def with_crop_mode_chosen(
+        self, file_list: FileList, sources: Sequence[Source], dtype: Dtype
+    ) -> tuple["FrozenStrategy", CropModeChoice]:
+        """The strategy with the crop mode that suits these images, and the choice."""
+        choice, sample = choose_crop_mode(
+            file_list, sources, self.backbone(dtype), self.runtime, self.folds, self.policy.seed
+        )
+        return replace(self, crop_mode=choice.mode, sample=sample), choice
+
+    def known_rows(self, backbone: Backbone) -> Mapping[int, FeatureRow]:
+        """The rows of the sample on which the crop mode was chosen."""
+        return {} if self.sample is None else self.sample.rows_for(backbone)
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """The labelled dataset, whose duplicates are searched here."""
@@ -64,6 +85,10 @@ class TrainedStrategy:
     def backbone(self, dtype: Dtype) -> Backbone:
         """The trained network in another dtype."""
         return replace(self.run.backbone, dtype=dtype)
+
+    def known_rows(self, backbone: Backbone) -> Mapping[int, FeatureRow]:
+        """None: the trained network is new."""
+        return {}
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
         """The labelled dataset with the duplicates of the training run, which determined its folds and its validation set."""

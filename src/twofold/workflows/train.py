@@ -81,7 +81,11 @@ def train_files(
             _check_usable(test, ranges, runtime)
         with clock("learn"):
             run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
-    job = _FitJob(file_list, sources, runtime, clock, _strategy(options, run, ranges, runtime))
+    strategy, choice = _strategy(options, run, ranges, runtime), None
+    if isinstance(strategy, FrozenStrategy) and mode == "frozen" and options.backbone.crop_mode == "auto":
+        with clock("embed"):
+            strategy, choice = strategy.with_crop_mode_chosen(file_list, sources, dtype)
+    job = _FitJob(file_list, sources, runtime, clock, strategy)
     result, check = job.fit_checked(
         dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
     )
@@ -94,6 +98,7 @@ def train_files(
     notes: list[Note] = [
         *([] if test_result is None else test_result.leakage.notes()),
         *range_notes,
+        *([] if choice is None else [choice.note()]),
         *fit.model.backbone.notes,
         *audit.notes(),
         *([] if run is None else run.notes),
@@ -104,7 +109,16 @@ def train_files(
     ]
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
-        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), tuple(dict.fromkeys(notes))
+        options,
+        result.dataset,
+        fit,
+        audit,
+        learning,
+        check,
+        test_result,
+        clock.seconds(),
+        tuple(dict.fromkeys(notes)),
+        crop_mode=choice,
     )
 
 
@@ -174,7 +188,8 @@ class _FitJob:
         with self.clock("embed"):
             backbone = self.strategy.backbone(dtype)
             engine = self.runtime.engine(backbone)
-            table = self.runtime.embed(self.sources, engine, what="train")
+            known = self.strategy.known_rows(engine.backbone)
+            table = self.runtime.embed(self.sources, engine, what="train", known=known)
         with self.clock("audit"):
             dataset = self.strategy.dataset(self.file_list, table)
         dataset.check_counts(MIN_IMAGES)

@@ -10,6 +10,7 @@ from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
 from twofold.dataset.labelled import LabelledDataset
 from twofold.evaluation import Evaluation
+from twofold.workflows.crop_mode import CropModeChoice
 from twofold.workflows.dtype_check import DtypeCheck
 from twofold.workflows.fit import Fit
 
@@ -70,6 +71,7 @@ class TrainingResult:
     seconds: dict[str, float]
     notes: tuple[Note, ...] = field(repr=False)
     roots: tuple[Path, ...] = ()
+    crop_mode: CropModeChoice | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -101,6 +103,7 @@ class TrainingResult:
             "audit": self.audit.as_json(),
             **network,
             **({} if self.test is None else {"test": self.test.as_json()}),
+            "crop_mode": None if self.crop_mode is None else self.crop_mode.as_json(),
             "dtype_check": None if self.dtype_check is None else asdict(self.dtype_check),
             "seconds": self.seconds,
             "notes": [asdict(note) for note in self.notes],

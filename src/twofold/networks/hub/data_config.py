@@ -70,7 +70,7 @@ def read_preprocessing(
 
 def _assume(image_size: int | None, options: BackboneOptions, name: str) -> DataConfig:
     size = check_image_size(options.size or image_size, name)
-    preprocessing = Preprocessing(size, options.crop_mode or "center", options.filter or "bilinear")
+    preprocessing = Preprocessing(size, options.fixed_crop_mode or "center", options.filter or "bilinear")
     notes = (note_assumed_normalisation(name),) if None in (options.mean, options.std) else ()
     return DataConfig(preprocessing, options.mean or IMAGENET_MEAN, check_std(options.std or IMAGENET_STD), notes=notes)
 
@@ -85,15 +85,15 @@ def _read(config: dict[str, Any], image_size: int | None, options: BackboneOptio
         _choose_filter(settings["resample"]),
     )
     deviations = [] if processor in PROCESSORS else [f"the image processor {processor or 'without a name'} is unknown"]
-    deviations += [geometry.deviation] if geometry.deviation is not None and options.crop_mode is None else []
+    deviations += [geometry.deviation] if geometry.deviation is not None and options.fixed_crop_mode is None else []
     deviations += (
         [f"its resize filter is {replaced_filter}"] if replaced_filter is not None and options.filter is None else []
     )
     preprocessing = Preprocessing(
         check_image_size(options.size or geometry.size, name),
-        options.crop_mode or geometry.crop_mode,
+        options.fixed_crop_mode or geometry.crop_mode,
         options.filter or filter,
-        geometry.crop_pct if options.crop_mode in (None, geometry.crop_mode) else CROP_PCT,
+        geometry.crop_pct if options.fixed_crop_mode in (None, geometry.crop_mode) else CROP_PCT,
     )
     mean, std = _fold_normalisation(processor, settings, name)
     notes = tuple(_note_deviation(name, deviation, preprocessing) for deviation in deviations)
