@@ -140,7 +140,7 @@ def test_one_image_instead_of_a_list_is_refused_wherever_images_are_taken(
         fitted.predict,
         fitted.predict_proba,
         fitted.decision_function,
-        load_bundle(tmp_path / "drawn.twofold").predict,
+        Predictor(load_bundle(tmp_path / "drawn.twofold")).predict,
         lambda image: BinaryImageClassifier().fit(image, LABELS),
         lambda image: BinaryImageClassifier(mode="scratch").fit(image, LABELS),
     )
