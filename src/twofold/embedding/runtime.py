@@ -66,8 +66,7 @@ class Runtime:
         unknown = [source for number, source in enumerate(sources) if number not in known]
         with closing(self.embed_chunks(unknown, engine, notes.append)) as chunks:
             new = (row for chunk in chunks for row in chunk)
-            merged = (known[number] if number in known else next(new) for number in range(len(sources)))
-            rows = self.progress(merged, len(sources), what)
+            rows = self.progress(_merge(known, new, len(sources)), len(sources), what)
             table = collect_features(rows, len(sources), engine.backbone.preprocessing.pool)
         return replace(table, notes=(*notes, *engine.notes))
 
@@ -112,6 +111,13 @@ class Runtime:
             yield store
         if store.fault is not None:
             add_note(_unusable(path, store.fault))
+
+
+def _merge(known: Mapping[int, FeatureRow], new: Iterator[FeatureRow], count: int) -> Iterator[FeatureRow]:
+    """`count` rows in order: the known ones, and the new ones in between."""
+    for number in range(count):
+        yield known[number] if number in known else next(new)
+    yield from new  # nothing more, but its end reports on the cache
 
 
 def _unusable(path: Path, fault: str) -> Note:
