@@ -44,7 +44,6 @@ Images = Iterable[Any]
 
 _NETWORK, _LEARNING, _DECISION = BackboneOptions(), LearningOptions(), DecisionOptions()
 _CROSS_VALIDATION = CrossValidationOptions()
-_CACHE_ADVICE = "set XDG_CACHE_HOME to a folder that you can write to"
 
 
 class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -221,7 +220,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _runtime(self) -> Runtime:
         options = RuntimeOptions(cache=self.cache, threads=self.threads)
-        return cached_runtime(partial(user_cache_path, "twofold"), _CACHE_ADVICE, options)
+        return cached_runtime(partial(user_cache_path, "twofold"), options)
 
     def _encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """The index of each label in `classes_`, (n,) 0 or 1; sets `classes_`."""

@@ -129,7 +129,7 @@ def test_the_card_and_the_figures_are_about_unseen_images(
     output = " ".join(capsys.readouterr().out.split())  # lines are wrapped
     warning = f"WARNING: {len(LEAKED)} test images duplicate training images ("
     assert output.startswith(warning)
-    sentence = 'Scores on them are inflated: use the scores named "(unseen)".'
+    sentence = 'Scores on them are inflated: use the column "test (unseen)".'
     assert output.index(sentence) < output.index("test (unseen): confusion matrix")
     card = (out / "README.md").read_text(encoding="utf-8")
     assert f"| test (unseen), 13 images | test (inflated), {13 + len(LEAKED)} images |" in card

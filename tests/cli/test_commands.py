@@ -636,7 +636,7 @@ def test_two_bundles_are_compared_without_training_images_of_either(
     assert main(["evaluate", str(bundle), str(other), str(leaking)]) == 0
     output = capsys.readouterr().out
     assert one_line(output).startswith("WARNING: 4 test images duplicate training images (")
-    assert 'use the scores named "(unseen)".' in one_line(output)
+    assert 'use the columns "first (unseen)" and "second (unseen)".' in one_line(output)
     assert "first (unseen)" in output
     assert "second minus first, on the unseen images" in output
     assert main(["evaluate", str(bundle), str(other), str(leaking), "--json"]) == 0

@@ -77,8 +77,9 @@ def test_whoever_reads_may_end_first(closed: str, public: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_output_that_cannot_be_written_is_an_error(public: Path) -> None:
-    words = [*PROGRAM, "predict", str(public / "b.twofold"), str(public / "images"), "--no-cache"]
+@pytest.mark.parametrize("words", [["train", "--help"], ["predict", "b.twofold", "images", "--no-cache"]])
+def test_output_that_cannot_be_written_is_an_error(public: Path, words: list[str]) -> None:
+    words = [*PROGRAM, *(str(public / word) if (public / word).exists() else word for word in words)]
     with open("/dev/full", "w") as full:
         done = subprocess.run(words, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "twofold: The output cannot be written: No space left on device.\n")
@@ -97,7 +98,9 @@ def test_an_error_of_the_system_is_not_taken_for_one_of_the_output(
     monkeypatch.setattr(sys, "stdin", BrokenInput())
     output = os.fstat(1)
     assert main(["predict", str(bundle), "-"]) == 1
-    assert capsys.readouterr().err == "twofold: Input/output error.\n"
+    assert capsys.readouterr().err == (
+        "twofold: Reading or writing failed: Input/output error. Check files and disks, and run the command again.\n"
+    )
     assert os.path.samestat(os.fstat(1), output)
 
 

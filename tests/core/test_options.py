@@ -53,7 +53,11 @@ def test_an_unknown_choice_is_an_error_that_lists_the_choices(record: type, name
         (LearningOptions, {"mode": "scrach"}, "got 'scrach' (did you mean 'scratch'?)."),
         (LearningOptions, {"mode": "Frozen"}, "(did you mean 'frozen'?)"),
         (LearningOptions, {"balance": "samples"}, "(did you mean 'sampler'?)"),
-        (BackboneOptions, {"crop_mode": "x"}, "`crop_mode` must be 'auto', 'squash', 'center', 'pad' or 'both', got 'x'."),
+        (
+            BackboneOptions,
+            {"crop_mode": "x"},
+            "`crop_mode` must be 'auto', 'squash', 'center', 'pad' or 'both', got 'x'.",
+        ),
         (BackboneOptions, {"features": "first"}, "`features` must be 'stages' or 'last', got 'first'."),
         (BackboneOptions, {"dtype": "F32"}, "(did you mean 'f32'?)"),
         (BackboneOptions, {"filter": "bicubik"}, "(did you mean 'bicubic'?)"),

@@ -89,6 +89,9 @@ def test_the_learning_curve_begins_with_yes_or_no() -> None:
     assert learning_curve_lines(curve(fewer, better))[0] == (
         "more images? yes: twice as many would add about +3.0 points of accuracy [+1.0, +5.0]"
     )
+    assert learning_curve_lines(curve(fewer, better))[1] == (
+        "accuracy on 140 free and 60 defect: 0.9000 [0.8500, 0.9400]; a test set of 50 would give [0.7864, 0.9565]"
+    )
     assert learning_curve_lines(curve(Interval(0.1, 0.08, 0.12), better))[0].startswith(
         "more images? yes, for better prob"
     )

@@ -18,7 +18,7 @@ Status = Literal["used", "flagged", "skipped"]
 CONFLICT: Final = "conflict"  # skipped: the same image has both labels
 LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
 OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
-# flagged
+# Flagged: an image with a duplicate, by the kind of the pair.
 _DUPLICATE: Final[dict[DuplicateKind, str]] = {"exact": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}
 _CLOSEST_FIRST: Final[tuple[DuplicateKind, ...]] = ("exact", "pixels", "near")
 

@@ -49,22 +49,17 @@ class Leakage:
         """The same leakage, evaluated with this class as the positive one."""
         return replace(self, unseen=None if self.unseen is None else with_positive(positive, self.unseen))
 
-    def notes(self) -> list[Note]:
+    def notes(self, columns: str = 'the column "test (unseen)"') -> list[Note]:
+        """The warning about the leaked images; `columns` names the scores without them."""
         if not self.images:
             return []
-        several = len(self.images) > 1
-        count = (
-            f"{len(self.images)} test images duplicate training images"
-            if several
-            else "1 test image duplicates a training image"
-        )
-        advice = (
-            'use the scores named "(unseen)"'
-            if self.unseen is not None
-            else "no other test image is left, so test on other images"
-        )
-        first = f"{self.images[0].path} = {self.images[0].duplicate_of}"
-        return [Note(LEAKAGE, f"{count} ({first}). Scores on {'them' if several else 'it'} are inflated: {advice}.")]
+        pair = f"{self.images[0].path} = {self.images[0].duplicate_of}"
+        advice = f"use {columns}" if self.unseen is not None else "no other test image is left, so test on other images"
+        if len(self.images) == 1:
+            text = f"1 test image duplicates a training image ({pair}). Scores on it are inflated"
+        else:
+            text = f"{len(self.images)} test images duplicate training images ({pair}). Scores on them are inflated"
+        return [Note(LEAKAGE, f"{text}: {advice}.")]
 
 
 def find_leakage(test: LabelledDataset, index: FingerprintIndex) -> dict[int, LeakedImage]:

@@ -63,7 +63,7 @@ class _Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """The checked record. `classes` are (negative, positive); `files` maps file names to SHA-256; `plain` is the JSON."""
+    """The checked record. `classes` are (negative, positive); `files` maps file names to SHA-256; `content` is the JSON."""
 
     classes: tuple[str, str]
     name: str

@@ -1,5 +1,6 @@
 """The command line: one file per command, each parse -> call -> print -> exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -87,14 +88,27 @@ def _fail(sentence: str, code: int) -> int:
 def _fail_on_system(error: OSError) -> int:
     if error.filename is not None:
         return _fail(f"{error.filename} cannot be read or written: {reason(error)}.", 1)
+    output_error = _output_error(error)
+    if output_error is None:
+        return _fail(
+            f"Reading or writing failed: {reason(error)}. Check files and disks, and run the command again.", 1
+        )
+    # Python flushes stdout once more when the process ends, and would print a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(output_error, BrokenPipeError):
+        return _CLOSED
+    return _fail(f"The output cannot be written: {reason(output_error)}.", 1)
+
+
+def _output_error(error: OSError) -> OSError | None:
+    """The error of stdout: this one where the disk is full or the reader is gone, else the one that a flush raises."""
+    if isinstance(error, BrokenPipeError) or error.errno == errno.ENOSPC:
+        return error
     try:
         sys.stdout.flush()
     except OSError as output_error:
-        # Python flushes stdout once more when the process ends, and would print a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(output_error, BrokenPipeError):
-            return _fail(f"The output cannot be written: {reason(output_error)}.", 1)
-    return _CLOSED if isinstance(error, BrokenPipeError) else _fail(f"{reason(error)}.", 1)
+        return output_error
+    return None
 
 
 def _prepare_streams() -> None:

@@ -3,14 +3,12 @@
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twofold.core.options import RuntimeOptions
 
 if TYPE_CHECKING:
     from twofold.embedding import Runtime
-
-_CACHE_ADVICE: Final = "set XDG_CACHE_HOME to a folder that you can write to"
 
 
 def runtime(options: RuntimeOptions, *, quiet: bool) -> "Runtime":
@@ -21,7 +19,7 @@ def runtime(options: RuntimeOptions, *, quiet: bool) -> "Runtime":
     from twofold.embedding import cached_runtime
 
     progress = no_progress if quiet or not sys.stderr.isatty() else progress_bar
-    return cached_runtime(partial(user_cache_path, "twofold"), _CACHE_ADVICE, options, progress)
+    return cached_runtime(partial(user_cache_path, "twofold"), options, progress)
 
 
 def progress_bar(stream: Iterable[Any], length: int, what: str) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """The head: a standardised L2 logistic regression, folded into one affine map from features to logit."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +60,14 @@ def _best_fit(regressions: Regressions) -> HeadFit:
     """The fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its minimum."""
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
-    best: tuple[Head, NDArray[np.float64], float] | None = None  # head, logits, C
+    best: HeadFit | None = None
     for C in CS:
         coefficients = regressions.fit(coefficients, C)
         logits = regressions.held_out_logits(coefficients)
         losses[C] = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))
-        if best is None or losses[C] < losses[best[2]]:
-            best = Head(*regressions.affine(coefficients)), logits, C
-        elif losses[C] > 1.005 * losses[best[2]]:
+        if best is None or losses[C] < losses[best.C]:
+            best = HeadFit(Head(*regressions.affine(coefficients)), logits, C, {})
+        elif losses[C] > 1.005 * losses[best.C]:
             break
     assert best is not None
-    return HeadFit(*best, losses)
+    return replace(best, losses=losses)

@@ -129,16 +129,17 @@ _NOWHERE: Final = Path(os.devnull) / "twofold"  # where no folder can be created
 
 
 def cached_runtime(
-    find_folder: Callable[[], Path], advice: str, options: RuntimeOptions, progress: Progress = no_progress
+    find_folder: Callable[[], Path], options: RuntimeOptions, progress: Progress = no_progress
 ) -> Runtime:
-    """The runtime with the cache folder that `find_folder` returns.
+    """The runtime with the cache folder that `find_folder` returns: only the faces read the environment.
 
-    Where that folder cannot be used, nothing is cached, and a note says so, with the `advice`. Downloads then go into a temporary
-    folder, which is deleted when the process ends.
+    Where that folder cannot be used, nothing is cached, and a note says so. Downloads then go into a temporary folder, which is
+    deleted when the process ends.
     """
     try:
         return Runtime(_check_folder(find_folder), options, progress)
     except TwofoldError as error:
+        advice = "set XDG_CACHE_HOME to a folder that you can write to"
         note = Note("cache-unusable", f"{error} Nothing is kept between runs: {advice}.")
         return Runtime(_temporary_folder(), replace(options, cache=False), progress, (note,) if options.cache else ())
 

@@ -42,10 +42,11 @@ def unpack(data: Path, out: Path, progress: Progress = no_progress, *, limit: in
         count, size, skipped = 0, 0, Counter[str]()
         for name, entry in progress(entries, len(entries), f"{out.name}, files"):
             content = entry if isinstance(entry, Skip) else read_bytes(entry)
-            code = _write(temporary / name, content) if isinstance(content, bytes) else content.code
-            if code is not None:
+            if not isinstance(content, bytes):
+                skipped[content.code] += 1
+            elif code := _write(temporary / name, content):
                 skipped[code] += 1
-            elif isinstance(content, bytes):
+            else:
                 count, size = count + 1, size + len(content)
                 check_size(f"{data} unpacked", size, limit)
         if not count:

@@ -1,4 +1,4 @@
-"""DecodedImage images by row: from memory, from a file, or decoded again each time."""
+"""Decoded images by row: from memory, from a file, or decoded again each time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class UnstoredImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImages:
-    """DecodedImage images. `metadata` and `read_errors` have one row per source, as in a FeatureTable; `take` gives model inputs.
+    """Decoded images. `metadata` and `read_errors` have one row per source, as in a FeatureTable; `take` gives model inputs.
 
     It can be sent to other processes, which then read the same file.
     """

@@ -67,7 +67,7 @@ def decode_images(
                 images = decoder.in_temporary_file(stack)
             except OSError as error:
                 stack.close()
-                consequence = "images are decoded in each epoch: make room there"
+                consequence = "images are decoded in each epoch: set TMPDIR to another folder"
                 notes.append(_unusable("The folder for temporary files", error, consequence))
                 images = decoder.without_file()
         if len(images.stored) + len(images.unstored) > decoder.capacity:

@@ -96,11 +96,11 @@ def learn(
             initialisation,
             images,
             dataset,
-            options.learning,
-            options.cross_validation.folds,
-            options.cross_validation.seed,
-            run_folder.path,
-            devices,
+            learning=options.learning,
+            folds=options.cross_validation.folds,
+            seed=options.cross_validation.seed,
+            folder=run_folder.path,
+            devices=devices,
         )
         return _run(training, run_folder, run_key(options, dataset), np.flatnonzero(dataset.valid))
 

@@ -1,4 +1,4 @@
-"""StateDict between the frozen and the fine-tuned network (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+"""Weights between the frozen and the fine-tuned network (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 
 A network fine-tuned on few images is often worse than one half-way.
 """

@@ -1,13 +1,13 @@
 """Evaluations as text, and the result of `evaluate`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from twofold.audit.leakage import LEAKAGE, Leakage
-from twofold.core.notes import count_text
+from twofold.core.notes import Note, count_text
 from twofold.evaluation import PER_CLASS_METRICS, Evaluation
 from twofold.report.comparison_text import comparison_lines
 from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
@@ -21,7 +21,7 @@ _INTERVAL_WIDTH: Final = len("0.9900 [0.9805, 0.9949]")
 
 def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | None) -> str:
     """The result of `evaluate` for bundles of these names: first the decisions, then all metrics, then notes."""
-    lines = [*warning_lines(result.leakage), data_line("test", result.data)]
+    lines = [*warning_lines(result.notes), data_line("test", result.data)]
     columns = test_columns(result.evaluation, result.leakage)
     main_columns = dict(list(columns.items())[:1])
     if result.second is not None:
@@ -44,9 +44,9 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
     return "\n".join(lines)
 
 
-def warning_lines(leakage: Leakage) -> list[str]:
+def warning_lines(notes: Iterable[Note]) -> list[str]:
     """The warning above all other text where test images duplicate training images: scores on them are inflated."""
-    return [line for note in leakage.notes() for line in (f"WARNING: {note.text}", "")]
+    return [line for note in notes if note.code == LEAKAGE for line in (f"WARNING: {note.text}", "")]
 
 
 def data_line(name: str, data: Mapping[str, Any]) -> str:

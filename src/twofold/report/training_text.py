@@ -31,7 +31,7 @@ def training_text(result: TrainingResult, out: Path, figures: Path | None = None
     """The confusion matrix of the headline evaluation, then all metrics, the training run, notes and the time."""
     columns = _columns(result)
     headline, evaluation = next(iter(columns.items()))
-    lines = [] if result.test is None else warning_lines(result.test.leakage)
+    lines = warning_lines(result.notes)
     lines.append(data_line("train", result.dataset.as_json()))
     lines += [] if result.test is None else [data_line("test", result.test.dataset.as_json())]
     lines += decision_lines(headline, evaluation)

@@ -97,6 +97,7 @@ def evaluate_bundles(
     if len(unseen) < len(models):
         unseen = []
     has_second = len(models) > 1
+    columns = 'the columns "first (unseen)" and "second (unseen)"' if has_second else 'the column "test (unseen)"'
     embedding_notes = dict.fromkeys(note for dataset in datasets for note in dataset.table.notes)
     return EvaluationResult(
         datasets[0],
@@ -106,7 +107,7 @@ def evaluate_bundles(
         leakage[0],
         unseen[1] if has_second and unseen else None,
         clock.seconds(),
-        (*leakage[0].notes(), *notes, *datasets[0].test_notes(), *_skip_notes(datasets, rows), *embedding_notes),
+        (*leakage[0].notes(columns), *notes, *datasets[0].test_notes(), *_skip_notes(datasets, rows), *embedding_notes),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from twofold.audit import MIN_IMAGES, assign_folds, audit_dataset
+from twofold.audit import MIN_IMAGES, Audit, assign_folds, audit_dataset
 from twofold.audit.leakage import find_leakage
 from twofold.core.hints import require
 from twofold.core.notes import Note
@@ -24,7 +24,7 @@ from twofold.duplicates import index_fingerprints
 from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
-from twofold.networks import Dtype, choose_dtype, offered_dtypes
+from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import DecisionPolicy, Fit
@@ -72,17 +72,18 @@ def train_files(
     clock = Clock()
     with clock("embed"):
         ranges, range_notes = runtime.ranges(sources)
-    mode = options.learning.mode
-    dtypes = offered_dtypes(options.backbone.backbone) if mode == "frozen" else _TRAINED_DTYPES
-    dtype = choose_dtype(options.backbone, dtypes)
-    run = None
-    if mode != "frozen":
+    dtype, run = _choose_dtype(options), None
+    if options.learning.mode != "frozen":
         if test is not None:  # before hours of training
             _check_usable(test, ranges, runtime)
         with clock("learn"):
             run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
     strategy, choice = _strategy(options, run, ranges, runtime), None
-    if isinstance(strategy, FrozenStrategy) and mode == "frozen" and options.backbone.crop_mode == "auto":
+    if (
+        isinstance(strategy, FrozenStrategy)
+        and options.learning.mode == "frozen"
+        and options.backbone.crop_mode == "auto"
+    ):
         with clock("embed"):
             strategy, choice = strategy.with_crop_mode_chosen(file_list, sources, dtype)
     job = _FitJob(file_list, sources, runtime, clock, strategy)
@@ -95,31 +96,37 @@ def train_files(
     with clock("audit"):
         folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
         audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
-    notes: list[Note] = [
-        *([] if test_result is None else test_result.leakage.notes()),
-        *range_notes,
-        *([] if choice is None else [choice.note()]),
-        *fit.model.backbone.notes,
-        *audit.notes(),
-        *([] if run is None else run.notes),
-        *([check.note()] if check is not None and not check.is_reliable else []),
-        *([] if test_result is None else test_result.dataset.test_notes()),
-        *result.dataset.table.notes,
-        *([] if test_result is None else test_result.dataset.table.notes),
-    ]
+    run_notes = () if run is None else run.notes
+    choice_notes = () if choice is None else (choice.note(),)
+    earlier_notes = (*range_notes, *choice_notes)
+    notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
-        options,
-        result.dataset,
-        fit,
-        audit,
-        learning,
-        check,
-        test_result,
-        clock.seconds(),
-        tuple(dict.fromkeys(notes)),
-        crop_mode=choice,
+        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crop_mode=choice
     )
+
+
+def _choose_dtype(options: TrainingOptions) -> Dtype:
+    frozen = options.learning.mode == "frozen"
+    return choose_dtype(options.backbone, offered_dtypes(options.backbone.backbone) if frozen else _TRAINED_DTYPES)
+
+
+def _collect_notes(
+    earlier_notes: Sequence[Note],
+    backbone: Backbone,
+    audit: Audit,
+    run_notes: Sequence[Note],
+    check: DtypeCheck | None,
+    dataset: LabelledDataset,
+    test: TestResult | None,
+) -> tuple[Note, ...]:
+    """All notes in the order in which they are shown, each once."""
+    check_notes = [check.note()] if check is not None and not check.is_reliable else []
+    notes = [*earlier_notes, *backbone.notes, *audit.notes(), *run_notes, *check_notes]
+    if test is None:
+        return tuple(dict.fromkeys((*notes, *dataset.table.notes)))
+    test_notes = (*test.dataset.test_notes(), *dataset.table.notes, *test.dataset.table.notes)
+    return tuple(dict.fromkeys((*test.leakage.notes(), *notes, *test_notes)))
 
 
 def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> None:
