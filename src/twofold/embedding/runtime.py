@@ -60,7 +60,7 @@ class Runtime:
         what: str = "images",
         known: Mapping[int, FeatureRow] = MappingProxyType({}),
     ) -> FeatureTable:
-        """The feature table of all sources, in their order; `known` has rows that exist already, by the number of their source."""
+        """The feature table of all sources, in their order; `known` has the rows that exist already, by source number."""
         notes = list(self.notes)
         # No threads are left after an interruption, either.
         unknown = [source for number, source in enumerate(sources) if number not in known]
