@@ -18,6 +18,7 @@ from twofold.data.preprocessing import (
     PreprocessedImage,
     Preprocessing,
     identifying_pixels,
+    open_grey,
     open_image,
     preprocess,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "list_files",
     "list_labelled_files",
     "may_exceed_eight_bits",
+    "open_grey",
     "open_image",
     "plan_splits",
     "preprocess",
