@@ -44,11 +44,13 @@ class BlockPairs:
 class Incoherence:
     """One minus the coherence of two images in four bands of spatial frequency, from 0.08 to 0.4 cycles per pixel, (4,).
 
-    `expected` is that of two files of one exposure, by what encoding and rounding destroyed.
+    `expected` is that of two files of one exposure, by what encoding and rounding destroyed. `balance` is the energy of the
+    weaker image relative to the stronger one from 0.22 to 0.3 cycles per pixel: small where one lost its details otherwise.
     """
 
     observed: NDArray[np.float64]
     expected: NDArray[np.float64]
+    balance: float
 
 
 def sample_blocks(first: Plane, second: Plane, at: Map, count: int) -> BlockPairs | None:
@@ -136,10 +138,13 @@ def compare_blocks(pairs: BlockPairs, tables: tuple[Table | None, Table | None])
     loss = np.abs(a_loss) ** 2 + np.abs(b_loss) ** 2 + rounding
     weights = _weights(np.abs(a - b) ** 2, loss, energies)
     observed = _incoherence(a, b, weights)
-    noise = rounding * weights.sum() / np.minimum(*(np.einsum("b,bij->ij", weights, energy) for energy in energies))
+    first_energy, second_energy = (np.einsum("b,bij->ij", weights, energy) for energy in energies)
+    weaker = np.minimum(first_energy, second_energy)
+    noise = rounding * weights.sum() / weaker
     expected = _incoherence(b, b + a_loss, weights) + _incoherence(a, a + b_loss, weights) + noise
     medians = [np.array([np.median(part[band]) for band in _BANDS]) for part in (observed, expected)]
-    return Incoherence(medians[0], medians[1].clip(0, 1))
+    balance = np.median((weaker / np.maximum(first_energy, second_energy))[_BANDS[2]])
+    return Incoherence(medians[0], medians[1].clip(0, 1), float(balance))
 
 
 def _light(pairs: BlockPairs) -> tuple[float, float]:

@@ -15,10 +15,12 @@ from twofold.duplicates.fine_detail import GreyImage, incoherence
 from twofold.duplicates.hamming_search import Pairs
 
 # Chosen on one half of photographs, solar cells, tiles and drawn slices; docs/decisions/010 has the measurements on the other.
-_TOLERANCE: Final = np.array([0.01, 0.01, 0.02, 0.05])  # incoherence by interpolation, in each band
+_TOLERANCE: Final = np.array([0.02, 0.01, 0.02, 0.05])  # incoherence by interpolation, in each band
 _EXCESS: Final = 1.3  # by how much the measured loss may be too small
 _MAX_MISFIT: Final = 1.1
 _MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on nothing can be told
+_MIN_BALANCE: Final = 0.5  # energy of the weaker image's details below which they were lost in a way unknown
+_MAX_EXPECTED: Final = 0.4  # incoherence from 0.15 to 0.22 cycles per pixel from which on a misfit says nothing
 _SAME_SCENE: Final = 0.5  # largest incoherence from 0.15 to 0.22 cycles per pixel of exposures of one scene
 _FIRST_BLOCKS, _BLOCKS = 12, 48
 _DOUBTFUL: Final = (0.95, 1.5)  # misfit in the first blocks between which more are compared
@@ -39,7 +41,7 @@ class Likeness:
     """How alike the pairs are at full size, (pairs,) each.
 
     `misfit` is the largest ratio of the incoherence in a band to that of files of one exposure, infinite where it cannot be told,
-    `grain` the incoherence of details of about five pixels; NaN where images are missing, too small, or overlap too little.
+    `grain` the incoherence of details of about five pixels; NaN where images are missing or too small. Where they lack details, `grain` is that of about nine pixels.
     """
 
     misfit: NDArray[np.float64] = field(repr=False)
@@ -114,6 +116,9 @@ def _compare(
 def _measure(measured: Incoherence | None) -> tuple[float, float]:
     if measured is None:
         return np.nan, np.nan
-    misfit = (measured.observed / (_EXCESS * measured.expected + _TOLERANCE))[1:].max()
-    told = measured.observed[0] <= _MAX_UNINFORMATIVE
-    return float(misfit) if told else np.inf, float(measured.observed[1])
+    misfit = (measured.observed / (_EXCESS * measured.expected + _TOLERANCE)).max()
+    lost = measured.balance < _MIN_BALANCE or measured.expected[1] > _MAX_EXPECTED
+    if misfit > _MAX_MISFIT and lost:  # a copy whose file does not say how details were lost, or another image
+        return np.inf, float(measured.observed[0])
+    informative = measured.observed[0] <= _MAX_UNINFORMATIVE
+    return float(misfit) if informative else np.inf, float(measured.observed[1])

@@ -185,12 +185,10 @@ def _kinds(
     likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
     scene &= compared
     unknown = np.isnan(likeness.misfit)
-    near = likeness.near | (unknown & scene & ~similar)
-    rare = images is None or not strangers_agree(centred, hashes[0], pairs[near], _MIN_AGREEMENT)
-    return [
-        "near" if a else "same-scene" if b else None
-        for a, b in zip(near, scene & (rare | unknown | likeness.same_scene), strict=True)
-    ]
+    rare = images is None or not strangers_agree(centred, hashes[0], pairs[likeness.near], _MIN_AGREEMENT)
+    near = likeness.near | (unknown & scene & ~similar & rare)
+    scene &= rare | unknown | likeness.same_scene
+    return ["near" if a else "same-scene" if b else None for a, b in zip(near, scene, strict=True)]
 
 
 def _similar_and_agreeing(
@@ -217,8 +215,7 @@ def _likeness(
     if images is None:
         return Likeness(values[0], values[1]), np.ones(len(pairs), np.bool_)
     uncentred, maps, orientations = _register(planes, hashes, pairs)
-    best = np.maximum(uncentred, agreements)
-    compared = (best >= _MIN_LIKELY) & _among_best(pairs, best + agreements)
+    compared = (np.maximum(uncentred, agreements) >= _MIN_LIKELY) & _among_best(pairs, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
     values[:, compared] = likeness.misfit, likeness.grain
     return Likeness(values[0], values[1]), compared
