@@ -21,7 +21,7 @@ Map = NDArray[
 
 SIDES: Final = (64, 128)  # of the squares on which images are aligned
 _FINE_BLUR, _COARSE_BLUR = 1.0, 6.0  # details are what lies between, in pixels
-_STEPS: Final = (5, 3)  # for each side
+_STEPS: Final = (6, 6)  # for each side
 _ENOUGH: Final = 0.98  # correlation from which on no start is tried beside the thumbnails' and the identity
 _ROTATIONS: Final = (-3.0, 3.0)  # degrees
 _MAJORITY: Final = 0.6  # weight per pixel below which a correlation is lowered: it is that of few pixels
