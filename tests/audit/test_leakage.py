@@ -129,7 +129,8 @@ def test_the_card_and_the_figures_are_about_unseen_images(
     words = ["train", str(trained), "--test", str(tested), "--out", str(out), "--quiet", "--figures", str(drawn)]
     assert main(words) == 0
     output = " ".join(capsys.readouterr().out.split())  # lines are wrapped
-    warning = f"WARNING: {len(LEAKED)} test images duplicate training images ("
+    # "quality" was encoded twice, and the file does not say how its details were lost: it is said to show the same object.
+    warning = f"WARNING: {len(LEAKED) - 1} test images duplicate training images ("
     assert output.startswith(warning)
     sentence = 'Scores on them are inflated: use the column "test (unseen)".'
     assert output.index(sentence) < output.index("test (unseen): confusion matrix")

@@ -21,6 +21,7 @@ _MAX_MISFIT: Final = 1.1
 _MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on nothing can be told
 _MIN_BALANCE: Final = 0.5  # energy of the weaker image's details below which they were lost in a way unknown
 _MAX_EXPECTED: Final = 0.4  # incoherence from 0.15 to 0.22 cycles per pixel from which on a misfit says nothing
+_COARSE: Final = 0.8  # the loss reaches into the coarsest band, too: up to 0.6 is coherent there
 _SAME_SCENE: Final = 0.5  # largest incoherence from 0.15 to 0.22 cycles per pixel of exposures of one scene
 _FIRST_BLOCKS, _BLOCKS = 24, 48
 _DOUBTFUL: Final = (0.72, 1.5)  # misfit in the first blocks between which more are compared
@@ -120,6 +121,6 @@ def _measure(measured: Incoherence | None) -> tuple[float, float]:
     misfit = (measured.observed / (_EXCESS * measured.expected + _TOLERANCE)).max()
     lost = measured.balance < _MIN_BALANCE or measured.expected[1] > _MAX_EXPECTED
     if misfit > _MAX_MISFIT and lost:  # a copy whose file does not say how details were lost, or another image
-        return np.inf, float(measured.observed[0])
+        return np.inf, float(measured.observed[0]) * _COARSE
     informative = measured.observed[0] <= _MAX_UNINFORMATIVE
     return float(misfit) if informative else np.inf, float(measured.observed[1])
