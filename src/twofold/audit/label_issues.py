@@ -1,6 +1,7 @@
 """Label issues: labels that are possibly wrong, by their out-of-fold scores, and the expected number of wrong labels."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,12 @@ class LabelIssues:
 
     p_label_error: Reals = field(repr=False)  # (n,)
     expected: Interval  # number of wrong labels among the n
+    p_hard: float = 0.0  # that the label issues are hard images, which look like the other class
 
     @property
-    def certain(self) -> bool:
-        """Whether hard images alone cannot explain the scores, so that some labels are wrong."""
-        return self.expected.low > 0
+    def hard(self) -> bool:
+        """Whether the label issues may well be hard images, so that no label is said to be wrong."""
+        return self.p_hard >= 0.25
 
     @property
     def threshold(self) -> float:
@@ -52,15 +54,14 @@ class LabelIssues:
         count, expected = len(self.rows), self.expected
         correct = count - round(expected.high)
         remainder = f"; at least {correct} of those listed are probably correct" if correct > 0 else ""
-        if self.certain:
+        if self.hard:
             return (
-                f"{count_text(count, 'possible label error')} (p >= {self.threshold:.2f}); expected number of wrong labels: "
-                f"{expected.value:.0f} [{expected.low:.0f}, {expected.high:.0f}]{remainder}"
+                f"{count_text(count, 'label')} worth a look (p >= {self.threshold:.2f}), wrong labels or hard images; number of "
+                f"wrong labels: {expected.low:.0f} to {expected.high:.0f}{remainder}"
             )
-        reason = ", as they could all be hard images, which look like the other class" if count else ""
         return (
-            f"{count_text(count, 'label')} worth a look (p >= {self.threshold:.2f}); number of wrong labels: 0 to "
-            f"{expected.high:.0f}{reason}{remainder}"
+            f"{count_text(count, 'possible label error')} (p >= {self.threshold:.2f}); expected number of wrong labels: "
+            f"{expected.value:.0f} [{expected.low:.0f}, {expected.high:.0f}]{remainder}"
         )
 
 
@@ -76,7 +77,8 @@ def find_label_issues(logits: NDArray[np.floating], labels: NDArray[np.int8]) ->
     them apart. So the count has a range of assumptions (a sensitivity analysis). At its upper end there are no hard images
     beyond the curve. At its lower end there are as many as `HIDDEN_FRACTION` of those on the curve, and the noise rate of one
     class holds for both: what the other class has in excess are hard images, such as defects that cannot be seen. Where the
-    lower end reaches 0, wrong labels are not certain, and each has half the probability.
+    lower end reaches 0, and the curve has more hard images than there are labels that contradict it, these are as probably hard
+    images, and their probabilities of an error are halved.
     """
     z = np.asarray(logits, np.float64)
     z = (z - z.mean()) / (float(z.std()) or 1.0)
@@ -86,32 +88,34 @@ def find_label_issues(logits: NDArray[np.floating], labels: NDArray[np.int8]) ->
         p_wrong = model.p_wrong(z, labels)
         p_wrong_mean += model.weight * p_wrong
         counts.append(_Counts.from_model(model, p_wrong, z, labels))
-    upper = _Mixture(*np.array([(count.weight, *count.wrong) for count in counts]).T)
-    lower = _Mixture(*np.array([(count.weight, *count.symmetric) for count in counts]).T)
-    p_label_error = np.clip(p_wrong_mean * (1 - 0.5 * lower.cumulative(0)), 0.0, 1.0)
+    weights, wrong, symmetric, excess = (np.array(column) for column in zip(*counts, strict=True))
+    lower, upper = _Mixture(weights, *symmetric.T), _Mixture(weights, *wrong.T)
+    p_hard = float(lower.cumulative(0) * _Mixture(weights, *excess.T).cumulative(0))
+    p_label_error = np.clip(p_wrong_mean * (1 - p_hard / 2), 0.0, 1.0)
     low, high = lower.quantile(LEVELS[0], len(z)), upper.quantile(LEVELS[1], len(z))
-    value = float(np.clip(np.round(p_label_error.sum()), low, high))
-    return LabelIssues(p_label_error, Interval(value, low, high))
+    return LabelIssues(
+        p_label_error, Interval(float(np.clip(np.round(p_label_error.sum()), low, high)), low, high), p_hard
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Means and variances of the number of wrong labels under one model, at both ends of the range of assumptions."""
+class _Counts(NamedTuple):
+    """Means and variances of counts under one model."""
 
     weight: float
-    wrong: tuple[float, float]
-    symmetric: tuple[float, float]
+    wrong: tuple[float, float]  # wrong labels, if all hard images are on the curve
+    symmetric: tuple[float, float]  # wrong labels with the lower rate for both classes, less the hidden hard images
+    excess: tuple[float, float]  # wrong labels, less the hard images on the curve
 
     @classmethod
     def from_model(cls, model: NoiseModel, p_wrong: Reals, z: Reals, labels: NDArray[np.int8]) -> "_Counts":
-        symmetric = p_wrong * model.symmetric_fraction(labels)
-        hidden = HIDDEN_FRACTION * model.hard_images(z)
-        return cls(model.weight, _moments(p_wrong), _moments(symmetric, hidden))
+        symmetric, hard = p_wrong * model.symmetric_fraction(labels), model.hard_images(z)
+        moments = _moments(p_wrong), _moments(symmetric, HIDDEN_FRACTION * hard), _moments(p_wrong, hard)
+        return cls(model.weight, *moments)
 
 
-def _moments(p: Reals, hidden: float = 0.0) -> tuple[float, float]:
-    """Mean and variance of the number of events with probabilities p (n,), less `hidden`."""
-    return float(p.sum()) - hidden, float(np.sum(p * (1 - p)))
+def _moments(p: Reals, less: float = 0.0) -> tuple[float, float]:
+    """Mean and variance of the number of events with probabilities p (n,), less a number."""
+    return float(p.sum()) - less, float(np.sum(p * (1 - p)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
