@@ -97,7 +97,7 @@ def test_uninformative_logits_give_the_prevalence_and_keep_their_order(logits: N
     labels = np.array([0] * 3 + [1] * 9, np.int8)
     fitted = fit_calibration(logits, labels)
     assert fitted.slope == pytest.approx(MINIMAL_SLOPE / (logits.std() or 1))
-    np.testing.assert_allclose(fitted.probabilities(logits), 9 / 12, atol=0.005)
+    np.testing.assert_allclose(fitted.probabilities(logits), 9.5 / 13, atol=0.005)
     assert fitted.probabilities(np.array([-1.0])) < fitted.probabilities(np.array([1.0]))
 
 
@@ -111,3 +111,9 @@ def test_a_sigmoid_through_a_point_gives_one_half_there(drawn: Drawn) -> None:
 
 def test_extreme_logits_overflow_nowhere() -> None:
     assert sigmoid(np.array([-1e4, 0.0, 1e4])).tolist() == [0.0, 0.5, 1.0]
+
+
+def test_labels_of_one_class_give_finite_probabilities() -> None:
+    logits = np.linspace(-1, 1, 20)
+    probabilities = fit_calibration(logits, np.ones(20, np.int8)).probabilities(logits)
+    assert ((probabilities > 0.9) & (probabilities < 1)).all()

@@ -43,7 +43,7 @@ def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> Calibration:
-    """The most probable curve from these out-of-fold logits (n,) to the labels (n,), 0 or 1, both of which must be present.
+    """The most probable curve from these out-of-fold logits (n,) to the labels (n,), 0 or 1.
 
     Platt's sigmoid (Platt 1999, "Probabilistic outputs for support vector machines") between two asymptotes: `low` is the rate
     of positive labels among images that are surely negative, and 1 - `high` the other way round. All four parameters are
@@ -57,7 +57,7 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     centre, std = float(z.mean()), float(z.std()) or 1.0
     slope, intercept, *log_rates = _CurvePosterior((z - centre) / std, (labels == 1).astype(np.float64)).maximum()
     if slope <= MINIMAL_SLOPE:
-        intercept, log_rates = np.log(np.mean(labels == 1) / np.mean(labels == 0)), [np.log(PRIOR_RATE)] * 2
+        intercept, log_rates = _log_odds(labels == 1), [np.log(PRIOR_RATE)] * 2
     low, above = np.exp(log_rates)
     return Calibration(float(slope / std), float(intercept - slope / std * centre), float(low), float(1 - above))
 
@@ -71,8 +71,7 @@ class _CurvePosterior:
 
     def maximum(self) -> NDArray[np.float64]:
         """theta (4,) by Fisher scoring with a line search, and slope at least `MINIMAL_SLOPE`."""
-        prevalence = float(self.targets.mean())
-        theta = np.array([1.0, np.log(prevalence / (1 - prevalence)), *[np.log(PRIOR_RATE)] * 2])
+        theta = np.array([1.0, _log_odds(self.targets == 1), *[np.log(PRIOR_RATE)] * 2])
         value, gain = self._value(theta), np.inf
         for _ in range(100):
             step, length = self._step(theta), 1.0
@@ -109,6 +108,11 @@ class _CurvePosterior:
         curvature = np.concatenate([np.full(2, CURVE_PRIOR**-2), (RATE_PRIOR[1] - 1) * odds / (1 - rates)])
         information = (jacobian * weights) @ jacobian.T + np.diag(curvature)
         return np.clip(np.linalg.solve(information, jacobian @ ((self.targets - p) * weights) + prior), -3.0, 3.0)
+
+
+def _log_odds(positive: NDArray[np.bool_]) -> float:
+    """Of a positive label, with half an image added to each class."""
+    return float(np.log((positive.sum() + 0.5) / ((~positive).sum() + 0.5)))
 
 
 def _bounded(theta: NDArray[np.float64]) -> NDArray[np.float64]:
