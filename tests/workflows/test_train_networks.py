@@ -260,7 +260,9 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
     learning = LearningOptions(
         mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation_fraction=0.25, cv=2, balance="loss"
     )
-    options = TrainingOptions(backbone=BackboneOptions(str(network), dtype="f32", crop_mode="center"), learning=learning)
+    options = TrainingOptions(
+        backbone=BackboneOptions(str(network), dtype="f32", crop_mode="center"), learning=learning
+    )
     training = train(tmp_path / "images", options, runtime)
     frozen = train(tmp_path / "images", replace(options, learning=LearningOptions()), runtime)
     interpolation = training.as_json()["learning"]["weight_interpolation"]

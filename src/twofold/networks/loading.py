@@ -1,4 +1,4 @@
-"""Loading of a backbone by its name: built in, an ONNX file, a hub network or the user's function."""
+"""Loading of a backbone by its name: built in, of an installed package, an ONNX file, a hub network or the user's function."""
 
 import json
 from importlib.resources import files
@@ -12,6 +12,7 @@ from twofold.networks.architectures import ARCHITECTURES, Architecture, find_arc
 from twofold.networks.backbone import Backbone
 from twofold.networks.dtypes import Dtype
 from twofold.networks.hub.repository import is_hub
+from twofold.networks.packaged import load_packaged_backbone, packaged_backbones
 from twofold.networks.torch_file import read_weights
 from twofold.networks.weights import find_weights
 
@@ -26,11 +27,13 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
         from twofold.networks.onnx_backbone import load_onnx_backbone
 
         return load_onnx_backbone(options, dtype)
+    if options.backbone not in ARCHITECTURES and options.backbone in packaged_backbones():
+        return load_packaged_backbone(packaged_backbones()[options.backbone], options, dtype)
     if is_hub(options.backbone):
         from twofold.networks.hub.hub_backbone import load_hub_backbone
 
         return load_hub_backbone(options, dtype, cache=cache, progress=progress)
-    network = find_architecture(options.backbone)
+    network = find_architecture(options.backbone, others=packaged_backbones())
     _check_unused(options, network.name)
     size = options.size or network.size
     if size not in network.sizes:
