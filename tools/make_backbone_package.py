@@ -86,7 +86,7 @@ def main() -> None:
         folder = write_package(backbone, arguments.name, arguments.licence, text, arguments.backbone, arguments.out)
     except (TwofoldError, OSError) as error:
         parser.exit(1, f"{error}\n")
-    print(f"Wrote {folder}. Install it with: pip install {folder}")
+    print(f"Wrote {folder}. Install it with: pip install {folder.resolve()}")
 
 
 if __name__ == "__main__":
