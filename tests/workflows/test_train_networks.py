@@ -314,7 +314,11 @@ def test_contradictory_options_are_an_error(options: dict[str, object], message:
         ("--mode scratch --weights x.pth", "--weights is for pretrained networks"),
         ("--mode scratch --backbone mobilenetv2", "--backbone is for pretrained networks"),
         ("--mode scratch --size 45", "--size must lie between 46 and 1024 for the classic recipe, got 45"),
-        ("--mode finetune --backbone net.onnx", "An ONNX file cannot be fine-tuned"),
+        ("--mode finetune --backbone net.onnx", "net.onnx cannot be fine-tuned"),
+        (
+            "--mode finetune --backbone efficientnet-lite0+net.onnx",
+            "efficientnet-lite0+net.onnx cannot be fine-tuned, because it has no training graph",
+        ),
         ("--out .", "does not name a folder; pass NAME.twofold"),
     ],
 )

@@ -70,10 +70,12 @@ def train_files(
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
-    clock = Clock()
+    clock, mode, run, choice = Clock(), options.learning.mode, None, None
+    if mode != "frozen":
+        _check_learning(options)
     with clock("embed"):
         ranges, range_notes = runtime.ranges(sources)
-    dtype, mode, run, choice = _choose_dtype(options), options.learning.mode, None, None
+    dtype = _choose_dtype(options)
     if test is not None and mode != "frozen":  # before hours of training
         _check_usable(test, ranges, runtime)
     frozen = _frozen_strategy(options, ranges, runtime)
@@ -134,6 +136,13 @@ def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> 
     LabelledDataset(test, table, test.negative_and_positive, ()).check_any()
 
 
+def _check_learning(options: TrainingOptions) -> None:
+    require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
+    from twofold.learning.training_run import check_learning  # imports PyTorch
+
+    check_learning(options)
+
+
 def _train_network(
     file_list: FileList,
     sources: Sequence[Source],
@@ -142,8 +151,7 @@ def _train_network(
     ranges: IntensityRanges,
     run_folder: RunFolder | None,
 ) -> "TrainingRun":
-    require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
-    from twofold.learning.training_run import learn  # imports PyTorch
+    from twofold.learning.training_run import learn
 
     if run_folder is not None:
         return learn(file_list, sources, options, runtime, ranges, run_folder, min_per_class=MIN_IMAGES)
