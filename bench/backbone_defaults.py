@@ -6,7 +6,7 @@ Takes any number of DATA. float32, five folds, mean of three shuffles; only trai
 """
 
 import argparse
-from itertools import accumulate, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from twofold.decision import fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
 from twofold.networks import load_backbone
-from twofold.networks.architectures import Architecture, find_architecture
+from twofold.networks.architectures import Architecture, find_architecture, middle_blocks
 
 SHUFFLES = 3
+STEM_CHANNELS = 32
 
 
 def embed_data(data: Path, options: BackboneOptions, runtime: Runtime) -> LabelledDataset:
@@ -43,23 +44,33 @@ def out_of_fold(dataset: LabelledDataset, columns: np.ndarray) -> str:
     return f"{loss:.4f}, {accuracy:.4f}"
 
 
-def feature_columns(architecture: Architecture, width: int) -> dict[str, np.ndarray]:
-    """By content, the columns of the features, which are means and deviations of each stage, and the last pooling."""
-    stages = np.array([stage.channels for stage in architecture.stages])
-    ends = list(accumulate(2 * stages))
-    last_pooling = np.arange(ends[-1], width)
-    means = [np.arange(end - 2 * count, end - count) for end, count in zip(ends, stages, strict=True)]
-    means_and_deviations = [np.arange(end - 2 * count, end) for end, count in zip(ends, stages, strict=True)]
-    return {
-        "last pooling": last_pooling,
-        "+ means of every stage": np.concatenate([*means, last_pooling]),
-        "+ means and deviations of every stage": np.arange(width),
-        "+ means and deviations without the first two stages": np.concatenate(
-            [*means_and_deviations[2:], last_pooling]
-        ),
-        "+ means and deviations without the last stage": np.concatenate([*means_and_deviations[:-1], last_pooling]),
-        "means and deviations of every stage only": np.concatenate(means_and_deviations),
+def feature_parts(architecture: Architecture) -> dict[str, np.ndarray]:
+    """The columns of the means and of the standard deviations of the stages, of the filters, and of the last pooling."""
+    names, block, channels = list[str](), 0, STEM_CHANNELS
+    for stage in architecture.stages:
+        for _ in range(stage.repeats):
+            names += [f"filters{block}"] * (channels * stage.expand if block in middle_blocks(architecture) else 0)
+            block, channels = block + 1, stage.channels
+        names += [name for name in ("means", "deviations") for _ in range(channels)]
+    array = np.array([*names, *["last"] * architecture.last_channels])
+    return {str(name): np.flatnonzero(array == name) for name in np.unique(array)}
+
+
+def feature_columns(architecture: Architecture) -> dict[str, np.ndarray]:
+    """By content, the columns of the features."""
+    parts = feature_parts(architecture)
+    filters = [columns for name, columns in parts.items() if name.startswith("filters")]
+    stages = [parts["means"], parts["deviations"]]
+    contents = {
+        "last pooling": [parts["last"]],
+        "+ means of every stage": [parts["means"], parts["last"]],
+        "+ means and standard deviations of every stage": [*stages, parts["last"]],
+        "+ standard deviations of the middle filters": [*filters, *stages, parts["last"]],
+        "the same, without the last pooling": [*filters, *stages],
+        "last pooling and standard deviations of the middle filters": [*filters, parts["last"]],
+        "standard deviations of the middle filters only": filters,
     }
+    return {name: np.sort(np.concatenate(columns)) for name, columns in contents.items()}
 
 
 def main() -> None:
@@ -78,10 +89,9 @@ def main() -> None:
         print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
 
     print("\n| features | count |", " | ".join(str(data) for data in arguments.data), "|")
-    datasets = [
-        embed_data(data, BackboneOptions(arguments.backbone, arguments.weights), runtime) for data in arguments.data
-    ]
-    for name, columns in feature_columns(architecture, datasets[0].table.features.shape[1]).items():
+    options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode="squash")
+    datasets = [embed_data(data, options, runtime) for data in arguments.data]
+    for name, columns in feature_columns(architecture).items():
         cells = [out_of_fold(dataset, columns) for dataset in datasets]
         print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)
 
