@@ -125,7 +125,7 @@ def test_training_with_auto_is_training_with_the_chosen_mode(border: Path, runti
     assert auto.crop_mode is not None
     assert auto.crop_mode.mode == "squash" == auto.fit.model.backbone.preprocessing.crop_mode
     assert "crop-mode" in {note.code for note in auto.notes}
-    assert auto.as_json()["crop_mode"]["log_losses"].keys() == {"squash", "both", "center"}
+    assert auto.as_json()["crop_mode_choice"]["log_losses"].keys() == {"squash", "both", "center"}
     assert fixed.crop_mode is None
     assert np.array_equal(auto.fit.scores.logits, fixed.fit.scores.logits)
 

@@ -61,7 +61,8 @@ class BackboneOptions:
 
     backbone: str = _option(
         "efficientnet-lite0",
-        "Built-in network, FILE.onnx, hf:ID on Hugging Face, a folder with a network, or MODULE:FUNCTION.",
+        "Built-in or installed network, FILE.onnx, hf:ID on Hugging Face, a folder with a network, MODULE:FUNCTION, or two of "
+        "them, A+B.",
     )
     weights: Path | None = _option(None, "Local file with the network's weights.")
     size: int | None = _option(None, "Side of the model input in pixels; default: the network's.")

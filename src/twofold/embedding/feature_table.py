@@ -1,5 +1,6 @@
 """The feature row of an image: metadata, a thumbnail and features; and the feature table of many images."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from twofold.core.notes import Note
 from twofold.data import SMALL, ImageArray, ReadError
 
 _HASH: Final = 64  # hexadecimal digits of a SHA-256
+_THUMBNAIL_HASH: Final = 16  # and those that are kept of a thumbnail's
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,12 @@ class Metadata:
     quality: int | None = None  # of a JPEG file, 1 to 100
     exif: bool = False
     camera: str = ""
+
+    @property
+    def pixel_key(self) -> str:
+        """The hash of the pixels that a fingerprint holds, 80 digits for any number of model inputs."""
+        hashes, rest = self.pixels[:-_THUMBNAIL_HASH], self.pixels[-_THUMBNAIL_HASH:]
+        return self.pixels if len(hashes) == _HASH else hashlib.sha256(hashes.encode()).hexdigest() + rest
 
     def of_model_input(self, number: int, count: int) -> "Metadata":
         """The metadata that the image would have with this one of its `count` model inputs alone."""

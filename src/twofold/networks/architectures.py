@@ -4,6 +4,7 @@ EfficientNet-Lite is M. Tan's variant of EfficientNet (arXiv:1905.11946): no squ
 stem, head, first and last stage. MobileNetV2 is arXiv:1801.04381, table 2.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
@@ -146,11 +147,12 @@ ARCHITECTURES = {
 }
 
 
-def find_architecture(name: str) -> Architecture:
-    """The built-in network of this name. Raises UsageError, with the legal names and the nearest, for any other."""
+def find_architecture(name: str, others: Iterable[str] = ()) -> Architecture:
+    """The built-in network of this name. Raises UsageError for any other, with the legal names, `others` among them."""
     if name not in ARCHITECTURES:
+        names = [*ARCHITECTURES, *sorted(others)]
         raise UsageError(
-            f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use {', '.join(ARCHITECTURES)}, FILE.onnx, hf:ID, "
+            f"There is no network '{name}'{nearest(name, names)}; use {', '.join(names)}, FILE.onnx, hf:ID, "
             "a folder or MODULE:FUNCTION."
         )
     return ARCHITECTURES[name]

@@ -19,7 +19,12 @@ from twofold.decision import fit_head
 from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source, collect_features
 from twofold.networks import Backbone
 
-_WHOLE: Final[tuple[CropMode, ...]] = ("squash", "both")
+WHOLE: Final[tuple[CropMode, ...]] = ("squash", "both")
+"""The crop modes that use the whole image."""
+
+SINGLE: Final[tuple[CropMode, ...]] = ("squash",)
+"""Those of them with one model input per image."""
+
 _MAX_IMAGES: Final = 1000
 _MIN_GROUPS: Final = 10  # of each class; with fewer, a log-loss says little
 
@@ -81,34 +86,49 @@ def with_crop_mode(backbone: Backbone, mode: CropMode) -> Backbone:
 
 
 def choose_crop_mode(
-    file_list: FileList, sources: Sequence[Source], backbone: Backbone, runtime: Runtime, folds: int, seed: int
+    file_list: FileList,
+    sources: Sequence[Source],
+    backbone: Backbone,
+    runtime: Runtime,
+    folds: int,
+    seed: int,
+    *,
+    whole: tuple[CropMode, ...] = WHOLE,
 ) -> tuple[CropModeChoice, EmbeddedSample]:
-    """The crop mode for these images, and the rows of the sample of at most 1,000 on which it was chosen."""
+    """The crop mode for these images, one of `whole` or `center`, and the rows of the at most 1,000 images that decided.
+
+    With too few images to compare it is the last of `whole`.
+    """
     backbone = with_crop_mode(backbone, "both")
     sample = _draw_sample(file_list, seed)
     rows = runtime.embed_rows([sources[number] for number in sample], runtime.engine(backbone), what="crop mode")
     table = collect_features(rows, len(rows), backbone.preprocessing.pool)
     files = replace(file_list, files=tuple(file_list.files[number] for number in sample), skips=())
-    choice = _choose(labelled_dataset(files, table), rows, backbone, folds, seed)
+    choice = _choose(labelled_dataset(files, table), rows, backbone, folds, seed, whole)
     return choice, EmbeddedSample(dict(zip(sample, rows, strict=True)), backbone)
 
 
 def _choose(
-    dataset: LabelledDataset, rows: Sequence[FeatureRow], backbone: Backbone, folds: int, seed: int
+    dataset: LabelledDataset,
+    rows: Sequence[FeatureRow],
+    backbone: Backbone,
+    folds: int,
+    seed: int,
+    whole: tuple[CropMode, ...],
 ) -> CropModeChoice:
     used = np.flatnonzero(dataset.valid)
     groups = [len(np.unique(dataset.groups[used][dataset.labels[used] == label])) for label in (0, 1)]
     if min(groups) < max(_MIN_GROUPS, folds):
-        return CropModeChoice("both", len(used), {})
+        return CropModeChoice(whole[-1], len(used), {})
     fold = assign_folds(dataset.names[used], dataset.groups[used], folds, seed)
     losses: dict[CropMode, NDArray[np.float64]] = {
-        mode: _losses(_features(rows, mode, backbone)[used], dataset.labels[used], fold) for mode in (*_WHOLE, "center")
+        mode: _losses(_features(rows, mode, backbone)[used], dataset.labels[used], fold) for mode in (*whole, "center")
     }
     means = {mode: float(values.mean()) for mode, values in losses.items()}
-    whole = min(_WHOLE, key=means.__getitem__)
-    differences = losses[whole] - losses["center"]
+    best_whole = min(whole, key=means.__getitem__)
+    differences = losses[best_whole] - losses["center"]
     gain, error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
-    return CropModeChoice("center" if gain > error else whole, len(used), means, gain, error)
+    return CropModeChoice("center" if gain > error else best_whole, len(used), means, gain, error)
 
 
 def _losses(features: NDArray[np.float32], labels: NDArray[np.int8], fold: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -124,6 +124,7 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "data": training.dataset.as_json(),
         "evidence": training.evidence,
         "C": training.fit.C,
+        "crop_mode_choice": None if training.crop_mode is None else training.crop_mode.as_json(),
         "dtype_check": None if training.dtype_check is None else asdict(training.dtype_check),
     }
 

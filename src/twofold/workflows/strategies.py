@@ -54,11 +54,11 @@ class FrozenStrategy:
         return backbone if self.crop_mode is None else with_crop_mode(backbone, self.crop_mode)
 
     def with_crop_mode_chosen(
-        self, file_list: FileList, sources: Sequence[Source], dtype: Dtype
+        self, file_list: FileList, sources: Sequence[Source], dtype: Dtype, whole: tuple[CropMode, ...]
     ) -> tuple["FrozenStrategy", CropModeChoice]:
-        """The strategy with the crop mode that suits these images, and the choice."""
+        """The strategy with the crop mode that suits these images, one of `whole` or `center`, and the choice."""
         choice, sample = choose_crop_mode(
-            file_list, sources, self.backbone(dtype), self.runtime, self.folds, self.policy.seed
+            file_list, sources, self.backbone(dtype), self.runtime, self.folds, self.policy.seed, whole=whole
         )
         return replace(self, crop_mode=choice.mode, sample=sample), choice
 

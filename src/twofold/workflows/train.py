@@ -25,6 +25,7 @@ from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
+from twofold.workflows.crop_mode import SINGLE, WHOLE, CropModeChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import DecisionPolicy, Fit
@@ -69,23 +70,23 @@ def train_files(
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
-    clock = Clock()
+    clock, mode, run, choice = Clock(), options.learning.mode, None, None
+    if mode != "frozen":
+        _check_learning(options)
     with clock("embed"):
         ranges, range_notes = runtime.ranges(sources)
-    dtype, run = _choose_dtype(options), None
-    if options.learning.mode != "frozen":
-        if test is not None:  # before hours of training
-            _check_usable(test, ranges, runtime)
-        with clock("learn"):
-            run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
-    strategy, choice = _strategy(options, run, ranges, runtime), None
-    if (
-        isinstance(strategy, FrozenStrategy)
-        and options.learning.mode == "frozen"
-        and options.backbone.crop_mode == "auto"
-    ):
+    dtype = _choose_dtype(options)
+    if test is not None and mode != "frozen":  # before hours of training
+        _check_usable(test, ranges, runtime)
+    frozen = _frozen_strategy(options, ranges, runtime)
+    if mode != "scratch" and options.backbone.crop_mode == "auto":
         with clock("embed"):
-            strategy, choice = strategy.with_crop_mode_chosen(file_list, sources, dtype)
+            whole = WHOLE if mode == "frozen" else SINGLE  # a network is trained on one model input per image
+            frozen, choice = frozen.with_crop_mode_chosen(file_list, sources, dtype, whole)
+    if mode != "frozen":
+        with clock("learn"):
+            run = _train_network(file_list, sources, _with_crop_mode(options, choice), runtime, ranges, run_folder)
+    strategy = frozen if run is None or not run.beats_frozen else TrainedStrategy(run, frozen.policy)
     job = _FitJob(file_list, sources, runtime, clock, strategy)
     result, check = job.fit_checked(
         dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
@@ -135,6 +136,13 @@ def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> 
     LabelledDataset(test, table, test.negative_and_positive, ()).check_any()
 
 
+def _check_learning(options: TrainingOptions) -> None:
+    require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
+    from twofold.learning.training_run import check_learning  # imports PyTorch
+
+    check_learning(options)
+
+
 def _train_network(
     file_list: FileList,
     sources: Sequence[Source],
@@ -143,8 +151,7 @@ def _train_network(
     ranges: IntensityRanges,
     run_folder: RunFolder | None,
 ) -> "TrainingRun":
-    require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
-    from twofold.learning.training_run import learn  # imports PyTorch
+    from twofold.learning.training_run import learn
 
     if run_folder is not None:
         return learn(file_list, sources, options, runtime, ranges, run_folder, min_per_class=MIN_IMAGES)
@@ -152,13 +159,16 @@ def _train_network(
         return learn(file_list, sources, options, runtime, ranges, RunFolder(Path(folder)), min_per_class=MIN_IMAGES)
 
 
-def _strategy(
-    options: TrainingOptions, run: "TrainingRun | None", ranges: IntensityRanges, runtime: Runtime
-) -> Strategy:
+def _with_crop_mode(options: TrainingOptions, choice: CropModeChoice | None) -> TrainingOptions:
+    """The options with the chosen crop mode."""
+    if choice is None:
+        return options
+    return replace(options, backbone=replace(options.backbone, crop_mode=choice.mode))
+
+
+def _frozen_strategy(options: TrainingOptions, ranges: IntensityRanges, runtime: Runtime) -> FrozenStrategy:
     decision, seed = options.decision, options.cross_validation.seed
     policy = DecisionPolicy(decision.optimize, decision.threshold, seed)
-    if run is not None and run.beats_frozen:
-        return TrainedStrategy(run, policy)
     return FrozenStrategy(options.backbone, ranges, runtime, options.cross_validation.folds, policy)
 
 

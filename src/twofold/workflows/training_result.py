@@ -103,7 +103,7 @@ class TrainingResult:
             "audit": self.audit.as_json(),
             **network,
             **({} if self.test is None else {"test": self.test.as_json()}),
-            "crop_mode": None if self.crop_mode is None else self.crop_mode.as_json(),
+            "crop_mode_choice": None if self.crop_mode is None else self.crop_mode.as_json(),
             "dtype_check": None if self.dtype_check is None else asdict(self.dtype_check),
             "seconds": self.seconds,
             "notes": [asdict(note) for note in self.notes],
