@@ -1,8 +1,9 @@
 """The defaults of a backbone: out-of-fold log-loss by crop mode, by filter and by content of the features.
 
-    python bench/backbone_defaults.py ../shared/data/cats-dogs/train demo/train.csv [--backbone NAME] [--weights FILE]
+    python bench/backbone_defaults.py ../shared/data/cats-dogs/train demo/train.csv [--table inputs|features]
 
-Takes any number of DATA. float32, five folds, mean of three shuffles; only training images are read.
+Takes any number of DATA. Five folds by groups, mean of three shuffles; only training images are read. The table of features is of
+the crop mode `squash`.
 """
 
 import argparse
@@ -19,16 +20,16 @@ from twofold.dataset.labelled import LabelledDataset, embed_files
 from twofold.decision import fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
-from twofold.networks import load_backbone
+from twofold.networks import Dtype, load_backbone
 from twofold.networks.architectures import Architecture, find_architecture, middle_blocks
 
 SHUFFLES = 3
 STEM_CHANNELS = 32
 
 
-def embed_data(data: Path, options: BackboneOptions, runtime: Runtime) -> LabelledDataset:
+def embed_data(data: Path, options: BackboneOptions, runtime: Runtime, dtype: Dtype = "f32") -> LabelledDataset:
     file_list = list_labelled_files(data, DataOptions())
-    engine = runtime.engine(load_backbone(options, "f32", cache=runtime.folder))
+    engine = runtime.engine(load_backbone(options, dtype, cache=runtime.folder))
     return embed_files(file_list, file_list.paths, engine, runtime, what=str(data))
 
 
@@ -62,38 +63,45 @@ def feature_columns(architecture: Architecture) -> dict[str, np.ndarray]:
     filters = [columns for name, columns in parts.items() if name.startswith("filters")]
     stages = [parts["means"], parts["deviations"]]
     contents = {
-        "last pooling": [parts["last"]],
-        "+ means of every stage": [parts["means"], parts["last"]],
-        "+ means and standard deviations of every stage": [*stages, parts["last"]],
-        "+ standard deviations of the middle filters": [*filters, *stages, parts["last"]],
-        "the same, without the last pooling": [*filters, *stages],
-        "last pooling and standard deviations of the middle filters": [*filters, parts["last"]],
-        "standard deviations of the middle filters only": filters,
+        "last": [parts["last"]],
+        "stages": [*stages, parts["last"]],
+        "filters": [*filters, *stages, parts["last"]],
+        "filters, without the last pooling": [*filters, *stages],
     }
     return {name: np.sort(np.concatenate(columns)) for name, columns in contents.items()}
+
+
+def print_inputs(arguments: argparse.Namespace, runtime: Runtime) -> None:
+    print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
+    for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
+        options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode=crop_mode, filter=filter)
+        datasets = [embed_data(data, options, runtime, arguments.dtype) for data in arguments.data]
+        cells = [out_of_fold(dataset, np.arange(dataset.table.features.shape[1])) for dataset in datasets]
+        print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
+
+
+def print_features(arguments: argparse.Namespace, runtime: Runtime) -> None:
+    contents = feature_columns(find_architecture(arguments.backbone))
+    print("| data |", " | ".join(f"{name}, {len(columns)}" for name, columns in contents.items()), "|", flush=True)
+    options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode="squash")
+    for data in arguments.data:
+        dataset = embed_data(data, options, runtime, arguments.dtype)
+        cells = [out_of_fold(dataset, columns) for columns in contents.values()]
+        print("|", data, "|", " | ".join(cells), "|", flush=True)
+
+
+TABLES = {"inputs": print_inputs, "features": print_features}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--table", choices=TABLES, default="features")
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--dtype", default="f32")
     arguments = parser.parse_args()
-    runtime, architecture = Runtime(user_cache_path("twofold")), find_architecture(arguments.backbone)
-
-    print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
-    for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
-        options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode=crop_mode, filter=filter)
-        datasets = [embed_data(data, options, runtime) for data in arguments.data]
-        cells = [out_of_fold(dataset, np.arange(dataset.table.features.shape[1])) for dataset in datasets]
-        print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
-
-    print("\n| features | count |", " | ".join(str(data) for data in arguments.data), "|")
-    options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode="squash")
-    datasets = [embed_data(data, options, runtime) for data in arguments.data]
-    for name, columns in feature_columns(architecture).items():
-        cells = [out_of_fold(dataset, columns) for dataset in datasets]
-        print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)
+    TABLES[arguments.table](arguments, Runtime(user_cache_path("twofold")))
 
 
 if __name__ == "__main__":
