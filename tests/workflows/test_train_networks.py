@@ -217,8 +217,8 @@ def test_fine_tuning_starts_with_the_head_of_the_frozen_network(drawn: Path, run
     training_run = training.learning.run
     assert training_run.history.epochs[0]["val_accuracy"] == 1.0
     assert training_run.backbone.name == "efficientnet-lite0, fine-tuned"
-    assert training_run.head.weights.size == 2848
-    assert training_run.backbone.features == "stages"
+    assert training_run.head.weights.size == 6544
+    assert training_run.backbone.features == "filters"
 
 
 def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:

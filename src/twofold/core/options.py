@@ -15,7 +15,7 @@ CropMode = Literal["squash", "center", "pad", "both"]
 CropModeOption = Literal["auto", "squash", "center", "pad", "both"]
 Filter = Literal["bilinear", "bicubic"]
 DtypeOption = Literal["auto", "f32", "bf16", "int8"]
-FeatureSet = Literal["stages", "last"]
+FeatureSet = Literal["filters", "stages", "last"]
 Optimize = Literal["accuracy", "balanced", "f1"]
 Mode = Literal["frozen", "finetune", "scratch"]
 RecipeName = Literal["classic", "modern"]
@@ -66,7 +66,11 @@ class BackboneOptions:
     )
     weights: Path | None = _option(None, "Local file with the network's weights.")
     size: int | None = _option(None, "Side of the model input in pixels; default: the network's.")
-    features: FeatureSet = _option("stages", "Features of all stages, or of the last pooling only.")
+    features: FeatureSet = _option(
+        "filters",
+        "last: of the last pooling; stages: also means and standard deviations of all stages; filters: also standard "
+        "deviations of the filters inside the middle blocks.",
+    )
     dtype: DtypeOption = _option(
         "auto", "Data type of the network; auto: the fastest that is accurate on this processor."
     )
