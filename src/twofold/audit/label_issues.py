@@ -15,12 +15,12 @@ MIN_PROBABILITY = 0.05
 """A label is listed where its probability of an error is at least this: at the end of the list one label in twenty is wrong."""
 
 HIDDEN_FRACTION = 1 / 3
-"""Hard images that contradict the curve, at most, for each one that it explains. In simulations of right labels with scores of
-eleven distributions, 0.30 were enough, for tails as heavy as those of Student's t with 3 degrees of freedom."""
+"""Hard images that contradict the curve, at most, for each one that it explains. Chosen on simulated scores, as those of
+`bench/label_error_counts.py`: enough for right labels with the tails of Student's t distribution with 3 degrees of freedom."""
 
 LEVELS = (0.025, 0.995)
-"""Of the interval. The upper one has a reserve for curves that are not logistic: with 0.975 the count was too low in up to 16%
-of the simulations where a part of the images is hard."""
+"""Of the interval. The upper one has a reserve for curves that are steeper at the ends than a logistic one: with 0.975 the
+count was too low in one simulation of six where a third of the images is hard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
