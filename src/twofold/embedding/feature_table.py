@@ -1,7 +1,7 @@
 """The feature row of an image: metadata, a thumbnail and features; and the feature table of many images."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -40,10 +40,10 @@ class Metadata:
         hashes, rest = self.pixels[:-_THUMBNAIL_HASH], self.pixels[-_THUMBNAIL_HASH:]
         return self.pixels if len(hashes) == _HASH else hashlib.sha256(hashes.encode()).hexdigest() + rest
 
-    def of_model_input(self, number: int, count: int) -> "Metadata":
-        """The metadata that the image would have with this one of its `count` model inputs alone."""
-        hashes, rest = self.pixels[: count * _HASH], self.pixels[count * _HASH :]
-        return replace(self, pixels=hashes[number * _HASH : (number + 1) * _HASH] + rest)
+    def of_model_inputs(self, numbers: Sequence[int]) -> "Metadata":
+        """The metadata that the image would have with these of its model inputs alone."""
+        hashes = (self.pixels[number * _HASH : (number + 1) * _HASH] for number in numbers)
+        return replace(self, pixels="".join(hashes) + self.pixels[-_THUMBNAIL_HASH:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

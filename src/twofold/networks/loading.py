@@ -1,6 +1,7 @@
 """Loading of a backbone by its name: built in, of an installed package, an ONNX file, a hub network or the user's function."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
     Raises UsageError for a name, size or dtype that is not available, BackboneError where the network or its weights cannot be
     read.
     """
+    backbone = _load_network(options, dtype, cache, progress)
+    return replace(backbone, preprocessing=replace(backbone.preprocessing, views=options.fixed_views or ()))
+
+
+def _load_network(options: BackboneOptions, dtype: Dtype, cache: Path, progress: Progress) -> Backbone:
     if options.backbone.endswith(".onnx"):
         from twofold.networks.onnx_backbone import load_onnx_backbone
 
