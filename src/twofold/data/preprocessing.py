@@ -59,7 +59,7 @@ class Preprocessing:
     mean features are those of the image.
 
     `views` are grids of windows beside the image: n stands for n x n overlapping windows of the whole image, each squashed to a
-    model input. The features of the image are followed by the mean and the standard deviation over the windows of each grid.
+    model input. The features of the image are followed by their standard deviation over the windows of each grid.
 
     `integer_range` is (black, white) for images with more than eight bits per channel, `float_range` for images of floating-point
     values; None where the training data had no such images. Raises ValueError where one is not a range.
@@ -98,7 +98,7 @@ class Preprocessing:
     @property
     def moments(self) -> int:
         """The number of features of an image for each feature of a model input."""
-        return 1 + 2 * len(self.views)
+        return 1 + len(self.views)
 
     def pool(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The features of an image, (d,), from those of its model inputs one after the other, (k * d,)."""
@@ -107,9 +107,8 @@ class Preprocessing:
             return features
         grids = np.array([crop.grid for crop in crops])
         rows = features.reshape(len(crops), -1)
-        windows = (rows[grids == grid] for grid in self.views)
-        moments = (moment for each in windows for moment in (each.mean(axis=0), each.std(axis=0)))
-        return np.concatenate([rows[grids == 1].mean(axis=0), *moments])
+        stds = (rows[grids == grid].std(axis=0) for grid in self.views)
+        return np.concatenate([rows[grids == 1].mean(axis=0), *stds])
 
     def with_intensity_ranges(self, ranges: IntensityRanges) -> "Preprocessing":
         """The same preprocessing with these ranges."""

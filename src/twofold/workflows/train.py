@@ -79,9 +79,9 @@ def train_files(
     if test is not None and mode != "frozen":  # before hours of training
         _check_usable(test, ranges, runtime)
     frozen = _frozen_strategy(options, ranges, runtime)
-    if mode != "scratch":
+    network, single = options.backbone, mode != "frozen"  # a network is trained on one model input per image
+    if mode != "scratch" and (network.fixed_crop_mode is None or (network.fixed_views is None and not single)):
         with clock("embed"):
-            single = mode != "frozen"  # a network is trained on one model input per image
             whole = SINGLE if single else WHOLE
             frozen, choice = frozen.with_crops_chosen(file_list, sources, dtype, whole, windows=not single)
     if mode != "frozen":
