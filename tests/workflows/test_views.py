@@ -16,7 +16,7 @@ from twofold.core.options import BackboneOptions, DataOptions, LearningOptions, 
 from twofold.data import Preprocessing, decoded_alike, list_labelled_files
 from twofold.embedding import Runtime, Source, collect_features
 from twofold.embedding.feature_table import Metadata
-from twofold.networks import Backbone
+from twofold.networks import Backbone, load_backbone
 from twofold.workflows.crops import CropsChoice, choose_crops
 from twofold.workflows.predict import Predictor
 from twofold.workflows.sample import EmbeddedSample
@@ -74,6 +74,10 @@ def reference_features(path: Path, preprocessing: dict[str, object], model: Path
         parts.append(windows.std(axis=0))
         first += n * n
     return np.concatenate(parts)
+
+
+def squashed(file: Path, runtime: Runtime) -> Backbone:
+    return load_backbone(BackboneOptions(str(file), crop_mode="squash", views="1"), "f32", cache=runtime.folder)
 
 
 def test_features_of_windows_are_pooled_by_their_standard_deviation() -> None:
@@ -217,6 +221,10 @@ def test_training_that_chooses_windows_is_training_with_them(marked: Path, tiny_
     assert auto.crops is not None
     assert auto.crops.views_choice is not None
     assert auto.crops.crop_mode is None
+    fingerprints = auto.dataset.usable_fingerprints[1]  # duplicates are searched with the features of the image itself
+    assert fingerprints.features is not None
+    alone = runtime.embed([Path(path) for path in auto.dataset.paths], runtime.engine(squashed(tiny_file, runtime)))
+    assert np.array_equal(fingerprints.features, alone.features)
     block = auto.as_json()["views_choice"]
     assert block["views"] == list(auto.crops.views)
     assert block["log_losses"].keys() == {"1", "2x2", "3x3", "2x2+3x3"}

@@ -72,6 +72,14 @@ class FeatureTable:
     features: NDArray[np.float32] = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
     notes: tuple[Note, ...] = field(default=(), repr=False)
+    moments: int = (
+        1  # features are those of the image and, with windows, their standard deviations: d = moments * width
+    )
+
+    @property
+    def image_features(self) -> NDArray[np.float32]:
+        """The features of the images without the standard deviations over windows, (used, width)."""
+        return self.features[:, : self.features.shape[1] // self.moments]
 
     @cached_property
     def used(self) -> NDArray[np.intp]:

@@ -87,7 +87,7 @@ class Comparison:
         """The comparison of the sample of these files."""
         rows, embedded = list(sample.rows.values()), sample.backbone.preprocessing
         files = replace(file_list, files=tuple(file_list.files[number] for number in sample.rows), skips=())
-        table = collect_features(rows, len(rows), embedded.pool)
+        table = replace(collect_features(rows, len(rows), embedded.pool), moments=embedded.moments)
         return cls(labelled_dataset(files, table), rows, embedded, folds, seed)
 
     @property
