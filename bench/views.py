@@ -99,7 +99,7 @@ def draw_folder(name: str, folder: Path, images: int) -> Path:
     return folder / name
 
 
-def measure(data: Path, backbone: Backbone, runtime: Runtime, grids: list[int], limit: int) -> Iterator[str]:
+def measure(data: Path, backbone: Backbone, runtime: Runtime, grids: list[int], limit: int | None) -> Iterator[str]:
     file_list = list_labelled_files(data, DataOptions())
     numbers = np.sort(np.random.default_rng(0).permutation(len(file_list.files))[:limit])
     preprocessing = replace(backbone.preprocessing, views=tuple(grids))
@@ -117,16 +117,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+")
     parser.add_argument("--views", type=int, nargs="+", default=[2, 3, 4])
-    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--images", type=int, help="at most; by default 300 are drawn, and all of DATA are read")
     parser.add_argument("--folder", type=Path, default=Path("drawn"))
     parser.add_argument("--dtype", default="int8")
     arguments = parser.parse_args()
     runtime = Runtime(user_cache_path("twofold"))
     backbone = load_backbone(BackboneOptions(crop_mode="squash"), arguments.dtype, cache=runtime.folder)
     for name in arguments.data:
-        data = draw_folder(name, arguments.folder, arguments.images) if name in KINDS else Path(name)
-        limit = arguments.images if name in KINDS else 10**9
-        for line in measure(data, backbone, runtime, arguments.views, limit):
+        data = draw_folder(name, arguments.folder, arguments.images or 300) if name in KINDS else Path(name)
+        for line in measure(data, backbone, runtime, arguments.views, arguments.images):
             print(line, flush=True)
 
 
