@@ -201,7 +201,7 @@ def alphabetical(classes: tuple[str, str]) -> Note:
 def fingerprints_of(table: FeatureTable) -> Fingerprints:
     """The fingerprints of the usable images of a feature table."""
     keys = [(metadata.sha256, metadata.pixel_key) for metadata in table.metadata if metadata is not None]
-    return Fingerprints(keys, table.thumbnails, table.features if table.features.shape[1] else None)
+    return Fingerprints(keys, table.thumbnails, table.image_features if table.features.shape[1] else None)
 
 
 def labelled_dataset(file_list: FileList, table: FeatureTable) -> LabelledDataset:

@@ -1,7 +1,7 @@
 """The feature row of an image: metadata, a thumbnail and features; and the feature table of many images."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -40,10 +40,10 @@ class Metadata:
         hashes, rest = self.pixels[:-_THUMBNAIL_HASH], self.pixels[-_THUMBNAIL_HASH:]
         return self.pixels if len(hashes) == _HASH else hashlib.sha256(hashes.encode()).hexdigest() + rest
 
-    def of_model_input(self, number: int, count: int) -> "Metadata":
-        """The metadata that the image would have with this one of its `count` model inputs alone."""
-        hashes, rest = self.pixels[: count * _HASH], self.pixels[count * _HASH :]
-        return replace(self, pixels=hashes[number * _HASH : (number + 1) * _HASH] + rest)
+    def of_model_inputs(self, numbers: Sequence[int]) -> "Metadata":
+        """The metadata that the image would have with these of its model inputs alone."""
+        hashes = (self.pixels[number * _HASH : (number + 1) * _HASH] for number in numbers)
+        return replace(self, pixels="".join(hashes) + self.pixels[-_THUMBNAIL_HASH:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +72,14 @@ class FeatureTable:
     features: NDArray[np.float32] = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
     notes: tuple[Note, ...] = field(default=(), repr=False)
+    moments: int = (
+        1  # features are those of the image and, with windows, their standard deviations: d = moments * width
+    )
+
+    @property
+    def image_features(self) -> NDArray[np.float32]:
+        """The features of the images without the standard deviations over windows, (used, width)."""
+        return self.features[:, : self.features.shape[1] // self.moments]
 
     @cached_property
     def used(self) -> NDArray[np.intp]:

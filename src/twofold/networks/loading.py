@@ -24,6 +24,11 @@ def load_backbone(options: BackboneOptions, dtype: Dtype, *, cache: Path, progre
     Raises UsageError for a name, size or dtype that is not available, BackboneError where the network or its weights cannot be
     read.
     """
+    backbone = _load_network(options, dtype, cache, progress)
+    return replace(backbone, preprocessing=replace(backbone.preprocessing, views=options.fixed_views or ()))
+
+
+def _load_network(options: BackboneOptions, dtype: Dtype, cache: Path, progress: Progress) -> Backbone:
     if names := split_pair(options.backbone):
         return _load_pair(options, names, dtype, cache, progress)
     if options.backbone.endswith(".onnx"):

@@ -29,9 +29,10 @@ from twofold.data import (
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset, list_test_files
 from twofold.decision import fit_head
 from twofold.duplicates import index_fingerprints
-from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
+from twofold.embedding import FeatureTable, Runtime, Source
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_ranges
-from twofold.workflows.crop_mode import choose_crop_mode, with_crop_mode
+from twofold.workflows.crops import choose_crops
+from twofold.workflows.views import note_smallest_detail
 
 Embed = Callable[[Sequence[Source], str], FeatureTable]
 """(sources, their name in the progress bar) -> their feature table."""
@@ -98,17 +99,15 @@ def _embed(
     runtime: Runtime,
     ranges: IntensityRanges,
 ) -> tuple[FeatureTable, Embed, tuple[Note, ...]]:
-    """The feature table of the list in the crop mode that `train` would choose, and how other images are embedded."""
+    """The feature table of the list with the crops that `train` would choose, and how other images are embedded."""
     dtype = choose_dtype(options, offered_dtypes(options.backbone))
     backbone = load_backbone(options, dtype, cache=runtime.folder, progress=runtime.progress)
-    backbone, known, notes = with_intensity_ranges(backbone, ranges), dict[int, FeatureRow](), tuple[Note, ...]()
-    if options.crop_mode == "auto":
-        folds, seed = cross_validation.folds, cross_validation.seed
-        choice, sample = choose_crop_mode(file_list, file_list.paths, backbone, runtime, folds, seed)
-        backbone, notes = with_crop_mode(backbone, choice.mode), (choice.note(),)
-        known = sample.rows_for(backbone)
-    engine = runtime.engine(backbone)
+    backbone, folds, seed = with_intensity_ranges(backbone, ranges), cross_validation.folds, cross_validation.seed
+    choice, sample = choose_crops(file_list, file_list.paths, backbone, options, runtime, folds, seed)
+    engine = runtime.engine(choice.apply(backbone))
+    known = {} if sample is None else sample.rows_for(engine.backbone)
     table = runtime.embed(file_list.paths, engine, known=known)
+    notes = (*choice.notes(), *note_smallest_detail(table.metadata, engine.backbone.preprocessing))
     return table, lambda sources, name: runtime.embed(sources, engine, what=name), notes
 
 

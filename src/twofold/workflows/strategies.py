@@ -12,8 +12,9 @@ from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
-from twofold.workflows.crop_mode import CropModeChoice, EmbeddedSample, choose_crop_mode, with_crop_mode
+from twofold.workflows.crops import CropsChoice, choose_crops
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
+from twofold.workflows.sample import EmbeddedSample
 
 if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun
@@ -44,26 +45,41 @@ class FrozenStrategy:
     runtime: Runtime
     folds: int
     policy: DecisionPolicy
-    crop_mode: CropMode | None = None  # None: that of the options, or of the network
+    crops: CropsChoice | None = None  # None: those of the options, or of the network
     sample: EmbeddedSample | None = None
 
     def backbone(self, dtype: Dtype) -> Backbone:
         """The network that the options name."""
         backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
         backbone = with_intensity_ranges(backbone, self.ranges)
-        return backbone if self.crop_mode is None else with_crop_mode(backbone, self.crop_mode)
+        return backbone if self.crops is None else self.crops.apply(backbone)
 
-    def with_crop_mode_chosen(
-        self, file_list: FileList, sources: Sequence[Source], dtype: Dtype, whole: tuple[CropMode, ...]
-    ) -> tuple["FrozenStrategy", CropModeChoice]:
-        """The strategy with the crop mode that suits these images, one of `whole` or `center`, and the choice."""
-        choice, sample = choose_crop_mode(
-            file_list, sources, self.backbone(dtype), self.runtime, self.folds, self.policy.seed, whole=whole
+    def with_crops_chosen(
+        self,
+        file_list: FileList,
+        sources: Sequence[Source],
+        dtype: Dtype,
+        whole: tuple[CropMode, ...],
+        *,
+        windows: bool,
+    ) -> tuple["FrozenStrategy", CropsChoice]:
+        """The strategy with the crop mode, one of `whole` or `center`, and the views that suit these images, and the choice."""
+        backbone, seed = self.backbone(dtype), self.policy.seed
+        choice, sample = choose_crops(
+            file_list,
+            sources,
+            backbone,
+            self.network,
+            self.runtime,
+            self.folds,
+            seed,
+            whole=whole,
+            windows=windows,
         )
-        return replace(self, crop_mode=choice.mode, sample=sample), choice
+        return replace(self, crops=choice, sample=sample), choice
 
     def known_rows(self, backbone: Backbone) -> Mapping[int, FeatureRow]:
-        """The rows of the sample on which the crop mode was chosen."""
+        """The rows of the sample on which crop mode and views were chosen."""
         return {} if self.sample is None else self.sample.rows_for(backbone)
 
     def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:

@@ -25,12 +25,14 @@ from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
-from twofold.workflows.crop_mode import SINGLE, WHOLE, CropModeChoice
+from twofold.workflows.crop_mode import SINGLE, WHOLE
+from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import DecisionPolicy, Fit
 from twofold.workflows.strategies import FrozenStrategy, Strategy, TrainedStrategy
 from twofold.workflows.training_result import NetworkResult, TestResult, TrainingResult
+from twofold.workflows.views import note_smallest_detail
 
 if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun
@@ -79,10 +81,11 @@ def train_files(
     if test is not None and mode != "frozen":  # before hours of training
         _check_usable(test, ranges, runtime)
     frozen = _frozen_strategy(options, ranges, runtime)
-    if mode != "scratch" and options.backbone.crop_mode == "auto":
+    network, single = options.backbone, mode != "frozen"  # a network is trained on one model input per image
+    if mode != "scratch" and (network.fixed_crop_mode is None or (network.fixed_views is None and not single)):
         with clock("embed"):
-            whole = WHOLE if mode == "frozen" else SINGLE  # a network is trained on one model input per image
-            frozen, choice = frozen.with_crop_mode_chosen(file_list, sources, dtype, whole)
+            whole = SINGLE if single else WHOLE
+            frozen, choice = frozen.with_crops_chosen(file_list, sources, dtype, whole, windows=not single)
     if mode != "frozen":
         with clock("learn"):
             run = _train_network(file_list, sources, _with_crop_mode(options, choice), runtime, ranges, run_folder)
@@ -98,12 +101,13 @@ def train_files(
         folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
         audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
     run_notes = () if run is None else run.notes
-    choice_notes = () if choice is None else (choice.note(),)
-    earlier_notes = (*range_notes, *choice_notes)
+    choice_notes = () if choice is None else choice.notes()
+    detail_notes = note_smallest_detail(result.dataset.table.metadata, fit.model.backbone.preprocessing)
+    earlier_notes = (*range_notes, *choice_notes, *detail_notes)
     notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
-        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crop_mode=choice
+        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crops=choice
     )
 
 
@@ -159,7 +163,7 @@ def _train_network(
         return learn(file_list, sources, options, runtime, ranges, RunFolder(Path(folder)), min_per_class=MIN_IMAGES)
 
 
-def _with_crop_mode(options: TrainingOptions, choice: CropModeChoice | None) -> TrainingOptions:
+def _with_crop_mode(options: TrainingOptions, choice: CropsChoice | None) -> TrainingOptions:
     """The options with the chosen crop mode."""
     if choice is None:
         return options
