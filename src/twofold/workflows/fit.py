@@ -10,8 +10,12 @@ from twofold.core.options import Optimize
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Head, choose_rule, fit_calibration, fit_head
+from twofold.decision.cross_fitting import cross_fit_probabilities
 from twofold.evaluation import Evaluation, evaluate
+from twofold.evaluation.nested import variance_factors
+from twofold.evaluation.sample import Sample
 from twofold.networks import Backbone
+from twofold.workflows.nested import NestedCrossValidation, cross_validate_nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,11 @@ def fit_model(
 ) -> Fit:
     """Head, calibration and rule, fitted on these `rows` of the usable images. Each group stays in one fold."""
     fold = assign_folds(dataset.names[rows], dataset.groups[rows], folds, policy.seed)
-    head = fit_head(dataset.table.features[rows], dataset.labels[rows], fold)
-    return fit_decision(dataset, OutOfFoldScores(rows, fold, head.logits), backbone, head.head, head.C, policy)
+    features, labels = dataset.table.features[rows], dataset.labels[rows]
+    head = fit_head(features, labels, fold)
+    nested = cross_validate_nested(features, labels, dataset.groups[rows], head.C, policy.seed)
+    scores = OutOfFoldScores(rows, fold, head.logits)
+    return fit_decision(dataset, scores, backbone, head.head, head.C, policy, nested)
 
 
 def fit_decision(
@@ -61,11 +68,32 @@ def fit_decision(
     head: Head,
     C: float | None,
     policy: DecisionPolicy,
+    nested: NestedCrossValidation | None = None,
 ) -> Fit:
-    """Calibration, rule and evaluation, all from the out-of-fold scores."""
-    labels = dataset.labels[scores.rows]
+    """Calibration, rule and evaluation, all from the out-of-fold scores.
+
+    The evaluation has probabilities of calibrations that are each fitted without one fold. Its ranks are the logits, which no
+    calibration changes within a fold. With `nested` its intervals are those of the model.
+    """
+    labels, groups = dataset.labels[scores.rows], dataset.groups[scores.rows]
     calibration = fit_calibration(scores.logits, labels)
-    probabilities = calibration.probabilities(scores.logits)
-    rule = choose_rule(labels, probabilities, policy=policy.optimize, fixed=policy.threshold, seed=policy.seed)
-    evaluation = evaluate(labels, probabilities, rule, classes=dataset.classes, seed=policy.seed)
+    rule = choose_rule(
+        labels,
+        calibration.probabilities(scores.logits),
+        policy=policy.optimize,
+        fixed=policy.threshold,
+        seed=policy.seed,
+    )
+    probabilities = cross_fit_probabilities(scores.logits, labels, scores.folds)
+    sample = Sample(labels, rule.decide(probabilities), probabilities, scores.logits, groups)
+    evaluation = evaluate(
+        labels,
+        probabilities,
+        rule,
+        classes=dataset.classes,
+        seed=policy.seed,
+        groups=groups,
+        ranks=scores.logits,
+        factors=None if nested is None else variance_factors(sample, nested, rule.threshold),
+    )
     return Fit(Model(dataset.classes, backbone, head, calibration, rule), scores, C, evaluation)

@@ -219,4 +219,7 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:
     model, rows = fit.model, ~run.validation & dataset.valid
     probabilities = model.probabilities(dataset.table.features[rows])
-    return NetworkResult(run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes))
+    groups = dataset.groups[rows]
+    return NetworkResult(
+        run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes, groups=groups)
+    )
