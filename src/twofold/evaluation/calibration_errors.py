@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.calibration import sigmoid
-from twofold.evaluation.groups import Groups, centred, design_effect
+from twofold.evaluation.groups import Groups, design_effect
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z
 from twofold.evaluation.metrics import BINS, bin_of
 
@@ -50,8 +50,8 @@ def recalibration(
 
     A slope below 1 tells overconfidence. The intercept is that of the regression with slope 1, so that it tells whether
     probabilities are too low (above 0) or too high on the whole (Van Calster et al. 2019). The slope is undefined where a threshold
-    separates the classes, and where all probabilities are equal. Intervals are normal ones, from the influence of each image within
-    its class (White 1982).
+    separates the classes, and where all probabilities are equal. Intervals are normal ones, from the influence of each image (White
+    1982); unlike all others they allow for another prevalence, which the intercept is about.
     """
     tiny = np.finfo(np.float64).eps
     p = np.clip(probabilities, tiny, 1 - tiny)
@@ -81,7 +81,7 @@ def _wald(
         if np.abs(step).max() < 1e-10:
             break
     inverse = np.linalg.inv(information + 1e-12 * np.eye(len(theta)))
-    influence = centred(design @ inverse[0] * (targets - p), labels)
+    influence = design @ inverse[0] * (targets - p)
     half = Z * math.sqrt(float(np.sum(influence**2)) * factor * design_effect(influence, groups))
     value = float(theta[0])
     return Interval(value, value - half, value + half)

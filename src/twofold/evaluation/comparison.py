@@ -58,6 +58,7 @@ def compare(
     only_second_correct, only_first_correct = int((gains > 0).sum()), int((gains < 0).sum())
     has_both_classes = 0 < int(labels.sum()) < len(labels)
     effect = design_effect(gains - gains.mean(), groups)
+    exact = mcnemar(only_second_correct, only_first_correct)
     return Comparison(
         images=len(labels),
         groups=len(labels) if groups is None else len(np.unique(groups)),
@@ -68,7 +69,7 @@ def compare(
         },
         only_second_correct=only_second_correct,
         only_first_correct=only_first_correct,
-        p_value=sign_flip_test(gains, groups) if has_groups(groups) else mcnemar(only_second_correct, only_first_correct),
+        p_value=exact if groups is None or not has_groups(groups) else sign_flip_test(gains, groups),
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.calibration import fit_calibration
 from twofold.decision.cross_fitting import NestedScores, cross_fit_probabilities
+from twofold.evaluation.groups import Groups
 from twofold.evaluation.intervals import standard_error
 from twofold.evaluation.metrics import log_losses, placements
 from twofold.evaluation.sample import Sample, VarianceFactors
@@ -43,39 +44,47 @@ def _mean(values: NDArray[np.float64]) -> Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NestedCrossValidation:
-    """The labels (n,) of images, and their scores in each shuffle."""
+    """The labels (n,) and groups (n,) of images, and their scores in each shuffle."""
 
     labels: Labels = field(repr=False)
+    groups: Groups = field(repr=False)
     scores: Sequence[NestedScores] = field(repr=False)
 
 
-def variance_factors(sample: Sample, nested: NestedCrossValidation, threshold: float) -> VarianceFactors:
-    """The factors on the variances of the metrics of a cross-validation, whose scores are the sample's.
+def variance_factors(nested: NestedCrossValidation, threshold: float) -> VarianceFactors:
+    """The factors on the variances of the metrics of a cross-validation, for decisions at this threshold.
 
     For each fold left out, D is the difference between the cross-validation within the others and the value on the fold. D² is
     the squared error that is looked for, plus the variance of the value on the fold: the latter is estimated from the fold, and
     from the variance within the others, which is that of K - 1 times as many images; the smaller one is taken off. The means
-    over folds and shuffles are divided by the mean variance within the others. Variances are raised by the design effects of the
-    sample's groups.
+    over folds and shuffles are divided by the mean variance within the others. Variances are raised by the design effects of
+    groups.
 
-    The factor of the log-loss is the most exact. Those of accuracy, recall and area are noise where errors are few, so it is
-    their lower bound: in half for decisions, which depend less on the calibration.
+    Each factor is noisy, those of rates and of the area most where errors are few. So the mean of 1 and of the largest one is the
+    lower bound of all. The factor of the log-loss, the most exact, bounds that of the area, and decisions bound probabilities.
     """
     rows = [row for scores in nested.scores for row in _differences(nested.labels, scores, threshold)]
-    effects = _design_effects(sample)
+    effects = _design_effects(nested, threshold)
     factors = {name: _factor([row[name] for row in rows], effect) for name, effect in effects.items()}
-    losses = factors["log_loss"]
-    decisions = max(factors["accuracy"], factors["recall"], factors["specificity"], (1 + losses) / 2)
-    return VarianceFactors(decisions, max(factors["roc_auc"], losses), max(decisions, losses))
+    least = (1 + max(factors.values())) / 2
+    decisions = max(factors["accuracy"], factors["recall"], factors["specificity"], least)
+    ranks = max(factors["roc_auc"], factors["log_loss"], least)
+    return VarianceFactors(decisions, ranks, max(factors["log_loss"], decisions))
 
 
-def _design_effects(sample: Sample) -> dict[str, float]:
+def _design_effects(nested: NestedCrossValidation, threshold: float) -> dict[str, float]:
+    """The design effects of the estimates, from the out-of-fold scores of the first shuffle."""
+    labels, scores = nested.labels, nested.scores[0]
+    logits = scores.logits[np.arange(len(labels)), scores.folds]
+    probabilities = cross_fit_probabilities(logits, labels, scores.folds)
+    decisions = (probabilities >= threshold).astype(np.int8)
+    sample = Sample(labels, decisions, probabilities, logits, nested.groups)
     return {
-        "accuracy": sample.of_rate(np.ones(len(sample.labels), np.bool_)),
-        "recall": sample.of_rate(sample.labels == 1),
-        "specificity": sample.of_rate(sample.labels != 1),
+        "accuracy": sample.of_rate(np.ones(len(labels), np.bool_)),
+        "recall": sample.of_rate(labels == 1),
+        "specificity": sample.of_rate(labels != 1),
         "roc_auc": sample.of_area(),
-        "log_loss": sample.of_losses(log_losses(sample.labels, sample.probabilities)),
+        "log_loss": sample.of_losses(log_losses(labels, probabilities)),
     }
 
 

@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle.model import Model
+from twofold.core.arrays import Labels
 from twofold.core.options import Optimize
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import Head, choose_rule, fit_calibration, fit_head
+from twofold.decision import Head, Rule, choose_rule, fit_calibration, fit_head
 from twofold.decision.cross_fitting import cross_fit_probabilities
 from twofold.evaluation import Evaluation, evaluate
-from twofold.evaluation.nested import variance_factors
-from twofold.evaluation.sample import Sample
+from twofold.evaluation.nested import NestedCrossValidation, variance_factors
 from twofold.networks import Backbone
-from twofold.workflows.nested import NestedCrossValidation, cross_validate_nested
+from twofold.workflows.nested import cross_validate_nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +70,39 @@ def fit_decision(
     policy: DecisionPolicy,
     nested: NestedCrossValidation | None = None,
 ) -> Fit:
-    """Calibration, rule and evaluation, all from the out-of-fold scores.
-
-    The evaluation has probabilities of calibrations that are each fitted without one fold. Its ranks are the logits, which no
-    calibration changes within a fold. With `nested` its intervals are those of the model.
-    """
-    labels, groups = dataset.labels[scores.rows], dataset.groups[scores.rows]
+    """Calibration, rule and evaluation, all from the out-of-fold scores."""
+    labels = dataset.labels[scores.rows]
     calibration = fit_calibration(scores.logits, labels)
-    rule = choose_rule(
+    probabilities = calibration.probabilities(scores.logits)
+    rule = choose_rule(labels, probabilities, policy=policy.optimize, fixed=policy.threshold, seed=policy.seed)
+    model = Model(dataset.classes, backbone, head, calibration, rule)
+    groups = dataset.groups[scores.rows]
+    evaluation = evaluate_scores(scores, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested)
+    return Fit(model, scores, C, evaluation)
+
+
+def evaluate_scores(
+    scores: OutOfFoldScores,
+    labels: Labels,
+    groups: NDArray[np.int64],
+    rule: Rule,
+    classes: tuple[str, str],
+    *,
+    seed: int,
+    nested: NestedCrossValidation | None = None,
+) -> Evaluation:
+    """The evaluation of out-of-fold scores, for the model that is fitted on all images.
+
+    Probabilities are those of calibrations that are each fitted without one fold. The images are ordered by the logits, because
+    calibrations that differ by fold would disturb the order. With `nested` the intervals are those of the model.
+    """
+    return evaluate(
         labels,
-        calibration.probabilities(scores.logits),
-        policy=policy.optimize,
-        fixed=policy.threshold,
-        seed=policy.seed,
-    )
-    probabilities = cross_fit_probabilities(scores.logits, labels, scores.folds)
-    sample = Sample(labels, rule.decide(probabilities), probabilities, scores.logits, groups)
-    evaluation = evaluate(
-        labels,
-        probabilities,
+        cross_fit_probabilities(scores.logits, labels, scores.folds),
         rule,
-        classes=dataset.classes,
-        seed=policy.seed,
+        classes=classes,
+        seed=seed,
         groups=groups,
         ranks=scores.logits,
-        factors=None if nested is None else variance_factors(sample, nested, rule.threshold),
+        factors=None if nested is None else variance_factors(nested, rule.threshold),
     )
-    return Fit(Model(dataset.classes, backbone, head, calibration, rule), scores, C, evaluation)

@@ -21,19 +21,12 @@ def cross_validate_nested(
     features: NDArray[np.float32], labels: NDArray[np.int8], groups: NDArray[np.int64], C: float, seed: int
 ) -> NestedCrossValidation | None:
     """The nested cross-validation of a head with this C; None where a class has too few groups for it."""
-    rows = _subset(groups, seed)
+    rows = np.arange(len(labels))
+    if len(labels) > MAX_IMAGES:  # images and not groups: so the weight of a large group stays what it is
+        rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MAX_IMAGES])
     try:
         shuffles = [assign_folds(labels[rows], groups[rows], FOLDS, seed + 1 + shuffle) for shuffle in range(SHUFFLES)]
     except DataError:
         return None
-    return NestedCrossValidation(labels[rows], nested_scores(features[rows], labels[rows], shuffles, C))
-
-
-def _subset(groups: NDArray[np.int64], seed: int) -> NDArray[np.intp]:
-    """At most `MAX_IMAGES` rows, in whole groups drawn at random."""
-    if len(groups) <= MAX_IMAGES:
-        return np.arange(len(groups))
-    names, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    drawn = order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), MAX_IMAGES, "right")))]
-    return np.flatnonzero(np.isin(number, drawn))
+    scores = nested_scores(features[rows], labels[rows], shuffles, C)
+    return NestedCrossValidation(labels[rows], groups[rows], scores)
