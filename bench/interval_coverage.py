@@ -25,12 +25,17 @@ from twofold.dataset import folds
 from twofold.decision import Rule, choose_rule, fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.evaluation import METRICS, Evaluation, evaluate, metrics
-from twofold.evaluation.calibration_errors import recalibration
 from twofold.workflows.fit import OutOfFoldScores, evaluate_scores
 from twofold.workflows.nested import cross_validate_nested
 
 CLASSES, POPULATION = ("negative", "positive"), 4000
-PROBLEMS = [(d, decay, distance, prevalence) for d, decay in ((30, 0.0), (1000, 1.0)) for distance, prevalence in ((2.0, 0.5), (4.0, 0.5), (3.0, 0.2))]  # fmt: skip
+PROBLEMS = [
+    (d, decay, distance, prevalence)
+    for d, decay in ((30, 0.0), (1000, 1.0))
+    for distance, prevalence in ((2.0, 0.5), (4.0, 0.5), (3.0, 0.2))
+]
+"""Features, decay of their variances, distance of the classes in standard deviations, prevalence."""
+
 HELD_OUT_PROBLEMS = [(200, 0.5, 2.5, 0.5), (200, 0.5, 3.5, 0.3), (5, 0.0, 3.0, 0.5)]
 """No constant was chosen on these."""
 
@@ -115,7 +120,7 @@ def width(evaluation: Evaluation, name: str) -> float:
     return evaluation.metrics[name].high - evaluation.metrics[name].low
 
 
-def values(labels, logits, calibration, rule) -> dict[str, float]:  # noqa: ANN001
+def values(labels, logits, calibration, rule) -> dict[str, float]:
     """Every metric of the population, without noise: the calibration error is that of the bins."""
     probabilities = calibration.probabilities(logits)
     evaluation = evaluate(labels, probabilities, rule, classes=CLASSES)

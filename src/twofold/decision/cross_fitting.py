@@ -76,9 +76,7 @@ def nested_scores(
         regressions = Regressions.on_products(features, labels, np.array(masks))
         logits = regressions.logits(regressions.fit(regressions.zeros(), C))
     ends = np.cumsum([len(_pairs(folds)) for folds in shuffles])[:-1]
-    return [
-        NestedScores.from_pairs(folds, rows) for folds, rows in zip(shuffles, np.split(logits, ends), strict=True)
-    ]
+    return [NestedScores.from_pairs(folds, rows) for folds, rows in zip(shuffles, np.split(logits, ends), strict=True)]
 
 
 def _pairs(folds: NDArray[np.int64]) -> list[tuple[int, int]]:

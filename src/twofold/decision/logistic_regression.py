@@ -71,9 +71,7 @@ class Regressions:
         return cls._weighted(matrix, (mean, std), standardisations, labels, training_mask, held_out_by)
 
     @classmethod
-    def on_products(
-        cls, features: Matrix, labels: NDArray[np.int8], training_mask: NDArray[np.bool_]
-    ) -> "Regressions":
+    def on_products(cls, features: Matrix, labels: NDArray[np.int8], training_mask: NDArray[np.bool_]) -> "Regressions":
         """The same with one standardisation, that of all images, on a matrix (n, n) that has the products of the images.
 
         The logits depend on the products only. Coefficients are not those of the features.

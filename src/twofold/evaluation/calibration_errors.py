@@ -26,15 +26,25 @@ def ece_interval(labels: Labels, probabilities: Probabilities, seed: int, factor
     images = np.bincount(bins, minlength=BINS)
     positives = np.bincount(bins, labels == 1, minlength=BINS)
     gaps = (positives - np.bincount(bins, probabilities, minlength=BINS)) / len(labels)
-    fraction = (positives + 0.5) / (images + 1)
-    rng = np.random.default_rng(seed)
-    noise = math.sqrt(factor) * (rng.binomial(images, fraction, (1000, BINS)) - images * fraction) / len(labels)
+    noise = math.sqrt(factor) * _noise(images, positives, seed) / len(labels)
     error = float(np.abs(gaps).sum())
     quantiles = np.array(
         [np.quantile(np.abs(scale * gaps + noise).sum(axis=1), [0.025, 0.5, 0.975]) for scale in _FACTORS]
     )
     low, value, high = (_largest_scale(quantiles[:, column], error) for column in (2, 1, 0))
     return Interval(error * value, error * min(low, value), min(1.0, error * max(high, value)))
+
+
+def _noise(images: NDArray[np.int64], positives: NDArray[np.float64], seed: int) -> Reals:
+    """Positives of the bins less their expectation, (1000, bins), half of them drawn as if the classes were swapped: so the error
+    is the same whichever class is positive."""
+    negatives = images - positives
+    parts = []
+    for count, of_class, order in ((images, positives, 1), (images[::-1], negatives[::-1], -1)):
+        fraction = (of_class + 0.5) / (count + 1)
+        drawn = np.random.default_rng(seed).binomial(count, fraction, (500, BINS)) - count * fraction
+        parts.append(order * drawn[:, ::order])
+    return np.concatenate(parts)
 
 
 def _largest_scale(quantiles: Reals, error: float) -> float:
@@ -49,9 +59,9 @@ def recalibration(
     """Slope and intercept of the calibration (Cox 1958): a logistic regression of the labels on the logits of the probabilities.
 
     A slope below 1 tells overconfidence. The intercept is that of the regression with slope 1, so that it tells whether
-    probabilities are too low (above 0) or too high on the whole (Van Calster et al. 2019). The slope is undefined where a threshold
-    separates the classes, and where all probabilities are equal. Intervals are normal ones, from the influence of each image (White
-    1982); unlike all others they allow for another prevalence, which the intercept is about.
+    probabilities are too low (above 0) or too high on the whole (Van Calster et al. 2019). The slope is undefined where a
+    threshold separates the classes, and where all probabilities are equal. Intervals are normal ones, from the influence of each
+    image (White 1982); unlike all others they allow for another prevalence, which the intercept is about.
     """
     tiny = np.finfo(np.float64).eps
     p = np.clip(probabilities, tiny, 1 - tiny)
@@ -68,9 +78,7 @@ def _separates(labels: Labels, z: Reals) -> bool:
     return bool(positives.min() >= negatives.max() or positives.max() <= negatives.min() or np.ptp(z) == 0)
 
 
-def _wald(
-    labels: Labels, design: NDArray[np.float64], offset: Reals, groups: Groups | None, factor: float
-) -> Interval:
+def _wald(labels: Labels, design: NDArray[np.float64], offset: Reals, groups: Groups | None, factor: float) -> Interval:
     """The first coefficient of the logistic regression on a design (n, k) with an offset (n,)."""
     theta, targets = np.zeros(design.shape[1]), (labels == 1).astype(np.float64)
     for _ in range(50):

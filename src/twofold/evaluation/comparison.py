@@ -14,7 +14,6 @@ from twofold.evaluation.groups import Groups, centred, design_effect, has_groups
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z, delong_error, standard_error
 from twofold.evaluation.metrics import log_losses, placements, roc_auc
 
-
 MAX_EXACT_GROUPS = 5_000
 """The largest number of groups with a gain or a loss for which the test is exact; above, its sum is taken as normal."""
 
@@ -76,7 +75,7 @@ def compare(
 def difference_of_accuracies(second: int, first: int, n: int, factor: float = 1.0) -> Interval:
     """The difference (second - first) / n, from the counts of images that only one model gets right.
 
-    The interval is the adjusted Wald interval of Bonett and Price 2012, which holds for small counts. The factor, on the variance,
+    The interval is the adjusted Wald interval of Bonett and Price 2012, which holds for small counts. The factor on the variance
     divides all counts.
     """
     trials = n / factor

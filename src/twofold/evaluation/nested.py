@@ -24,7 +24,9 @@ Estimate = tuple[float, float]
 """A value and its variance for independent images."""
 
 
-def estimates(labels: Labels, probabilities: Probabilities, ranks: Probabilities, threshold: float) -> dict[str, Estimate]:
+def estimates(
+    labels: Labels, probabilities: Probabilities, ranks: Probabilities, threshold: float
+) -> dict[str, Estimate]:
     """Accuracy, recall of either class, area under the ROC curve and log-loss; `ranks` (n,) order the images for the area."""
     correct = ((probabilities >= threshold) == (labels == 1)).astype(np.float64)
     losses = log_losses(labels, probabilities)

@@ -98,12 +98,25 @@ def train_files(
         audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
     run_notes = () if run is None else run.notes
     choice_notes = () if choice is None else (choice.note(),)
-    earlier_notes = (*range_notes, *choice_notes)
+    earlier_notes = (*range_notes, *choice_notes, *_interval_notes(fit, run))
     notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
         options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crop_mode=choice
     )
+
+
+def _interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:
+    """The note on intervals that no nested cross-validation has widened."""
+    if fit.evaluation.factors is not None:
+        return ()
+    scores = "out-of-fold" if run is None or run.folds is not None else "validation"
+    why = "a class has too few groups" if run is None or not run.beats_frozen else "the network was trained"
+    text = (
+        f"The intervals of the {scores} scores are too narrow for the model, because {why}, so that no nested cross-validation "
+        "tells how far such scores are from the model's."
+    )
+    return (Note("intervals-of-fixed-scores", text),)
 
 
 def _choose_dtype(options: TrainingOptions) -> Dtype:
