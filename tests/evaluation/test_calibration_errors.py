@@ -18,7 +18,9 @@ def draw(n: int, seed: int, scale: float = 1.0) -> tuple[NDArray[np.int8], NDArr
 
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.5])
 def test_the_calibration_error_is_not_the_noise_of_few_images(scale: float) -> None:
-    """100 sets of 100 images; 0.86 is three standard errors below 0.94. The error on the data is 0.105 for a calibrated model, and 0.112 where the truth is
+    """100 sets of 100 images; 0.86 is three standard errors below 0.94.
+
+    The error on the data is 0.105 for a calibrated model, and 0.112 where the truth is
     0.048."""
     truth = 0.0 if scale == 1 else metrics.ece(*draw(400_000, 0, scale))
     intervals = [ece_interval(*draw(100, seed, scale), seed) for seed in range(1, 101)]

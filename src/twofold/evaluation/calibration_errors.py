@@ -1,6 +1,7 @@
 """How far probabilities are from frequencies: the calibration error, and the slope and intercept of a recalibration."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def ece_interval(labels: Labels, probabilities: Probabilities, seed: int, factor
     return Interval(error * value, error * min(low, value), min(1.0, error * max(high, value)))
 
 
-def _noise(images: NDArray[np.int64], positives: NDArray[np.float64], seed: int) -> Reals:
+def _noise(images: NDArray[Any], positives: NDArray[Any], seed: int) -> Reals:
     """Positives of the bins less their expectation, (1000, bins), half of them drawn as if the classes were swapped: so the error
     is the same whichever class is positive."""
     negatives = images - positives
