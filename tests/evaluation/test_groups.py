@@ -71,7 +71,7 @@ def test_residuals_that_cancel_within_groups_do_not_narrow_an_interval() -> None
 def test_groups_without_an_error_count_as_one_image_each() -> None:
     labels, probabilities = np.repeat(np.array([0, 1], np.int8), 100), np.repeat([0.1, 0.9], 100)
     alone = evaluate(labels[::10], probabilities[::10], Rule.at(0.5), classes=CLASSES)
-    grouped = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES, groups=np.arange(100) // 10)
+    grouped = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES, groups=np.arange(200) // 10)
     assert grouped.metrics["accuracy"].low <= alone.metrics["accuracy"].low < 0.9
 
 

@@ -12,28 +12,34 @@ from twofold.evaluation.groups import Groups, design_effect
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z
 from twofold.evaluation.metrics import BINS, bin_of
 
-_FACTORS = np.linspace(0, 2, 81)
+_SCALES = np.linspace(0, 2, 81)
 
 
-def ece_interval(labels: Labels, probabilities: Probabilities, seed: int, factor: float = 1.0) -> Interval:
+def ece_interval(
+    labels: Labels, probabilities: Probabilities, seed: int, effect: float = 1.0, factor: float = 1.0
+) -> Interval:
     """The expected calibration error without the bias of noise, and its interval.
 
     The error on the data is a sum of absolute gaps, and noise alone makes it larger than 0 (Bröcker 2012; Kumar, Liang and Ma
     2019). So a test is inverted: the gaps of the bins are scaled by factors from 0 to 2, noise is added (positives of each bin
     from a binomial, 1,000 times), and the value is the error whose median is that of the data; 0 where a calibrated model would
-    have such an error half of the time. The interval holds the factors for which the error of the data is among the middle 95%.
+    have such an error half of the time. The interval holds the factors for which the error of the data is among the middle 95%,
+    and reaches up to it where it is below the noise. `effect` multiplies the variance of the noise, for groups; the square root
+    of `factor` the distance of the ends from the value.
     """
     bins = bin_of(probabilities)
     images = np.bincount(bins, minlength=BINS)
     positives = np.bincount(bins, labels == 1, minlength=BINS)
     gaps = (positives - np.bincount(bins, probabilities, minlength=BINS)) / len(labels)
-    noise = math.sqrt(factor) * _noise(images, positives, seed) / len(labels)
+    noise = math.sqrt(effect) * _noise(images, positives, seed) / len(labels)
     error = float(np.abs(gaps).sum())
     quantiles = np.array(
-        [np.quantile(np.abs(scale * gaps + noise).sum(axis=1), [0.025, 0.5, 0.975]) for scale in _FACTORS]
+        [np.quantile(np.abs(scale * gaps + noise).sum(axis=1), [0.025, 0.5, 0.975]) for scale in _SCALES]
     )
-    low, value, high = (_largest_scale(quantiles[:, column], error) for column in (2, 1, 0))
-    return Interval(error * value, error * min(low, value), min(1.0, error * max(high, value)))
+    value, low = (error * _largest_scale(quantiles[:, column], error, least=0.0) for column in (1, 2))
+    high = error * _largest_scale(quantiles[:, 0], error, least=1.0)
+    widening = math.sqrt(factor)
+    return Interval(value, max(0.0, value - widening * (value - low)), min(1.0, value + widening * (high - value)))
 
 
 def _noise(images: NDArray[Any], positives: NDArray[Any], seed: int) -> Reals:
@@ -48,10 +54,9 @@ def _noise(images: NDArray[Any], positives: NDArray[Any], seed: int) -> Reals:
     return np.concatenate(parts)
 
 
-def _largest_scale(quantiles: Reals, error: float) -> float:
-    """The largest factor whose quantile is at most the error, 0 where none is."""
-    inside = _FACTORS[quantiles <= error]
-    return float(inside.max(initial=0.0))
+def _largest_scale(quantiles: Reals, error: float, *, least: float) -> float:
+    """The largest scale whose quantile is at most the error, `least` where none is."""
+    return float(_SCALES[quantiles <= error].max()) if (quantiles <= error).any() else least
 
 
 def recalibration(

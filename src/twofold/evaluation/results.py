@@ -237,13 +237,14 @@ def _simulated(sample: Sample, c: ConfusionMatrix, score: Score, seed: int) -> I
 def _scores(sample: Sample, seed: int) -> dict[str, Interval]:
     labels, probabilities = sample.labels, sample.probabilities
     losses, errors = log_losses(labels, probabilities), squared_errors(labels, probabilities)
-    slope, intercept = recalibration(labels, probabilities, sample.groups, sample.factors.probabilities)
+    factor, of_gaps = sample.factors.probabilities, sample.of_losses((labels == 1) - probabilities)
+    slope, intercept = recalibration(labels, probabilities, sample.groups, factor)
     return {
         "roc_auc": delong(labels, sample.ranks, sample.of_area()),
         "average_precision": _average_precision(sample, seed),
         "log_loss": loss_interval(losses, labels, sample.of_losses(losses)),
         "brier": loss_interval(errors, labels, sample.of_losses(errors)),
-        "ece": ece_interval(labels, probabilities, seed, sample.of_losses((labels == 1) - probabilities)),
+        "ece": ece_interval(labels, probabilities, seed, of_gaps / factor, factor),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
     }
