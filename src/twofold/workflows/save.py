@@ -160,6 +160,11 @@ def _test_columns(training: TrainingResult) -> list[dict[str, Any]]:
     name, headline = training.test.leakage.headline(training.test.evaluation)
     columns = {name: headline, **({} if name == "test" else {"test (inflated)": training.test.evaluation})}
     return [
-        {"name": name, "images": len(evaluation.labels), "metrics": evaluation.as_json()["metrics"]}
+        {
+            "name": name,
+            "images": len(evaluation.labels),
+            "groups": evaluation.group_count,
+            "metrics": evaluation.as_json()["metrics"],
+        }
         for name, evaluation in columns.items()
     ]

@@ -103,12 +103,25 @@ def train_files(
     run_notes = () if run is None else run.notes
     choice_notes = () if choice is None else choice.notes()
     detail_notes = note_smallest_detail(result.dataset.table.metadata, fit.model.backbone.preprocessing)
-    earlier_notes = (*range_notes, *choice_notes, *detail_notes)
+    earlier_notes = (*range_notes, *choice_notes, *detail_notes, *_interval_notes(fit, run))
     notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
         options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crops=choice
     )
+
+
+def _interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:
+    """The note on intervals that no nested cross-validation has widened."""
+    if fit.evaluation.factors is not None:
+        return ()
+    scores = "out-of-fold" if run is None or run.folds is not None else "validation"
+    why = "a class has too few groups" if run is None or not run.beats_frozen else "the network was trained"
+    text = (
+        f"The intervals of the {scores} scores are too narrow for the model, because {why}, so that no nested cross-validation "
+        "tells how far such scores are from the model's."
+    )
+    return (Note("intervals-of-fixed-scores", text),)
 
 
 def _choose_dtype(options: TrainingOptions) -> Dtype:
@@ -233,4 +246,7 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:
     model, rows = fit.model, ~run.validation & dataset.valid
     probabilities = model.probabilities(dataset.table.features[rows])
-    return NetworkResult(run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes))
+    groups = dataset.groups[rows]
+    return NetworkResult(
+        run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes, groups=groups)
+    )
