@@ -19,7 +19,7 @@ CONFLICT: Final = "conflict"  # skipped: the same image has both labels
 LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
 CONTRADICTED: Final = "contradicted-label"  # flagged: listed as a label issue, but as probably a hard image
 OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
-# Flagged: an image with a duplicate, by the kind of the pair.
+# Flagged: an image with a duplicate, by the kind of the pair. Images of one scene are no duplicates.
 _DUPLICATE: Final[dict[DuplicateKind, str]] = {"exact": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}
 _CLOSEST_FIRST: Final[tuple[DuplicateKind, ...]] = ("exact", "pixels", "near")
 
@@ -100,11 +100,15 @@ def _known(p_label_error: NDArray[np.floating] | None, number: int) -> float | N
     return None if p_label_error is None or np.isnan(p_label_error[number]) else float(p_label_error[number])
 
 
+def _copies(dataset: LabelledDataset) -> list[Duplicate]:
+    return [pair for pair in dataset.duplicates if pair.kind in _DUPLICATE]
+
+
 def flag_duplicates(dataset: LabelledDataset) -> dict[int, str]:
     """The reason for each usable image that is flagged as a duplicate: the second of a pair, or both if their labels differ."""
     labels, valid = dataset.labels, dataset.valid
     reasons: dict[int, str] = {}
-    for pair in sorted(dataset.duplicates, key=lambda pair: -_CLOSEST_FIRST.index(pair.kind)):
+    for pair in sorted(_copies(dataset), key=lambda pair: -_CLOSEST_FIRST.index(pair.kind)):
         if not (valid[pair.first] and valid[pair.second]):
             continue  # an image under both labels says nothing about the label of another
         if labels[pair.first] != labels[pair.second]:
@@ -117,14 +121,14 @@ def flag_duplicates(dataset: LabelledDataset) -> dict[int, str]:
 def closest_duplicates(dataset: LabelledDataset) -> dict[int, tuple[int, DuplicateKind]]:
     """For each usable image that has duplicates, the closest one and the kind of the pair."""
     closest: dict[int, tuple[int, DuplicateKind]] = {}
-    for pair in sorted(dataset.duplicates, key=lambda pair: _CLOSEST_FIRST.index(pair.kind)):
+    for pair in sorted(_copies(dataset), key=lambda pair: _CLOSEST_FIRST.index(pair.kind)):
         closest.setdefault(pair.first, (pair.second, pair.kind))
         closest.setdefault(pair.second, (pair.first, pair.kind))
     return closest
 
 
 def duplicates_as_json(dataset: LabelledDataset, duplicates: tuple[Duplicate, ...]) -> list[dict[str, Any]]:
-    """Each pair for JSON: the later image, the earlier one that it duplicates, and whether their labels agree."""
+    """Each pair for JSON: the later image, the earlier one, their kind, and whether their labels agree."""
     paths, labels = dataset.paths, dataset.labels
     return [
         {

@@ -50,11 +50,15 @@ _LONGEST: Final = 80  # characters of a camera's name
 
 @dataclass(frozen=True, slots=True)
 class EncodingMetadata:
-    """JPEG `quality`, 1 to 100, None for other formats; whether there is `exif` data; the `camera`, empty where it is unknown."""
+    """JPEG `quality`, 1 to 100, None for other formats; whether there is `exif` data; the `camera`, empty where it is unknown.
+
+    `luminance` is the table by which a JPEG file quantises luminance, 64 steps as Pillow orders them; empty for other formats.
+    """
 
     quality: int | None = None
     exif: bool = False
     camera: str = ""
+    luminance: tuple[int, ...] = ()
 
 
 def read_encoding_metadata(image: Image.Image) -> EncodingMetadata:
@@ -63,4 +67,5 @@ def read_encoding_metadata(image: Image.Image) -> EncodingMetadata:
     words = (values[tag].split(b"\0")[0].decode("latin-1").strip() for tag in _CAMERA if tag in values)
     tables = getattr(image, "quantization", None)
     quality = jpeg_quality(tables) if tables else None
-    return EncodingMetadata(quality, bool(image.info.get("exif")), " ".join(words)[:_LONGEST])
+    luminance = tuple(tables[0]) if quality is not None and tables else ()
+    return EncodingMetadata(quality, bool(image.info.get("exif")), " ".join(words)[:_LONGEST], luminance)

@@ -171,6 +171,16 @@ def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = 
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
 
 
+def open_grey(
+    source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS, ranges: IntensityRanges = NO_RANGES
+) -> tuple[NDArray[np.uint8], tuple[int, ...]] | ReadError:
+    """The luma of the image, upright, at full size, (height, width), and the luminance table of a JPEG file; or a read error."""
+    decoded = _decode(source, lambda width, height: 1, max_pixels, ranges)
+    if isinstance(decoded, ReadError):
+        return decoded
+    return np.array(put_upright(decoded.image, decoded.orientation).convert("L")), decoded.encoding.luminance
+
+
 def identifying_pixels(source: Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> NDArray[Any] | ReadError:
     """The array that identifies an image in memory, upright: for more than eight bits per channel its values, else RGB pixels."""
     if isinstance(source, np.ndarray):

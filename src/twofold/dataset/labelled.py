@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 
 from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions
-from twofold.data import FileList, check_counts, check_same_classes, list_labelled_files
+from twofold.core.parallel import available_processors
+from twofold.data import (
+    NO_RANGES,
+    FileList,
+    IntensityRanges,
+    ReadError,
+    check_counts,
+    check_same_classes,
+    list_labelled_files,
+    open_grey,
+)
 from twofold.dataset.folds import duplicate_groups, join_groups
-from twofold.duplicates import Duplicate, DuplicateKind, Fingerprints, find_duplicates
-from twofold.embedding import Engine, FeatureTable, Runtime, Source
+from twofold.duplicates import Duplicate, DuplicateKind, Fingerprints, FullImages, GreyImage, find_duplicates
+from twofold.embedding import Engine, FeatureTable, Runtime, Source, read_content
 
 # Near duplicates share a group unless a class would have fewer groups than this, or than half of its groups by exact duplicates.
 _MIN_GROUPS: Final = 10
@@ -35,6 +45,7 @@ class LabelledDataset:
     table: FeatureTable
     classes: tuple[str, str]  # (negative, positive)
     duplicates: tuple[Duplicate, ...] = field(repr=False)
+    images: FullImages | None = field(default=None, repr=False)  # the usable images, where they can be read again
 
     @cached_property
     def paths(self) -> list[str]:
@@ -68,11 +79,18 @@ class LabelledDataset:
         keys = [fingerprints.keys[row] for row in rows.tolist()]
         return [self.paths[row] for row in rows.tolist()], Fingerprints(keys, fingerprints.thumbnails[rows], features)
 
+    @property
+    def usable_images(self) -> FullImages | None:
+        """The images without label conflicts at full size."""
+        rows, images = np.flatnonzero(self.valid), self.images
+        return None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
+
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """The group of each image, (used,): the same for duplicates, and for images of one group in DATA.
+        """The group of each image, (used,): the same for duplicates, for images of one scene, and for one group in DATA.
 
-        Near duplicates share a group, unless a class would be left with hardly any groups: then its images are similar by nature.
+        Near duplicates and images of one scene share a group, unless a class would be left with hardly any groups: then its
+        images are similar by nature.
         """
         return self._exact_groups if self._keeps_near_duplicates_apart else self._near_groups
 
@@ -94,7 +112,7 @@ class LabelledDataset:
 
     @cached_property
     def _keeps_near_duplicates_apart(self) -> bool:
-        if all(duplicate.kind != "near" for duplicate in self.duplicates):
+        if all(duplicate.kind in ("exact", "pixels") for duplicate in self.duplicates):
             return False
         near, exact = map(self._count_groups, (self._near_groups, self._exact_groups))
         return any(
@@ -149,9 +167,7 @@ class LabelledDataset:
     def test_notes(self) -> list[Note]:
         """The notes on a test set, which has no folds."""
         counts = self._duplicate_counts()
-        duplicates = (
-            [Note("duplicates", f"Duplicates of other images: {counts}. All of them are evaluated.")] if counts else []
-        )
+        duplicates = [Note("duplicates", f"{counts}. All of them are evaluated.")] if counts else []
         notes = [*self.file_list.notes, *self._read_error_notes(), *duplicates, *self._conflict_notes()]
         return [replace(note, text=f"Test set: {note.text}") for note in notes]
 
@@ -162,22 +178,25 @@ class LabelledDataset:
         return [Note("files-skipped", f"Skipped {files}: {counts}.")] if codes else []
 
     def _duplicate_counts(self) -> str:
-        kinds = Counter({duplicate.second: duplicate.kind for duplicate in self.duplicates}.values())
-        return ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
+        """How many images are duplicates of others, and how many show the same object as others; empty if none."""
+        kinds = Counter({pair.second: pair.kind for pair in sorted(self.duplicates, key=_closest_last)}.values())
+        counts = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
+        scenes = kinds["same-scene"]
+        texts = [f"Duplicates of other images: {counts}"] if counts else []
+        texts += [f"Images that show the same object as another: {scenes}"] if scenes else []
+        return ". ".join(texts)
 
     def _duplicate_notes(self) -> list[Note]:
         counts = self._duplicate_counts()
         if not counts:
             return []
         if not self._keeps_near_duplicates_apart:
-            return [
-                Note("duplicates", f"Duplicates of other images: {counts}. Each group of duplicates stays in one fold.")
-            ]
+            return [Note("duplicates", f"{counts}. Each group of them stays in one fold.")]
         text = (
             "Near duplicates may be in different folds, because a class would be left with too few groups. If they show the same "
             "objects, the scores are too high: give a CSV file with a column 'group'."
         )
-        exact = Note("duplicates", f"Duplicates of other images: {counts}. Exact duplicates stay in one fold.")
+        exact = Note("duplicates", f"{counts}. Exact duplicates stay in one fold.")
         return [exact, Note("near-duplicates-across-folds", text)]
 
     def _conflict_notes(self) -> list[Note]:
@@ -198,17 +217,36 @@ def alphabetical(classes: tuple[str, str]) -> Note:
     return Note("positive-by-alphabet", text)
 
 
+def _closest_last(pair: Duplicate) -> int:
+    return -("exact", "pixels", "near", "same-scene").index(pair.kind)
+
+
 def fingerprints_of(table: FeatureTable) -> Fingerprints:
     """The fingerprints of the usable images of a feature table."""
     keys = [(metadata.sha256, metadata.pixel_key) for metadata in table.metadata if metadata is not None]
     return Fingerprints(keys, table.thumbnails, table.image_features if table.features.shape[1] else None)
 
 
-def labelled_dataset(file_list: FileList, table: FeatureTable) -> LabelledDataset:
-    """The dataset of a file list and its feature table, with its duplicates."""
-    return LabelledDataset(
-        file_list, table, file_list.negative_and_positive, tuple(find_duplicates(fingerprints_of(table)))
-    )
+def labelled_dataset(file_list: FileList, table: FeatureTable, images: FullImages | None = None) -> LabelledDataset:
+    """The dataset of a file list and its feature table, with its duplicates; `images` has its usable images at full size."""
+    duplicates = find_duplicates(fingerprints_of(table), images)
+    return LabelledDataset(file_list, table, file_list.negative_and_positive, tuple(duplicates), images)
+
+
+def full_images(
+    sources: Sequence[Source], table: FeatureTable, runtime: Runtime, ranges: IntensityRanges = NO_RANGES
+) -> FullImages:
+    """The usable images of a feature table at full size, read again from their sources."""
+    max_pixels = runtime.options.max_pixels
+
+    def load(row: int) -> GreyImage | None:
+        content = read_content(sources[int(table.used[row])])
+        if isinstance(content, ReadError):
+            return None
+        grey = open_grey(content.source, max_pixels=max_pixels, ranges=ranges)
+        return None if isinstance(grey, ReadError) else GreyImage(grey[0], grey[1] or None)
+
+    return FullImages(load, runtime.options.threads or available_processors())
 
 
 def list_test_files(classes: tuple[str, str], data: Path, options: DataOptions) -> FileList:
@@ -225,4 +263,7 @@ def embed_files(
     file_list: FileList, sources: Sequence[Source], engine: Engine, runtime: Runtime, *, what: str
 ) -> LabelledDataset:
     """The dataset of a file list whose images are `sources`, one for each file."""
-    return labelled_dataset(file_list, runtime.embed(sources, engine, what=what))
+    table = runtime.embed(sources, engine, what=what)
+    return labelled_dataset(
+        file_list, table, full_images(sources, table, runtime, engine.backbone.preprocessing.ranges)
+    )

@@ -1,6 +1,8 @@
-"""Duplicates: equal files, equal pixels, and near duplicates, without comparing all pairs."""
+"""Duplicates: equal files, equal pixels, files of one exposure, and exposures of one scene, without comparing all pairs."""
 
-from twofold.duplicates.detection import Duplicate, DuplicateKind, Fingerprints, find_duplicates
+from twofold.duplicates.confirmation import FullImages
+from twofold.duplicates.detection import Duplicate, DuplicateKind, Fingerprints, confirm_matches, find_duplicates
+from twofold.duplicates.fine_detail import GreyImage
 from twofold.duplicates.fingerprints import FingerprintIndex, find_in_index, index_fingerprints, read_index, write_index
 
 __all__ = [
@@ -8,6 +10,9 @@ __all__ = [
     "DuplicateKind",
     "FingerprintIndex",
     "Fingerprints",
+    "FullImages",
+    "GreyImage",
+    "confirm_matches",
     "find_duplicates",
     "find_in_index",
     "index_fingerprints",

@@ -1,18 +1,22 @@
-"""Duplicates: images with equal bytes, with equal pixels, or near duplicates."""
+"""Duplicates: images with equal bytes, with equal pixels, files of one exposure, or exposures of one scene."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.duplicates.alignment import turn
+from twofold.duplicates.confirmation import FullImages, Likeness, compare_at_full_size
+from twofold.duplicates.fine_detail import GreyImage
 from twofold.duplicates.hamming_search import Pairs, equal_pairs, pairs_within
 from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
 from twofold.duplicates.perceptual_hash import Hashes, distances, greys, hash_thumbnails
-from twofold.duplicates.registration import agreement
+from twofold.duplicates.registration import register
+from twofold.duplicates.strangers import strangers_agree
 
-DuplicateKind = Literal["exact", "pixels", "near"]
+DuplicateKind = Literal["exact", "pixels", "near", "same-scene"]
 Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the hash of its pixels
 
 # These were chosen by the measurements in docs/decisions/010.
@@ -26,11 +30,16 @@ _MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image
 _MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
+_MIN_LIKELY: Final = 0.6  # agreement of thumbnails from which on a pair is compared at full size
+_BEST: Final = 2  # pairs of an image that are compared at full size
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Two rows that are duplicates; those of kind `exact` have equal pixels as well."""
+    """Two rows that are duplicates; those of kind `exact` have equal pixels as well.
+
+    Those of kind `same-scene` are no duplicates: they show the same object, and belong in one group.
+    """
 
     first: int
     second: int
@@ -50,8 +59,12 @@ class Fingerprints:
         return len(self.keys)
 
 
-def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
-    """Pairs of duplicates, the first row before the second, sorted; in large groups each row is in one or a few pairs."""
+def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None) -> list[Duplicate]:
+    """Pairs of duplicates, the first row before the second, sorted; in large groups each row is in one or a few pairs.
+
+    Thumbnails give candidates, which are compared in `images` at full size. Without them, pairs among similar images are
+    `same-scene`, because thumbnails do not distinguish files from exposures.
+    """
     exact = _exact_duplicates(fingerprints.keys)
     rows = np.unique(_group_roots(len(fingerprints), exact))  # one for each group of exact duplicates
     thumbnails = fingerprints.thumbnails[rows]
@@ -63,8 +76,14 @@ def find_duplicates(fingerprints: Fingerprints) -> list[Duplicate]:
     if fingerprints.features is not None:
         unit = directions(fingerprints.features[rows])
         candidates.append(nearest_pairs(unit, _NEIGHBOURS, _MIN_COSINE))
-    pairs = rows[_confirm(thumbnails, hashes, np.concatenate(candidates))]
-    near = [Duplicate(int(first), int(second), "near") for first, second in pairs]
+    pairs = _hashable(np.concatenate(candidates), hashes[0])
+    of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
+    kinds = _kinds(greys(thumbnails), hashes, pairs, of_rows)
+    near = [
+        Duplicate(int(rows[first]), int(rows[second]), kind)
+        for (first, second), kind in zip(pairs, kinds, strict=True)
+        if kind is not None
+    ]
     return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
 
 
@@ -78,6 +97,44 @@ def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
             if key[column] in first:
                 duplicates.setdefault(row, Duplicate(row, first[key[column]], kind))
     return duplicates
+
+
+def confirm_matches(
+    matches: Sequence[Duplicate], sides: tuple[Fingerprints, Fingerprints], images: tuple[FullImages, FullImages]
+) -> list[Duplicate]:
+    """The matches between two datasets, compared at full size: with their kinds, and without unrelated images.
+
+    `first` is a row of the first dataset, `second` of the second. Of images that hashes call near duplicates none is left out.
+    """
+    doubtful = [match for match in matches if match.kind not in ("exact", "pixels")]
+    if not doubtful:
+        return list(matches)
+    rows = np.array([(match.first, match.second) for match in doubtful], np.int64)
+    thumbnails = np.concatenate([side.thumbnails[rows[:, number]] for number, side in enumerate(sides)])
+    pairs = np.arange(2 * len(rows)).reshape(2, -1).T
+
+    def load(row: int) -> GreyImage | None:
+        side, number = divmod(row, len(rows))
+        return images[side].load(int(rows[number, side]))
+
+    _, maps, orientations = _register(greys(thumbnails), hash_thumbnails(thumbnails), pairs)
+    likeness = compare_at_full_size(pairs, orientations, maps, FullImages(load, images[0].threads))
+    kinds = {
+        match.first: _confirmed_kind(match.kind, bool(near), bool(scene), bool(np.isnan(misfit)))
+        for match, near, scene, misfit in zip(
+            doubtful, likeness.near, likeness.same_scene, likeness.misfit, strict=True
+        )
+    }
+    confirmed = [(match, kinds.get(match.first, match.kind)) for match in matches]
+    return [replace(match, kind=kind) for match, kind in confirmed if kind is not None]
+
+
+def _confirmed_kind(kind: DuplicateKind, near: bool, scene: bool, unknown: bool) -> DuplicateKind | None:
+    if unknown:
+        return kind
+    if near:
+        return "near"
+    return "same-scene" if scene or kind == "near" else None
 
 
 def _exact_duplicates(keys: Keys) -> list[Duplicate]:
@@ -110,33 +167,93 @@ def _nearest(first: Hashes, second: Hashes, pairs: Pairs) -> Pairs:
     return np.asarray(pairs[order[rank < _MAX_CANDIDATES]])
 
 
-def _confirm(thumbnails: NDArray[np.uint8], hashes: list[Hashes], candidates: Pairs) -> Pairs:
-    """The candidates whose thumbnails agree after registration: pairs of rows in order, each once."""
-    hashable = ~hashes[0].flat[candidates].any(axis=1) & (candidates[:, 0] != candidates[:, 1])
-    pairs = np.unique(np.sort(candidates[hashable], axis=1), axis=0)
+def _hashable(candidates: Pairs, hashes: Hashes) -> Pairs:
+    """The candidates that are not of nearly one colour: pairs of rows in order, each once."""
+    hashable = ~hashes.flat[candidates].any(axis=1) & (candidates[:, 0] != candidates[:, 1])
+    return np.unique(np.sort(candidates[hashable], axis=1), axis=0).reshape(-1, 2)
+
+
+def _kinds(
+    planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs, images: FullImages | None
+) -> list[DuplicateKind | None]:
+    """The kind of each pair, None for unrelated images."""
     if not len(pairs):
-        return pairs
-    planes = greys(thumbnails)
-    if len(planes) >= _MANY:
-        planes -= planes.mean(axis=0)  # what all images have in common is no evidence of a duplicate
-    agreements = _agreements(planes, hashes, pairs)
-    accepted = agreements >= _MIN_AGREEMENT
-    pairs, agreements = pairs[accepted], agreements[accepted]
-    return pairs[agreements >= _min_agreements(planes, hashes, pairs)]
+        return []
+    centred = planes - planes.mean(axis=0) if len(planes) >= _MANY else planes  # what all have in common is no evidence
+    agreements = _register(centred, hashes, pairs)[0]
+    similar, scene = _similar_and_agreeing(centred, hashes, pairs, agreements)
+    likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
+    scene &= compared
+    unknown = np.isnan(likeness.misfit)
+    rare = images is None or not strangers_agree(centred, hashes[0], pairs[likeness.near], _MIN_AGREEMENT)
+    near = likeness.near | (unknown & scene & ~similar & rare)
+    scene &= rare | unknown | likeness.same_scene
+    return ["near" if a else "same-scene" if b else None for a, b in zip(near, scene, strict=True)]
 
 
-def _agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float32]:
-    """The agreement of each pair, in the orientation of the first image whose hash is nearest to the second's."""
-    agreements = [np.empty(0, np.float32)]
+def _similar_and_agreeing(
+    planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs, agreements: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each pair is in a group of similar images, and whether its thumbnails agree as those of duplicates do."""
+    accepted = np.flatnonzero(agreements >= _MIN_AGREEMENT)
+    thresholds = _min_agreements(planes, hashes, pairs[accepted])
+    similar, scene = np.zeros((2, len(pairs)), np.bool_)
+    similar[accepted] = thresholds > _MIN_AGREEMENT
+    scene[accepted] = agreements[accepted] >= thresholds
+    return similar, scene
+
+
+def _likeness(
+    planes: NDArray[np.float32],
+    hashes: list[Hashes],
+    pairs: Pairs,
+    agreements: NDArray[np.float32],
+    images: FullImages | None,
+) -> tuple[Likeness, NDArray[np.bool_]]:
+    """The likeness of each pair at full size, NaN where it is unknown, and which pairs were compared; all without images."""
+    values = np.full((2, len(pairs)), np.nan)
+    if images is None:
+        return Likeness(values[0], values[1]), np.ones(len(pairs), np.bool_)
+    uncentred, maps, orientations = _register(planes, hashes, pairs)
+    compared = (np.maximum(uncentred, agreements) >= _MIN_LIKELY) & _among_best(pairs, uncentred)
+    likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
+    values[:, compared] = likeness.misfit, likeness.grain
+    return Likeness(values[0], values[1]), compared
+
+
+def _among_best(pairs: Pairs, scores: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether each pair is among the best few of either of its images."""
+    chosen = np.zeros(len(pairs), np.bool_)
+    rows, numbers = pairs.T.ravel(), np.tile(np.arange(len(pairs)), 2)
+    order = np.lexsort((-np.tile(scores, 2), rows))
+    rank = np.arange(len(order)) - np.searchsorted(rows[order], rows[order])
+    chosen[numbers[order[rank < _BEST]]] = True
+    return chosen
+
+
+def _register(
+    planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
+    """The agreement of each pair, the map from its first image to its second, and the orientation of the first image.
+
+    That is the orientation whose hash is nearest to the second's.
+    """
+    agreements, maps, orientations = (
+        [np.empty(0, np.float32)],
+        [np.empty((0, 3, 3), np.float32)],
+        [np.empty(0, np.intp)],
+    )
     for at in range(0, len(pairs), _AT_ONCE):
         first, second = pairs[at : at + _AT_ONCE].T
         bits = np.stack([distances(planes_of_first.fine[first], hashes[0].fine[second]) for planes_of_first in hashes])
         bits[0] -= _UPRIGHT
-        planes_of_first = [
-            _turn(planes[row], int(orientation)) for row, orientation in zip(first, bits.argmin(axis=0), strict=True)
-        ]
-        agreements.append(agreement(np.stack(planes_of_first), planes[second]))
-    return np.concatenate(agreements)
+        orientation = bits.argmin(axis=0)
+        planes_of_first = [turn(planes[row], int(number)) for row, number in zip(first, orientation, strict=True)]
+        agreement, map_to_second = register(np.stack(planes_of_first), planes[second])
+        agreements.append(agreement)
+        maps.append(map_to_second)
+        orientations.append(orientation)
+    return np.concatenate(agreements), np.concatenate(maps), np.concatenate(orientations)
 
 
 def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
@@ -157,7 +274,7 @@ def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pa
     }
     thresholds = np.full(len(members), _MIN_AGREEMENT)
     for number, unlinked in unlinked_by_group.items():
-        agreements = _agreements(planes, hashes, unlinked) if len(unlinked) else np.ones(1)
+        agreements = _register(planes, hashes, unlinked)[0] if len(unlinked) else np.ones(1)
         if np.mean(agreements >= _MIN_AGREEMENT) < _MAJORITY:
             thresholds[number] = max(_MIN_AGREEMENT, (1 + float(np.quantile(agreements, 0.9))) / 2)
     return np.asarray(thresholds[group[pairs[:, 0]]])
@@ -168,10 +285,3 @@ def _sample_unlinked(rows: NDArray[np.int64], linked: set[tuple[int, int]], rand
     random_pairs = np.sort(random.choice(rows, (4 * _MAX_UNLINKED, 2)), axis=1)
     unlinked = sorted({(a, b) for a, b in random_pairs.tolist() if a != b and (a, b) not in linked})
     return np.array(unlinked[:: max(1, len(unlinked) // _MAX_UNLINKED)], np.int64).reshape(-1, 2)
-
-
-def _turn(plane: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """The plane in this orientation, a number of the list of `hash_thumbnails`."""
-    plane = plane.T if orientation >= 4 else plane
-    across, down = ((0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (1, 0), (0, 1))[orientation]
-    return plane[:: -1 if down else 1, :: -1 if across else 1]

@@ -9,7 +9,7 @@ from typing import Final, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.duplicates.detection import Duplicate, Fingerprints, exact_matches
+from twofold.duplicates.detection import Duplicate, DuplicateKind, Fingerprints, exact_matches
 from twofold.duplicates.hamming_search import Pairs, pairs_within
 from twofold.duplicates.perceptual_hash import Hash, distances, greys, hash_thumbnails
 from twofold.duplicates.windows import coarse_of_windows, hash_middles, hash_windows, match_windows, windows
@@ -61,20 +61,22 @@ def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[D
     """The images that have a duplicate in the index, each once: `first` is the row of the image, `second` that of the index.
 
     Duplicates may differ in size, quality, light, quarter turns, a tenth cropped off the sides, or some degrees of rotation.
-    Features are not used, so that all commands find the same duplicates.
+    Features are not used, so that all commands find the same images. Where images of the index resemble each other so much that a
+    smaller distance is required, matches are `same-scene`: hashes do not distinguish files of one exposure there.
     """
     duplicates = exact_matches(fingerprints.keys, index.keys)
+    kind: DuplicateKind = "near" if _max_bits(index.fine[index.coarse != 0]) == _MAX_BITS else "same-scene"
     for search in (_by_whole_image, _by_windows):
         rows = np.array([row for row in range(len(fingerprints)) if row not in duplicates], np.int64)
         for row, index_row in zip(*search(fingerprints.thumbnails[rows], index), strict=True):
-            duplicates[int(rows[row])] = Duplicate(int(rows[row]), int(index_row), "near")
+            duplicates[int(rows[row])] = Duplicate(int(rows[row]), int(index_row), kind)
     return [duplicates[row] for row in sorted(duplicates)]
 
 
 def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:
     """The matches by the hashes of the whole images."""
     rows = np.flatnonzero(index.coarse)
-    max_bits = min(_MAX_BITS, _unrelated_distance(index.fine[rows], _QUANTILE) / 2)
+    max_bits = _max_bits(index.fine[rows])
     pairs, bits = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for hashes in hash_thumbnails(thumbnails):
         near = pairs_within(hashes.coarse, index.coarse[rows])
@@ -83,6 +85,11 @@ def _by_whole_image(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> M
         pairs.append(near)
         bits.append(distances(hashes.fine[near[:, 0]], index.fine[near[:, 1]]))
     return _nearest(np.concatenate(pairs), np.concatenate(bits), max_bits)
+
+
+def _max_bits(fine: Hash) -> float:
+    """The largest distance of near duplicates of images with these hashes."""
+    return min(_MAX_BITS, _unrelated_distance(fine, _QUANTILE) / 2)
 
 
 def _by_windows(thumbnails: NDArray[np.uint8], index: FingerprintIndex) -> Matches:

@@ -27,10 +27,15 @@ def agreement(a: GreyImages, b: GreyImages) -> NDArray[np.float32]:
 
     -1 where they overlap too little, or only after a large change. Takes about 100 kB of memory per pair.
     """
+    return register(a, b)[0]
+
+
+def register(a: GreyImages, b: GreyImages) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The agreement of each pair, (pairs,), and the map from positions in `a` to positions in `b`, (pairs, 3, 3)."""
     from scipy.ndimage import gaussian_filter  # here, because predictions do not need it
 
     if not len(a):
-        return np.empty(0, np.float32)
+        return np.empty(0, np.float32), np.empty((0, 3, 3), np.float32)
     maps = np.tile(_IDENTITY, (len(a), 1, 1))  # from positions in `a` to positions in `b`
     for shrink, blur, steps in _LEVELS:
         still, moving = (gaussian_filter(_downscale(part, shrink), (0, blur, blur)) for part in (a, b))
@@ -43,7 +48,7 @@ def agreement(a: GreyImages, b: GreyImages) -> NDArray[np.float32]:
     values, inside = _sample_bilinear(moving, maps[:, :2] @ ground)
     correlation = _correlation(_details(still, inside), _details(values, inside), inside)
     accepted = (np.abs(maps - _IDENTITY).max(axis=(1, 2)) <= _MAX_CHANGE) & (inside.mean(axis=1) >= _MIN_OVERLAP)
-    return np.where(accepted, correlation, np.float32(-1))
+    return np.where(accepted, correlation, np.float32(-1)), np.where(accepted[:, None, None], maps, _IDENTITY)
 
 
 def _downscale(planes: GreyImages, times: int) -> GreyImages:

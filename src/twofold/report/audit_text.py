@@ -12,7 +12,7 @@ from twofold.report.timing_text import timing_text
 from twofold.workflows.audit import AuditResult
 
 _MAX_ROWS: Final = 10  # per list; the file report and the JSON result are complete
-_KINDS: Final = {"exact": "same bytes", "pixels": "same pixels", "near": "near"}
+_KINDS: Final = {"exact": "same bytes", "pixels": "same pixels", "near": "near", "same-scene": "same object"}
 
 
 def audit_text(result: AuditResult, out: Path | None) -> str:
@@ -21,8 +21,11 @@ def audit_text(result: AuditResult, out: Path | None) -> str:
     lines = [_files(record)]
     if record["reasons"]:
         lines.append("reasons: " + ", ".join(f"{count} {code}" for code, count in record["reasons"].items()))
-    duplicates = record["duplicates"]
-    lines += _list_rows(f"duplicates: {len(duplicates)}", [_duplicate(duplicate) for duplicate in duplicates])
+    duplicates = [pair for pair in record["duplicates"] if pair["kind"] != "same-scene"]
+    scenes = [pair for pair in record["duplicates"] if pair["kind"] == "same-scene"]
+    lines += _list_rows(f"duplicates: {len(duplicates)}", [_duplicate(pair) for pair in duplicates])
+    if scenes:
+        lines += _list_rows(f"pairs that show the same object: {len(scenes)}", [_duplicate(pair) for pair in scenes])
     if "against" in record:
         pairs = [f"{_kind(image['kind'])}  {image['path']} = {image['duplicate_of']}" for image in record["against"]]
         lines += _list_rows(_against_title(len(pairs), len(record["against_other"])), pairs)

@@ -26,9 +26,9 @@ from twofold.data import (
     read_table,
     walk,
 )
-from twofold.dataset.labelled import LabelledDataset, labelled_dataset, list_test_files
+from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset, list_test_files
 from twofold.decision import fit_head
-from twofold.duplicates import index_fingerprints
+from twofold.duplicates import FullImages, index_fingerprints
 from twofold.embedding import FeatureTable, Runtime, Source
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_ranges
 from twofold.workflows.crops import choose_crops
@@ -83,8 +83,11 @@ def audit(
             table, embed, crop_mode_notes = _embed(file_list, network, cross_validation, runtime, ranges)
         other_table = None if other_list is None else embed(other_list.paths, "other images")
     with clock("duplicates"):
-        dataset = labelled_dataset(file_list, table)
-        pairs = None if other_list is None or other_table is None else _compare(dataset, other_list, other_table)
+        dataset = labelled_dataset(file_list, table, full_images(file_list.paths, table, runtime, ranges))
+        pairs = None
+        if other_list is not None and other_table is not None:
+            other_images = full_images(other_list.paths, other_table, runtime, ranges)
+            pairs = _compare(dataset, other_list, other_table, other_images)
     with clock("labels"):
         result = _audit_labelled(dataset, cross_validation, pairs)
     embedding_notes = dict.fromkeys((*table.notes, *(other_table.notes if other_table else ())))
@@ -143,10 +146,10 @@ def _list_images(against: Path) -> list[Path]:
     return files
 
 
-def _compare(dataset: LabelledDataset, other_list: FileList, other_table: FeatureTable) -> Against:
-    other_dataset = LabelledDataset(other_list, other_table, other_list.negative_and_positive, ())
-    forward = find_leakage(dataset, index_fingerprints(*other_dataset.usable_fingerprints))
-    backward = find_leakage(other_dataset, index_fingerprints(*dataset.usable_fingerprints))
+def _compare(dataset: LabelledDataset, other_list: FileList, other_table: FeatureTable, images: FullImages) -> Against:
+    other_dataset = LabelledDataset(other_list, other_table, other_list.negative_and_positive, (), images)
+    forward = find_leakage(dataset, index_fingerprints(*other_dataset.usable_fingerprints), other_dataset)
+    backward = find_leakage(other_dataset, index_fingerprints(*dataset.usable_fingerprints), dataset)
     return Against(tuple(forward.values()), tuple(backward.values()))
 
 

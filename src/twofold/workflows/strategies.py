@@ -9,7 +9,7 @@ import numpy as np
 from twofold.core.errors import DataError
 from twofold.core.options import BackboneOptions, CropMode
 from twofold.data import FileList, IntensityRanges
-from twofold.dataset.labelled import LabelledDataset, labelled_dataset
+from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset
 from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
 from twofold.workflows.crops import CropsChoice, choose_crops
@@ -29,7 +29,7 @@ class Strategy(Protocol):
     def known_rows(self, backbone: Backbone) -> Mapping[int, FeatureRow]:
         """The rows of images that this network has embedded already, by their numbers."""
 
-    def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
+    def dataset(self, file_list: FileList, table: FeatureTable, sources: Sequence[Source]) -> LabelledDataset:
         """The labelled dataset of the features, with its duplicates."""
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
@@ -82,9 +82,9 @@ class FrozenStrategy:
         """The rows of the sample on which crop mode and views were chosen."""
         return {} if self.sample is None else self.sample.rows_for(backbone)
 
-    def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
+    def dataset(self, file_list: FileList, table: FeatureTable, sources: Sequence[Source]) -> LabelledDataset:
         """The labelled dataset, whose duplicates are searched here."""
-        return labelled_dataset(file_list, table)
+        return labelled_dataset(file_list, table, full_images(sources, table, self.runtime, self.ranges))
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
         """The model with head, calibration and rule fitted on the images without label conflicts."""
@@ -97,6 +97,8 @@ class TrainedStrategy:
 
     run: "TrainingRun"
     policy: DecisionPolicy
+    ranges: IntensityRanges
+    runtime: Runtime
 
     def backbone(self, dtype: Dtype) -> Backbone:
         """The trained network in another dtype."""
@@ -106,9 +108,10 @@ class TrainedStrategy:
         """None: the trained network is new."""
         return {}
 
-    def dataset(self, file_list: FileList, table: FeatureTable) -> LabelledDataset:
+    def dataset(self, file_list: FileList, table: FeatureTable, sources: Sequence[Source]) -> LabelledDataset:
         """The labelled dataset with the duplicates of the training run, which determined its folds and its validation set."""
-        return LabelledDataset(file_list, table, file_list.negative_and_positive, self.run.duplicates)
+        images = full_images(sources, table, self.runtime, self.ranges)
+        return LabelledDataset(file_list, table, file_list.negative_and_positive, self.run.duplicates, images)
 
     def fit(self, dataset: LabelledDataset, backbone: Backbone) -> Fit:
         """The model with calibration and rule fitted on the scores of the validation set, or of cross-validation.

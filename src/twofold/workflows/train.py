@@ -19,7 +19,7 @@ from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
 from twofold.core.timing import Clock
 from twofold.data import FileList, IntensityRanges, list_labelled_files
-from twofold.dataset.labelled import LabelledDataset, alphabetical, labelled_dataset, list_test_files
+from twofold.dataset.labelled import LabelledDataset, alphabetical, full_images, labelled_dataset, list_test_files
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
@@ -89,7 +89,7 @@ def train_files(
     if mode != "frozen":
         with clock("learn"):
             run = _train_network(file_list, sources, _with_crop_mode(options, choice), runtime, ranges, run_folder)
-    strategy = frozen if run is None or not run.beats_frozen else TrainedStrategy(run, frozen.policy)
+    strategy = frozen if run is None or not run.beats_frozen else TrainedStrategy(run, frozen.policy, ranges, runtime)
     job = _FitJob(file_list, sources, runtime, clock, strategy)
     result, check = job.fit_checked(
         dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
@@ -225,7 +225,7 @@ class _FitJob:
             known = self.strategy.known_rows(engine.backbone)
             table = self.runtime.embed(self.sources, engine, what="train", known=known)
         with self.clock("audit"):
-            dataset = self.strategy.dataset(self.file_list, table)
+            dataset = self.strategy.dataset(self.file_list, table, self.sources)
         dataset.check_counts(MIN_IMAGES)
         with self.clock("fit"):
             return _FitResult(dataset, self.strategy.fit(dataset, backbone), engine)
@@ -235,10 +235,12 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
     with clock("embed"):
         table = runtime.embed(test.paths, result.engine, what="test")
     with clock("audit"):
-        dataset = labelled_dataset(test, table)
+        ranges = result.engine.backbone.preprocessing.ranges
+        dataset = labelled_dataset(test, table, full_images(test.paths, table, runtime, ranges))
     dataset.check_any()
     with clock("audit"):
-        leaked_images = find_leakage(dataset, index_fingerprints(*result.dataset.usable_fingerprints))
+        index = index_fingerprints(*result.dataset.usable_fingerprints)
+        leaked_images = find_leakage(dataset, index, result.dataset)
         leakage = measure_leakage(fit.model, dataset, leaked_images, np.flatnonzero(dataset.valid))
     return TestResult(dataset, fit.model.evaluate(dataset), leakage)
 

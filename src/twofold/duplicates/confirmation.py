@@ -1,0 +1,124 @@
+"""Candidates for duplicates compared at full size: files of one exposure, exposures of one scene, or neither."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.duplicates.alignment import Details, Map, align, details_of, turn
+from twofold.duplicates.blocks import Incoherence
+from twofold.duplicates.fine_detail import GreyImage, incoherence
+from twofold.duplicates.hamming_search import Pairs
+
+# Chosen on one half of photographs, solar cells, tiles and drawn slices; docs/decisions/010 has the measurements on the other.
+_TOLERANCE: Final = np.array([0.02, 0.01, 0.02, 0.05])  # incoherence by interpolation, in each band
+_EXCESS: Final = 1.3  # by how much the measured loss may be too small
+_MAX_MISFIT: Final = 1.1
+_MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on nothing can be told
+_MIN_BALANCE: Final = 0.5  # energy of the weaker image's details below which they were lost in a way unknown
+_MAX_EXPECTED: Final = 0.4  # incoherence from 0.15 to 0.22 cycles per pixel from which on a misfit says nothing
+_SAME_SCENE: Final = 0.5  # largest incoherence from 0.15 to 0.22 cycles per pixel of exposures of one scene
+_FIRST_BLOCKS, _BLOCKS = 12, 48
+_DOUBTFUL: Final = (0.95, 1.5)  # misfit in the first blocks between which more are compared
+_CACHED: Final = 32  # images in memory
+_AT_ONCE: Final = 64  # pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FullImages:
+    """The images at full size: `load` returns that of a row, None where it cannot be read; it is called in `threads` threads."""
+
+    load: Callable[[int], GreyImage | None]
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """How alike the pairs are at full size, (pairs,) each.
+
+    `misfit` is the largest ratio of the incoherence in a band to that of files of one exposure, infinite where it cannot be told,
+    `grain` the incoherence of details of about five pixels; NaN where images are missing or too small. Where they lack details, `grain` is that of about nine pixels.
+    """
+
+    misfit: NDArray[np.float64] = field(repr=False)
+    grain: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        """Whether the images are files of one exposure."""
+        return np.asarray(self.misfit <= _MAX_MISFIT)
+
+    @property
+    def same_scene(self) -> NDArray[np.bool_]:
+        """Whether the images show details of one scene."""
+        return np.asarray(self.grain <= _SAME_SCENE)
+
+
+def compare_at_full_size(
+    pairs: Pairs, orientations: NDArray[np.intp], maps: NDArray[np.float32], images: FullImages
+) -> Likeness:
+    """The likeness of pairs of rows; each map leads from the first image in this orientation to the second.
+
+    Pairs that a chain of near duplicates links already are near duplicates, and are not compared.
+    """
+    values = np.zeros((len(pairs), 2))
+    root = list(range(int(pairs.max(initial=-1)) + 1))
+    load = lru_cache(_CACHED)(lambda row: _load(images, row))
+
+    def compare(number: int) -> tuple[float, float]:
+        first, second = (load(int(row)) for row in pairs[number])
+        if first is None or second is None:
+            return np.nan, np.nan
+        return _compare(first, second, int(orientations[number]), maps[number].astype(np.float64))
+
+    with ThreadPoolExecutor(images.threads, thread_name_prefix="duplicates") as pool:
+        for numbers in _batches(len(pairs)):
+            unlinked = [number for number in numbers if _root(root, pairs[number, 0]) != _root(root, pairs[number, 1])]
+            for number, likeness in zip(unlinked, pool.map(compare, unlinked), strict=True):
+                values[number] = likeness
+                if likeness[0] <= _MAX_MISFIT:
+                    root[_root(root, pairs[number, 0])] = _root(root, pairs[number, 1])
+    return Likeness(values[:, 0], values[:, 1])
+
+
+def _batches(count: int) -> Iterator[range]:
+    return (range(at, min(at + _AT_ONCE, count)) for at in range(0, count, _AT_ONCE))
+
+
+def _root(root: list[int], row: int) -> int:
+    while root[row] != row:
+        root[row] = root[root[row]]
+        row = root[row]
+    return int(row)
+
+
+def _load(images: FullImages, row: int) -> tuple[GreyImage, Details] | None:
+    image = images.load(row)
+    return None if image is None else (image, details_of(image.pixels))
+
+
+def _compare(
+    first: tuple[GreyImage, Details], second: tuple[GreyImage, Details], orientation: int, start: Map
+) -> tuple[float, float]:
+    """Misfit and grain of two images."""
+    image = GreyImage(np.ascontiguousarray(turn(first[0].pixels, orientation)), first[0].table)
+    at, _ = align(first[1].turned(orientation), second[1], start)
+    misfit, grain = _measure(incoherence(image, second[0], at, _FIRST_BLOCKS))
+    if _DOUBTFUL[0] < misfit < _DOUBTFUL[1]:
+        return _measure(incoherence(image, second[0], at, _BLOCKS))
+    return misfit, grain
+
+
+def _measure(measured: Incoherence | None) -> tuple[float, float]:
+    if measured is None:
+        return np.nan, np.nan
+    misfit = (measured.observed / (_EXCESS * measured.expected + _TOLERANCE)).max()
+    lost = measured.balance < _MIN_BALANCE or measured.expected[1] > _MAX_EXPECTED
+    if misfit > _MAX_MISFIT and lost:  # a copy whose file does not say how details were lost, or another image
+        return np.inf, float(measured.observed[0])
+    informative = measured.observed[0] <= _MAX_UNINFORMATIVE
+    return float(misfit) if informative else np.inf, float(measured.observed[1])
