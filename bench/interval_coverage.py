@@ -22,9 +22,11 @@ from platformdirs import user_cache_path
 from twofold.core.errors import DataError
 from twofold.core.options import BackboneOptions
 from twofold.dataset import folds
-from twofold.decision import Rule, choose_rule, fit_calibration, fit_head
+from twofold.decision import Calibration, Rule, choose_rule, confusion, fit_calibration, fit_head
+from twofold.decision.confusion import confusion_at
 from twofold.embedding import Runtime
 from twofold.evaluation import METRICS, Evaluation, evaluate, metrics
+from twofold.evaluation.calibration_errors import recalibration
 from twofold.workflows.fit import OutOfFoldScores, evaluate_scores
 from twofold.workflows.nested import cross_validate_nested
 
@@ -120,11 +122,15 @@ def width(evaluation: Evaluation, name: str) -> float:
     return evaluation.metrics[name].high - evaluation.metrics[name].low
 
 
-def values(labels, logits, calibration, rule) -> dict[str, float]:
-    """Every metric of the population, without noise: the calibration error is that of the bins."""
+def values(labels: np.ndarray, logits: np.ndarray, calibration: Calibration, rule: Rule) -> dict[str, float]:
+    """Every metric of the population; the calibration error has its noise, which is small."""
     probabilities = calibration.probabilities(logits)
-    evaluation = evaluate(labels, probabilities, rule, classes=CLASSES)
-    return {name: evaluation.metrics[name].value for name in METRICS} | {"ece": metrics.ece(labels, probabilities)}
+    cells = confusion_at(labels, probabilities, rule.threshold)
+    slope, intercept = recalibration(labels, probabilities)
+    scores = ("roc_auc", "average_precision", "log_loss", "brier", "ece")
+    recalibrated = {"calibration_slope": slope.value, "calibration_intercept": intercept.value}
+    rates = {name: float(getattr(confusion, name)(cells)) for name in METRICS if hasattr(confusion, name)}
+    return rates | {name: getattr(metrics, name)(labels, probabilities) for name in scores} | recalibrated
 
 
 def scored(n: int, seed: int, group_sizes: int, share: float = 0.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,8 +144,8 @@ def scored(n: int, seed: int, group_sizes: int, share: float = 0.5) -> tuple[np.
 
 def test_sets(n: int, group_sizes: int, seeds: int) -> Iterator[tuple[dict[str, bool], dict[str, float]]]:
     labels, probabilities, _ = scored(200_000, 0, 1)
-    big = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES)
-    truth = {name: big.metrics[name].value for name in METRICS} | {"ece": 0.0}
+    logits = np.log(probabilities / (1 - probabilities))
+    truth = values(labels, logits, Calibration(1.0, 0.0), Rule.at(0.5)) | {"ece": 0.0}
     for seed in range(1, seeds + 1):
         labels, probabilities, groups = scored(n, seed, group_sizes)
         grouped = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES, groups=groups)
