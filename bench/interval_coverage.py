@@ -94,8 +94,9 @@ def drawn(dataset: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, seed: int)
     return Case(features[train], labels[train], np.arange(n), rest=(features[rest], labels[rest]))
 
 
-def covered(case: Case) -> tuple[dict[str, bool], dict[str, float], Evaluation] | None:
-    """For each metric whether the interval holds the model's value, and the ratio of its width to that of fixed scores."""
+def covered(case: Case) -> tuple[dict[str, bool], dict[str, float], dict[str, bool]] | None:
+    """For each metric whether the interval holds the model's value, the ratio of its width to that of fixed scores, and whether
+    the interval of fixed scores holds it."""
     labels, groups = case.labels, case.groups
     try:
         fold = folds(labels, groups, 5, 0)
@@ -109,13 +110,18 @@ def covered(case: Case) -> tuple[dict[str, bool], dict[str, float], Evaluation] 
     evaluation = evaluate_scores(scores, labels, groups, rule, CLASSES, seed=0, nested=nested)
     fixed = evaluate_scores(scores, labels, np.arange(len(labels)), rule, CLASSES, seed=0)
     truth = values(*case.population(fit.head.weights.astype(np.float64), fit.head.bias), calibration, rule)
-    inside = {
+    inside, inside_fixed = holds(evaluation, truth), holds(fixed, truth)
+    widths = {name: width(evaluation, name) / max(width(fixed, name), 1e-9) for name in inside}
+    return inside, widths, inside_fixed
+
+
+def holds(evaluation: Evaluation, truth: dict[str, float]) -> dict[str, bool]:
+    """Whether the interval of each metric that is defined holds the true value."""
+    return {
         name: interval.low - 1e-9 <= truth[name] <= interval.high + 1e-9
         for name, interval in evaluation.metrics.items()
         if not np.isnan(interval.value) and not np.isnan(truth[name])
     }
-    widths = {name: width(evaluation, name) / max(width(fixed, name), 1e-9) for name in inside}
-    return inside, widths, evaluation
 
 
 def width(evaluation: Evaluation, name: str) -> float:
@@ -142,7 +148,7 @@ def scored(n: int, seed: int, group_sizes: int, share: float = 0.5) -> tuple[np.
     return labels, 1 / (1 + np.exp(-2 * (noise + 2 * labels - 1))), groups
 
 
-def test_sets(n: int, group_sizes: int, seeds: int) -> Iterator[tuple[dict[str, bool], dict[str, float]]]:
+def test_sets(n: int, group_sizes: int, seeds: int) -> Iterator[tuple[dict[str, bool], dict[str, bool]]]:
     labels, probabilities, _ = scored(200_000, 0, 1)
     logits = np.log(probabilities / (1 - probabilities))
     truth = values(labels, logits, Calibration(1.0, 0.0), Rule.at(0.5)) | {"ece": 0.0}
@@ -152,14 +158,7 @@ def test_sets(n: int, group_sizes: int, seeds: int) -> Iterator[tuple[dict[str, 
         if grouped.missing:
             continue
         plain = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES)
-        yield tuple(
-            {
-                name: interval.low - 1e-9 <= truth[name] <= interval.high + 1e-9
-                for name, interval in evaluation.metrics.items()
-                if not np.isnan(interval.value)
-            }
-            for evaluation in (grouped, plain)
-        )
+        yield holds(grouped, truth), holds(plain, truth)
 
 
 def print_table(title: str, columns: dict[str, list[dict[str, float]]], form: str = ".3f") -> None:
@@ -192,7 +191,7 @@ def main() -> None:
 
 
 def out_of_fold(title: str, problems: list[tuple[int, float, float, float]], seeds: int, group_sizes: int = 1) -> None:
-    inside, widths = defaultdict(list), defaultdict(list)
+    inside, widths, fixed = defaultdict(list), defaultdict(list), defaultdict(list)
     for n in (40, 100, 400, 1000) if group_sizes == 1 else (200, 400, 1000):
         for problem in problems:
             for seed in range(seeds):
@@ -200,7 +199,9 @@ def out_of_fold(title: str, problems: list[tuple[int, float, float, float]], see
                 if result is not None:
                     inside[f"n = {n}"].append(result[0])
                     widths[f"n = {n}"].append(result[1])
+                    fixed[f"n = {n}"].append(result[2])
     print_table(f"{title}: coverage", inside)
+    print_table(f"{title}: coverage of the intervals of fixed scores", fixed)
     print_table(f"{title}: width of the interval, over that of fixed scores", widths, ".2f")
 
 
