@@ -22,9 +22,11 @@ from platformdirs import user_cache_path
 from twofold.core.errors import DataError
 from twofold.core.options import BackboneOptions
 from twofold.dataset import folds
-from twofold.decision import Rule, choose_rule, fit_calibration, fit_head
+from twofold.decision import Calibration, Rule, choose_rule, confusion, fit_calibration, fit_head
+from twofold.decision.confusion import confusion_at
 from twofold.embedding import Runtime
 from twofold.evaluation import METRICS, Evaluation, evaluate, metrics
+from twofold.evaluation.calibration_errors import recalibration
 from twofold.workflows.fit import OutOfFoldScores, evaluate_scores
 from twofold.workflows.nested import cross_validate_nested
 
@@ -92,8 +94,9 @@ def drawn(dataset: tuple[np.ndarray, np.ndarray, np.ndarray], n: int, seed: int)
     return Case(features[train], labels[train], np.arange(n), rest=(features[rest], labels[rest]))
 
 
-def covered(case: Case) -> tuple[dict[str, bool], dict[str, float], Evaluation] | None:
-    """For each metric whether the interval holds the model's value, and the ratio of its width to that of fixed scores."""
+def covered(case: Case) -> tuple[dict[str, bool], dict[str, float], dict[str, bool]] | None:
+    """For each metric whether the interval holds the model's value, the ratio of its width to that of fixed scores, and whether
+    the interval of fixed scores holds it."""
     labels, groups = case.labels, case.groups
     try:
         fold = folds(labels, groups, 5, 0)
@@ -107,24 +110,33 @@ def covered(case: Case) -> tuple[dict[str, bool], dict[str, float], Evaluation] 
     evaluation = evaluate_scores(scores, labels, groups, rule, CLASSES, seed=0, nested=nested)
     fixed = evaluate_scores(scores, labels, np.arange(len(labels)), rule, CLASSES, seed=0)
     truth = values(*case.population(fit.head.weights.astype(np.float64), fit.head.bias), calibration, rule)
-    inside = {
+    inside, inside_fixed = holds(evaluation, truth), holds(fixed, truth)
+    widths = {name: width(evaluation, name) / max(width(fixed, name), 1e-9) for name in inside}
+    return inside, widths, inside_fixed
+
+
+def holds(evaluation: Evaluation, truth: dict[str, float]) -> dict[str, bool]:
+    """Whether the interval of each metric that is defined holds the true value."""
+    return {
         name: interval.low - 1e-9 <= truth[name] <= interval.high + 1e-9
         for name, interval in evaluation.metrics.items()
         if not np.isnan(interval.value) and not np.isnan(truth[name])
     }
-    widths = {name: width(evaluation, name) / max(width(fixed, name), 1e-9) for name in inside}
-    return inside, widths, evaluation
 
 
 def width(evaluation: Evaluation, name: str) -> float:
     return evaluation.metrics[name].high - evaluation.metrics[name].low
 
 
-def values(labels, logits, calibration, rule) -> dict[str, float]:
-    """Every metric of the population, without noise: the calibration error is that of the bins."""
+def values(labels: np.ndarray, logits: np.ndarray, calibration: Calibration, rule: Rule) -> dict[str, float]:
+    """Every metric of the population; the calibration error has its noise, which is small."""
     probabilities = calibration.probabilities(logits)
-    evaluation = evaluate(labels, probabilities, rule, classes=CLASSES)
-    return {name: evaluation.metrics[name].value for name in METRICS} | {"ece": metrics.ece(labels, probabilities)}
+    cells = confusion_at(labels, probabilities, rule.threshold)
+    slope, intercept = recalibration(labels, probabilities)
+    scores = ("roc_auc", "average_precision", "log_loss", "brier", "ece")
+    recalibrated = {"calibration_slope": slope.value, "calibration_intercept": intercept.value}
+    rates = {name: float(getattr(confusion, name)(cells)) for name in METRICS if hasattr(confusion, name)}
+    return rates | {name: getattr(metrics, name)(labels, probabilities) for name in scores} | recalibrated
 
 
 def scored(n: int, seed: int, group_sizes: int, share: float = 0.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,24 +148,17 @@ def scored(n: int, seed: int, group_sizes: int, share: float = 0.5) -> tuple[np.
     return labels, 1 / (1 + np.exp(-2 * (noise + 2 * labels - 1))), groups
 
 
-def test_sets(n: int, group_sizes: int, seeds: int) -> Iterator[tuple[dict[str, bool], dict[str, float]]]:
+def test_sets(n: int, group_sizes: int, seeds: int) -> Iterator[tuple[dict[str, bool], dict[str, bool]]]:
     labels, probabilities, _ = scored(200_000, 0, 1)
-    big = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES)
-    truth = {name: big.metrics[name].value for name in METRICS} | {"ece": 0.0}
+    logits = np.log(probabilities / (1 - probabilities))
+    truth = values(labels, logits, Calibration(1.0, 0.0), Rule.at(0.5)) | {"ece": 0.0}
     for seed in range(1, seeds + 1):
         labels, probabilities, groups = scored(n, seed, group_sizes)
         grouped = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES, groups=groups)
         if grouped.missing:
             continue
         plain = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES)
-        yield tuple(
-            {
-                name: interval.low - 1e-9 <= truth[name] <= interval.high + 1e-9
-                for name, interval in evaluation.metrics.items()
-                if not np.isnan(interval.value)
-            }
-            for evaluation in (grouped, plain)
-        )
+        yield holds(grouped, truth), holds(plain, truth)
 
 
 def print_table(title: str, columns: dict[str, list[dict[str, float]]], form: str = ".3f") -> None:
@@ -186,7 +191,7 @@ def main() -> None:
 
 
 def out_of_fold(title: str, problems: list[tuple[int, float, float, float]], seeds: int, group_sizes: int = 1) -> None:
-    inside, widths = defaultdict(list), defaultdict(list)
+    inside, widths, fixed = defaultdict(list), defaultdict(list), defaultdict(list)
     for n in (40, 100, 400, 1000) if group_sizes == 1 else (200, 400, 1000):
         for problem in problems:
             for seed in range(seeds):
@@ -194,7 +199,9 @@ def out_of_fold(title: str, problems: list[tuple[int, float, float, float]], see
                 if result is not None:
                     inside[f"n = {n}"].append(result[0])
                     widths[f"n = {n}"].append(result[1])
+                    fixed[f"n = {n}"].append(result[2])
     print_table(f"{title}: coverage", inside)
+    print_table(f"{title}: coverage of the intervals of fixed scores", fixed)
     print_table(f"{title}: width of the interval, over that of fixed scores", widths, ".2f")
 
 
