@@ -22,7 +22,10 @@ from scipy.ndimage import gaussian_filter
 
 from twofold.data import ReadError, open_grey
 from twofold.duplicates import Fingerprints, FullImages, GreyImage, find_duplicates
+from twofold.duplicates.alignment import turn
 from twofold.duplicates.confirmation import Likeness, compare_at_full_size
+from twofold.duplicates.perceptual_hash import greys
+from twofold.duplicates.registration import register
 
 SIZE = 256
 TILE_STEP = 60  # exposures of a tile have numbers that differ by less
@@ -62,8 +65,14 @@ def load(files: Sequence[bytes]) -> FullImages:
 
 def compare(pairs: Sequence[tuple[bytes, bytes]], orientations: Sequence[int]) -> Likeness:
     files = [file for pair in pairs for file in pair]
-    rows, maps = np.arange(len(files)).reshape(-1, 2), np.tile(np.eye(3, dtype=np.float32), (len(pairs), 1, 1))
-    return compare_at_full_size(rows, np.array(orientations), maps, load(files))
+    planes = greys(np.stack([np.asarray(thumbnail(file)) for file in files]))
+    turned = [turn(plane, orientation) for plane, orientation in zip(planes[::2], orientations, strict=True)]
+    maps = register(np.stack(turned), planes[1::2])[1]
+    return compare_at_full_size(np.arange(len(files)).reshape(-1, 2), np.array(orientations), maps, load(files))
+
+
+def thumbnail(file: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(file)).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
 
 
 def planted(name: str, files: Sequence[bytes]) -> None:
@@ -80,15 +89,12 @@ def planted(name: str, files: Sequence[bytes]) -> None:
 
 def same_scene(name: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
     likeness = compare(pairs, [0] * len(pairs))
-    unknown, near = np.isnan(likeness.misfit), likeness.near
-    scene = ~near & (likeness.same_scene | unknown)
-    print(f"{name}: {len(pairs)} pairs, same-scene {scene.mean():.3f}, near {near.mean():.3f}", flush=True)
+    near, scene = likeness.near, ~likeness.near & likeness.same_scene
+    print(f"{name}: {len(pairs)} pairs, same-scene {scene.sum()}, near {near.sum()}", flush=True)
 
 
 def look_alikes(name: str, files: Sequence[bytes]) -> None:
-    thumbnails = [
-        Image.open(io.BytesIO(file)).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR) for file in files
-    ]
+    thumbnails = [thumbnail(file) for file in files]
     keys = [(str(row), f"{row} pixels") for row in range(len(files))]
     found = find_duplicates(Fingerprints(keys, np.stack([np.asarray(each) for each in thumbnails])), load(files))
     print(f"look-alikes, {name}: {len(files)} images, pairs {dict(Counter(pair.kind for pair in found))}", flush=True)
@@ -97,6 +103,12 @@ def look_alikes(name: str, files: Sequence[bytes]) -> None:
 def tile_number(path: Path) -> tuple[int, int]:
     exposure, number = re.findall(r"\d+", path.stem)[:2]
     return int(number), int(exposure)
+
+
+def of_one_shape(first: Path, second: Path) -> bool:
+    """Whether the sides differ by at most a twentieth: exposures of a tile are cut out alike."""
+    with Image.open(first) as one, Image.open(second) as other:
+        return all(abs(a - b) <= 0.05 * max(a, b) for a, b in zip(one.size, other.size, strict=True))
 
 
 def read(paths: Iterable[Path]) -> list[bytes]:

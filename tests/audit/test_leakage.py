@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from scenes import CHANGES, MOVES, scene
 
+from twofold.audit.leakage import Leakage, LeakedImage
 from twofold.cli import main
+from twofold.duplicates import DuplicateKind
 
 SIZE = (640, 480)
 COUNT = 24
@@ -169,3 +171,21 @@ def test_a_class_without_unseen_images_leaves_the_other(
     capsys.readouterr()
     without = run(["evaluate", str(out), str(folder)], capsys)["leakage"]["test_unseen"]
     assert sum(without["confusion"].values()) == 3  # with `both.png`, which was not used
+
+
+def _leakage(*kinds: DuplicateKind) -> Leakage:
+    return Leakage(tuple(LeakedImage(f"{row}.png", f"old{row}.png", kind) for row, kind in enumerate(kinds)), None)
+
+
+def test_only_files_of_one_exposure_are_said_to_duplicate_training_images() -> None:
+    (note,) = _leakage("near", "exact", "same-scene").notes()
+    assert note.text.startswith(
+        "2 test images duplicate training images (0.png = old0.png), and 1 appears to show the same object as a training image. "
+        "Scores on them are inflated: "
+    )
+    (note,) = _leakage("same-scene", "same-scene").notes()
+    assert note.text.startswith("2 test images appear to show the same object as a training image (0.png: old0.png).")
+    assert "duplicate" not in note.text
+    (note,) = _leakage("same-scene").notes()
+    assert note.text.startswith("1 test image appears to show the same object as a training image")
+    assert _leakage().notes() == []

@@ -1,10 +1,12 @@
 """The labelled dataset: groups of duplicates and label conflicts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from twofold.audit.file_report import file_report
 from twofold.core.errors import DataError
 from twofold.data import FileList, LabelledFile
 from twofold.dataset.labelled import LabelledDataset
@@ -61,3 +63,27 @@ def test_label_conflicts_that_leave_too_few_images_are_in_the_error() -> None:
         dataset(each=5, equal={row + 5: row for row in range(3)}).check_counts(3)
     with pytest.raises(DataError, match="add images"):
         dataset(each=5).check_counts(6)
+
+
+def test_images_of_one_scene_share_a_group_and_are_not_counted_as_duplicates() -> None:
+    scenes = replace(dataset(), duplicates=(Duplicate(0, 1, "near"), Duplicate(1, 2, "same-scene")))
+    assert len(set(scenes.groups[:3].tolist())) == 1
+    (note,) = [note for note in scenes.notes() if note.code == "duplicates"]
+    assert note.text.startswith("Duplicates of other images: 1 near. Images that show the same object as another: 1.")
+    (alone,) = replace(scenes, duplicates=scenes.duplicates[1:]).test_notes()
+    assert "uplicates" not in alone.text
+
+
+def test_an_image_is_counted_by_its_closest_pair() -> None:
+    pairs = (Duplicate(0, 2, "near"), Duplicate(1, 2, "same-scene"))
+    (note,) = [note for note in replace(dataset(), duplicates=pairs).notes() if note.code == "duplicates"]
+    assert note.text.startswith("Duplicates of other images: 1 near. Each group")
+
+
+def test_images_of_one_scene_are_not_flagged_and_duplicate_nothing() -> None:
+    pairs = (Duplicate(0, 1, "near"), Duplicate(1, 2, "same-scene"), Duplicate(3, EACH, "same-scene"))
+    rows = {row.path: row for row in file_report(replace(dataset(), duplicates=pairs))}
+    assert (rows["1.png"].reason, rows["1.png"].duplicate_of) == ("near-duplicate", "0.png")
+    for path in ("2.png", "3.png", f"{EACH}.png"):
+        assert (rows[path].status, rows[path].duplicate_of) == ("used", None)
+    assert rows["2.png"].group == rows["0.png"].group

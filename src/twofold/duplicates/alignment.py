@@ -22,8 +22,9 @@ Map = NDArray[
 SIDES: Final = (64, 128)  # of the squares on which images are aligned
 _FINE_BLUR, _COARSE_BLUR = 1.0, 6.0  # details are what lies between, in pixels
 _STEPS: Final = (5, 3)  # for each side
-_ENOUGH: Final = 0.9  # correlation from which on no other start is tried
+_ENOUGH: Final = 0.98  # correlation from which on no start is tried beside the thumbnails' and the identity
 _ROTATIONS: Final = (-3.0, 3.0)  # degrees
+_MAJORITY: Final = 0.6  # weight per pixel below which a correlation is lowered: it is that of few pixels
 _SAMPLE: Final = 7  # every seventh pixel gives the scale of the residuals
 
 
@@ -66,10 +67,10 @@ def _details(plane: Plane) -> Plane:
 def align(first: Details, second: Details, start: Map) -> tuple[Map, float]:
     """The map from the first image to the second from the best of several starts, and the correlation of details under it."""
     best: tuple[Map, float] = (start, -1.0)
-    for candidate in _starts(first, second, start):
+    for number, candidate in enumerate(_starts(first, second, start)):
         refined = _refine(first.planes[0], second.planes[0], candidate, _STEPS[0])
         best = max(best, refined, key=lambda pair: pair[1])
-        if best[1] >= _ENOUGH:
+        if number > 0 and best[1] >= _ENOUGH:
             break
     return _refine(first.planes[1], second.planes[1], best[0], _STEPS[1])
 
@@ -134,7 +135,8 @@ def _residuals(values: Plane, target: Plane, inside: NDArray[np.bool_]) -> tuple
         scale = 3 * np.median(np.abs(off[::_SAMPLE])) + 2e-3
         weights = (inside / (1 + (off / scale) ** 2) ** 2).astype(np.float32)
     correlation = product / max(np.sqrt(energy * float((weights * wanted) @ wanted)), 1e-6)
-    return off, weights, float(min(correlation, 1.0))
+    fitting = min(float(weights.sum()) / max(float(inside.sum()), 1.0) / _MAJORITY, 1.0)
+    return off, weights, float(min(correlation, 1.0)) * fitting
 
 
 @cache

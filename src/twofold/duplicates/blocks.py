@@ -135,8 +135,7 @@ def compare_blocks(pairs: BlockPairs, tables: tuple[Table | None, Table | None])
     a *= gains.clip(0.2, 5)[:, None, None]
     energies = np.abs(a) ** 2, np.abs(b) ** 2
     rounding = _ROUNDING * (1 + gain**2)
-    loss = np.abs(a_loss) ** 2 + np.abs(b_loss) ** 2 + rounding
-    weights = _weights(np.abs(a - b) ** 2, loss, energies)
+    weights = _weights(np.abs(a - b) ** 2, energies)
     observed = _incoherence(a, b, weights)
     first_energy, second_energy = (np.einsum("b,bij->ij", weights, energy) for energy in energies)
     weaker = np.minimum(first_energy, second_energy)
@@ -171,13 +170,13 @@ def _spectra(blocks: Blocks) -> NDArray[np.complexfloating]:
     return np.fft.rfft2(_centre(blocks) * _TAPER)
 
 
-def _weights(residual: Energies, loss: Energies, energies: tuple[Energies, Energies]) -> NDArray[np.float64]:
+def _weights(residual: Energies, energies: tuple[Energies, Energies]) -> NDArray[np.float64]:
     """The weight of each block, (blocks,): equal for all contrasts, 0 for the half that agrees least."""
-    left, lost, first, second = (part[:, _MIDDLE].sum(axis=1) for part in (residual, loss, *energies))
-    misfit = left / (lost + 0.1 * np.minimum(first, second) + 1)
-    kept = np.argsort(misfit, kind="stable")[: max(len(misfit) // 2, min(len(misfit), _ENOUGH))]
-    weights = np.zeros(len(misfit))
-    weights[kept] = 1 / np.maximum(np.sqrt(first * second), 1)[kept]
+    left, first, second = (part[:, _MIDDLE].sum(axis=1) for part in (residual, *energies))
+    energy = first + second + _ROUNDING
+    kept = np.argsort(left / energy, kind="stable")[: max(len(left) // 2, min(len(left), _ENOUGH))]
+    weights = np.zeros(len(left))
+    weights[kept] = 1 / energy[kept]
     return weights
 
 

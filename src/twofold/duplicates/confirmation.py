@@ -17,13 +17,13 @@ from twofold.duplicates.hamming_search import Pairs
 # Chosen on one half of photographs, solar cells, tiles and drawn slices; docs/decisions/010 has the measurements on the other.
 _TOLERANCE: Final = np.array([0.02, 0.01, 0.02, 0.05])  # incoherence by interpolation, in each band
 _EXCESS: Final = 1.3  # by how much the measured loss may be too small
-_MAX_MISFIT: Final = 1.1
+_MAX_MISFIT: Final = 1.0
 _MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on nothing can be told
 _MIN_BALANCE: Final = 0.5  # energy of the weaker image's details below which they were lost in a way unknown
 _MAX_EXPECTED: Final = 0.4  # incoherence from 0.15 to 0.22 cycles per pixel from which on a misfit says nothing
 _SAME_SCENE: Final = 0.5  # largest incoherence from 0.15 to 0.22 cycles per pixel of exposures of one scene
 _FIRST_BLOCKS, _BLOCKS = 12, 48
-_DOUBTFUL: Final = (0.95, 1.5)  # misfit in the first blocks between which more are compared
+_DOUBTFUL: Final = (0.72, 1.5)  # misfit in the first blocks between which more are compared
 _CACHED: Final = 32  # images in memory
 _AT_ONCE: Final = 64  # pairs
 
@@ -41,7 +41,8 @@ class Likeness:
     """How alike the pairs are at full size, (pairs,) each.
 
     `misfit` is the largest ratio of the incoherence in a band to that of files of one exposure, infinite where it cannot be told,
-    `grain` the incoherence of details of about five pixels; NaN where images are missing or too small. Where they lack details, `grain` is that of about nine pixels.
+    `grain` the incoherence of details of about five pixels, or of nine pixels where one image lost smaller ones. NaN where images
+    are missing or too small.
     """
 
     misfit: NDArray[np.float64] = field(repr=False)
