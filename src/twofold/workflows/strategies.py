@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from twofold.core.errors import DataError
-from twofold.core.options import BackboneOptions, CropMode
+from twofold.core.options import BackboneOptions, Mode
 from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset
 from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
+from twofold.workflows.crop_mode import SINGLE, WHOLE
 from twofold.workflows.crops import CropsChoice, choose_crops
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
 from twofold.workflows.sample import EmbeddedSample
@@ -54,27 +55,26 @@ class FrozenStrategy:
         backbone = with_intensity_ranges(backbone, self.ranges)
         return backbone if self.crops is None else self.crops.apply(backbone)
 
-    def with_crops_chosen(
-        self,
-        file_list: FileList,
-        sources: Sequence[Source],
-        dtype: Dtype,
-        whole: tuple[CropMode, ...],
-        *,
-        windows: bool,
-    ) -> tuple["FrozenStrategy", CropsChoice]:
-        """The strategy with the crop mode, one of `whole` or `center`, and the views that suit these images, and the choice."""
-        backbone, seed = self.backbone(dtype), self.policy.seed
+    def with_crops_for(
+        self, mode: Mode, file_list: FileList, sources: Sequence[Source], dtype: Dtype
+    ) -> tuple["FrozenStrategy", CropsChoice | None]:
+        """The strategy with the crops that suit these images, where the options leave them open, and the choice.
+
+        A network that is fine-tuned sees one model input per image, and one from scratch that of its recipe.
+        """
+        network, single = self.network, mode != "frozen"
+        if mode == "scratch" or (network.fixed_crop_mode is not None and (single or network.fixed_views is not None)):
+            return self, None
         choice, sample = choose_crops(
             file_list,
             sources,
-            backbone,
-            self.network,
+            self.backbone(dtype),
+            network,
             self.runtime,
             self.folds,
-            seed,
-            whole=whole,
-            windows=windows,
+            self.policy.seed,
+            whole=SINGLE if single else WHOLE,
+            windows=not single,
         )
         return replace(self, crops=choice, sample=sample), choice
 

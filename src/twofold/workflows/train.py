@@ -25,7 +25,6 @@ from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
-from twofold.workflows.crop_mode import SINGLE, WHOLE
 from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
@@ -72,20 +71,15 @@ def train_files(
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
-    clock, mode, run, choice = Clock(), options.learning.mode, None, None
+    clock, mode, run, dtype = Clock(), options.learning.mode, None, _choose_dtype(options)
     if mode != "frozen":
         _check_learning(options)
     with clock("embed"):
         ranges, range_notes = runtime.ranges(sources)
-    dtype = _choose_dtype(options)
     if test is not None and mode != "frozen":  # before hours of training
         _check_usable(test, ranges, runtime)
-    frozen = _frozen_strategy(options, ranges, runtime)
-    network, single = options.backbone, mode != "frozen"  # a network is trained on one model input per image
-    if mode != "scratch" and (network.fixed_crop_mode is None or (network.fixed_views is None and not single)):
-        with clock("embed"):
-            whole = SINGLE if single else WHOLE
-            frozen, choice = frozen.with_crops_chosen(file_list, sources, dtype, whole, windows=not single)
+    with clock("embed"):
+        frozen, choice = _frozen_strategy(options, ranges, runtime).with_crops_for(mode, file_list, sources, dtype)
     if mode != "frozen":
         with clock("learn"):
             run = _train_network(file_list, sources, _with_crop_mode(options, choice), runtime, ranges, run_folder)
