@@ -1,12 +1,13 @@
 """The defaults of a backbone: out-of-fold log-loss by crop mode, by filter and by content of the features.
 
-    python bench/backbone_defaults.py ../shared/data/cats-dogs/train demo/train.csv [--backbone NAME] [--weights FILE]
+    python bench/backbone_defaults.py ../shared/data/cats-dogs/train demo/train.csv [--table inputs|features]
 
-Takes any number of DATA. float32, five folds, mean of three shuffles; only training images are read.
+Takes any number of DATA. Five folds by groups, mean of three shuffles; only training images are read. The table of features is of
+the crop mode `squash`.
 """
 
 import argparse
-from itertools import accumulate, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,16 @@ from twofold.dataset.labelled import LabelledDataset, embed_files
 from twofold.decision import fit_calibration, fit_head
 from twofold.embedding import Runtime
 from twofold.evaluation.metrics import log_loss
-from twofold.networks import load_backbone
-from twofold.networks.architectures import Architecture, find_architecture
+from twofold.networks import Dtype, load_backbone
+from twofold.networks.architectures import Architecture, find_architecture, middle_blocks
 
 SHUFFLES = 3
+STEM_CHANNELS = 32
 
 
-def embed_data(data: Path, options: BackboneOptions, runtime: Runtime) -> LabelledDataset:
+def embed_data(data: Path, options: BackboneOptions, runtime: Runtime, dtype: Dtype = "f32") -> LabelledDataset:
     file_list = list_labelled_files(data, DataOptions())
-    engine = runtime.engine(load_backbone(options, "f32", cache=runtime.folder))
+    engine = runtime.engine(load_backbone(options, dtype, cache=runtime.folder))
     return embed_files(file_list, file_list.paths, engine, runtime, what=str(data))
 
 
@@ -43,47 +45,63 @@ def out_of_fold(dataset: LabelledDataset, columns: np.ndarray) -> str:
     return f"{loss:.4f}, {accuracy:.4f}"
 
 
-def feature_columns(architecture: Architecture, width: int) -> dict[str, np.ndarray]:
-    """By content, the columns of the features, which are means and deviations of each stage, and the last pooling."""
-    stages = np.array([stage.channels for stage in architecture.stages])
-    ends = list(accumulate(2 * stages))
-    last_pooling = np.arange(ends[-1], width)
-    means = [np.arange(end - 2 * count, end - count) for end, count in zip(ends, stages, strict=True)]
-    means_and_deviations = [np.arange(end - 2 * count, end) for end, count in zip(ends, stages, strict=True)]
-    return {
-        "last pooling": last_pooling,
-        "+ means of every stage": np.concatenate([*means, last_pooling]),
-        "+ means and deviations of every stage": np.arange(width),
-        "+ means and deviations without the first two stages": np.concatenate(
-            [*means_and_deviations[2:], last_pooling]
-        ),
-        "+ means and deviations without the last stage": np.concatenate([*means_and_deviations[:-1], last_pooling]),
-        "means and deviations of every stage only": np.concatenate(means_and_deviations),
+def feature_parts(architecture: Architecture) -> dict[str, np.ndarray]:
+    """The columns of the means and of the standard deviations of the stages, of the filters, and of the last pooling."""
+    names, block, channels = list[str](), 0, STEM_CHANNELS
+    for stage in architecture.stages:
+        for _ in range(stage.repeats):
+            names += [f"filters{block}"] * (channels * stage.expand if block in middle_blocks(architecture) else 0)
+            block, channels = block + 1, stage.channels
+        names += [name for name in ("means", "deviations") for _ in range(channels)]
+    array = np.array([*names, *["last"] * architecture.last_channels])
+    return {str(name): np.flatnonzero(array == name) for name in np.unique(array)}
+
+
+def feature_columns(architecture: Architecture) -> dict[str, np.ndarray]:
+    """By content, the columns of the features."""
+    parts = feature_parts(architecture)
+    filters = [columns for name, columns in parts.items() if name.startswith("filters")]
+    stages = [parts["means"], parts["deviations"]]
+    contents = {
+        "last": [parts["last"]],
+        "stages": [*stages, parts["last"]],
+        "filters": [*filters, *stages, parts["last"]],
+        "filters, without the last pooling": [*filters, *stages],
     }
+    return {name: np.sort(np.concatenate(columns)) for name, columns in contents.items()}
+
+
+def print_inputs(arguments: argparse.Namespace, runtime: Runtime) -> None:
+    print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
+    for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
+        options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode=crop_mode, filter=filter)
+        datasets = [embed_data(data, options, runtime, arguments.dtype) for data in arguments.data]
+        cells = [out_of_fold(dataset, np.arange(dataset.table.features.shape[1])) for dataset in datasets]
+        print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
+
+
+def print_features(arguments: argparse.Namespace, runtime: Runtime) -> None:
+    contents = feature_columns(find_architecture(arguments.backbone))
+    print("| data |", " | ".join(f"{name}, {len(columns)}" for name, columns in contents.items()), "|", flush=True)
+    options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode="squash")
+    for data in arguments.data:
+        dataset = embed_data(data, options, runtime, arguments.dtype)
+        cells = [out_of_fold(dataset, columns) for columns in contents.values()]
+        print("|", data, "|", " | ".join(cells), "|", flush=True)
+
+
+TABLES = {"inputs": print_inputs, "features": print_features}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--table", choices=TABLES, default="features")
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--dtype", default="f32")
     arguments = parser.parse_args()
-    runtime, architecture = Runtime(user_cache_path("twofold")), find_architecture(arguments.backbone)
-
-    print("| crop mode | filter |", " | ".join(str(data) for data in arguments.data), "|")
-    for crop_mode, filter in product(("squash", "center", "pad"), ("bilinear", "bicubic")):
-        options = BackboneOptions(arguments.backbone, arguments.weights, crop_mode=crop_mode, filter=filter)
-        datasets = [embed_data(data, options, runtime) for data in arguments.data]
-        cells = [out_of_fold(dataset, np.arange(dataset.table.features.shape[1])) for dataset in datasets]
-        print("|", crop_mode, "|", filter, "|", " | ".join(cells), "|", flush=True)
-
-    print("\n| features | count |", " | ".join(str(data) for data in arguments.data), "|")
-    datasets = [
-        embed_data(data, BackboneOptions(arguments.backbone, arguments.weights), runtime) for data in arguments.data
-    ]
-    for name, columns in feature_columns(architecture, datasets[0].table.features.shape[1]).items():
-        cells = [out_of_fold(dataset, columns) for dataset in datasets]
-        print("|", name, "|", len(columns), "|", " | ".join(cells), "|", flush=True)
+    TABLES[arguments.table](arguments, Runtime(user_cache_path("twofold")))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from twofold.data import list_labelled_files
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.embedding import Runtime, collect_features
 from twofold.networks import Backbone, load_backbone
-from twofold.workflows.crop_mode import choose_crop_mode, with_crop_mode
+from twofold.workflows.crops import CropsChoice, choose_crops
 
 MODES: tuple[CropMode, ...] = ("center", "squash", "both", "pad")
 
@@ -32,7 +32,7 @@ def embed_as(data: Path, backbone: Backbone, runtime: Runtime) -> LabelledDatase
 
 def measure(data: Path, backbone: Backbone, runtime: Runtime) -> None:
     file_list = list_labelled_files(data, DataOptions())
-    datasets = {mode: embed_as(data, with_crop_mode(backbone, mode), runtime) for mode in MODES}
+    datasets = {mode: embed_as(data, CropsChoice(mode, ()).apply(backbone), runtime) for mode in MODES}
     # The groups of one crop mode for all, so that all have the same folds.
     reference = datasets["both"]
     print(f"\n{data}: {len(reference.labels)} images, {len(np.unique(reference.groups))} groups")
@@ -42,7 +42,9 @@ def measure(data: Path, backbone: Backbone, runtime: Runtime) -> None:
             f"  {mode:6} {out_of_fold(replace(reference, table=table), np.arange(table.features.shape[1]))}", flush=True
         )
     for seed in range(3):
-        choice, _ = choose_crop_mode(file_list, file_list.paths, backbone, runtime, 5, seed)
+        options = BackboneOptions(views="1")
+        choice = choose_crops(file_list, file_list.paths, backbone, options, runtime, 5, seed)[0].crop_mode
+        assert choice is not None
         losses = ", ".join(f"{mode} {loss:.4f}" for mode, loss in choice.log_losses.items())
         print(
             f"  auto, seed {seed}: {choice.mode} ({losses}; gain {choice.gain:+.4f}, error {choice.error:.4f})",

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--dtype", choices=("f32", "bf16", "int8"), default="f32")
-    parser.add_argument("--features", default="stages")
+    parser.add_argument("--features", default="filters")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()

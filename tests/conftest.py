@@ -44,8 +44,8 @@ def mobilenetv2(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    """A network of one convolution on squares of 16: quick, and different for different images."""
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ONNX file of a network of one convolution on squares of 16: quick, and different for different images."""
     weight = np.random.default_rng(0).normal(size=(6, 3, 3, 3)).astype(np.float32)
     nodes = [
         helper.make_node("Conv", ["input", "weight"], ["conv"], strides=[2, 2]),
@@ -58,7 +58,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
     onnx.save(model, path)
-    return load_backbone(BackboneOptions(backbone=str(path)), "f32", cache=path.parent)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_file: Path) -> Backbone:
+    """The same as a backbone."""
+    return load_backbone(BackboneOptions(backbone=str(tiny_file)), "f32", cache=tiny_file.parent)
 
 
 @pytest.fixture(scope="session")

@@ -60,8 +60,8 @@ class LiteBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
+        self.filtered = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(self.filtered))
         return x + y if self.is_residual else y
 
 
@@ -83,13 +83,19 @@ class Lite(nn.Module):
         self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
         self._fc = nn.Linear(1280, 1000)
 
-    def forward(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The map at the end of every stage, and the last; pixels (n, 3, size, size), 0 to 255."""
+    def forward(self, pixels: Tensor) -> tuple[list[tuple[Tensor, list[Tensor]]], Tensor]:
+        """The map at the end of every stage with the filtered maps of its middle blocks, and the last map.
+
+        pixels (n, 3, size, size), 0 to 255.
+        """
         x = functional.relu6(self._bn0(self._conv_stem((pixels - 127.0) / 128.0)))
-        maps = []
+        maps, filtered = [], list[Tensor]()
         for index, block in enumerate(self._blocks):
-            x = block(x)
-            maps += [x] if index in self.ends else []
+            x, before = block(x), x
+            filtered += [block.filtered] if _is_middle(pixels, before, x) else []
+            if index in self.ends:
+                maps.append((x, filtered))
+                filtered = []
         return maps, functional.relu6(self._bn1(self._conv_head(x)))
 
 
@@ -105,7 +111,8 @@ class V2Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(x)
+        self.filtered = self.conv[:-2](x)
+        y: Tensor = self.conv[-2:](self.filtered)
         return x + y if self.is_residual else y
 
 
@@ -122,21 +129,40 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*layers, _conv_bn_relu6(in_channels, 1280, 1))
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 1000))
 
-    def forward(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The map at the end of every stage, and the last; pixels (n, 3, size, size), 0 to 255."""
+    def forward(self, pixels: Tensor) -> tuple[list[tuple[Tensor, list[Tensor]]], Tensor]:
+        """The map at the end of every stage with the filtered maps of its middle blocks, and the last map.
+
+        pixels (n, 3, size, size), 0 to 255.
+        """
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         x = (pixels / 255 - mean[:, None, None]) / std[:, None, None]
-        maps = []
+        maps, filtered = [], list[Tensor]()
         for index, layer in enumerate(self.features):
-            x = layer(x)
-            maps += [x] if index in self.ends else []
+            x, before = layer(x), x
+            filtered += [layer.filtered] if _is_middle(pixels, before, x) else []
+            if index in self.ends:
+                maps.append((x, filtered))
+                filtered = []
         return maps, x
 
 
-def features(maps: list[Tensor], last: Tensor, *, stages: bool) -> Tensor:
-    """Mean and standard deviation of every stage's channels, then the mean of the last map, (n, d)."""
-    moments = [moment for x in maps for moment in (x.mean((2, 3)), x.std((2, 3), correction=0))] if stages else []
+def features(maps: list[tuple[Tensor, list[Tensor]]], last: Tensor, content: str) -> Tensor:
+    """The standard deviations of a stage's middle filters, mean and standard deviation of its channels, stage by stage; then the
+    mean of the last map, (n, d)."""
+    moments: list[Tensor] = []
+    for x, filtered in maps:
+        moments += [_std(y) for y in filtered] if content == "filters" else []
+        moments += [x.mean((2, 3)), _std(x)] if content != "last" else []
     return torch.cat([*moments, last.mean((2, 3))], dim=1)
+
+
+def _std(x: Tensor) -> Tensor:
+    return x.std((2, 3), correction=0)
+
+
+def _is_middle(pixels: Tensor, x: Tensor, y: Tensor) -> bool:
+    """Whether a block from map x to map y reads or writes a map of a sixteenth of the image's side."""
+    return math.ceil(pixels.shape[-1] / 16) in (x.shape[-1], y.shape[-1])
 
 
 def _conv_bn_relu6(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:

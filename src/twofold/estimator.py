@@ -22,6 +22,7 @@ from twofold.core.options import (
     CrossValidationOptions,
     DecisionOptions,
     DtypeOption,
+    Effort,
     FeatureSet,
     Filter,
     LearningOptions,
@@ -30,6 +31,7 @@ from twofold.core.options import (
     RecipeName,
     RuntimeOptions,
     TrainingOptions,
+    Views,
 )
 from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
@@ -75,7 +77,9 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         features: FeatureSet = _NETWORK.features,
         dtype: DtypeOption = _NETWORK.dtype,
         output: str | None = _NETWORK.output,
-        crop_mode: CropModeOption = _NETWORK.crop_mode,
+        effort: Effort = _NETWORK.effort,
+        crop_mode: CropModeOption | None = _NETWORK.crop_mode,
+        views: Views | None = _NETWORK.views,
         filter: Filter | None = _NETWORK.filter,
         mean: tuple[float, float, float] | None = _NETWORK.mean,
         std: tuple[float, float, float] | None = _NETWORK.std,
@@ -109,7 +113,9 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.features = features
         self.dtype = dtype
         self.output = output
+        self.effort = effort
         self.crop_mode = crop_mode
+        self.views = views
         self.filter = filter
         self.mean = mean
         self.std = std

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twofold.audit.label_issues import LabelIssues, find_label_issues
+from twofold.audit.label_noise import fit_noise_models
 from twofold.evaluation import Interval
 
 Simulation = tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.bool_]]
@@ -54,7 +55,40 @@ def test_the_interval_of_the_count_covers_the_truth(distance: float, noise: floa
         logits, labels, flipped = draw(distance=distance, noise=noise, fraction=fraction, seed=seed)
         expected = find_label_issues(logits, labels).expected
         covered += expected.low <= flipped.sum() <= expected.high
-    assert covered >= 11  # by simulation the coverage is 90 to 100%, and 80 to 88% where one label in ten is wrong
+    assert covered >= 12  # by simulation the coverage is 92 to 100%
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.02])
+@pytest.mark.parametrize("kind", ["heavy tails", "a part without information", "defects of all sizes"])
+def test_the_interval_covers_the_truth_where_images_are_hard(kind: str, rate: float) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        side = np.repeat([-1.0, 1.0], 400)
+        logits = {
+            "heavy tails": 2 * side + rng.standard_t(5, 800),
+            "a part without information": 3 * side * (rng.random(800) > 0.15) + 1.5 * rng.standard_normal(800),
+            "defects of all sizes": (side > 0) * rng.uniform(0, 6, 800) - 2 + rng.standard_normal(800),
+        }[kind]
+        flipped = np.zeros(800, np.bool_)
+        flipped[rng.choice(800, round(800 * rate), replace=False)] = True
+        issues = find_label_issues(logits, ((side > 0) ^ flipped).astype(np.int8))
+        assert issues.expected.low <= flipped.sum() <= issues.expected.high
+        assert issues.hard or rate > 0
+
+
+def test_wrong_labels_of_clear_images_are_certain() -> None:
+    issues = find_label_issues(*draw(2000, distance=3.0, noise=0.02)[:2])
+    assert not issues.hard
+    assert issues.expected.low > 10
+
+
+def test_hard_images_keep_the_rank_and_halve_the_probability() -> None:
+    logits, labels, _ = draw(noise=0.0, distance=1.5)
+    issues = find_label_issues(logits, labels)
+    z = (logits - logits.mean()) / logits.std()
+    p_wrong = sum(model.weight * model.p_wrong(z, labels) for model in fit_noise_models(z, labels))
+    assert issues.p_hard > 0.9
+    np.testing.assert_allclose(issues.p_label_error, p_wrong * (1 - issues.p_hard / 2))
 
 
 def test_right_labels_are_not_doubted() -> None:
@@ -106,3 +140,7 @@ def test_the_text_is_consistent_where_more_labels_are_listed_than_expected_to_be
         "probably correct"
     )
     assert LabelIssues(issues.p_label_error, Interval(6.0, 2.0, 40.0)).text.endswith("labels: 6 [2, 40]")
+    assert LabelIssues(issues.p_label_error, Interval(3.0, 0.0, 11.0), p_hard=1.0).text == (
+        "30 labels worth a look (p >= 0.05), wrong labels or hard images; number of wrong labels: 0 to 11; at least 19 of those "
+        "listed are probably correct"
+    )

@@ -57,6 +57,12 @@ def test_a_hostile_bundle_is_refused_or_answers_as_the_honest_one(good: Path, pl
         (("probes",), [0.0], "'probes' must be a list of 32 numbers"),
         (("backbone", "dtype"), "f64", "'backbone.dtype' must be one of "),
         (("backbone", "preprocessing", "size"), 0, "'backbone.preprocessing.size' must be an integer from 1 to 4096"),
+        (
+            ("backbone", "preprocessing", "views"),
+            [5],
+            "'backbone.preprocessing.views' must be a list of different numbers",
+        ),
+        (("backbone", "preprocessing", "views"), [2], "'head.weights'|it has no head|cannot be used"),
         (("rule", "policy"), None, "'rule.policy' must be a JSON object"),
     ],
 )

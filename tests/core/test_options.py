@@ -56,7 +56,7 @@ def test_an_unknown_choice_is_an_error_that_lists_the_choices(record: type, name
         (
             BackboneOptions,
             {"crop_mode": "x"},
-            "`crop_mode` must be 'auto', 'squash', 'center', 'pad' or 'both', got 'x'.",
+            "`crop_mode` must be 'auto', 'squash', 'center', 'pad', 'both' or None, got 'x'.",
         ),
         (BackboneOptions, {"features": "first"}, "`features` must be 'stages' or 'last', got 'first'."),
         (BackboneOptions, {"dtype": "F32"}, "(did you mean 'f32'?)"),

@@ -505,3 +505,37 @@ def test_damaged_bytes_never_raise(files: Files, capfd: pytest.CaptureFixture[st
             codes.add(result.code if isinstance(result, ReadError) else "preprocessed")
     assert {"preprocessed", "truncated", "damaged", "too-large", "not-an-image"} <= codes
     assert capfd.readouterr() == ("", "")
+
+
+# Windows
+
+
+def windows_of(pixels: NDArray[np.uint8], n: int, size: int) -> list[NDArray[np.uint8]]:
+    """The n x n windows, row by row, by Pillow alone."""
+    image, side = Image.fromarray(pixels), 1.2 / n
+    starts = [number * (1 - side) / (n - 1) for number in range(n)]
+    boxes = [(left, top, min(left + side, 1), min(top + side, 1)) for top in starts for left in starts]
+    scaled = [(a * image.width, b * image.height, c * image.width, d * image.height) for a, b, c, d in boxes]
+    return [np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box)) for box in scaled]
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_windows_overlap_and_cover_the_whole_image(n: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    model_inputs = preprocessed(pixels, Preprocessing(16, "squash", "bilinear", views=(n,))).model_inputs
+    assert np.array_equal(model_inputs[0], preprocessed(pixels, Preprocessing(16, "squash", "bilinear")).model_input)
+    for model_input, expected in zip(model_inputs[1:], windows_of(pixels, n, 16), strict=True):
+        assert np.array_equal(model_input, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_windows_of_an_image_stored_in_another_orientation_are_those_of_the_upright_image(orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(file, "PNG", exif=exif)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file.getvalue()))))
+    preprocessing = Preprocessing(16, "both", "bilinear", views=(2, 3))
+    stored = preprocessed(file.getvalue(), preprocessing).model_inputs
+    for first, second in zip(stored, preprocessed(upright, preprocessing).model_inputs, strict=True):
+        assert np.abs(first.astype(int) - second).max() <= 1  # filtered by rows or by columns first

@@ -9,13 +9,13 @@ from scipy import optimize, stats
 from twofold.decision import Rule, confusion
 from twofold.decision.confusion import balanced_accuracy, confusion_at, f1, mcc
 from twofold.evaluation import METRICS, evaluate, metrics
+from twofold.evaluation.calibration_errors import ece_interval
 from twofold.evaluation.intervals import (
     MAX_RESAMPLED,
     Interval,
     Z,
     average_precision_interval,
     delong,
-    ece_interval,
     loss_interval,
     simulated_interval,
     standard_error,

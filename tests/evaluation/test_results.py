@@ -33,7 +33,10 @@ def evaluation() -> Evaluation:
 
 def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
     plain = evaluation.as_json()
-    assert list(plain) == ["threshold", "confusion", "metrics", "per_class", "borderline", "best_threshold"]
+    assert list(plain) == [
+        *("images", "groups", "variance_factors", "threshold"),
+        *("confusion", "metrics", "per_class", "borderline", "best_threshold"),
+    ]
     assert list(plain["confusion"]) == ["tn", "fp", "fn", "tp"]
     assert tuple(plain["metrics"]) == METRICS
     assert all(list(interval) == ["value", "low", "high"] for interval in plain["metrics"].values())
@@ -88,7 +91,7 @@ def test_the_data_twice_has_the_same_values_and_narrower_intervals(evaluation: E
     twice = evaluate(np.tile(labels, 2), np.tile(probabilities, 2), Rule.at(0.5), classes=CLASSES)
     for name, interval in evaluation.metrics.items():
         again = twice.metrics[name]
-        assert again.value == pytest.approx(interval.value)
+        assert again.value == pytest.approx(interval.value, abs=0.05 if name == "ece" else None)  # has no bias by noise
         if name != "ece":  # which depends on how much of it is noise
             assert (again.high - again.low) / (interval.high - interval.low) == pytest.approx(0.5**0.5, abs=0.05)
 

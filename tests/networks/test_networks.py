@@ -22,12 +22,12 @@ LITES = ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
-def expected(name: str, weights: Path, pixels: np.ndarray, *, stages: bool) -> np.ndarray:
+def expected(name: str, weights: Path, pixels: np.ndarray, content: FeatureSet = "filters") -> np.ndarray:
     network = reference(name)
     network.load_state_dict(torch.load(weights, weights_only=True))
     with torch.inference_mode():
         maps, last = network(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
-        return features(maps, last, stages=stages).numpy()
+        return features(maps, last, content).numpy()
 
 
 @pytest.mark.parametrize("name", LITES)
@@ -37,7 +37,7 @@ def test_efficientnet_lite_equals_the_published_network(
     backbone = load_backbone(BackboneOptions(backbone=name), "f32", cache=tmp_path)
     pixels = model_inputs(images, backbone.preprocessing.size)
     weights = find_weights(ARCHITECTURES[name].source, cache=tmp_path)
-    assert np.allclose(run(backbone, pixels), expected(name, weights, pixels, stages=True), **CLOSE)
+    assert np.allclose(run(backbone, pixels), expected(name, weights, pixels), **CLOSE)
 
 
 @pytest.mark.parametrize("size", [160, 97])
@@ -47,12 +47,12 @@ def test_mobilenetv2_equals_the_published_network(
     options = BackboneOptions(backbone="mobilenetv2", weights=mobilenetv2, size=size)
     pixels = model_inputs(images, size)
     actual = run(load_backbone(options, "f32", cache=tmp_path), pixels)
-    assert np.allclose(actual, expected("mobilenetv2", mobilenetv2, pixels, stages=True), **CLOSE)
+    assert np.allclose(actual, expected("mobilenetv2", mobilenetv2, pixels), **CLOSE)
 
 
 @pytest.mark.parametrize(
     ("name", "features", "size"),
-    [("mobilenetv2", "stages", 96), ("mobilenetv2", "last", 97), ("efficientnet-lite0", "stages", 97)],
+    [("mobilenetv2", "filters", 96), ("mobilenetv2", "last", 97), ("efficientnet-lite0", "stages", 97)],
 )
 def test_random_weights_give_equal_features(
     name: str, features: FeatureSet, size: int, images: list[bytes | Image.Image], tmp_path: Path
@@ -61,7 +61,7 @@ def test_random_weights_give_equal_features(
     pixels = model_inputs(images, size)
     graph = build_graph(ARCHITECTURES[name], read_weights(weights), size=size, features=features).SerializeToString()
     actual = run(as_backbone(graph, size), pixels)
-    assert np.allclose(actual, expected(name, weights, pixels, stages=features == "stages"), **CLOSE)
+    assert np.allclose(actual, expected(name, weights, pixels, features), **CLOSE)
 
 
 @pytest.mark.parametrize("dtype", ["f32", "int8"])
@@ -76,12 +76,13 @@ def test_options_that_change_features_change_the_identity(tmp_path: Path) -> Non
         BackboneOptions(),
         BackboneOptions(size=160),
         BackboneOptions(features="last"),
+        BackboneOptions(features="stages"),
         BackboneOptions(crop_mode="pad"),
         BackboneOptions(filter="bicubic"),
     ]
     backbones = [load_backbone(option, "f32", cache=tmp_path) for option in options]
     backbones += [load_backbone(BackboneOptions(), dtype, cache=tmp_path) for dtype in ("bf16", "int8")]
-    assert len({backbone.identity for backbone in backbones}) == 7
+    assert len({backbone.identity for backbone in backbones}) == 8
 
 
 def test_weights_of_another_network_raise_an_error(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from twofold.data import list_labelled_files, preprocess
 from twofold.embedding import FeatureRow, Runtime, collect_features
 from twofold.embedding.embed import embed
 from twofold.networks import Backbone, load_backbone
-from twofold.workflows.crop_mode import choose_crop_mode, with_crop_mode
+from twofold.workflows.crop_mode import CropModeChoice
+from twofold.workflows.crops import CropsChoice, choose_crops
 from twofold.workflows.predict import Predictor
+from twofold.workflows.sample import EmbeddedSample
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 
@@ -51,9 +53,17 @@ def backbone(runtime: Runtime) -> Backbone:
     return load_backbone(F32.backbone, "f32", cache=runtime.folder)
 
 
-def choose(folder: Path, backbone: Backbone, runtime: Runtime) -> CropMode:
+def with_crop_mode(backbone: Backbone, mode: CropMode) -> Backbone:
+    return CropsChoice(mode, ()).apply(backbone)
+
+
+def choose(folder: Path, backbone: Backbone, runtime: Runtime, seed: int = 0) -> tuple[CropModeChoice, EmbeddedSample]:
     file_list = list_labelled_files(folder, DataOptions())
-    return choose_crop_mode(file_list, file_list.paths, backbone, runtime, 5, 0)[0].mode
+    choice, sample = choose_crops(file_list, file_list.paths, backbone, F32.backbone, runtime, 5, seed)
+    assert choice.crop_mode is not None
+    assert choice.views_choice is None
+    assert sample is not None
+    return choice.crop_mode, sample
 
 
 def rows_of(folder: Path, backbone: Backbone, mode: CropMode, runtime: Runtime) -> list[FeatureRow]:
@@ -62,14 +72,13 @@ def rows_of(folder: Path, backbone: Backbone, mode: CropMode, runtime: Runtime) 
 
 
 def test_a_mark_at_the_border_is_seen(border: Path, backbone: Backbone, runtime: Runtime) -> None:
-    assert choose(border, backbone, runtime) == "squash"
+    assert choose(border, backbone, runtime)[0].mode == "squash"
 
 
 def test_without_enough_images_to_compare_the_whole_image_is_used(
     backbone: Backbone, runtime: Runtime, tmp_path: Path
 ) -> None:
-    file_list = list_labelled_files(draw_folder(tmp_path, mark_border, 6), DataOptions())
-    choice, _ = choose_crop_mode(file_list, file_list.paths, backbone, runtime, 5, 0)
+    choice, _ = choose(draw_folder(tmp_path, mark_border, 6), backbone, runtime)
     assert (choice.mode, choice.log_losses) == ("both", {})
     assert "too few images" in choice.note().text
 
@@ -77,8 +86,7 @@ def test_without_enough_images_to_compare_the_whole_image_is_used(
 def test_without_evidence_the_border_is_not_left_out(backbone: Backbone, runtime: Runtime, tmp_path: Path) -> None:
     """Labels say nothing about these images. By chance `center` is better by its standard error once in six times."""
     folder = draw_folder(tmp_path, lambda pixels, positive: None, 60)
-    file_list = list_labelled_files(folder, DataOptions())
-    choices = [choose_crop_mode(file_list, file_list.paths, backbone, runtime, 5, seed)[0] for seed in range(5)]
+    choices = [choose(folder, backbone, runtime, seed)[0] for seed in range(5)]
     assert sum(choice.mode == "center" for choice in choices) <= 2
     for choice in choices:
         assert (choice.mode == "center") == (choice.gain > choice.error)
@@ -96,10 +104,8 @@ def test_the_features_of_both_are_the_mean_and_its_rows_hold_those_of_each(
         pooled = with_crop_mode(backbone, "both").preprocessing.pool(row.features)
         assert np.allclose(pooled, (first.features + second.features) / 2, rtol=1e-6)
         assert row.metadata is not None
-        assert (row.metadata.of_model_input(0, 2), row.metadata.of_model_input(1, 2)) == (
-            first.metadata,
-            second.metadata,
-        )
+        assert row.metadata.of_model_inputs([0]) == first.metadata
+        assert row.metadata.of_model_inputs([1]) == second.metadata
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "both"])
@@ -107,7 +113,7 @@ def test_rows_that_were_embedded_for_the_choice_are_those_of_the_mode(
     border: Path, backbone: Backbone, runtime: Runtime, mode: CropMode
 ) -> None:
     file_list = list_labelled_files(border, DataOptions())
-    _, sample = choose_crop_mode(file_list, file_list.paths, backbone, runtime, 5, 0)
+    _, sample = choose(border, backbone, runtime)
     other = with_crop_mode(backbone, mode)
     known = sample.rows_for(other)
     assert list(known) == list(range(80))
@@ -122,11 +128,12 @@ def test_rows_that_were_embedded_for_the_choice_are_those_of_the_mode(
 def test_training_with_auto_is_training_with_the_chosen_mode(border: Path, runtime: Runtime) -> None:
     auto = train(border, F32, runtime)
     fixed = train(border, replace(F32, backbone=replace(F32.backbone, crop_mode="squash")), runtime)
-    assert auto.crop_mode is not None
-    assert auto.crop_mode.mode == "squash" == auto.fit.model.backbone.preprocessing.crop_mode
+    assert auto.crops is not None
+    assert auto.crops.mode == "squash" == auto.fit.model.backbone.preprocessing.crop_mode
     assert "crop-mode" in {note.code for note in auto.notes}
-    assert auto.as_json()["crop_mode"]["log_losses"].keys() == {"squash", "both", "center"}
-    assert fixed.crop_mode is None
+    assert auto.as_json()["crop_mode_choice"]["log_losses"].keys() == {"squash", "both", "center"}
+    assert fixed.crops is not None
+    assert fixed.crops.crop_mode is None
     assert np.array_equal(auto.fit.scores.logits, fixed.fit.scores.logits)
 
 
@@ -139,7 +146,7 @@ def test_a_bundle_of_both_predicts_the_mean_of_the_logits_of_its_two_model_input
     session = onnxruntime.InferenceSession(tmp_path / "b.twofold" / "model.onnx")
     logits = []
     for crop in preprocessing.crops:
-        image = preprocess(path.read_bytes(), crop)
+        image = preprocess(path.read_bytes(), replace(preprocessing, crop_mode=crop.crop_mode))
         (logit,) = session.run(["logit"], {"image": image.model_input[None]})  # type: ignore[union-attr]  # no read error
         logits.append(float(logit[0]))
     with Predictor(bundle, runtime) as predictor:

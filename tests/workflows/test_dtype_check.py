@@ -35,7 +35,7 @@ Checked = Callable[[float, float], tuple[DtypeCheck, TrainingResult]]
 @pytest.fixture
 def checked(runtime: Runtime, tmp_path: Path) -> Checked:
     def check(height: float, noise: float) -> tuple[DtypeCheck, TrainingResult]:
-        options = BackboneOptions(size=96, dtype="int8")
+        options = BackboneOptions(size=96, dtype="int8", crop_mode="center")
         trained = train(stripes(tmp_path / "stripes", height, noise), TrainingOptions(backbone=options), runtime)
         exact = load_backbone(replace(options, dtype="f32"), "f32", cache=tmp_path)
         paths, features = [Path(path) for path in trained.dataset.paths], trained.dataset.table.features

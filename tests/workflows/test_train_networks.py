@@ -217,8 +217,8 @@ def test_fine_tuning_starts_with_the_head_of_the_frozen_network(drawn: Path, run
     training_run = training.learning.run
     assert training_run.history.epochs[0]["val_accuracy"] == 1.0
     assert training_run.backbone.name == "efficientnet-lite0, fine-tuned"
-    assert training_run.head.weights.size == 2848
-    assert training_run.backbone.features == "stages"
+    assert training_run.head.weights.size == 6544
+    assert training_run.backbone.features == "filters"
 
 
 def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: Runtime, tmp_path: Path) -> None:
@@ -226,7 +226,10 @@ def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: R
     learning = LearningOptions(mode="finetune", epochs=1, batch_size=16, learning_rate=0.01)
     options = TrainingOptions(backbone=BackboneOptions(size=96, dtype="f32"), learning=learning)
     training = train(drawn, options, runtime)
-    frozen = train(drawn, replace(options, learning=LearningOptions()), runtime)
+    assert training.crop_mode is not None
+    backbone = replace(options.backbone, crop_mode=training.crop_mode.mode)
+    assert backbone.crop_mode in ("center", "squash")  # a network is trained on one model input per image
+    frozen = train(drawn, replace(options, backbone=backbone, learning=LearningOptions()), runtime)
     assert "not-better" in {note.code for note in training.notes}
     assert training.evidence == "cross_validation"
     assert training.fit.model.backbone.name == "efficientnet-lite0"
@@ -257,7 +260,9 @@ def test_fine_tuning_with_gain_is_scored_by_the_fine_tuned_network(runtime: Runt
     learning = LearningOptions(
         mode="finetune", epochs=12, batch_size=16, learning_rate=0.02, validation_fraction=0.25, cv=2, balance="loss"
     )
-    options = TrainingOptions(backbone=BackboneOptions(str(network), dtype="f32"), learning=learning)
+    options = TrainingOptions(
+        backbone=BackboneOptions(str(network), dtype="f32", crop_mode="center"), learning=learning
+    )
     training = train(tmp_path / "images", options, runtime)
     frozen = train(tmp_path / "images", replace(options, learning=LearningOptions()), runtime)
     interpolation = training.as_json()["learning"]["weight_interpolation"]
@@ -309,7 +314,11 @@ def test_contradictory_options_are_an_error(options: dict[str, object], message:
         ("--mode scratch --weights x.pth", "--weights is for pretrained networks"),
         ("--mode scratch --backbone mobilenetv2", "--backbone is for pretrained networks"),
         ("--mode scratch --size 45", "--size must lie between 46 and 1024 for the classic recipe, got 45"),
-        ("--mode finetune --backbone net.onnx", "An ONNX file cannot be fine-tuned"),
+        ("--mode finetune --backbone net.onnx", "net.onnx cannot be fine-tuned"),
+        (
+            "--mode finetune --backbone efficientnet-lite0+net.onnx",
+            "efficientnet-lite0+net.onnx cannot be fine-tuned, because it has no training graph",
+        ),
         ("--out .", "does not name a folder; pass NAME.twofold"),
     ],
 )

@@ -17,12 +17,13 @@ Status = Literal["used", "flagged", "skipped"]
 
 CONFLICT: Final = "conflict"  # skipped: the same image has both labels
 LABEL_ERROR: Final = "possible-label-error"  # flagged: listed as a label issue
+CONTRADICTED: Final = "contradicted-label"  # flagged: listed as a label issue, but as probably a hard image
 OTHER_LABEL: Final = "near-duplicate-other-label"  # flagged: a near duplicate has the other label
 # Flagged: an image with a duplicate, by the kind of the pair. Images of one scene are no duplicates.
 _DUPLICATE: Final[dict[DuplicateKind, str]] = {"exact": "duplicate", "pixels": "duplicate", "near": "near-duplicate"}
 _CLOSEST_FIRST: Final[tuple[DuplicateKind, ...]] = ("exact", "pixels", "near")
 
-REASONS: Final = (CONFLICT, LABEL_ERROR, OTHER_LABEL, "duplicate", "near-duplicate")
+REASONS: Final = (CONFLICT, LABEL_ERROR, CONTRADICTED, OTHER_LABEL, "duplicate", "near-duplicate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def file_report(
     dataset: LabelledDataset,
     p_label_error: NDArray[np.floating] | None = None,
     label_issue_rows: NDArray[np.int64] | None = None,
+    label_issue_reason: str = LABEL_ERROR,
 ) -> list[FileReportRow]:
     """One row per file, sorted by path.
 
@@ -68,7 +70,7 @@ def file_report(
     table, paths, groups, valid = dataset.table, dataset.paths, dataset.groups, dataset.valid
     reasons, closest = flag_duplicates(dataset), closest_duplicates(dataset)
     for row in label_issue_rows if label_issue_rows is not None else ():
-        reasons[int(row)] = LABEL_ERROR
+        reasons[int(row)] = label_issue_reason
     number = 0
     for item, metadata, read_error in zip(dataset.file_list.files, table.metadata, table.read_errors, strict=True):
         if metadata is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.audit.file_report import FileReportRow, duplicates_as_json, file_report
+from twofold.audit.file_report import CONTRADICTED, LABEL_ERROR, FileReportRow, duplicates_as_json, file_report
 from twofold.audit.label_issues import LabelIssues, find_label_issues
 from twofold.audit.leakage import LeakedImage
 from twofold.audit.learning_curve import LearningCurve
@@ -55,12 +55,13 @@ class Audit:
 
     @property
     def label_issue_rows(self) -> NDArray[np.int64]:
-        """The usable rows of the possible label errors, the most probable first."""
+        """The usable rows of the label issues, the most probable first."""
         return self.rows[self.label_issues.rows] if self.label_issues is not None else np.empty(0, np.int64)
 
     def file_report(self) -> list[FileReportRow]:
         """One row per file, sorted by path."""
-        return file_report(self.dataset, self.p_label_error, self.label_issue_rows)
+        reason = CONTRADICTED if self.label_issues is not None and self.label_issues.hard else LABEL_ERROR
+        return file_report(self.dataset, self.p_label_error, self.label_issue_rows, reason)
 
     def notes(self) -> list[Note]:
         return [*self.dataset.notes(), *self._unchecked_label_notes(), *self._label_notes(), *self._shortcut_notes()]

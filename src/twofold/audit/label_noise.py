@@ -4,8 +4,8 @@ The probability that an image is labelled positive is a + (1 - a - b) * sigmoid(
 wrong labels among the true negatives and b among the true positives: logistic regression with label noise (Copas 1988, "Binary
 regression models for contaminated data"; Bootkrajang and Kabán 2012, "Label-noise robust logistic regression").
 
-Logits cannot distinguish a wrong label from an image that looks like the other class. Where there are many such images, as in
-the tails of Student's t distribution with 5 degrees of freedom, the count is too high and its interval misses the truth.
+Logits cannot distinguish a wrong label from a hard image, which looks like the other class. Where more images are hard than a
+logistic curve has, as in the tails of Student's t distribution with 5 degrees of freedom, the rates are too high.
 """
 
 from dataclasses import dataclass
@@ -40,6 +40,17 @@ class NoiseModel:
         joint_wrong = np.where(labels == 1, self.negative_rate, self.positive_rate) * p_other
         joint_right = (1 - np.where(labels == 1, self.positive_rate, self.negative_rate)) * (1 - p_other)
         return np.asarray(joint_wrong / np.maximum(joint_wrong + joint_right, np.finfo(np.float64).tiny))
+
+    def symmetric_fraction(self, labels: NDArray[np.int8]) -> Reals:
+        """(n,) the fraction of the wrong labels that remains if the lower rate holds for both classes."""
+        rates = np.where(labels == 1, self.negative_rate, self.positive_rate)
+        lower = min(self.negative_rate, self.positive_rate)
+        return np.asarray(lower / np.maximum(rates, np.finfo(np.float64).tiny))
+
+    def hard_images(self, z: Reals) -> float:
+        """The expected number of images, by their logits (n,), whose true class is the less probable one on the curve."""
+        p_positive = sigmoid(self.slope * z + self.intercept)
+        return float(np.minimum(p_positive, 1 - p_positive).sum())
 
 
 def fit_noise_models(z: Reals, labels: NDArray[np.int8]) -> list[NoiseModel]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.options import CropMode, FeatureSet, Filter
-from twofold.data import Preprocessing
+from twofold.data import GRIDS, Preprocessing
 from twofold.decision import Calibration, Head, PolicyRecord, Rule
 from twofold.embedding import PROBES
 from twofold.networks import Dtype
@@ -201,7 +201,7 @@ def _classes(record: _Block) -> tuple[str, str]:
 
 
 def _preprocessing(block: _Block) -> Preprocessing:
-    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "integer_range", "float_range"})
+    _check_keys(block, {"size", "crop_mode", "filter", "crop_pct", "integer_range", "float_range", "views"})
     crop_pct = _number(block, "crop_pct", 0, 1)
     if crop_pct == 0:
         raise ValueError(f"{block.name('crop_pct')} must be above 0")
@@ -212,7 +212,19 @@ def _preprocessing(block: _Block) -> Preprocessing:
         crop_pct,
         _range(block, "integer_range", integers=True),
         _range(block, "float_range", integers=False),
+        _views(block),
     )
+
+
+def _views(block: _Block) -> tuple[int, ...]:
+    """The grids of windows: each of those that exist, at most once."""
+    views = block.values.get("views", [])
+    legal = isinstance(views, list) and all(type(grid) is int and grid in GRIDS for grid in views)
+    if not legal or len(set(views)) < len(views):
+        raise ValueError(
+            f"{block.name('views')} must be a list of different numbers among {', '.join(map(str, GRIDS))}"
+        )
+    return tuple(views)
 
 
 def _range(block: _Block, key: str, *, integers: bool) -> Any:

@@ -126,4 +126,5 @@ class Model:
         """The evaluation on the valid images of a labelled dataset, or on these `rows` of its usable images."""
         rows = np.flatnonzero(dataset.valid) if rows is None else rows
         probabilities = self.probabilities(dataset.table.features[rows])
-        return evaluate(dataset.labels[rows], probabilities, self.rule, classes=self.classes)
+        groups = dataset.groups[rows]
+        return evaluate(dataset.labels[rows], probabilities, self.rule, classes=self.classes, groups=groups)

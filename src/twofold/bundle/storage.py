@@ -168,7 +168,12 @@ def _rescue(folder: Path, path: Path, error: OSError) -> str:
 
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     """Writes `model.onnx`, then `bundle.json` with `record`, the model and the hash of every file in the folder. Call it last."""
-    (folder / "model.onnx").write_bytes(with_head(model.backbone.graph, model.head.weights, model.head.bias))
+    graph, head = model.backbone.graph, model.head
+    if (
+        not model.backbone.preprocessing.views
+    ):  # else a logit depends on several model inputs, which the graph sees one by one
+        graph = with_head(graph, head.weights, head.bias)
+    (folder / "model.onnx").write_bytes(graph)
     content = {"format": FORMAT, **record, **_model_record(model)}
     content["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
     content["sha256"] = checksum(content)
@@ -226,11 +231,11 @@ def _record(folder: Path) -> Record:
 def _graph(folder: Path, record: Record) -> bytes:
     """The network without its head. Raises BundleError where the head differs from the one in the record."""
     data = _read(folder, "model.onnx", record.files)
-    head = record.head
+    head, preprocessing = record.head, record.preprocessing
     try:
-        graph = without_head(data, head.weights, head.bias)
-        width = check_network(graph, record.preprocessing.size)
-        if width not in (None, head.weights.size):
+        graph = data if preprocessing.views else without_head(data, head.weights, head.bias)
+        width = check_network(graph, preprocessing.size)
+        if width is not None and width * preprocessing.moments != head.weights.size:
             raise ValueError(f"it gives {width} features, the head in bundle.json has {head.weights.size} weights")
     except ValueError as error:
         raise BundleError(f"{folder / 'model.onnx'} cannot be used: {error}; {_ADVICE}.") from error

@@ -13,9 +13,11 @@ from twofold.core.hints import nearest
 
 CropMode = Literal["squash", "center", "pad", "both"]
 CropModeOption = Literal["auto", "squash", "center", "pad", "both"]
+Views = Literal["auto", "1", "2x2", "3x3", "4x4", "6x6", "8x8"]
+Effort = Literal["fast", "default", "best"]
 Filter = Literal["bilinear", "bicubic"]
 DtypeOption = Literal["auto", "f32", "bf16", "int8"]
-FeatureSet = Literal["stages", "last"]
+FeatureSet = Literal["filters", "stages", "last"]
 Optimize = Literal["accuracy", "balanced", "f1"]
 Mode = Literal["frozen", "finetune", "scratch"]
 RecipeName = Literal["classic", "modern"]
@@ -61,19 +63,34 @@ class BackboneOptions:
 
     backbone: str = _option(
         "efficientnet-lite0",
-        "Built-in network, FILE.onnx, hf:ID on Hugging Face, a folder with a network, or MODULE:FUNCTION.",
+        "Built-in or installed network, FILE.onnx, hf:ID on Hugging Face, a folder with a network, MODULE:FUNCTION, or two of "
+        "them, A+B.",
     )
     weights: Path | None = _option(None, "Local file with the network's weights.")
     size: int | None = _option(None, "Side of the model input in pixels; default: the network's.")
-    features: FeatureSet = _option("stages", "Features of all stages, or of the last pooling only.")
+    features: FeatureSet = _option(
+        "filters",
+        "last: of the last pooling; stages: also means and standard deviations of all stages; filters: also standard "
+        "deviations of the filters inside the middle blocks.",
+    )
     dtype: DtypeOption = _option(
         "auto", "Data type of the network; auto: the fastest that is accurate on this processor."
     )
     output: str | None = _option(None, "For FILE.onnx: output tensor; default: the input of its global pooling.")
-    crop_mode: CropModeOption = _option(
-        "auto",
+    effort: Effort = _option(
+        "default",
+        "Time to spend on each image, which sets the defaults of crop mode and views. fast: one model input; best: windows "
+        "of images of any size, where they are better on training images.",
+    )
+    crop_mode: CropModeOption | None = _option(
+        None,
         "center: the central square; squash: the whole image without its aspect ratio; both: the mean of their features; "
-        "pad: the whole image on grey; auto: chosen on training images.",
+        "pad: the whole image on grey; auto: chosen on training images. Default: auto, with effort fast squash.",
+    )
+    views: Views | None = _option(
+        None,
+        "Overlapping windows of the image beside it, for small things in large images; 1: none; auto: chosen on training images, "
+        "where images are large or the effort is best. Default: auto, with effort fast 1.",
     )
     filter: Filter | None = _option(None, "Interpolation; default: the network's.")
     mean: tuple[float, float, float] | None = _option(
@@ -85,8 +102,17 @@ class BackboneOptions:
 
     @property
     def fixed_crop_mode(self) -> CropMode | None:
-        """The crop mode that was given; None for `auto`."""
-        return None if self.crop_mode == "auto" else self.crop_mode
+        """The crop mode that was given, or that `effort` fixes; None for `auto`."""
+        mode = self.crop_mode or ("squash" if self.effort == "fast" else "auto")
+        return None if mode == "auto" else mode
+
+    @property
+    def fixed_views(self) -> tuple[int, ...] | None:
+        """The grids of windows that were given, n for n x n, or that `effort` fixes; None for `auto`."""
+        views = self.views or ("1" if self.effort == "fast" else "auto")
+        if views == "auto":
+            return None
+        return () if views == "1" else (int(views[0]),)
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -221,6 +247,8 @@ class TrainingOptions:
         _check_types(self)
         if self.learning.mode != "frozen" and self.backbone.crop_mode == "both":
             raise UsageError("`crop_mode='both'` is for frozen networks; choose another one.")
+        if self.learning.mode != "frozen" and self.backbone.fixed_views:
+            raise UsageError(f"`views={self.backbone.views!r}` is for frozen networks; leave it out.")
         if self.learning.mode == "scratch":
             changed = _list_changed(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
             if changed:

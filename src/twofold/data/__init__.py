@@ -4,22 +4,26 @@ from twofold.data.addresses import address_advice, is_address
 from twofold.data.archives import archive_kind, is_archive
 from twofold.data.bit_depth import Extent, may_exceed_eight_bits
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
-from twofold.data.decoding import extent_of
+from twofold.data.decoding import extent_of, read_size
 from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges
 from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
 from twofold.data.folders import Skip, iterate_files, list_files, walk
 from twofold.data.formats import read_bytes, read_head
 from twofold.data.intensity import choose_ranges
 from twofold.data.preprocessing import (
+    GRIDS,
     MAX_PIXELS,
     PREPROCESSING_VERSION,
     SMALL,
+    Crop,
     ImageArray,
     PreprocessedImage,
     Preprocessing,
+    decoded_alike,
     identifying_pixels,
     open_grey,
     open_image,
+    pixel_scale,
     preprocess,
 )
 from twofold.data.read_errors import ReadError
@@ -27,11 +31,13 @@ from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.tables import find_table, read_split, read_table
 
 __all__ = [
+    "GRIDS",
     "MAX_PIXELS",
     "NO_RANGES",
     "PREPROCESSING_VERSION",
     "SIXTEEN_BIT_MODES",
     "SMALL",
+    "Crop",
     "Extent",
     "FileList",
     "ImageArray",
@@ -49,6 +55,7 @@ __all__ = [
     "choose_positive",
     "choose_ranges",
     "contents",
+    "decoded_alike",
     "extent_of",
     "find_splits",
     "find_table",
@@ -61,10 +68,12 @@ __all__ = [
     "may_exceed_eight_bits",
     "open_grey",
     "open_image",
+    "pixel_scale",
     "plan_splits",
     "preprocess",
     "read_bytes",
     "read_head",
+    "read_size",
     "read_split",
     "read_table",
     "walk",

@@ -114,6 +114,20 @@ def extent_of(source: bytes | Image.Image | NDArray[Any], max_pixels: int) -> Ex
         return None
 
 
+def read_size(source: bytes | Image.Image | NDArray[Any], max_pixels: int) -> tuple[int, int] | None:
+    """Width and height, of a file as its header states them; None where it cannot be read."""
+    if isinstance(source, np.ndarray):
+        return (source.shape[1], source.shape[0]) if source.ndim in (2, 3) else None
+    if isinstance(source, Image.Image):
+        return source.size
+    try:
+        kind = sniff(source)
+        image = kind if isinstance(kind, ReadError) else _open(source, kind, max_pixels)
+        return None if isinstance(image, ReadError) else image.size
+    except Exception:  # as above; decode() says why
+        return None
+
+
 def _extent(data: bytes, max_pixels: int) -> Extent | None:
     kind = sniff(data)
     image = kind if isinstance(kind, ReadError) else _open(data, kind, max_pixels)
@@ -191,9 +205,14 @@ def _tile(image: ImageFile.ImageFile) -> tuple[int, int]:
     )
 
 
+def draft_step(shrink: float) -> int:
+    """The largest factor, 1, 2, 4 or 8, by which libjpeg reduces an image that may be reduced by `shrink`."""
+    return next(step for step in (8, 4, 2, 1) if step <= max(shrink, 1))
+
+
 def _draft(image: JpegImageFile, shrink: float) -> int:
     """Sets libjpeg to decode at 1/2, 1/4 or 1/8 of the size, and returns 2, 4 or 8: seven times the speed on large photos."""
-    step = next(step for step in (8, 4, 2, 1) if step <= max(shrink, 1))
+    step = draft_step(shrink)
     image.draft(None, (max(image.width // step, 1), max(image.height // step, 1)))
     return step
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twofold.core.options import CropMode, Filter
-from twofold.data.decoding import DecodedImage, convert_pil_image, decode
+from twofold.data.decoding import DecodedImage, convert_pil_image, decode, draft_step
 from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges, from_array
 from twofold.data.file_metadata import EncodingMetadata
 from twofold.data.orientation import put_upright, swaps_sides
@@ -26,6 +26,11 @@ _LONG: Final = 4096  # height of a narrow image, in pixels
 # The margins of a padded image; EfficientNet-Lite's normalisation, (x - 127) / 128, turns them into zeros.
 _GREY: Final = (127, 127, 127)
 _BOTH: Final[tuple[CropMode, ...]] = ("center", "squash")
+GRIDS: Final = (2, 3, 4, 6, 8)
+"""The grids of windows that exist: n stands for n x n windows."""
+
+_OVERLAP: Final = 1.2  # sides of the n windows of a row over the width of the image
+
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -36,12 +41,25 @@ PREPROCESSING_VERSION: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Crop:
+    """The part of the upright image in a model input: the image in a crop mode, or a window of a grid with `grid` x `grid`."""
+
+    crop_mode: CropMode
+    grid: int = 1
+    row: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Preprocessing:
     """How an image becomes the model input, `size` x `size`.
 
     Crop modes: `squash` resizes the image without its aspect ratio; `center` takes the square in its centre, of `crop_pct` of the
     short side; `pad` resizes it with its aspect ratio, on grey. `both` gives two model inputs, by `center` and by `squash`, whose
     mean features are those of the image.
+
+    `views` are grids of windows beside the image: n stands for n x n overlapping windows of the whole image, each squashed to a
+    model input. The features of the image are followed by their standard deviation over the windows of each grid.
 
     `integer_range` is (black, white) for images with more than eight bits per channel, `float_range` for images of floating-point
     values; None where the training data had no such images. Raises ValueError where one is not a range.
@@ -53,8 +71,10 @@ class Preprocessing:
     crop_pct: float = CROP_PCT
     integer_range: tuple[int, int] | None = None
     float_range: tuple[float, float] | None = None
+    views: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "views", tuple(self.views))  # JSON has lists
         if self.integer_range is not None:  # JSON has lists
             object.__setattr__(
                 self, "integer_range", _checked_range(self.integer_range, "integer_range", (int,), "integers")
@@ -69,14 +89,26 @@ class Preprocessing:
         return IntensityRanges(self.integer_range, self.float_range)
 
     @property
-    def crops(self) -> tuple["Preprocessing", ...]:
-        """The preprocessing of each model input: itself, or two for `both`."""
-        return tuple(replace(self, crop_mode=mode) for mode in _BOTH) if self.crop_mode == "both" else (self,)
+    def crops(self) -> tuple[Crop, ...]:
+        """The crop of each model input: one for the image, or two for `both`; then the windows, row by row."""
+        modes = _BOTH if self.crop_mode == "both" else (self.crop_mode,)
+        windows = (Crop("squash", n, row, column) for n in self.views for row in range(n) for column in range(n))
+        return (*map(Crop, modes), *windows)
+
+    @property
+    def moments(self) -> int:
+        """The number of features of an image for each feature of a model input."""
+        return 1 + len(self.views)
 
     def pool(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The features of an image, (d,), from those of its model inputs one after the other, (k * d,)."""
-        count = len(self.crops)
-        return features if count == 1 else features.reshape(count, -1).mean(axis=0)
+        crops = self.crops
+        if len(crops) == 1:
+            return features
+        grids = np.array([crop.grid for crop in crops])
+        rows = features.reshape(len(crops), -1)
+        stds = (rows[grids == grid].std(axis=0) for grid in self.views)
+        return np.concatenate([rows[grids == 1].mean(axis=0), *stds])
 
     def with_intensity_ranges(self, ranges: IntensityRanges) -> "Preprocessing":
         """The same preprocessing with these ranges."""
@@ -125,8 +157,9 @@ def preprocess(
     width, height = decoded.width, decoded.height
     if swaps_sides(decoded.orientation):
         width, height = height, width
-    thumbnail = _fit(decoded, Preprocessing(SMALL, "squash", "bilinear"))
-    model_inputs = tuple(_fit(decoded, crop) for crop in preprocessing.crops)
+    thumbnail = _fit(decoded, Preprocessing(SMALL, "squash", "bilinear"), Crop("squash"))
+    stored_crops = (_as_stored(crop, decoded.orientation) for crop in preprocessing.crops)
+    model_inputs = tuple(_fit(decoded, preprocessing, crop) for crop in stored_crops)
     return PreprocessedImage(model_inputs, thumbnail, width, height, decoded.format, decoded.encoding)
 
 
@@ -177,36 +210,55 @@ def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
     Twice as many pixels as in the model input are left along each side.
     docs/decisions/001 has the effect on accuracy.
     """
-    return min(_scale(width, height, crop) for crop in preprocessing.crops) / 2
+    return min(min(pixel_scale(width, height, preprocessing, crop)) for crop in preprocessing.crops) / 2
 
 
-def _scale(width: int, height: int, preprocessing: Preprocessing) -> float:
-    """Pixels of the image along a side of a pixel of the model input: the smaller of both sides."""
-    left, top, right, bottom = _area(width, height, preprocessing)
-    width, height = _inner_size(width, height, preprocessing)
-    return min((right - left) / width, (bottom - top) / height)
+def decoded_alike(width: int, height: int, first: Preprocessing, second: Preprocessing) -> bool:
+    """Whether both preprocessings decode a JPEG file of this size at the same scale."""
+    return draft_step(_shrink(width, height, first)) == draft_step(_shrink(width, height, second))
 
 
-def _area(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float, float]:
+def pixel_scale(width: int, height: int, preprocessing: Preprocessing, crop: Crop) -> tuple[float, float]:
+    """Width and height of a pixel of the model input, in pixels of the image."""
+    left, top, right, bottom = _area(width, height, preprocessing, crop)
+    inner_width, inner_height = _inner_size(width, height, preprocessing, crop)
+    return (right - left) / inner_width, (bottom - top) / inner_height
+
+
+def _as_stored(crop: Crop, orientation: int) -> Crop:
+    """The window of the image as it is stored that lies at this row and column of the upright image."""
+    numbers = np.arange(crop.grid**2, dtype=np.uint8).reshape(crop.grid, crop.grid)
+    upright = np.array(put_upright(Image.fromarray(numbers), orientation))
+    row, column = divmod(int(upright[crop.row, crop.column]), crop.grid)
+    return replace(crop, row=row, column=column)
+
+
+def _area(width: int, height: int, preprocessing: Preprocessing, crop: Crop) -> tuple[float, float, float, float]:
     """The area of the image that becomes the model input: left, top, right, bottom in pixels of the image."""
-    if preprocessing.crop_mode != "center":
+    if crop.grid > 1:
+        side = _OVERLAP / crop.grid
+        step = (1 - side) / (crop.grid - 1)
+        left, top = crop.column * step, crop.row * step
+        return left * width, top * height, min(left + side, 1) * width, min(top + side, 1) * height
+    if crop.crop_mode != "center":
         return 0, 0, width, height
     side = min(width, height) * preprocessing.crop_pct
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
-def _inner_size(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
+def _inner_size(width: int, height: int, preprocessing: Preprocessing, crop: Crop) -> tuple[int, int]:
     """Width and height of that area in the model input."""
-    if preprocessing.crop_mode != "pad":
+    if crop.crop_mode != "pad":
         return preprocessing.size, preprocessing.size
     if width > height:  # the order of operations of ImageOps.pad: another one may round differently
         return preprocessing.size, max(round(height / width * preprocessing.size), 1)
     return max(round(width / height * preprocessing.size), 1), preprocessing.size
 
 
-def _fit(decoded: DecodedImage, preprocessing: Preprocessing) -> ImageArray:
-    inner = _inner_size(decoded.width, decoded.height, preprocessing)
-    left, top, right, bottom = (edge / decoded.step for edge in _area(decoded.width, decoded.height, preprocessing))
+def _fit(decoded: DecodedImage, preprocessing: Preprocessing, crop: Crop) -> ImageArray:
+    inner = _inner_size(decoded.width, decoded.height, preprocessing, crop)
+    area = _area(decoded.width, decoded.height, preprocessing, crop)
+    left, top, right, bottom = (edge / decoded.step for edge in area)
     image, resampling = decoded.image, _FILTERS[preprocessing.filter]
     if right - left < inner[0] and image.height > _LONG:  # Pillow would first widen all of its lines
         image, top, bottom = (

@@ -223,8 +223,8 @@ def _closest_last(pair: Duplicate) -> int:
 
 def fingerprints_of(table: FeatureTable) -> Fingerprints:
     """The fingerprints of the usable images of a feature table."""
-    keys = [(metadata.sha256, metadata.pixels) for metadata in table.metadata if metadata is not None]
-    return Fingerprints(keys, table.thumbnails, table.features if table.features.shape[1] else None)
+    keys = [(metadata.sha256, metadata.pixel_key) for metadata in table.metadata if metadata is not None]
+    return Fingerprints(keys, table.thumbnails, table.image_features if table.features.shape[1] else None)
 
 
 def labelled_dataset(file_list: FileList, table: FeatureTable, images: FullImages | None = None) -> LabelledDataset:

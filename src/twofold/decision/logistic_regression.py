@@ -54,20 +54,61 @@ class Regressions:
     def from_features(cls, features: Matrix, labels: NDArray[np.int8], folds: NDArray[np.int64]) -> "Regressions":
         """The regressions on features (n, d) and labels (n,), 0 or 1: one for each of the folds (n,) and one on all images."""
         names, held_out_by = np.unique(folds, return_inverse=True)
-        training_mask = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])  # (k, n)
+        training_mask = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])
+        return cls.from_subsets(features, labels, training_mask, held_out_by)
+
+    @classmethod
+    def from_subsets(
+        cls,
+        features: Matrix,
+        labels: NDArray[np.int8],
+        training_mask: NDArray[np.bool_],
+        held_out_by: NDArray[np.int64],
+    ) -> "Regressions":
+        """The regressions on features (n, d) and labels (n,), each fitted on the images in its row of the mask (k, n)."""
+        matrix, mean, std = _standardise(features)
+        standardisations = _standardisations(matrix, std, training_mask)
+        return cls._weighted(matrix, (mean, std), standardisations, labels, training_mask, held_out_by)
+
+    @classmethod
+    def on_products(cls, features: Matrix, labels: NDArray[np.int8], training_mask: NDArray[np.bool_]) -> "Regressions":
+        """The same with one standardisation, that of all images, on a matrix (n, n) that has the products of the images.
+
+        The logits depend on the products only. Coefficients are not those of the features.
+        """
+        matrix = _standardise(features)[0]
+        n, d = matrix.shape
+        if n < d:
+            # Not a Cholesky factor: duplicates make the products singular.
+            values, vectors = np.linalg.eigh((matrix @ matrix.T).astype(np.float64))
+            matrix = (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
+        zeros, ones = np.zeros(matrix.shape[1]), np.ones(matrix.shape[1])
+        fraction = (training_mask / training_mask.sum(axis=1, keepdims=True)).astype(np.float32)
+        centre = (fraction @ matrix).astype(np.float64)
+        held_out_by = np.zeros(n, np.int64)
+        return cls._weighted(matrix, (zeros, ones), (centre, np.ones_like(centre)), labels, training_mask, held_out_by)
+
+    @classmethod
+    def _weighted(
+        cls,
+        matrix: Matrix,
+        standardisation: tuple[Reals, Reals],
+        standardisations: tuple[Reals, Reals],
+        labels: NDArray[np.int8],
+        training_mask: NDArray[np.bool_],
+        held_out_by: NDArray[np.int64],
+    ) -> "Regressions":
         targets = (labels == 1).astype(np.float64)
         positives, negatives = training_mask @ targets, training_mask @ (1 - targets)
         if (positives == 0).any() or (negatives == 0).any():
             raise DataError("The images outside one fold are all of one class; use fewer folds or more images.")
-        matrix, mean, std = _standardise(features)
-        centre, scale = _standardisations(matrix, std, training_mask)
         directions, variances = _largest_variance(matrix)
         return cls(
             matrix=matrix,
-            mean=mean,
-            std=std,
-            centre=centre,
-            scale=scale,
+            mean=standardisation[0],
+            std=standardisation[1],
+            centre=standardisations[0],
+            scale=standardisations[1],
             weight=training_mask * np.where(labels == 1, 0.5 / positives[:, None], 0.5 / negatives[:, None]),
             targets=targets,
             prior=np.log(positives / negatives),
@@ -113,10 +154,13 @@ class Regressions:
         bias = coefficients[:, -1:] - np.sum(slopes * self.centre, axis=1, keepdims=True)
         return np.asarray((self.matrix @ slopes.T.astype(np.float32)).T + bias)  # (k, n)
 
+    def logits(self, coefficients: Reals) -> Reals:
+        """(k, n) the logit of each image by each regression, with the prior of its training images."""
+        return np.asarray(self._logits(coefficients) + self.prior[:, None])
+
     def held_out_logits(self, coefficients: Reals) -> Reals:
-        """(n,) the logit of each image by the regression that was not fitted on it, with the prior of its training images."""
-        logits = self._logits(coefficients) + self.prior[:, None]
-        return np.asarray(logits[self.held_out_by, np.arange(len(self.held_out_by))])
+        """(n,) the logit of each image by the regression that was not fitted on it."""
+        return np.asarray(self.logits(coefficients)[self.held_out_by, np.arange(len(self.held_out_by))])
 
     def affine(self, coefficients: Reals) -> tuple[Matrix, float]:
         """The last regression as weights (d,) and bias of the unstandardised features, with the prior of all images."""

@@ -1,6 +1,7 @@
 """The engine, which runs a backbone: a fixed batch, and one inference request for each processor."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -139,8 +140,8 @@ class Engine:
 
     @property
     def batch(self) -> int:
-        """The number of images whose model inputs fill a batch."""
-        return max(1, BATCH // len(self.backbone.preprocessing.crops))
+        """The least number of images whose model inputs fill batches."""
+        return BATCH // math.gcd(BATCH, len(self.backbone.preprocessing.crops))
 
     @contextmanager
     def request(self, count: int = BATCH) -> Iterator[InferenceRequest]:
@@ -260,7 +261,7 @@ def _probe_inputs(preprocessing: Preprocessing) -> NDArray[np.uint8]:
 def _probe_features(requests: Sequence[InferenceRequest], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """The features of the probe images, or of as many as there is time for, (n, d)."""
     count = len(preprocessing.crops)
-    model_inputs, step = _probe_inputs(preprocessing), BATCH * len(requests) // count * count
+    model_inputs, step = _probe_inputs(preprocessing), max(1, BATCH * len(requests) // count) * count
     start, rounds = perf_counter(), []
     for first in range(0, len(model_inputs), step):
         rounds.append(_features(requests, model_inputs[first : first + step]))

@@ -1,6 +1,7 @@
 """The feature row of an image: metadata, a thumbnail and features; and the feature table of many images."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -12,6 +13,7 @@ from twofold.core.notes import Note
 from twofold.data import SMALL, ImageArray, ReadError
 
 _HASH: Final = 64  # hexadecimal digits of a SHA-256
+_THUMBNAIL_HASH: Final = 16  # and those that are kept of a thumbnail's
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,16 @@ class Metadata:
     exif: bool = False
     camera: str = ""
 
-    def of_model_input(self, number: int, count: int) -> "Metadata":
-        """The metadata that the image would have with this one of its `count` model inputs alone."""
-        hashes, rest = self.pixels[: count * _HASH], self.pixels[count * _HASH :]
-        return replace(self, pixels=hashes[number * _HASH : (number + 1) * _HASH] + rest)
+    @property
+    def pixel_key(self) -> str:
+        """The hash of the pixels that a fingerprint holds, 80 digits for any number of model inputs."""
+        hashes, rest = self.pixels[:-_THUMBNAIL_HASH], self.pixels[-_THUMBNAIL_HASH:]
+        return self.pixels if len(hashes) == _HASH else hashlib.sha256(hashes.encode()).hexdigest() + rest
+
+    def of_model_inputs(self, numbers: Sequence[int]) -> "Metadata":
+        """The metadata that the image would have with these of its model inputs alone."""
+        hashes = (self.pixels[number * _HASH : (number + 1) * _HASH] for number in numbers)
+        return replace(self, pixels="".join(hashes) + self.pixels[-_THUMBNAIL_HASH:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +72,14 @@ class FeatureTable:
     features: NDArray[np.float32] = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
     notes: tuple[Note, ...] = field(default=(), repr=False)
+    moments: int = (
+        1  # features are those of the image and, with windows, their standard deviations: d = moments * width
+    )
+
+    @property
+    def image_features(self) -> NDArray[np.float32]:
+        """The features of the images without the standard deviations over windows, (used, width)."""
+        return self.features[:, : self.features.shape[1] // self.moments]
 
     @cached_property
     def used(self) -> NDArray[np.intp]:

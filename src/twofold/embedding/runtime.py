@@ -67,8 +67,9 @@ class Runtime:
         with closing(self.embed_chunks(unknown, engine, notes.append)) as chunks:
             new = (row for chunk in chunks for row in chunk)
             rows = self.progress(_merge(known, new, len(sources)), len(sources), what)
-            table = collect_features(rows, len(sources), engine.backbone.preprocessing.pool)
-        return replace(table, notes=(*notes, *engine.notes))
+            preprocessing = engine.backbone.preprocessing
+            table = collect_features(rows, len(sources), preprocessing.pool)
+        return replace(table, notes=(*notes, *engine.notes), moments=preprocessing.moments)
 
     def embed_chunks(
         self, sources: Iterable[Source], engine: Engine, add_note: Callable[[Note], None]

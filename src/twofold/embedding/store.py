@@ -16,7 +16,7 @@ from twofold.embedding.feature_table import FeatureRow, Metadata
 
 T = TypeVar("T")
 
-LIMIT: Final = 2_000_000_000  # bytes on disk: some 150,000 images with the default network
+LIMIT: Final = 2_000_000_000  # bytes on disk: some 65,000 images with the default network, half as many with `both`
 _MAX_UNRECORDED: Final = 1000  # rows that were read and whose time of use is not written yet
 
 _TABLE = """

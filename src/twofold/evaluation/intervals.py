@@ -1,7 +1,8 @@
 """95% intervals: Wilson's for rates, DeLong's for the area under the ROC curve, and simulated ones.
 
-All intervals treat the number of images of each class as fixed, and the images as independent of each other. Their coverage,
-by simulation, is in docs/decisions/003.
+All intervals treat the number of images of each class as fixed. `factor` multiplies the variance that independent images would
+have: for groups of images (`evaluation.groups`) and for cross-validation (`evaluation.nested`). Coverage, by simulation, is in
+docs/decisions/003.
 """
 
 import math
@@ -14,9 +15,7 @@ from numpy.typing import NDArray
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix
 from twofold.evaluation.metrics import (
-    BINS,
     average_precision,
-    bin_of,
     descending,
     placements,
     weighted_average_precision,
@@ -46,24 +45,26 @@ class Interval:
 UNDEFINED = Interval(math.nan, math.nan, math.nan)
 
 
-def wilson(successes: int, trials: int) -> Interval:
+def wilson(successes: int, trials: int, factor: float = 1.0) -> Interval:
     """The rate successes / trials with Wilson's score interval (Wilson 1927); undefined for 0 / 0.
 
-    Recommended by Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion".
+    Recommended by Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion". A factor divides the trials, as
+    survey statistics does (Korn and Graubard 1998).
 
     >>> wilson(9, 10)
     Interval(value=0.9, low=0.5958499732047615, high=0.9821237869049271)
     """
     if trials == 0:
         return UNDEFINED
-    rate, shrink = successes / trials, 1 + Z**2 / trials
-    centre = (rate + Z**2 / (2 * trials)) / shrink
-    half = Z / shrink * math.sqrt(rate * (1 - rate) / trials + Z**2 / (4 * trials**2))
+    rate, n = successes / trials, trials / factor
+    shrink = 1 + Z**2 / n
+    centre = (rate + Z**2 / (2 * n)) / shrink
+    half = Z / shrink * math.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
     return Interval(rate, min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half)))
 
 
 def simulated_interval(
-    confusion: ConfusionMatrix, score: Callable[[ConfusionMatrix], NDArray[np.float64]], seed: int
+    confusion: ConfusionMatrix, score: Callable[[ConfusionMatrix], NDArray[np.float64]], seed: int, factor: float = 1.0
 ) -> Interval:
     """A score of a confusion matrix with the middle 95% of 4,000 simulated matrices; undefined where the score is.
 
@@ -76,8 +77,8 @@ def simulated_interval(
     if math.isnan(value):
         return UNDEFINED
     rng = np.random.default_rng(seed)
-    drawn_tp = (tp + fn) * rng.beta(tp + 0.5, fn + 0.5, 4000)
-    drawn_tn = (tn + fp) * rng.beta(tn + 0.5, fp + 0.5, 4000)
+    drawn_tp = (tp + fn) * rng.beta(tp / factor + 0.5, fn / factor + 0.5, 4000)
+    drawn_tn = (tn + fp) * rng.beta(tn / factor + 0.5, fp / factor + 0.5, 4000)
     scores = score(ConfusionMatrix(tn=drawn_tn, fp=tn + fp - drawn_tn, fn=tp + fn - drawn_tp, tp=drawn_tp))
     low, high = np.quantile(scores, [0.025, 0.975])
     return Interval(value, min(value, float(low)), max(value, float(high)))
@@ -89,15 +90,15 @@ def standard_error(values: NDArray[np.float64], labels: Labels) -> float:
     return math.sqrt(sum(len(part) * float(part.var()) for part in by_class if len(part))) / len(values)
 
 
-def loss_interval(losses: NDArray[np.float64], labels: Labels) -> Interval:
+def loss_interval(losses: NDArray[np.float64], labels: Labels, factor: float = 1.0) -> Interval:
     """The mean of losses, each at least 0, with a normal interval on the scale of its logarithm, as losses are skewed."""
     mean = float(losses.mean())
-    factor = math.exp(Z * standard_error(losses, labels) / mean) if mean > 0 else 1.0
-    return Interval(mean, mean / factor, mean * factor)
+    ratio = math.exp(Z * math.sqrt(factor) * standard_error(losses, labels) / mean) if mean > 0 else 1.0
+    return Interval(mean, mean / ratio, mean * ratio)
 
 
 def average_precision_interval(
-    labels: Labels, probabilities: Probabilities, seed: int, *, samples: int = 1000
+    labels: Labels, probabilities: Probabilities, seed: int, factor: float = 1.0, *, samples: int = 1000
 ) -> Interval:
     """Average precision with a normal interval on the scale of its logit, as Boyd, Eng and Page 2013 advise.
 
@@ -110,16 +111,17 @@ def average_precision_interval(
         return UNDEFINED
     positives, negatives = descending(probabilities[labels == 1]), descending(probabilities[labels != 1])
     if value == 1.0:
-        return Interval(value, _with_half_a_pair(positives, negatives), value)
+        return Interval(value, _with_half_a_pair(positives, negatives, factor), value)
     if len(labels) > MAX_RESAMPLED:
-        return _on_the_logit_scale(value, influence_error(positives, negatives))
-    return _on_the_logit_scale(value, float(np.std(_resample(positives, negatives, seed, samples))))
+        return _on_the_logit_scale(value, math.sqrt(factor) * influence_error(positives, negatives))
+    error = float(np.std(_resample(positives, negatives, seed, samples)))
+    return _on_the_logit_scale(value, math.sqrt(factor) * error)
 
 
-def _with_half_a_pair(positives: Probabilities, negatives: Probabilities) -> float:
+def _with_half_a_pair(positives: Probabilities, negatives: Probabilities, factor: float) -> float:
     positive_weights, negative_weights = (
-        np.append(np.ones(len(positives)), 0.5),
-        np.append(0.5, np.ones(len(negatives))),
+        np.append(np.ones(len(positives)), 0.5 * factor),
+        np.append(0.5 * factor, np.ones(len(negatives))),
     )
     scores = np.append(positives, -1.0), np.append(2.0, negatives)
     return float(weighted_average_precision(*scores, positive_weights[None], negative_weights[None])[0])
@@ -145,9 +147,17 @@ def _draw_counts(rng: np.random.Generator, rows: int, n: int) -> Reals:
 def influence_error(positives: Probabilities, negatives: Probabilities) -> float:
     """The standard error of average precision by the delta method, from probabilities in descending order.
 
+    Its agreement with the bootstrap is in docs/decisions/003.
+    """
+    of_positives, of_negatives = precision_influences(positives, negatives)
+    return math.sqrt(float(of_positives.var()) / len(positives) + float(of_negatives.var()) / len(negatives))
+
+
+def precision_influences(positives: Probabilities, negatives: Probabilities) -> tuple[Reals, Reals]:
+    """The influence of each image on average precision, times the size of its class, in the order of descending probabilities.
+
     Average precision is the mean over the positives i of tp_i / (tp_i + fp_i), the precision at the score of i. An image changes
-    tp_i or fp_i of every positive that is scored no higher; the variance of these influences (Hampel 1974), within each class,
-    gives the error. Its agreement with the bootstrap is in docs/decisions/003.
+    tp_i or fp_i of every positive that is scored no higher (Hampel 1974).
     """
     p, q = len(positives), len(negatives)
     tp = p - np.searchsorted(positives[::-1], positives, "left")
@@ -157,36 +167,10 @@ def influence_error(positives: Probabilities, negatives: Probabilities) -> float
         np.append(np.cumsum(slope[::-1])[::-1], 0.0) for slope in (fp / squared_counts, -tp / squared_counts)
     )
     of_positives = precision + by_tp[p - np.searchsorted(positives[::-1], positives, "right")]
-    of_negatives = q / p * by_fp[p - np.searchsorted(positives[::-1], negatives, "right")]
-    return math.sqrt(float(of_positives.var()) / p + float(of_negatives.var()) / q)
+    return of_positives, q / p * by_fp[p - np.searchsorted(positives[::-1], negatives, "right")]
 
 
-def ece_interval(labels: Labels, probabilities: Probabilities, seed: int) -> Interval:
-    """The expected calibration error with an interval that accounts for its bias: noise alone makes it larger than 0.
-
-    The interval inverts a test: the gaps of the bins are scaled by factors from 0 to 2, noise is added (positives of each bin
-    from a binomial, 1,000 times), and the interval holds the factors for which the observed error is among the middle 95%. It
-    reaches down to 0 where perfect calibration would give such an error, too. The value itself is biased upwards, so most of
-    the interval is below it.
-    """
-    bins = bin_of(probabilities)
-    images = np.bincount(bins, minlength=BINS)
-    positives = np.bincount(bins, labels == 1, minlength=BINS)
-    gaps = (positives - np.bincount(bins, probabilities, minlength=BINS)) / len(labels)
-    fraction = (positives + 0.5) / (images + 1)
-    rng = np.random.default_rng(seed)
-    noise = (rng.binomial(images, fraction, (1000, BINS)) - images * fraction) / len(labels)
-    value = float(np.abs(gaps).sum())
-    factors = np.linspace(0, 2, 81)
-    ranges = [np.quantile(np.abs(factor * gaps + noise).sum(axis=1), [0.025, 0.975]) for factor in factors]
-    inside = factors[[low <= value <= high for low, high in ranges]]
-    lowest = (
-        float(inside.min()) if len(inside) else 0.0
-    )  # none: below the noise, as on the data a calibration is fitted to
-    return Interval(value, value * min(1.0, lowest), min(1.0, value * float(inside.max(initial=1.0))))
-
-
-def delong(labels: Labels, probabilities: Probabilities) -> Interval:
+def delong(labels: Labels, probabilities: Probabilities, factor: float = 1.0) -> Interval:
     """The area under the ROC curve with DeLong's interval on the logit scale; undefined when a class has no images.
 
     DeLong, DeLong and Clarke-Pearson 1988; on the logit scale as Qin and Hotilovac 2008 advise. Where DeLong's variance
@@ -197,8 +181,8 @@ def delong(labels: Labels, probabilities: Probabilities) -> Interval:
         return UNDEFINED
     area, error = float(above.mean()), delong_error(above, below)
     if 0 < area < 1 and error > 0:
-        return _on_the_logit_scale(area, error)
-    return _newcombe(area, len(above), len(below))
+        return _on_the_logit_scale(area, math.sqrt(factor) * error)
+    return _newcombe(area, len(above) / factor, len(below) / factor)
 
 
 def delong_error(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
@@ -213,7 +197,7 @@ def _on_the_logit_scale(value: float, error: float) -> Interval:
     return Interval(value, odds / factor / (1 + odds / factor), 1 / (1 + 1 / (odds * factor)))
 
 
-def _newcombe(area: float, positives: int, negatives: int) -> Interval:
+def _newcombe(area: float, positives: float, negatives: float) -> Interval:
     """The areas that lie within Z of their own standard errors of this one."""
     half = (positives + negatives) / 2 - 1
     x = np.linspace(0, 1, 100_001)

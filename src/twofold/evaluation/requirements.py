@@ -4,7 +4,7 @@ interval."""
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import isnan
+from math import inf, isnan
 from operator import ge, gt, le, lt
 from typing import Literal
 from unicodedata import normalize
@@ -12,6 +12,14 @@ from unicodedata import normalize
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 from twofold.evaluation.results import METRICS, PER_CLASS_METRICS, Evaluation
+
+RANGES = {
+    "mcc": (-1, 1),
+    "log_loss": (0, inf),
+    "calibration_slope": (-inf, inf),
+    "calibration_intercept": (-inf, inf),
+}
+"""The ranges of the metrics that do not lie between 0 and 1."""
 
 OPERATORS = {">=": ge, "<=": le, ">": gt, "<": lt}
 IntervalField = Literal["value", "low", "high"]
@@ -146,7 +154,7 @@ def _bound(metric: str, text: str) -> float:
         bound = float(text)
     except ValueError:
         raise UsageError(f"`require`: {text!r} is not a number; write '{metric}>=0.95'.") from None
-    minimum, maximum = (-1, 1) if metric == "mcc" else (0, float("inf") if metric == "log_loss" else 1)
+    minimum, maximum = RANGES.get(metric, (0, 1))
     if not minimum <= bound <= maximum:
         raise UsageError(
             f"`require`: {metric} lies between {minimum} and {maximum}, got {text}; 95 percent is written 0.95."

@@ -5,21 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from twofold.core.arrays import Labels, Probabilities
+from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
 from twofold.decision.rule import Rule
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
+from twofold.evaluation.calibration_errors import ece_interval, recalibration
+from twofold.evaluation.groups import Groups, has_groups
 from twofold.evaluation.intervals import (
     UNDEFINED,
     Interval,
     average_precision_interval,
     delong,
-    ece_interval,
     loss_interval,
     simulated_interval,
     wilson,
 )
 from twofold.evaluation.metrics import log_losses, squared_errors
+from twofold.evaluation.sample import Sample, Score, VarianceFactors
 
 METRICS = (
     "accuracy",
@@ -34,6 +36,8 @@ METRICS = (
     "log_loss",
     "brier",
     "ece",
+    "calibration_slope",
+    "calibration_intercept",
 )
 """The names of all metrics, in the order of the tables."""
 
@@ -74,10 +78,13 @@ class Borderline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """The metrics of labelled images with their 95% intervals, and the labels (n,) and probabilities (n,) of the figures."""
+    """The metrics of labelled images with their 95% intervals, and the labels (n,), probabilities (n,) and ranks (n,) of the
+    figures. `ranks` order the images for the area under the ROC curve and average precision."""
 
     labels: Labels = field(repr=False)
     probabilities: Probabilities = field(repr=False)
+    ranks: Reals = field(repr=False)
+    groups: Groups | None = field(repr=False)  # (n,); None where each image is a group
     rule: Rule = field(repr=False)
     classes: tuple[str, str]  # (negative, positive)
     confusion: ConfusionMatrix
@@ -85,17 +92,23 @@ class Evaluation:
     per_class: dict[str, ClassReport] = field(repr=False)
     borderline: Borderline = field(repr=False)
     best_threshold: BestThreshold | None = field(repr=False)  # None where a class has no images
+    factors: VarianceFactors | None = field(repr=False, default=None)  # of cross-validation; None where not measured
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        arrays = ("labels", "probabilities")
+        arrays = ("labels", "probabilities", "ranks", "groups")
         names = (item.name for item in fields(self) if item.name not in arrays)
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays) and all(
             getattr(self, name) == getattr(other, name) for name in names
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def group_count(self) -> int:
+        """The number of groups; that of the images where each is a group."""
+        return len(self.labels) if self.groups is None else len(np.unique(self.groups))
 
     @property
     def missing(self) -> list[str]:
@@ -110,18 +123,25 @@ class Evaluation:
         if name == "specificity":
             return self.metrics["recall"]
         if name == "average_precision":
-            return (
-                average_precision_interval(1 - self.labels, 1 - self.probabilities, 0)
-                if not self.missing
-                else UNDEFINED
-            )
+            return UNDEFINED if self.missing else _average_precision(self.sample.swap_classes(), 0)
         interval = getattr(self.per_class[str(label)], name)
         assert isinstance(interval, Interval)
         return interval
 
+    @property
+    def sample(self) -> Sample:
+        """The images with the factors on the variances of their metrics."""
+        factors = VarianceFactors() if self.factors is None else self.factors
+        decisions = self.rule.decide(self.probabilities)
+        return Sample(self.labels, decisions, self.probabilities, self.ranks, self.groups, factors)
+
     def as_json(self) -> dict[str, Any]:
-        """The blocks "threshold", "confusion", "metrics", "per_class", "borderline", "best_threshold"; null where undefined."""
+        """The blocks "images", "groups", "variance_factors", "threshold", "confusion", "metrics", "per_class", "borderline",
+        "best_threshold"; null where undefined."""
         return {
+            "images": len(self.labels),
+            "groups": self.group_count,
+            "variance_factors": None if self.factors is None else asdict(self.factors),
             "threshold": self.rule.threshold,
             "confusion": asdict(self.confusion),
             "metrics": {name: interval.as_json() for name, interval in self.metrics.items()},
@@ -132,31 +152,50 @@ class Evaluation:
 
 
 def evaluate(
-    labels: Labels, probabilities: Probabilities, rule: Rule, *, classes: tuple[str, str], seed: int = 0
+    labels: Labels,
+    probabilities: Probabilities,
+    rule: Rule,
+    *,
+    classes: tuple[str, str],
+    seed: int = 0,
+    groups: Groups | None = None,
+    ranks: Reals | None = None,
+    factors: VarianceFactors | None = None,
 ) -> Evaluation:
     """The evaluation of one or more images: every metric with its 95% interval.
 
-    labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). The intervals
-    assume independent images and a fixed number of images of each class; duplicates make them too narrow. Where a class has no
-    images only accuracy and the recall of the other class are defined: a precision of 1 would carry no information.
+    labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). Images of one
+    group (n,) may depend on each other, those of different groups do not; by default each image is a group. `ranks` (n,), by
+    default the probabilities, order the images. `factors` widen the intervals of a cross-validation. The number of images of
+    each class is taken as fixed. Where a class has no images only accuracy and the recall of the other class are defined: a
+    precision of 1 would carry no information.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
-    confusion = confusion_matrix(labels, rule.decide(probabilities))
+    decisions = rule.decide(probabilities)
+    confusion = confusion_matrix(labels, decisions)
     has_both_classes = 0 < int(labels.sum()) < len(labels)
-    metrics = _rates(confusion, seed)
-    if has_both_classes:
-        metrics |= _scores(labels, probabilities, seed)
-    return Evaluation(
+    evaluation = Evaluation(
         labels=labels,
         probabilities=probabilities,
+        ranks=probabilities if ranks is None else np.asarray(ranks, np.float64),
+        groups=groups if has_groups(groups) else None,
         rule=rule,
         classes=classes,
         confusion=confusion,
-        metrics=metrics if has_both_classes else _of_one_class(metrics),
-        per_class=_per_class(confusion, classes, seed, has_both_classes=has_both_classes),
+        metrics={},
+        per_class={},
         borderline=_borderline(labels, probabilities, rule),
         best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if has_both_classes else None,
+        factors=factors,
+    )
+    metrics = _rates(evaluation.sample, confusion, seed)
+    if has_both_classes:
+        metrics |= _scores(evaluation.sample, seed)
+    return replace(
+        evaluation,
+        metrics=metrics if has_both_classes else _of_one_class(metrics),
+        per_class=_per_class(evaluation.sample, confusion, classes, seed, has_both_classes=has_both_classes),
     )
 
 
@@ -167,30 +206,52 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
         return evaluation
     assert positive == negative
     rule, probabilities = evaluation.rule.swap_classes(evaluation.probabilities)
-    return evaluate(1 - evaluation.labels, probabilities, rule, classes=(current, negative))
+    return evaluate(
+        1 - evaluation.labels,
+        probabilities,
+        rule,
+        classes=(current, negative),
+        groups=evaluation.groups,
+        ranks=None if evaluation.ranks is evaluation.probabilities else -evaluation.ranks,
+        factors=evaluation.factors,
+    )
 
 
-def _rates(c: ConfusionMatrix, seed: int) -> dict[str, Interval]:
-    rates = _class_rates(c, seed)
+def _rates(sample: Sample, c: ConfusionMatrix, seed: int) -> dict[str, Interval]:
+    rates, everywhere = _class_rates(sample, c, seed), np.ones(len(sample.labels), np.bool_)
     return {
-        "accuracy": wilson(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn),
-        "balanced_accuracy": simulated_interval(c, balanced_accuracy, seed),
+        "accuracy": wilson(c.tp + c.tn, c.tp + c.tn + c.fp + c.fn, sample.of_rate(everywhere)),
+        "balanced_accuracy": _simulated(sample, c, balanced_accuracy, seed),
         "precision": rates.precision,
         "recall": rates.recall,
-        "specificity": wilson(c.tn, c.tn + c.fp),
+        "specificity": wilson(c.tn, c.tn + c.fp, sample.of_rate(sample.labels != 1)),
         "f1": rates.f1,
-        "mcc": simulated_interval(c, mcc, seed),
+        "mcc": _simulated(sample, c, mcc, seed),
     }
 
 
-def _scores(labels: Labels, probabilities: Probabilities, seed: int) -> dict[str, Interval]:
+def _simulated(sample: Sample, c: ConfusionMatrix, score: Score, seed: int) -> Interval:
+    return simulated_interval(c, score, seed, sample.of_score(c, score))
+
+
+def _scores(sample: Sample, seed: int) -> dict[str, Interval]:
+    labels, probabilities = sample.labels, sample.probabilities
+    losses, errors = log_losses(labels, probabilities), squared_errors(labels, probabilities)
+    factor, of_gaps = sample.factors.probabilities, sample.of_losses((labels == 1) - probabilities)
+    slope, intercept = recalibration(labels, probabilities, sample.groups, factor)
     return {
-        "roc_auc": delong(labels, probabilities),
-        "average_precision": average_precision_interval(labels, probabilities, seed),
-        "log_loss": loss_interval(log_losses(labels, probabilities), labels),
-        "brier": loss_interval(squared_errors(labels, probabilities), labels),
-        "ece": ece_interval(labels, probabilities, seed),
+        "roc_auc": delong(labels, sample.ranks, sample.of_area()),
+        "average_precision": _average_precision(sample, seed),
+        "log_loss": loss_interval(losses, labels, sample.of_losses(losses)),
+        "brier": loss_interval(errors, labels, sample.of_losses(errors)),
+        "ece": ece_interval(labels, probabilities, seed, of_gaps / factor, factor),
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
     }
+
+
+def _average_precision(sample: Sample, seed: int) -> Interval:
+    return average_precision_interval(sample.labels, sample.ranks, seed, sample.of_average_precision())
 
 
 def _of_one_class(metrics: dict[str, Interval]) -> dict[str, Interval]:
@@ -199,20 +260,21 @@ def _of_one_class(metrics: dict[str, Interval]) -> dict[str, Interval]:
 
 
 def _per_class(
-    c: ConfusionMatrix, classes: tuple[str, str], seed: int, *, has_both_classes: bool
+    sample: Sample, c: ConfusionMatrix, classes: tuple[str, str], seed: int, *, has_both_classes: bool
 ) -> dict[str, ClassReport]:
-    reports = {classes[0]: _class_rates(c.swap_classes(), seed), classes[1]: _class_rates(c, seed)}
+    of_negative = _class_rates(sample.swap_classes(), c.swap_classes(), seed)
+    reports = {classes[0]: of_negative, classes[1]: _class_rates(sample, c, seed)}
     if has_both_classes:
         return reports
     return {name: replace(report, precision=UNDEFINED, f1=UNDEFINED) for name, report in reports.items()}
 
 
-def _class_rates(c: ConfusionMatrix, seed: int) -> ClassReport:
+def _class_rates(sample: Sample, c: ConfusionMatrix, seed: int) -> ClassReport:
     """The report of the positive class of a matrix."""
     return ClassReport(
-        precision=wilson(c.tp, c.tp + c.fp),
-        recall=wilson(c.tp, c.tp + c.fn),
-        f1=simulated_interval(c, f1, seed),
+        precision=wilson(c.tp, c.tp + c.fp, sample.of_rate(sample.decisions == 1)),
+        recall=wilson(c.tp, c.tp + c.fn, sample.of_rate(sample.labels == 1)),
+        f1=_simulated(sample, c, f1, seed),
         support=c.tp + c.fn,
     )
 

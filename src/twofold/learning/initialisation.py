@@ -85,12 +85,7 @@ def from_scratch(network: BackboneOptions, learning: LearningOptions, seed: int)
 
 
 def load_frozen_backbone(network: BackboneOptions, runtime: Runtime) -> Backbone:
-    """The pretrained network before fine-tuning, in float32. Raises UsageError for an ONNX file."""
-    if network.backbone.endswith(".onnx"):
-        raise UsageError(
-            "An ONNX file cannot be fine-tuned, because it has no training graph; use a built-in network, hf:ID, a folder or "
-            "MODULE:FUNCTION."
-        )
+    """The pretrained network before fine-tuning, in float32."""
     return load_backbone(network, "f32", cache=runtime.folder, progress=runtime.progress)
 
 

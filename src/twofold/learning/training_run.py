@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Rows
-from twofold.core.errors import DataError, LearningError
+from twofold.core.errors import DataError, LearningError, UsageError
 from twofold.core.hints import install
 from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, LearningOptions, TrainingOptions
@@ -37,7 +37,15 @@ from twofold.learning.run_folder import RunFolder, run_key
 from twofold.learning.trainer import Devices, TrainingHistory
 from twofold.learning.tuning.trial import Setting, Tuning
 from twofold.learning.weight_interpolation import WeightInterpolation
-from twofold.networks import Backbone, choose_dtype, fast_dtypes, load_backbone, offered_dtypes, with_intensity_ranges
+from twofold.networks import (
+    Backbone,
+    choose_dtype,
+    fast_dtypes,
+    is_trainable,
+    load_backbone,
+    offered_dtypes,
+    with_intensity_ranges,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +90,7 @@ def learn(
     `min_per_class` usable images or files change meanwhile, UsageError where the processes do not match the options,
     LearningError where training fails.
     """
-    check_processes(options.learning)
-    if options.learning.tune and find_spec("optuna") is None:
-        raise LearningError(f"`tune` needs optuna; {install('tune')}.")
+    check_learning(options)
     initialise, dataset = _prepare(file_list, sources, options, runtime, ranges)
     dataset.check_counts(min_per_class)
     initialisation, limit = initialise(options.learning), int(options.learning.pixels_gb * 1e9)
@@ -103,6 +109,18 @@ def learn(
             devices=devices,
         )
         return _run(training, run_folder, run_key(options, dataset), np.flatnonzero(dataset.valid))
+
+
+def check_learning(options: TrainingOptions) -> None:
+    """Raises UsageError or LearningError for options that cannot be followed, before any image is read."""
+    check_processes(options.learning)
+    if options.learning.mode == "finetune" and not is_trainable(options.backbone.backbone):
+        raise UsageError(
+            f"{options.backbone.backbone} cannot be fine-tuned, because it has no training graph; use one built-in network, "
+            "hf:ID, a folder or MODULE:FUNCTION."
+        )
+    if options.learning.tune and find_spec("optuna") is None:
+        raise LearningError(f"`tune` needs optuna; {install('tune')}.")
 
 
 def _run(training: NetworkTraining, run_folder: RunFolder, key: str, rows: Rows) -> TrainingRun:

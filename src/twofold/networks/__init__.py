@@ -2,7 +2,7 @@
 
 from twofold.networks.backbone import Backbone, with_intensity_ranges
 from twofold.networks.dtypes import Dtype, choose_dtype, fast_dtypes, processor_name
-from twofold.networks.loading import load_backbone, offered_dtypes
+from twofold.networks.loading import is_trainable, load_backbone, offered_dtypes
 from twofold.networks.onnx_check import check_network
 from twofold.networks.onnx_head import with_head, without_head
 
@@ -12,6 +12,7 @@ __all__ = [
     "check_network",
     "choose_dtype",
     "fast_dtypes",
+    "is_trainable",
     "load_backbone",
     "offered_dtypes",
     "processor_name",

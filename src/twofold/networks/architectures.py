@@ -4,13 +4,17 @@ EfficientNet-Lite is M. Tan's variant of EfficientNet (arXiv:1905.11946): no squ
 stem, head, first and last stage. MobileNetV2 is arXiv:1801.04381, table 2.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Final, Literal
 
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 from twofold.core.options import CropMode, Filter
 
+_STEM_STRIDE: Final = 2
 Triple = tuple[float, float, float]
 """One number per channel: R, G, B."""
 
@@ -143,14 +147,26 @@ ARCHITECTURES = {
 }
 
 
-def find_architecture(name: str) -> Architecture:
-    """The built-in network of this name. Raises UsageError, with the legal names and the nearest, for any other."""
+def find_architecture(name: str, others: Iterable[str] = ()) -> Architecture:
+    """The built-in network of this name. Raises UsageError for any other, with the legal names, `others` among them."""
     if name not in ARCHITECTURES:
+        names = [*ARCHITECTURES, *sorted(others)]
         raise UsageError(
-            f"There is no network '{name}'{nearest(name, ARCHITECTURES)}; use {', '.join(ARCHITECTURES)}, FILE.onnx, hf:ID, "
+            f"There is no network '{name}'{nearest(name, names)}; use {', '.join(names)}, FILE.onnx, hf:ID, "
             "a folder or MODULE:FUNCTION."
         )
     return ARCHITECTURES[name]
+
+
+def middle_blocks(architecture: Architecture) -> range:
+    """The numbers of the blocks that read or write a map of a sixteenth of the image's side.
+
+    Their filters are those whose standard deviations raise accuracy most (docs/decisions/005).
+    """
+    strides = [stage.stride if repeat == 0 else 1 for stage in architecture.stages for repeat in range(stage.repeats)]
+    ends = list(accumulate(strides, mul, initial=_STEM_STRIDE))  # of the input and of each block's output
+    blocks = [block for block in range(len(strides)) if 16 in ends[block : block + 2]]
+    return range(blocks[0], blocks[-1] + 1)
 
 
 def layer_names(unit: str, architecture: Architecture) -> tuple[str, str]:

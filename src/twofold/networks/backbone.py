@@ -34,7 +34,10 @@ class Backbone:
 
         It is the key of cached features, so it is computed from the graph itself and never read from a file.
         """
-        settings = json.dumps([PREPROCESSING_VERSION, asdict(self.preprocessing), self.dtype], sort_keys=True)
+        preprocessing = asdict(self.preprocessing)
+        if not self.preprocessing.views:  # the rows of earlier versions stay valid
+            del preprocessing["views"]
+        settings = json.dumps([PREPROCESSING_VERSION, preprocessing, self.dtype], sort_keys=True)
         return hashlib.sha256(settings.encode() + self.graph).hexdigest()
 
 

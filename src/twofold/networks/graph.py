@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from twofold.core.options import FeatureSet
-from twofold.networks.architectures import Architecture, Stage, layer_names
+from twofold.networks.architectures import Architecture, Stage, layer_names, middle_blocks
 from twofold.networks.quantization import output_shift, relu6_mean, round_weights
 from twofold.networks.torch_file import WeightArrays
 
@@ -40,9 +40,11 @@ def build_graph(
     for stage in architecture.stages:
         for repeat in range(stage.repeats):
             stride = stage.stride if repeat == 0 else 1
-            x = net.block(block, stage, x, side, stride, residual=repeat > 0)
+            x, filtered = net.block(block, stage, x, side, stride, residual=repeat > 0)
+            if features == "filters" and block in middle_blocks(architecture):
+                pooled.append(net.moments(filtered, f"filters{block}")[1])
             side, block = -(-side // stride), block + 1
-        if features == "stages":
+        if features != "last":
             pooled += net.moments(x, f"stage{block}")
     feature_map = net.unit("last", x, side, kernel=1, quantised=False)
     pooled.append(net.add("GlobalAveragePool", feature_map, name="pooled"))
@@ -79,14 +81,14 @@ class _Net:
         x = self.add("Div", x, self.constant("std", std), name="scaled")
         return self.add("Transpose", x, name="input", perm=[0, 3, 1, 2])
 
-    def block(self, index: int, stage: Stage, x: str, side: int, stride: int, *, residual: bool) -> str:
-        """An inverted residual block: expand, filter each channel, project, add."""
+    def block(self, index: int, stage: Stage, x: str, side: int, stride: int, *, residual: bool) -> tuple[str, str]:
+        """An inverted residual block: expand, filter each channel, project, add. Its output, and the filtered map."""
         name, y = f"block{index}", x
         if stage.expand > 1:
             y = self.unit(f"{name}.expand", y, side, kernel=1)
-        y = self.unit(f"{name}.depthwise", y, side, kernel=stage.kernel, stride=stride)
-        y = self.conv(f"{name}.project", y, side, kernel=1)
-        return self.quantise(self.add("Add", y, x, name=name) if residual else y)
+        filtered = self.unit(f"{name}.depthwise", y, side, kernel=stage.kernel, stride=stride)
+        y = self.conv(f"{name}.project", filtered, side, kernel=1)
+        return self.quantise(self.add("Add", y, x, name=name) if residual else y), filtered
 
     def unit(self, name: str, x: str, side: int, *, kernel: int, stride: int = 1, quantised: bool = True) -> str:
         """Convolution and ReLU6."""

@@ -85,7 +85,7 @@ def roc(figure: "Figure", evaluation: Evaluation) -> None:
     _entitle(axes, evaluation, "ROC curve", "roc_auc")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1, label="chance")
     axes.legend(loc="lower right")
-    points = roc_points(evaluation.labels, evaluation.probabilities)
+    points = roc_points(evaluation.labels, evaluation.ranks)
     threshold = 1 - evaluation.metrics["specificity"].value, evaluation.metrics["recall"].value
     _curve(axes, points, threshold, evaluation)
     if evaluation.metrics["roc_auc"].value > _CROWDED:
@@ -100,7 +100,7 @@ def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
     prevalence = prevalence_of(evaluation.labels)
     axes.axhline(prevalence, color=GREY, linestyle=DASHED, linewidth=1, label=f"prevalence of {positive}")
     axes.legend(loc="lower left")
-    points = precision_recall_points(evaluation.labels, evaluation.probabilities)
+    points = precision_recall_points(evaluation.labels, evaluation.ranks)
     threshold = evaluation.metrics["recall"].value, evaluation.metrics["precision"].value
     _curve(axes, points, threshold, evaluation, steps=True)
     if evaluation.metrics["average_precision"].value > _CROWDED:
@@ -162,11 +162,9 @@ FIGURES: dict[str, Callable[["Figure", Evaluation], None]] = {
 
 
 def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> None:
-    entitle(
-        axes,
-        title,
-        f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, n = {len(evaluation.labels):,}",
-    )
+    groups = "" if evaluation.groups is None else f" in {evaluation.group_count:,} groups"
+    n = f"n = {len(evaluation.labels):,}{groups}"
+    entitle(axes, title, f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, {n}")
 
 
 def _names(evaluation: Evaluation) -> tuple[str, str]:

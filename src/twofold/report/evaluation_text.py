@@ -34,6 +34,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
         lines += decision_lines(name, evaluation)
     if result.comparison is not None:
         position = "the same images" if result.second_unseen is None else "the unseen images"
+        position += groups_text(next(iter(main_columns.values()))).replace("; ", ": ")
         lines += comparison_lines(result.comparison, position)
     lines += metric_lines(columns)
     for name, evaluation in main_columns.items():
@@ -81,7 +82,14 @@ def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
 def _baseline(evaluation: Evaluation) -> str:
     fraction = float(np.mean(evaluation.labels == 1))
     majority = evaluation.classes[int(fraction >= 0.5)]
-    return f"always {majority}: accuracy {max(fraction, 1 - fraction):.4f}"
+    return f"always {majority}: accuracy {max(fraction, 1 - fraction):.4f}{groups_text(evaluation)}"
+
+
+def groups_text(evaluation: Evaluation) -> str:
+    """The number of groups where any has several images, which the intervals allow for."""
+    if evaluation.groups is None:
+        return ""
+    return f"; {len(evaluation.labels)} images in {evaluation.group_count} groups"
 
 
 def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:

@@ -15,4 +15,6 @@ METRIC_NAMES: Final = {
     "log_loss": "log-loss",
     "brier": "Brier score",
     "ece": "calibration error",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
 }

@@ -31,6 +31,8 @@ from twofold.decision import fit_head
 from twofold.duplicates import FullImages, index_fingerprints
 from twofold.embedding import FeatureTable, Runtime, Source
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_ranges
+from twofold.workflows.crops import choose_crops
+from twofold.workflows.views import note_smallest_detail
 
 Embed = Callable[[Sequence[Source], str], FeatureTable]
 """(sources, their name in the progress bar) -> their feature table."""
@@ -74,9 +76,11 @@ def audit(
     other_list = None if against is None else _list_other(against, file_list, data_options)
     with clock("embed"):
         ranges, range_notes = runtime.ranges(file_list.paths)
-    embed = _scan(runtime, ranges) if quick else _embed(network, runtime, ranges)
     with clock("embed"):
-        table = embed(file_list.paths, "images")
+        if quick:
+            table, embed, crop_mode_notes = _scan(file_list, runtime, ranges)
+        else:
+            table, embed, crop_mode_notes = _embed(file_list, network, cross_validation, runtime, ranges)
         other_table = None if other_list is None else embed(other_list.paths, "other images")
     with clock("duplicates"):
         dataset = labelled_dataset(file_list, table, full_images(file_list.paths, table, runtime, ranges))
@@ -87,19 +91,35 @@ def audit(
     with clock("labels"):
         result = _audit_labelled(dataset, cross_validation, pairs)
     embedding_notes = dict.fromkeys((*table.notes, *(other_table.notes if other_table else ())))
-    notes = (*range_notes, *result.notes(), *_other_notes(other_list, other_table), *embedding_notes)
+    notes = (*range_notes, *crop_mode_notes, *result.notes(), *_other_notes(other_list, other_table), *embedding_notes)
     return AuditResult(result, clock.seconds(), notes)
 
 
-def _embed(options: BackboneOptions, runtime: Runtime, ranges: IntensityRanges) -> Embed:
+def _embed(
+    file_list: FileList,
+    options: BackboneOptions,
+    cross_validation: CrossValidationOptions,
+    runtime: Runtime,
+    ranges: IntensityRanges,
+) -> tuple[FeatureTable, Embed, tuple[Note, ...]]:
+    """The feature table of the list with the crops that `train` would choose, and how other images are embedded."""
     dtype = choose_dtype(options, offered_dtypes(options.backbone))
     backbone = load_backbone(options, dtype, cache=runtime.folder, progress=runtime.progress)
-    engine = runtime.engine(with_intensity_ranges(backbone, ranges))
-    return lambda sources, name: runtime.embed(sources, engine, what=name)
+    backbone, folds, seed = with_intensity_ranges(backbone, ranges), cross_validation.folds, cross_validation.seed
+    choice, sample = choose_crops(file_list, file_list.paths, backbone, options, runtime, folds, seed)
+    engine = runtime.engine(choice.apply(backbone))
+    known = {} if sample is None else sample.rows_for(engine.backbone)
+    table = runtime.embed(file_list.paths, engine, known=known)
+    notes = (*choice.notes(), *note_smallest_detail(table.metadata, engine.backbone.preprocessing))
+    return table, lambda sources, name: runtime.embed(sources, engine, what=name), notes
 
 
-def _scan(runtime: Runtime, ranges: IntensityRanges) -> Embed:
-    return lambda sources, name: runtime.scan(sources, ranges, what=name)
+def _scan(
+    file_list: FileList, runtime: Runtime, ranges: IntensityRanges
+) -> tuple[FeatureTable, Embed, tuple[Note, ...]]:
+    """The same without a network: tables without features."""
+    table = runtime.scan(file_list.paths, ranges)
+    return table, lambda sources, name: runtime.scan(sources, ranges, what=name), ()
 
 
 def _list_other(against: Path, file_list: FileList, options: DataOptions) -> FileList:

@@ -154,4 +154,5 @@ def _find_leakage(
 
 
 def _compare(first: Evaluation, second: Evaluation) -> Comparison:
-    return compare(first.labels, (first.probabilities, first.rule), (second.probabilities, second.rule))
+    scores = (first.probabilities, first.rule), (second.probabilities, second.rule)
+    return compare(first.labels, *scores, first.groups)

@@ -6,12 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle.model import Model
+from twofold.core.arrays import Labels
 from twofold.core.options import Optimize
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import Head, choose_rule, fit_calibration, fit_head
+from twofold.decision import Head, Rule, choose_rule, fit_calibration, fit_head
+from twofold.decision.cross_fitting import cross_fit_probabilities
 from twofold.evaluation import Evaluation, evaluate
+from twofold.evaluation.nested import NestedCrossValidation, variance_factors
 from twofold.networks import Backbone
+from twofold.workflows.nested import cross_validate_nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,11 @@ def fit_model(
 ) -> Fit:
     """Head, calibration and rule, fitted on these `rows` of the usable images. Each group stays in one fold."""
     fold = assign_folds(dataset.names[rows], dataset.groups[rows], folds, policy.seed)
-    head = fit_head(dataset.table.features[rows], dataset.labels[rows], fold)
-    return fit_decision(dataset, OutOfFoldScores(rows, fold, head.logits), backbone, head.head, head.C, policy)
+    features, labels = dataset.table.features[rows], dataset.labels[rows]
+    head = fit_head(features, labels, fold)
+    nested = cross_validate_nested(features, labels, dataset.groups[rows], head.C, policy.seed)
+    scores = OutOfFoldScores(rows, fold, head.logits)
+    return fit_decision(dataset, scores, backbone, head.head, head.C, policy, nested)
 
 
 def fit_decision(
@@ -61,11 +68,41 @@ def fit_decision(
     head: Head,
     C: float | None,
     policy: DecisionPolicy,
+    nested: NestedCrossValidation | None = None,
 ) -> Fit:
     """Calibration, rule and evaluation, all from the out-of-fold scores."""
     labels = dataset.labels[scores.rows]
     calibration = fit_calibration(scores.logits, labels)
     probabilities = calibration.probabilities(scores.logits)
     rule = choose_rule(labels, probabilities, policy=policy.optimize, fixed=policy.threshold, seed=policy.seed)
-    evaluation = evaluate(labels, probabilities, rule, classes=dataset.classes, seed=policy.seed)
-    return Fit(Model(dataset.classes, backbone, head, calibration, rule), scores, C, evaluation)
+    model = Model(dataset.classes, backbone, head, calibration, rule)
+    groups = dataset.groups[scores.rows]
+    evaluation = evaluate_scores(scores, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested)
+    return Fit(model, scores, C, evaluation)
+
+
+def evaluate_scores(
+    scores: OutOfFoldScores,
+    labels: Labels,
+    groups: NDArray[np.int64],
+    rule: Rule,
+    classes: tuple[str, str],
+    *,
+    seed: int,
+    nested: NestedCrossValidation | None = None,
+) -> Evaluation:
+    """The evaluation of out-of-fold scores, for the model that is fitted on all images.
+
+    Probabilities are those of calibrations that are each fitted without one fold. The images are ordered by the logits, because
+    calibrations that differ by fold would disturb the order. With `nested` the intervals are those of the model.
+    """
+    return evaluate(
+        labels,
+        cross_fit_probabilities(scores.logits, labels, scores.folds),
+        rule,
+        classes=classes,
+        seed=seed,
+        groups=groups,
+        ranks=scores.logits,
+        factors=None if nested is None else variance_factors(nested, rule.threshold),
+    )

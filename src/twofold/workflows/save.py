@@ -17,7 +17,7 @@ from twofold.core.files import open_replacement, printable, write_errors
 from twofold.core.json_text import json_text
 from twofold.core.privacy import change_texts, public_address, relative_to, without_home
 from twofold.duplicates import index_fingerprints, write_index
-from twofold.workflows.training_result import TrainingResult
+from twofold.workflows.training_result import TrainingResult, crop_choices
 
 if TYPE_CHECKING:
     from twofold.learning.tuning.trial import Tuning
@@ -124,6 +124,7 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "data": training.dataset.as_json(),
         "evidence": training.evidence,
         "C": training.fit.C,
+        **crop_choices(training.crops),
         "dtype_check": None if training.dtype_check is None else asdict(training.dtype_check),
     }
 
@@ -159,6 +160,11 @@ def _test_columns(training: TrainingResult) -> list[dict[str, Any]]:
     name, headline = training.test.leakage.headline(training.test.evaluation)
     columns = {name: headline, **({} if name == "test" else {"test (inflated)": training.test.evaluation})}
     return [
-        {"name": name, "images": len(evaluation.labels), "metrics": evaluation.as_json()["metrics"]}
+        {
+            "name": name,
+            "images": len(evaluation.labels),
+            "groups": evaluation.group_count,
+            "metrics": evaluation.as_json()["metrics"],
+        }
         for name, evaluation in columns.items()
     ]

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from twofold.core.errors import DataError
-from twofold.core.options import BackboneOptions, CropMode
+from twofold.core.options import BackboneOptions, Mode
 from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset
 from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
-from twofold.workflows.crop_mode import CropModeChoice, EmbeddedSample, choose_crop_mode, with_crop_mode
+from twofold.workflows.crop_mode import SINGLE, WHOLE
+from twofold.workflows.crops import CropsChoice, choose_crops
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
+from twofold.workflows.sample import EmbeddedSample
 
 if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun
@@ -44,26 +46,40 @@ class FrozenStrategy:
     runtime: Runtime
     folds: int
     policy: DecisionPolicy
-    crop_mode: CropMode | None = None  # None: that of the options, or of the network
+    crops: CropsChoice | None = None  # None: those of the options, or of the network
     sample: EmbeddedSample | None = None
 
     def backbone(self, dtype: Dtype) -> Backbone:
         """The network that the options name."""
         backbone = load_backbone(self.network, dtype, cache=self.runtime.folder, progress=self.runtime.progress)
         backbone = with_intensity_ranges(backbone, self.ranges)
-        return backbone if self.crop_mode is None else with_crop_mode(backbone, self.crop_mode)
+        return backbone if self.crops is None else self.crops.apply(backbone)
 
-    def with_crop_mode_chosen(
-        self, file_list: FileList, sources: Sequence[Source], dtype: Dtype
-    ) -> tuple["FrozenStrategy", CropModeChoice]:
-        """The strategy with the crop mode that suits these images, and the choice."""
-        choice, sample = choose_crop_mode(
-            file_list, sources, self.backbone(dtype), self.runtime, self.folds, self.policy.seed
+    def with_crops_for(
+        self, mode: Mode, file_list: FileList, sources: Sequence[Source], dtype: Dtype
+    ) -> tuple["FrozenStrategy", CropsChoice | None]:
+        """The strategy with the crops that suit these images, where the options leave them open, and the choice.
+
+        A network that is fine-tuned sees one model input per image, and one from scratch that of its recipe.
+        """
+        network, single = self.network, mode != "frozen"
+        if mode == "scratch" or (network.fixed_crop_mode is not None and (single or network.fixed_views is not None)):
+            return self, None
+        choice, sample = choose_crops(
+            file_list,
+            sources,
+            self.backbone(dtype),
+            network,
+            self.runtime,
+            self.folds,
+            self.policy.seed,
+            whole=SINGLE if single else WHOLE,
+            windows=not single,
         )
-        return replace(self, crop_mode=choice.mode, sample=sample), choice
+        return replace(self, crops=choice, sample=sample), choice
 
     def known_rows(self, backbone: Backbone) -> Mapping[int, FeatureRow]:
-        """The rows of the sample on which the crop mode was chosen."""
+        """The rows of the sample on which crop mode and views were chosen."""
         return {} if self.sample is None else self.sample.rows_for(backbone)
 
     def dataset(self, file_list: FileList, table: FeatureTable, sources: Sequence[Source]) -> LabelledDataset:

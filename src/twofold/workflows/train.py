@@ -25,11 +25,13 @@ from twofold.embedding import Engine, Runtime, Source
 from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
+from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import DecisionPolicy, Fit
 from twofold.workflows.strategies import FrozenStrategy, Strategy, TrainedStrategy
 from twofold.workflows.training_result import NetworkResult, TestResult, TrainingResult
+from twofold.workflows.views import note_smallest_detail
 
 if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun
@@ -69,23 +71,19 @@ def train_files(
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
-    clock = Clock()
+    clock, mode, run, dtype = Clock(), options.learning.mode, None, _choose_dtype(options)
+    if mode != "frozen":
+        _check_learning(options)
     with clock("embed"):
         ranges, range_notes = runtime.ranges(sources)
-    dtype, run = _choose_dtype(options), None
-    if options.learning.mode != "frozen":
-        if test is not None:  # before hours of training
-            _check_usable(test, ranges, runtime)
+    if test is not None and mode != "frozen":  # before hours of training
+        _check_usable(test, ranges, runtime)
+    with clock("embed"):
+        frozen, choice = _frozen_strategy(options, ranges, runtime).with_crops_for(mode, file_list, sources, dtype)
+    if mode != "frozen":
         with clock("learn"):
-            run = _train_network(file_list, sources, options, runtime, ranges, run_folder)
-    strategy, choice = _strategy(options, run, ranges, runtime), None
-    if (
-        isinstance(strategy, FrozenStrategy)
-        and options.learning.mode == "frozen"
-        and options.backbone.crop_mode == "auto"
-    ):
-        with clock("embed"):
-            strategy, choice = strategy.with_crop_mode_chosen(file_list, sources, dtype)
+            run = _train_network(file_list, sources, _with_crop_mode(options, choice), runtime, ranges, run_folder)
+    strategy = frozen if run is None or not run.beats_frozen else TrainedStrategy(run, frozen.policy, ranges, runtime)
     job = _FitJob(file_list, sources, runtime, clock, strategy)
     result, check = job.fit_checked(
         dtype, automatic=options.backbone.dtype == "auto", seed=options.cross_validation.seed
@@ -97,13 +95,27 @@ def train_files(
         folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
         audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
     run_notes = () if run is None else run.notes
-    choice_notes = () if choice is None else (choice.note(),)
-    earlier_notes = (*range_notes, *choice_notes)
+    choice_notes = () if choice is None else choice.notes()
+    detail_notes = note_smallest_detail(result.dataset.table.metadata, fit.model.backbone.preprocessing)
+    earlier_notes = (*range_notes, *choice_notes, *detail_notes, *_interval_notes(fit, run))
     notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
-        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crop_mode=choice
+        options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crops=choice
     )
+
+
+def _interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:
+    """The note on intervals that no nested cross-validation has widened."""
+    if fit.evaluation.factors is not None:
+        return ()
+    scores = "out-of-fold" if run is None or run.folds is not None else "validation"
+    why = "a class has too few groups" if run is None or not run.beats_frozen else "the network was trained"
+    text = (
+        f"The intervals of the {scores} scores are too narrow for the model, because {why}, so that no nested cross-validation "
+        "tells how far such scores are from the model's."
+    )
+    return (Note("intervals-of-fixed-scores", text),)
 
 
 def _choose_dtype(options: TrainingOptions) -> Dtype:
@@ -135,6 +147,13 @@ def _check_usable(test: FileList, ranges: IntensityRanges, runtime: Runtime) -> 
     LabelledDataset(test, table, test.negative_and_positive, ()).check_any()
 
 
+def _check_learning(options: TrainingOptions) -> None:
+    require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
+    from twofold.learning.training_run import check_learning  # imports PyTorch
+
+    check_learning(options)
+
+
 def _train_network(
     file_list: FileList,
     sources: Sequence[Source],
@@ -143,8 +162,7 @@ def _train_network(
     ranges: IntensityRanges,
     run_folder: RunFolder | None,
 ) -> "TrainingRun":
-    require(f"`mode={options.learning.mode!r}`", "torch", "lightning", "onnxscript")
-    from twofold.learning.training_run import learn  # imports PyTorch
+    from twofold.learning.training_run import learn
 
     if run_folder is not None:
         return learn(file_list, sources, options, runtime, ranges, run_folder, min_per_class=MIN_IMAGES)
@@ -152,13 +170,16 @@ def _train_network(
         return learn(file_list, sources, options, runtime, ranges, RunFolder(Path(folder)), min_per_class=MIN_IMAGES)
 
 
-def _strategy(
-    options: TrainingOptions, run: "TrainingRun | None", ranges: IntensityRanges, runtime: Runtime
-) -> Strategy:
+def _with_crop_mode(options: TrainingOptions, choice: CropsChoice | None) -> TrainingOptions:
+    """The options with the chosen crop mode."""
+    if choice is None:
+        return options
+    return replace(options, backbone=replace(options.backbone, crop_mode=choice.mode))
+
+
+def _frozen_strategy(options: TrainingOptions, ranges: IntensityRanges, runtime: Runtime) -> FrozenStrategy:
     decision, seed = options.decision, options.cross_validation.seed
     policy = DecisionPolicy(decision.optimize, decision.threshold, seed)
-    if run is not None and run.beats_frozen:
-        return TrainedStrategy(run, policy, ranges, runtime)
     return FrozenStrategy(options.backbone, ranges, runtime, options.cross_validation.folds, policy)
 
 
@@ -221,4 +242,7 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:
     model, rows = fit.model, ~run.validation & dataset.valid
     probabilities = model.probabilities(dataset.table.features[rows])
-    return NetworkResult(run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes))
+    groups = dataset.groups[rows]
+    return NetworkResult(
+        run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes, groups=groups)
+    )

@@ -10,7 +10,7 @@ from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
 from twofold.dataset.labelled import LabelledDataset
 from twofold.evaluation import Evaluation
-from twofold.workflows.crop_mode import CropModeChoice
+from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck
 from twofold.workflows.fit import Fit
 
@@ -71,7 +71,7 @@ class TrainingResult:
     seconds: dict[str, float]
     notes: tuple[Note, ...] = field(repr=False)
     roots: tuple[Path, ...] = ()
-    crop_mode: CropModeChoice | None = None
+    crops: CropsChoice | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -103,8 +103,17 @@ class TrainingResult:
             "audit": self.audit.as_json(),
             **network,
             **({} if self.test is None else {"test": self.test.as_json()}),
-            "crop_mode": None if self.crop_mode is None else self.crop_mode.as_json(),
+            **crop_choices(self.crops),
             "dtype_check": None if self.dtype_check is None else asdict(self.dtype_check),
             "seconds": self.seconds,
             "notes": [asdict(note) for note in self.notes],
         }
+
+
+def crop_choices(crops: CropsChoice | None) -> dict[str, Any]:
+    """The blocks "crop_mode_choice" and "views_choice"; null where nothing was chosen."""
+    mode, views = (None, None) if crops is None else (crops.crop_mode, crops.views_choice)
+    return {
+        "crop_mode_choice": None if mode is None else mode.as_json(),
+        "views_choice": None if views is None else views.as_json(),
+    }

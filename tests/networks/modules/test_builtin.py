@@ -71,11 +71,11 @@ def train(body: Body, steps: int = 3) -> None:
 @pytest.mark.parametrize(
     ("name", "features", "size"),
     [
-        ("efficientnet-lite0", "stages", 96),
+        ("efficientnet-lite0", "filters", 96),
         ("efficientnet-lite0", "last", 97),  # an odd size is padded symmetrically, an even one is not
-        ("efficientnet-lite1", "stages", 130),
+        ("efficientnet-lite1", "filters", 130),
         ("efficientnet-lite2", "stages", 98),
-        ("mobilenetv2", "stages", 97),
+        ("mobilenetv2", "filters", 97),
         ("mobilenetv2", "last", 96),
     ],
 )
@@ -90,7 +90,7 @@ def test_the_module_gives_the_features_of_the_graph(name: str, features: Feature
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenetv2"])
 def test_a_trained_module_gives_the_features_of_its_graph(name: str) -> None:
     weights = published(ARCHITECTURES[name])
-    body = make_builtin_body(ARCHITECTURES[name], weights, "stages")
+    body = make_builtin_body(ARCHITECTURES[name], weights, "filters")
     train(body)
     trained = trained_weights(body)
     assert all(np.abs(trained[key] - weights[key]).max() > 1e-5 for key in trained)
@@ -100,7 +100,7 @@ def test_a_trained_module_gives_the_features_of_its_graph(name: str) -> None:
 
 def test_untrained_weights_are_returned_unchanged() -> None:
     weights = published(LITE0)
-    returned = trained_weights(make_builtin_body(LITE0, weights, "stages"))
+    returned = trained_weights(make_builtin_body(LITE0, weights, "filters"))
     assert set(weights) - set(returned) == {"_fc.weight", "_fc.bias"}  # ImageNet's classes
     assert all(np.array_equal(returned[key], weights[key]) for key in returned)
 
@@ -108,12 +108,12 @@ def test_untrained_weights_are_returned_unchanged() -> None:
 def test_training_does_not_change_the_weights_that_were_read() -> None:
     weights = published(LITE0)
     before = {key: values.copy() for key, values in weights.items()}
-    train(make_builtin_body(LITE0, weights, "stages"), steps=1)
+    train(make_builtin_body(LITE0, weights, "filters"), steps=1)
     assert all(np.array_equal(before[key], weights[key]) for key in weights)
 
 
 def test_constant_maps_have_a_finite_gradient() -> None:
-    body = make_builtin_body(LITE0, published(LITE0), "stages")
+    body = make_builtin_body(LITE0, published(LITE0), "filters")
     torch.nn.init.zeros_(
         body.stages[0][0].project.norm.weight
     )  # the output of the first stage is constant for every image

@@ -123,7 +123,7 @@ def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note_deviation(name: str, deviation: str, preprocessing: Preprocessing) -> Note:
-    description = f"crop mode {preprocessing.crop_mode}, {preprocessing.size} pixels, {preprocessing.filter}"
+    description = f"{preprocessing.size} pixels, {preprocessing.filter}"
     text = (
         f"The preprocessing of {name} is followed approximately: {deviation}. Used here: {description}. Features may differ "
         "slightly."

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from twofold.core.options import FeatureSet
-from twofold.networks.architectures import Architecture, Stage, layer_names
+from twofold.networks.architectures import Architecture, Stage, layer_names, middle_blocks
 from twofold.networks.modules.network import BodyOutput
 from twofold.networks.torch_file import WeightArrays
 
@@ -50,14 +50,20 @@ class Body(nn.Module):
             self.stages.append(_make_stage(architecture, stage, channels))
             channels = stage.channels
         self.last = _Unit(architecture, channels, architecture.last_channels, kernel=1)
-        moments = 2 * sum(stage.channels for stage in architecture.stages) if features == "stages" else 0
-        self.width = moments + architecture.last_channels
+        self.filtered_blocks = middle_blocks(architecture) if features == "filters" else range(0)
+        moments = 2 * sum(stage.channels for stage in architecture.stages) if features != "last" else 0
+        filters = sum(self._blocks()[block].depthwise.conv.out_channels for block in self.filtered_blocks)
+        self.width = filters + moments + architecture.last_channels
 
     def forward(self, x: Tensor) -> BodyOutput:
-        x, moments = self.stem(x), []
+        x, moments, number = self.stem(x), [], 0
         for stage in self.stages:
-            x = stage(x)
-            if self.features == "stages":
+            for block in stage.children():
+                x, filtered = block(x)
+                if number in self.filtered_blocks:
+                    moments.append(_moments(filtered)[1])
+                number += 1
+            if self.features != "last":
                 moments += _moments(x)
         feature_map = self.last(x)
         return torch.cat([*moments, feature_map.float().mean((2, 3))], dim=1), feature_map
@@ -65,12 +71,14 @@ class Body(nn.Module):
     def units(self) -> Iterator[tuple[str, "_Unit"]]:
         """Every convolution with its norm, under the unit names of `architectures.layer_names`."""
         yield "stem", self.stem
-        blocks = [block for stage in self.stages for block in stage.children()]
-        for index, block in enumerate(blocks):
+        for index, block in enumerate(self._blocks()):
             for name, unit in block.named_children():
                 assert isinstance(unit, _Unit)
                 yield f"block{index}.{name}", unit
         yield "last", self.last
+
+    def _blocks(self) -> list["_InvertedResidual"]:
+        return [block for stage in self.stages for block in stage.children() if isinstance(block, _InvertedResidual)]
 
 
 class _Unit(nn.Module):
@@ -117,33 +125,32 @@ class _Unit(nn.Module):
 
 
 class _InvertedResidual(nn.Module):
-    """An inverted residual block: expand, filter each channel, project, add."""
+    """An inverted residual block: expand, filter each channel, project, add. Its output, and the filtered map."""
 
     def __init__(
         self, architecture: Architecture, stage: Stage, in_channels: int, *, stride: int, residual: bool
     ) -> None:
         super().__init__()
         width = in_channels * stage.expand
-        if stage.expand > 1:
-            self.expand = _Unit(architecture, in_channels, width, kernel=1)
+        self.expand = _Unit(architecture, in_channels, width, kernel=1) if stage.expand > 1 else None
         self.depthwise = _Unit(architecture, width, width, kernel=stage.kernel, stride=stride, groups=width)
         self.project = _Unit(architecture, width, stage.channels, kernel=1, active=False)
         self.residual = residual
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = x
-        for unit in self.children():
-            y = unit(y)
-        return x + y if self.residual else y
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        expanded = x if self.expand is None else self.expand(x)
+        filtered = self.depthwise(expanded)
+        y = self.project(filtered)
+        return x + y if self.residual else y, filtered
 
 
-def _make_stage(architecture: Architecture, stage: Stage, in_channels: int) -> nn.Sequential:
+def _make_stage(architecture: Architecture, stage: Stage, in_channels: int) -> nn.ModuleList:
     first = _InvertedResidual(architecture, stage, in_channels, stride=stage.stride, residual=False)
     repeats = (
         _InvertedResidual(architecture, stage, stage.channels, stride=1, residual=True)
         for _ in range(stage.repeats - 1)
     )
-    return nn.Sequential(first, *repeats)
+    return nn.ModuleList([first, *repeats])
 
 
 def _moments(x: Tensor) -> list[Tensor]:

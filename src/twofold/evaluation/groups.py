@@ -1,0 +1,70 @@
+"""Design effects: by how much groups of images raise the variance of a metric.
+
+Twenty images of one patient are less than twenty images. The variance of a sum over groups is that of the groups' sums, as in
+cluster-robust standard errors (Liang and Zeger 1986); divided by the variance for independent images it is the design effect
+(Kish 1965).
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.core.arrays import Labels, Reals
+
+Groups = NDArray[np.int64]
+
+_Z: Final = 1.959963984540054
+
+
+def has_groups(groups: Groups | None) -> bool:
+    """Whether any two images are of one group."""
+    return groups is not None and len(np.unique(groups)) < len(groups)
+
+
+def design_effect(residuals: Reals, groups: Groups | None) -> float:
+    """The factor on the variance of a sum of residuals (n,) of mean 0, at least 1; 1 where each group (n,) is one image.
+
+    With few groups their sums are few: the factor includes the square of the t quantile over the normal one, for as many
+    degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong, each group counts as
+    one image.
+    """
+    if groups is None or not has_groups(groups):
+        return 1.0
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return math.inf
+    independent = float(np.sum(residuals**2))
+    sums = np.bincount(number, residuals)
+    effect = float(np.sum(sums**2)) / independent if independent > 0 else float(np.sum(sizes**2) / np.sum(sizes))
+    count = len(sizes)
+    return max(1.0, effect * count / (count - 1) * (t_quantile(count - 1) / _Z) ** 2)
+
+
+def centred(values: Reals, labels: Labels) -> Reals:
+    """The values (n,) minus the mean of their class."""
+    result = np.asarray(values, np.float64).copy()
+    for label in (0, 1):
+        of_class = labels == label
+        if of_class.any():
+            result[of_class] -= result[of_class].mean()
+    return result
+
+
+def t_quantile(degrees: int) -> float:
+    """The 97.5% point of Student's t distribution: the expansion 26.7.5 of Abramowitz and Stegun 1964, exact up to two degrees.
+
+    >>> [round(t_quantile(degrees), 2) for degrees in (1, 4, 30)]
+    [12.71, 2.78, 2.04]
+    """
+    if degrees <= 2:
+        return 12.706204736 if degrees == 1 else 4.302652730
+    z, v = _Z, degrees
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / v ** (power + 1) for power, term in enumerate(terms))
