@@ -28,7 +28,7 @@ from twofold.embedding import Runtime
 from twofold.evaluation import METRICS, Evaluation, evaluate, metrics
 from twofold.evaluation.calibration_errors import recalibration
 from twofold.workflows.fit import OutOfFoldScores, evaluate_scores
-from twofold.workflows.nested import cross_validate_nested
+from twofold.workflows.nested_cross_validation import cross_validate_nested
 
 CLASSES, POPULATION = ("negative", "positive"), 4000
 PROBLEMS = [

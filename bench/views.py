@@ -24,7 +24,7 @@ from twofold.core.options import BackboneOptions, DataOptions
 from twofold.data import list_labelled_files
 from twofold.embedding import Runtime
 from twofold.networks import Backbone, load_backbone
-from twofold.workflows.sample import Comparison, EmbeddedSample
+from twofold.workflows.embedded_sample import CropComparison, EmbeddedSample
 from twofold.workflows.views import views_text
 
 SHUFFLES = 2
@@ -107,7 +107,7 @@ def measure(data: Path, backbone: Backbone, runtime: Runtime, grids: list[int], 
     rows = runtime.embed_rows([file_list.paths[number] for number in numbers], runtime.engine(embedded), what=str(data))
     sample = EmbeddedSample(dict(zip(numbers.tolist(), rows, strict=True)), embedded)
     yield f"{data}: {len(rows)} images, {perf_counter() - start:.0f} s for {len(preprocessing.crops)} model inputs of each"
-    comparisons = [Comparison.of_sample(sample, file_list, 5, seed) for seed in range(SHUFFLES)]
+    comparisons = [CropComparison.of_sample(sample, file_list, 5, seed) for seed in range(SHUFFLES)]
     for views in chain.from_iterable(combinations(grids, count) for count in range(3)):
         losses = np.array([each.losses(replace(preprocessing, views=views)) for each in comparisons])
         yield f"  {views_text(views):8} {losses.mean():.4f}, {np.mean(losses < np.log(2)):.4f}"

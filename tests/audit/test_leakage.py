@@ -135,7 +135,7 @@ def test_the_card_and_the_figures_are_about_unseen_images(
     sentence = 'Scores on them are inflated: use the column "test (unseen)".'
     assert output.index(sentence) < output.index("test (unseen): confusion matrix")
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert f"| test (unseen), 13 images | test (inflated), {13 + len(LEAKED)} images |" in card
+    assert f"| test (unseen), 13 images | test (inflated), {13 + len(LEAKED)} images" in card
     unseen = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["test"]["leakage"]["test_unseen"]
     row = next(line for line in card.splitlines() if line.startswith("| accuracy |"))
     assert row.split("|")[3].strip().startswith(f"{unseen['metrics']['accuracy']['value']:.4f} ")

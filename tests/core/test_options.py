@@ -58,7 +58,11 @@ def test_an_unknown_choice_is_an_error_that_lists_the_choices(record: type, name
             {"crop_mode": "x"},
             "`crop_mode` must be 'auto', 'squash', 'center', 'pad', 'both' or None, got 'x'.",
         ),
-        (BackboneOptions, {"features": "first"}, "`features` must be 'stages' or 'last', got 'first'."),
+        (
+            BackboneOptions,
+            {"features": "first"},
+            "`features` must be 'filters', 'stages' or 'last', got 'first'",
+        ),
         (BackboneOptions, {"dtype": "F32"}, "(did you mean 'f32'?)"),
         (BackboneOptions, {"filter": "bicubik"}, "(did you mean 'bicubic'?)"),
         (DecisionOptions, {"optimize": None}, "`optimize` must be 'accuracy', 'balanced' or 'f1', got None."),

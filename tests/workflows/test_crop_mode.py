@@ -19,8 +19,8 @@ from twofold.embedding.embed import embed
 from twofold.networks import Backbone, load_backbone
 from twofold.workflows.crop_mode import CropModeChoice
 from twofold.workflows.crops import CropsChoice, choose_crops
+from twofold.workflows.embedded_sample import EmbeddedSample
 from twofold.workflows.predict import Predictor
-from twofold.workflows.sample import EmbeddedSample
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 

@@ -226,8 +226,8 @@ def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: R
     learning = LearningOptions(mode="finetune", epochs=1, batch_size=16, learning_rate=0.01)
     options = TrainingOptions(backbone=BackboneOptions(size=96, dtype="f32"), learning=learning)
     training = train(drawn, options, runtime)
-    assert training.crop_mode is not None
-    backbone = replace(options.backbone, crop_mode=training.crop_mode.mode)
+    assert training.crops is not None
+    backbone = replace(options.backbone, crop_mode=training.crops.mode)
     assert backbone.crop_mode in ("center", "squash")  # a network is trained on one model input per image
     frozen = train(drawn, replace(options, backbone=backbone, learning=LearningOptions()), runtime)
     assert "not-better" in {note.code for note in training.notes}

@@ -18,8 +18,8 @@ from twofold.embedding import Runtime, Source, collect_features
 from twofold.embedding.feature_table import Metadata
 from twofold.networks import Backbone, load_backbone
 from twofold.workflows.crops import CropsChoice, choose_crops
+from twofold.workflows.embedded_sample import EmbeddedSample
 from twofold.workflows.predict import Predictor
-from twofold.workflows.sample import EmbeddedSample
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 from twofold.workflows.views import candidate_grids, note_smallest_detail

@@ -8,6 +8,7 @@ import numpy as np
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
 from twofold.decision.rule import Rule
+from twofold.decision.sweep import Score
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.calibration_errors import ece_interval, recalibration
 from twofold.evaluation.groups import Groups, has_groups
@@ -21,7 +22,7 @@ from twofold.evaluation.intervals import (
     wilson,
 )
 from twofold.evaluation.metrics import log_losses, squared_errors
-from twofold.evaluation.sample import Sample, Score, VarianceFactors
+from twofold.evaluation.sample import Sample, VarianceFactors
 
 METRICS = (
     "accuracy",

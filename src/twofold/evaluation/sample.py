@@ -1,6 +1,5 @@
 """Labelled images with scores, and the factor on the variance of each of their metrics."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -9,11 +8,10 @@ from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix
+from twofold.decision.sweep import Score
 from twofold.evaluation.groups import Groups, centred, design_effect
 from twofold.evaluation.intervals import precision_influences
 from twofold.evaluation.metrics import placements
-
-Score = Callable[[ConfusionMatrix], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)

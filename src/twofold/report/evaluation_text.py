@@ -92,6 +92,9 @@ def groups_text(evaluation: Evaluation) -> str:
     return f"; {len(evaluation.labels)} images in {evaluation.group_count} groups"
 
 
+_FORMS: Final = {"calibration_slope": ".2f", "calibration_intercept": ".2f"}  # wide numbers would split the table
+
+
 def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:
     """All metrics with their 95% intervals, as many columns side by side as fit. Per-class metrics name the class."""
     (_, positive), *_ = (evaluation.classes for evaluation in columns.values())
@@ -99,7 +102,10 @@ def metric_lines(columns: Mapping[str, Evaluation]) -> list[str]:
         key: f"{text} ({short_name(positive)})" if key in PER_CLASS_METRICS else text
         for key, text in METRIC_NAMES.items()
     }
-    cells = {name: [interval_text(evaluation.metrics[key]) for key in labels] for name, evaluation in columns.items()}
+    cells = {
+        name: [interval_text(evaluation.metrics[key], _FORMS.get(key, ".4f")) for key in labels]
+        for name, evaluation in columns.items()
+    }
     widest = max(len(cell) for column in cells.values() for cell in column)
     fitting = max(1, (WIDTH - max(map(len, labels.values()))) // (widest + 2))
     names, lines = list(columns), list[str]()

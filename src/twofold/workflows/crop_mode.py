@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twofold.core.notes import Note
 from twofold.core.options import CropMode
 from twofold.data import Preprocessing
-from twofold.workflows.sample import Comparison, difference
+from twofold.workflows.embedded_sample import CropComparison, difference
 
 WHOLE: Final[tuple[CropMode, ...]] = ("squash", "both")
 """The crop modes that use the whole image."""
@@ -54,7 +54,7 @@ class CropModeChoice:
 
 
 def choose_crop_mode(
-    comparison: Comparison, preprocessing: Preprocessing, whole: tuple[CropMode, ...]
+    comparison: CropComparison, preprocessing: Preprocessing, whole: tuple[CropMode, ...]
 ) -> CropModeChoice:
     """The crop mode for the images compared, one of `whole` or `center`; with too few of them, the last of `whole`."""
     if not comparison.possible:

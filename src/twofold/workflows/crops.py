@@ -9,7 +9,7 @@ from twofold.data import FileList
 from twofold.embedding import Runtime, Source
 from twofold.networks import Backbone
 from twofold.workflows.crop_mode import WHOLE, CropModeChoice, choose_crop_mode
-from twofold.workflows.sample import Comparison, EmbeddedSample, embed_sample
+from twofold.workflows.embedded_sample import CropComparison, EmbeddedSample, embed_sample
 from twofold.workflows.views import Grids, ViewsChoice, candidate_grids, choose_views
 
 
@@ -56,7 +56,7 @@ def choose_crops(
         return CropsChoice(fixed.crop_mode, fixed.views), None
     embedded = replace(fixed, crop_mode="both" if choose_mode else fixed.crop_mode, views=grids or fixed.views)
     sample = embed_sample(file_list, sources, replace(backbone, preprocessing=embedded), runtime, seed)
-    comparison = Comparison.of_sample(sample, file_list, folds, seed)
+    comparison = CropComparison.of_sample(sample, file_list, folds, seed)
     mode = choose_crop_mode(comparison, fixed, whole) if choose_mode else None
     chosen = fixed if mode is None else replace(fixed, crop_mode=mode.mode)
     views = choose_views(comparison, chosen, grids) if grids else None

@@ -15,7 +15,7 @@ from twofold.decision.cross_fitting import cross_fit_probabilities
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.nested import NestedCrossValidation, variance_factors
 from twofold.networks import Backbone
-from twofold.workflows.nested import cross_validate_nested
+from twofold.workflows.nested_cross_validation import cross_validate_nested
 
 
 @dataclass(frozen=True, slots=True)

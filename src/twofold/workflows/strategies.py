@@ -14,8 +14,8 @@ from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
 from twofold.workflows.crop_mode import SINGLE, WHOLE
 from twofold.workflows.crops import CropsChoice, choose_crops
+from twofold.workflows.embedded_sample import EmbeddedSample
 from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
-from twofold.workflows.sample import EmbeddedSample
 
 if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun

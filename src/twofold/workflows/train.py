@@ -91,6 +91,7 @@ def train_files(
     with clock("embed"):
         fit = replace(result.fit, model=result.fit.model.with_probe_logits(runtime, result.engine))
     test_result = None if test is None else _evaluate_test(test, fit, result, runtime, clock)
+    result = replace(result, dataset=replace(result.dataset, images=None))  # a result does not hold its sources
     with clock("audit"):
         folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
         audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
@@ -236,7 +237,7 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
         index = index_fingerprints(*result.dataset.usable_fingerprints)
         leaked_images = find_leakage(dataset, index, result.dataset)
         leakage = measure_leakage(fit.model, dataset, leaked_images, np.flatnonzero(dataset.valid))
-    return TestResult(dataset, fit.model.evaluate(dataset), leakage)
+    return TestResult(replace(dataset, images=None), fit.model.evaluate(dataset), leakage)
 
 
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:

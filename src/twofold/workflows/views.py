@@ -14,7 +14,7 @@ from twofold.core.options import BackboneOptions
 from twofold.data import GRIDS, Crop, Preprocessing, pixel_scale, read_bytes, read_size
 from twofold.embedding import Source
 from twofold.embedding.feature_table import Metadata
-from twofold.workflows.sample import Comparison, difference
+from twofold.workflows.embedded_sample import CropComparison, difference
 
 LARGE: Final = 4.0
 """Images are large where a pixel of the model input covers more than 4 x 4 of their pixels."""
@@ -62,7 +62,7 @@ def views_text(views: Grids) -> str:
     return "+".join(f"{grid}x{grid}" for grid in views) or "1"
 
 
-def choose_views(comparison: Comparison, preprocessing: Preprocessing, grids: Grids) -> ViewsChoice:
+def choose_views(comparison: CropComparison, preprocessing: Preprocessing, grids: Grids) -> ViewsChoice:
     """The views for the images compared: windows of these grids only where they lower the log-loss by more than its error."""
     if not comparison.possible:
         return ViewsChoice((), comparison.images, {})

@@ -6,7 +6,7 @@ from twofold.dataset import folds
 from twofold.decision import Rule, fit_calibration, fit_head
 from twofold.evaluation import Evaluation, evaluate
 from twofold.workflows.fit import OutOfFoldScores, evaluate_scores
-from twofold.workflows.nested import MAX_IMAGES, cross_validate_nested
+from twofold.workflows.nested_cross_validation import MAX_IMAGES, cross_validate_nested
 
 CLASSES, RULE = ("cats", "dogs"), Rule.at(0.5)
 

@@ -73,7 +73,7 @@ def draw_sample(file_list: FileList, limit: int, seed: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class CropComparison:
     """Out-of-fold comparisons on the images of the sample that have features and one label."""
 
     dataset: LabelledDataset
@@ -83,7 +83,7 @@ class Comparison:
     seed: int
 
     @classmethod
-    def of_sample(cls, sample: EmbeddedSample, file_list: FileList, folds: int, seed: int) -> "Comparison":
+    def of_sample(cls, sample: EmbeddedSample, file_list: FileList, folds: int, seed: int) -> "CropComparison":
         """The comparison of the sample of these files."""
         rows, embedded = list(sample.rows.values()), sample.backbone.preprocessing
         files = replace(file_list, files=tuple(file_list.files[number] for number in sample.rows), skips=())
