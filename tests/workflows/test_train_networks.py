@@ -184,7 +184,7 @@ def test_cropped_duplicates_are_not_split_between_training_and_validation(
         for name, change in (("original", lambda image: image), ("cropped", MOVES["cropped"])):
             change(scene(number)).save(folder / f"{number}-{name}.png")
     learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation_fraction=0.25)  # type: ignore[arg-type]
-    network = replace(NETWORK, size=48 if mode == "scratch" else 96)
+    network = replace(NETWORK, size=48 if mode == "scratch" else 96, crop_mode=None if mode == "scratch" else "center")
     training = train(tmp_path, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
     training_run = training.learning.run
@@ -238,7 +238,7 @@ def test_fine_tuning_without_gain_keeps_the_frozen_model(drawn: Path, runtime: R
     save(training, tmp_path / "bundle")
     assert (tmp_path / "bundle" / "history.csv").exists()
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
-    assert "by a head that was fitted neither on it nor on a duplicate of it" in card
+    assert "by a head and a calibration that were fitted neither on it nor on a duplicate of it" in card
     assert "history.csv" in card
     assert "training images |" not in card
 

@@ -1,6 +1,6 @@
 """A model fitted on features, and the out-of-fold scores that its evaluation comes from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,9 @@ def fit_decision(
     rule = choose_rule(labels, probabilities, policy=policy.optimize, fixed=policy.threshold, seed=policy.seed)
     model = Model(dataset.classes, backbone, head, calibration, rule)
     groups = dataset.groups[scores.rows]
-    evaluation = evaluate_scores(scores, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested)
+    # Logits of networks trained without different folds differ in scale, so calibrations see images of all folds.
+    comparable = scores if C is not None else replace(scores, folds=np.zeros_like(scores.folds))
+    evaluation = evaluate_scores(comparable, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested)
     return Fit(model, scores, C, evaluation)
 
 
