@@ -1,4 +1,4 @@
-"""Whether files of one exposure, exposures of one scene and look-alikes are told apart at full size.
+"""Whether files of one exposure, exposures of one scene and look-alikes are distinguished at full size.
 
     python bench/full_size.py --tiles ../tiles --photographs ../shared/data/cats-dogs/train [--half 1]
 

@@ -30,6 +30,17 @@ def test_a_validation_set_is_calibrated_in_parts_that_do_not_see_their_own_label
     np.testing.assert_array_equal(first, cross_fit_probabilities(logits, labels, np.arange(100) // 2 % 5))
 
 
+def test_no_calibration_sees_the_label_of_an_image_of_the_same_group() -> None:
+    features, labels, folds = draw()
+    logits, groups = features.sum(axis=1), np.arange(100) // 4
+    before = cross_fit_probabilities(logits, labels, np.zeros_like(folds), groups)
+    changed = labels.copy()
+    changed[41:44] = 1 - changed[41:44]  # of the group of image 40; the class of a group is that of its first image
+    after = cross_fit_probabilities(logits, changed, np.zeros_like(folds), groups)
+    assert before[40] == after[40]
+    assert not np.array_equal(before, after)
+
+
 def test_nested_scores_are_those_of_heads_fitted_without_both_folds() -> None:
     features, labels, folds = draw()
     shuffles = [folds, np.roll(folds, 7)]

@@ -3,12 +3,11 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
 
 from twofold.decision import Rule
 from twofold.evaluation import compare, evaluate
 from twofold.evaluation.comparison import mcnemar, sign_flip_test
-from twofold.evaluation.groups import design_effect, t_quantile
+from twofold.evaluation.groups import design_effect
 from twofold.evaluation.intervals import Z
 
 CLASSES = ("cats", "dogs")
@@ -73,11 +72,6 @@ def test_groups_without_an_error_count_as_one_image_each() -> None:
     alone = evaluate(labels[::10], probabilities[::10], Rule.at(0.5), classes=CLASSES)
     grouped = evaluate(labels, probabilities, Rule.at(0.5), classes=CLASSES, groups=np.arange(200) // 10)
     assert grouped.metrics["accuracy"].low <= alone.metrics["accuracy"].low < 0.9
-
-
-@pytest.mark.parametrize("degrees", [1, 2, 3, 5, 30, 1000])
-def test_the_t_quantile_is_that_of_scipy(degrees: int) -> None:
-    assert t_quantile(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), rel=2e-3)
 
 
 def test_the_sign_flip_test_counts_all_signs_of_the_groups() -> None:

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from twofold.core.errors import BackboneError, UsageError
 from twofold.core.options import BackboneOptions
 from twofold.embedding import Runtime
 from twofold.networks import Backbone, load_backbone
-from twofold.networks.packaged import packaged_backbones
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "make_backbone_package.py"
@@ -37,7 +35,7 @@ def package(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def installed(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def installed(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the installed package's files: what pip would put into site-packages, without pip."""
     site = tmp_path / "site"
     shutil.copytree(package / "twofold_tiny_net", site / "twofold_tiny_net")
@@ -46,9 +44,7 @@ def installed(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: twofold-tiny-net\nVersion: 1.0\n", encoding="utf-8")
     (record / "entry_points.txt").write_text("[twofold.backbones]\ntiny-net = twofold_tiny_net\n", encoding="utf-8")
     monkeypatch.syspath_prepend(site)
-    packaged_backbones.cache_clear()
-    yield site / "twofold_tiny_net"
-    packaged_backbones.cache_clear()
+    return site / "twofold_tiny_net"
 
 
 def load(cache: Path, **options: object) -> Backbone:
@@ -91,7 +87,7 @@ def test_an_unknown_name_is_answered_with_the_packaged_ones(installed: Path, tmp
 
 
 def test_options_that_the_package_fixes_are_refused(installed: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="`mean` is fixed in the package of tiny-net"):
+    with pytest.raises(UsageError, match="`mean` is fixed in the package of tiny-net; leave it out"):
         load(tmp_path, mean=(1.0, 1.0, 1.0))
     with pytest.raises(UsageError, match="takes images of 16 pixels, not `size` 32"):
         load(tmp_path, size=32)

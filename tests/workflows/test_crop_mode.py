@@ -9,17 +9,19 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import stats
 
 from twofold.bundle import load_bundle
 from twofold.core.errors import UsageError
 from twofold.core.options import BackboneOptions, CropMode, DataOptions, LearningOptions, TrainingOptions
-from twofold.data import list_labelled_files, preprocess
+from twofold.data import Preprocessing, list_labelled_files, preprocess
+from twofold.dataset.labelled import LabelledDataset
 from twofold.embedding import FeatureRow, Runtime, collect_features
 from twofold.embedding.embed import embed
 from twofold.networks import Backbone, load_backbone
 from twofold.workflows.crop_mode import CropModeChoice
 from twofold.workflows.crops import CropsChoice, choose_crops
-from twofold.workflows.embedded_sample import EmbeddedSample
+from twofold.workflows.embedded_sample import CropComparison, EmbeddedSample
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train
@@ -28,7 +30,7 @@ F32 = TrainingOptions(backbone=BackboneOptions(dtype="f32", size=96))
 
 
 def draw_folder(folder: Path, mark: Callable[[NDArray[np.uint8], bool], None], count: int = 40) -> Path:
-    """Noise of 96 x 64 pixels, `count` images of each class, which `mark` tells apart."""
+    """Noise of 96 x 64 pixels, `count` images of each class, which `mark` makes different."""
     for number in range(2 * count):
         pixels = np.random.default_rng(number).integers(60, 190, (64, 96, 3), np.uint8)
         mark(pixels, number % 2 == 1)
@@ -159,3 +161,20 @@ def test_a_bundle_of_both_predicts_the_mean_of_the_logits_of_its_two_model_input
 def test_both_is_for_frozen_networks() -> None:
     with pytest.raises(UsageError, match="`crop_mode='both'` is for frozen networks"):
         replace(F32, backbone=BackboneOptions(crop_mode="both"), learning=LearningOptions(mode="scratch"))
+
+
+def test_images_of_one_group_count_together_in_the_error_of_a_gain(drawn: Path, runtime: Runtime) -> None:
+    file_list = list_labelled_files(drawn, DataOptions())
+    table = runtime.scan(file_list.paths)
+    gains, zeros = np.repeat([0.3, -0.1], 20), np.zeros(40)
+
+    def difference(size: int) -> tuple[float, float]:
+        files = (replace(file, group=str(number // size)) for number, file in enumerate(file_list.files))
+        dataset = LabelledDataset(replace(file_list, files=tuple(files)), table, file_list.negative_and_positive, ())
+        return CropComparison(dataset, (), Preprocessing(16), 5, 0).difference(gains, zeros)
+
+    mean, error = difference(1)
+    assert (mean, error) == pytest.approx((0.1, gains.std(ddof=1) / np.sqrt(40)))
+    # Twenty pairs of equal gains: the variance doubles, and there are 20 sums and 19 degrees of freedom.
+    factor = 2 * 20 / 19 * (stats.t.ppf(0.975, 19) / stats.norm.ppf(0.975)) ** 2
+    assert difference(2) == pytest.approx((0.1, error * np.sqrt(factor)))

@@ -184,7 +184,7 @@ def test_cropped_duplicates_are_not_split_between_training_and_validation(
         for name, change in (("original", lambda image: image), ("cropped", MOVES["cropped"])):
             change(scene(number)).save(folder / f"{number}-{name}.png")
     learning = LearningOptions(mode=mode, epochs=1, batch_size=16, validation_fraction=0.25)  # type: ignore[arg-type]
-    network = replace(NETWORK, size=48 if mode == "scratch" else 96, crop_mode=None if mode == "scratch" else "center")
+    network = replace(NETWORK, size=48 if mode == "scratch" else 96)
     training = train(tmp_path, TrainingOptions(backbone=network, learning=learning), runtime)
     assert training.learning is not None
     training_run = training.learning.run

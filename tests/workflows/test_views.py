@@ -175,7 +175,10 @@ def test_options_that_are_given_override_the_effort() -> None:
 def test_windows_are_for_frozen_networks() -> None:
     with pytest.raises(UsageError, match="`views='2x2'` is for frozen networks"):
         TrainingOptions(backbone=BackboneOptions(views="2x2"), learning=LearningOptions(mode="finetune"))
-    TrainingOptions(backbone=BEST, learning=LearningOptions(mode="finetune"))
+    with pytest.raises(UsageError, match="`effort='best'` is for frozen networks"):
+        TrainingOptions(backbone=BEST, learning=LearningOptions(mode="finetune"))
+    with pytest.raises(UsageError, match="`effort`"):
+        TrainingOptions(backbone=BackboneOptions(effort="fast"), learning=LearningOptions(mode="scratch"))
 
 
 def test_the_smallest_visible_detail_is_stated_in_pixels_of_the_image() -> None:

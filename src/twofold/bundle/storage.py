@@ -169,9 +169,8 @@ def _rescue(folder: Path, path: Path, error: OSError) -> str:
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     """Writes `model.onnx`, then `bundle.json` with `record`, the model and the hash of every file in the folder. Call it last."""
     graph, head = model.backbone.graph, model.head
-    if (
-        not model.backbone.preprocessing.views
-    ):  # else a logit depends on several model inputs, which the graph sees one by one
+    # With windows a logit depends on several model inputs, which the graph sees one by one.
+    if not model.backbone.preprocessing.views:
         graph = with_head(graph, head.weights, head.bias)
     (folder / "model.onnx").write_bytes(graph)
     content = {"format": FORMAT, **record, **_model_record(model)}

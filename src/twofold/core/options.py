@@ -249,8 +249,12 @@ class TrainingOptions:
             raise UsageError("`crop_mode='both'` is for frozen networks; choose another one.")
         if self.learning.mode != "frozen" and self.backbone.fixed_views:
             raise UsageError(f"`views={self.backbone.views!r}` is for frozen networks; leave it out.")
+        if self.learning.mode != "frozen" and self.backbone.effort == "best":
+            raise UsageError("`effort='best'` is for frozen networks; leave it out.")
         if self.learning.mode == "scratch":
-            changed = _list_changed(self.backbone, ("backbone", "weights", "features", "output", "mean", "std"))
+            changed = _list_changed(
+                self.backbone, ("backbone", "effort", "weights", "features", "output", "mean", "std")
+            )
             if changed:
                 raise UsageError(f"`{changed[0]}` is for pretrained networks; `mode='scratch'` trains a new one.")
 

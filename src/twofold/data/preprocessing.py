@@ -227,6 +227,8 @@ def pixel_scale(width: int, height: int, preprocessing: Preprocessing, crop: Cro
 
 def _as_stored(crop: Crop, orientation: int) -> Crop:
     """The window of the image as it is stored that lies at this row and column of the upright image."""
+    if crop.grid == 1 or orientation == 1:
+        return crop
     numbers = np.arange(crop.grid**2, dtype=np.uint8).reshape(crop.grid, crop.grid)
     upright = np.array(put_upright(Image.fromarray(numbers), orientation))
     row, column = divmod(int(upright[crop.row, crop.column]), crop.grid)

@@ -123,7 +123,7 @@ def fit_calibration_through(logits: NDArray[np.floating], labels: NDArray[np.int
     """The sigmoid with the lowest log-loss among those with the probability 0.5 at the logit `neutral`."""
     z = np.asarray(logits, np.float64) - neutral
     std = float(np.sqrt(np.mean(z**2))) or 1.0
-    slope = max(float(_newton((z / std)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / std
+    slope = max(float(fit_coefficients((z / std)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / std
     return Calibration(slope, -slope * neutral)
 
 
@@ -133,18 +133,20 @@ def _smoothed_targets(labels: NDArray[np.int8]) -> NDArray[np.float64]:
     return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
-def _newton(design: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The coefficients (k,) of the logistic regression of targets (n,) on a design (n, k)."""
+def fit_coefficients(
+    design: NDArray[np.float64], targets: NDArray[np.float64], offset: NDArray[np.float64] | float = 0.0
+) -> NDArray[np.float64]:
+    """The coefficients (k,) of the logistic regression of targets (n,) on a design (n, k), with an offset (n,) of the logits."""
     theta = np.zeros(design.shape[1])
-    loss = _loss(design @ theta, targets)
+    loss = _loss(design @ theta + offset, targets)
     for _ in range(100):
-        p = sigmoid(design @ theta)
+        p = sigmoid(design @ theta + offset)
         gradient = design.T @ (p - targets)
         if np.abs(gradient).max() < 1e-9 * len(design):
             break
         hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-12 * np.eye(len(theta))
         step, scale = np.linalg.solve(hessian, gradient), 1.0
-        while (new_loss := _loss(design @ (theta - scale * step), targets)) > loss and scale > 1e-10:
+        while (new_loss := _loss(design @ (theta - scale * step) + offset, targets)) > loss and scale > 1e-10:
             scale /= 2
         theta, loss = theta - scale * step, new_loss
     return theta

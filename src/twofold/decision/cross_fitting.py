@@ -13,13 +13,17 @@ from twofold.decision.logistic_regression import Regressions
 
 
 def cross_fit_probabilities(
-    logits: NDArray[np.floating], labels: NDArray[np.int8], folds: NDArray[np.int64]
+    logits: NDArray[np.floating],
+    labels: NDArray[np.int8],
+    folds: NDArray[np.int64],
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """The probability of each out-of-fold logit, (n,), by a calibration that is fitted on the other folds.
 
-    With a single fold, of a validation set, the images are dealt to five parts, by class in their order.
+    With a single fold, of a validation set, the groups (n,) are dealt to five parts, by class in their order; by default each
+    image is a group.
     """
-    parts = folds if len(np.unique(folds)) > 1 else _parts(labels)
+    parts = folds if len(np.unique(folds)) > 1 else _parts(labels, groups)
     probabilities = np.empty(len(labels))
     for part in np.unique(parts):
         held_out = parts == part
@@ -28,12 +32,15 @@ def cross_fit_probabilities(
     return probabilities
 
 
-def _parts(labels: NDArray[np.int8], count: int = 5) -> NDArray[np.int64]:
-    parts = np.zeros(len(labels), np.int64)
+def _parts(labels: NDArray[np.int8], groups: NDArray[np.int64] | None, count: int = 5) -> NDArray[np.int64]:
+    """The part of each image, (n,). The class of a group is that of its first image."""
+    names = np.arange(len(labels)) if groups is None else groups
+    _, first, number = np.unique(names, return_index=True, return_inverse=True)
+    parts = np.zeros(len(first), np.int64)
     for label in (0, 1):
-        rows = np.flatnonzero(labels == label)
-        parts[rows] = np.arange(len(rows)) % count
-    return parts
+        of_class = np.flatnonzero(labels[first] == label)
+        parts[of_class] = np.arange(len(of_class)) % count
+    return parts[number]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +62,8 @@ class NestedScores:
         return cls(folds, matrix)
 
     def splits(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
-        """For each fold the mask of its images, and logits (n,): out-of-fold among the others, and by the head fitted on all of
-        these for its own images."""
+        """For each fold the mask of its images, and logits (n,): out-of-fold for the other folds, and by the head fitted on
+        all of these for its own images."""
         for fold in range(self.logits.shape[1]):
             yield self.folds == fold, self.logits[:, fold]
 

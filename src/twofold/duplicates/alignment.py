@@ -6,12 +6,13 @@ identity, and translations found by phase correlation (Kuglin and Hines 1975) at
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from twofold.duplicates.registration import pixel_grid, sample_bilinear
 
 T = TypeVar("T", bound=np.generic)
 Plane = NDArray[np.float32]  # (height, width)
@@ -91,7 +92,7 @@ def _starts(first: Details, second: Details, start: Map) -> Iterator[Map]:
 def _translate(first: Plane, second: Plane, at: Map) -> Map:
     """The map with the translation that phase correlation finds."""
     side = len(first)
-    values, inside = sample(second, at[:2] @ grid(side))
+    values, inside = sample(second, at[:2] @ pixel_grid(side))
     window = np.outer(np.hanning(side), np.hanning(side))
     cross = np.fft.rfft2(first * window) * np.fft.rfft2((values * inside).reshape(side, side) * window).conj()
     peaks = np.fft.fftshift(np.fft.irfft2(cross / (np.abs(cross) ** 0.7 + 1e-6), (side, side)))
@@ -106,7 +107,7 @@ def _translate(first: Plane, second: Plane, at: Map) -> Map:
 def _refine(first: Plane, second: Plane, at: Map, steps: int) -> tuple[Map, float]:
     """The map after some steps of Gauss and Newton, and the weighted correlation under it."""
     side = len(first)
-    ground, flat = grid(side), first.ravel()
+    ground, flat = pixel_grid(side), first.ravel()
     slopes = np.gradient(first, 2 / side)
     along = np.concatenate([slope.ravel() * ground for slope in (slopes[1], slopes[0])])  # (6, pixels)
     for _ in range(steps):
@@ -139,23 +140,7 @@ def _residuals(values: Plane, target: Plane, inside: NDArray[np.bool_]) -> tuple
     return off, weights, float(min(correlation, 1.0)) * fitting
 
 
-@cache
-def grid(side: int) -> Plane:
-    """The positions of all pixels from -1 to 1, x above y above 1, (3, pixels)."""
-    axis = (np.arange(side, dtype=np.float32) * 2 + 1) / side - 1
-    y, x = np.meshgrid(axis, axis, indexing="ij")
-    return np.stack([x.ravel(), y.ravel(), np.ones(side * side, np.float32)])
-
-
 def sample(plane: Plane, positions: NDArray[np.floating]) -> tuple[Plane, NDArray[np.bool_]]:
     """Bilinear values (pixels,) of a square at positions (2, pixels) from -1 to 1, and a mask of those inside."""
-    side = len(plane)
-    at = (np.asarray(positions, np.float32) + 1) * np.float32(side / 2) - np.float32(0.5)
-    inside = ((at >= -0.5) & (at <= side - 0.5)).all(axis=0)
-    at = at.clip(0, side - 1)
-    low = np.minimum(at.astype(np.int32), side - 2)
-    x, y = at - low
-    flat, corner = plane.reshape(-1), low[1] * side + low[0]
-    top = flat[corner] * (1 - x) + flat[corner + 1] * x
-    bottom = flat[corner + side] * (1 - x) + flat[corner + side + 1] * x
-    return np.asarray(top * (1 - y) + bottom * y, np.float32), np.asarray(inside)
+    values, inside = sample_bilinear(plane[None], np.asarray(positions, np.float32)[None])
+    return values[0], inside[0]

@@ -18,7 +18,7 @@ from twofold.duplicates.hamming_search import Pairs
 _TOLERANCE: Final = np.array([0.02, 0.01, 0.02, 0.05])  # incoherence by interpolation, in each band
 _EXCESS: Final = 1.3  # by how much the measured loss may be too small
 _MAX_MISFIT: Final = 1.1
-_MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on nothing can be told
+_MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on the images are not compared
 _MIN_BALANCE: Final = 0.5  # energy of the weaker image's details below which they were lost in a way unknown
 _MAX_EXPECTED: Final = 0.4  # incoherence from 0.15 to 0.22 cycles per pixel from which on a misfit says nothing
 _COARSE: Final = 0.8  # the loss reaches into the coarsest band, too: up to 0.6 is coherent there
@@ -41,7 +41,7 @@ class FullImages:
 class Likeness:
     """How alike the pairs are at full size, (pairs,) each.
 
-    `misfit` is the largest ratio of the incoherence in a band to that of files of one exposure, infinite where it cannot be told,
+    `misfit` is the largest ratio of the incoherence in a band to that of files of one exposure, infinite where it is unknown,
     `grain` the incoherence of details of about five pixels, or of nine pixels where one image lost smaller ones. NaN where images
     are missing or too small.
     """

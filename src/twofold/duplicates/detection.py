@@ -21,6 +21,8 @@ Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the
 
 # These were chosen by the measurements in docs/decisions/010.
 _MIN_COSINE: Final = 0.65  # of the features of two images that may be duplicates
+# Below it images may be files of one exposure, which is proven at full size: those of drawn images that were cropped had 0.57.
+_MIN_WEAK_COSINE: Final = 0.55
 _NEIGHBOURS: Final = 2
 # Bits by which hashes must be closer when mirrored or rotated: for cropped images the orientation is uncertain.
 _UPRIGHT: Final = 24
@@ -73,12 +75,18 @@ def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None
         _nearest(oriented, hashes[0], pairs_within(oriented.coarse, hashes[0].coarse)) for oriented in hashes[:-1]
     ]
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
+    weak = np.empty((0, 2), np.int64)
     if fingerprints.features is not None:
         unit = directions(fingerprints.features[rows])
-        candidates.append(nearest_pairs(unit, _NEIGHBOURS, _MIN_COSINE))
-    pairs = _hashable(np.concatenate(candidates), hashes[0])
+        nearest = nearest_pairs(unit, _NEIGHBOURS, _MIN_WEAK_COSINE)
+        cosines = np.einsum("pd,pd->p", *(unit[nearest[:, column]] for column in (0, 1)))
+        candidates.append(nearest[cosines >= _MIN_COSINE])
+        weak = weak if images is None else nearest
+    strong = set(map(tuple, _hashable(np.concatenate(candidates), hashes[0]).tolist()))
+    pairs = _hashable(np.concatenate([*candidates, weak]), hashes[0])
+    is_strong = np.array([pair in strong for pair in map(tuple, pairs.tolist())], np.bool_)
     of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
-    kinds = _kinds(greys(thumbnails), hashes, pairs, of_rows)
+    kinds = _kinds(greys(thumbnails), hashes, pairs, is_strong, of_rows)
     near = [
         Duplicate(int(rows[first]), int(rows[second]), kind)
         for (first, second), kind in zip(pairs, kinds, strict=True)
@@ -174,14 +182,18 @@ def _hashable(candidates: Pairs, hashes: Hashes) -> Pairs:
 
 
 def _kinds(
-    planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs, images: FullImages | None
+    planes: NDArray[np.float32],
+    hashes: list[Hashes],
+    pairs: Pairs,
+    is_strong: NDArray[np.bool_],
+    images: FullImages | None,
 ) -> list[DuplicateKind | None]:
-    """The kind of each pair, None for unrelated images."""
+    """The kind of each pair, None for unrelated images; a weak candidate is `near` by its comparison at full size, or none."""
     if not len(pairs):
         return []
     centred = planes - planes.mean(axis=0) if len(planes) >= _MANY else planes  # what all have in common is no evidence
     agreements = _register(centred, hashes, pairs)[0]
-    similar, scene = _similar_and_agreeing(centred, hashes, pairs, agreements)
+    similar, scene = _similar_and_agreeing(centred, hashes, pairs, np.where(is_strong, agreements, np.float32(-1)))
     likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
     scene &= compared
     unknown = np.isnan(likeness.misfit)

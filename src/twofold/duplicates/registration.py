@@ -39,13 +39,13 @@ def register(a: GreyImages, b: GreyImages) -> tuple[NDArray[np.float32], NDArray
     maps = np.tile(_IDENTITY, (len(a), 1, 1))  # from positions in `a` to positions in `b`
     for shrink, blur, steps in _LEVELS:
         still, moving = (gaussian_filter(_downscale(part, shrink), (0, blur, blur)) for part in (a, b))
-        ground, flat = _pixel_grid(still.shape[1]), still.reshape(len(a), -1)
+        ground, flat = pixel_grid(still.shape[1]), still.reshape(len(a), -1)
         slopes, pull = _steepest(still, ground)
         for _ in range(steps):
-            values, inside = _sample_bilinear(moving, maps[:, :2] @ ground)
+            values, inside = sample_bilinear(moving, maps[:, :2] @ ground)
             off = (_match_light(values, flat, inside) - flat) * inside
             maps = maps @ np.linalg.inv(_as_maps((pull @ (slopes @ off[:, :, None]))[:, :, 0]))
-    values, inside = _sample_bilinear(moving, maps[:, :2] @ ground)
+    values, inside = sample_bilinear(moving, maps[:, :2] @ ground)
     correlation = _correlation(_details(still, inside), _details(values, inside), inside)
     accepted = (np.abs(maps - _IDENTITY).max(axis=(1, 2)) <= _MAX_CHANGE) & (inside.mean(axis=1) >= _MIN_OVERLAP)
     return np.where(accepted, correlation, np.float32(-1)), np.where(accepted[:, None, None], maps, _IDENTITY)
@@ -56,7 +56,7 @@ def _downscale(planes: GreyImages, times: int) -> GreyImages:
     return np.asarray(planes.reshape(count, side // times, times, side // times, times).mean(axis=(2, 4)), np.float32)
 
 
-def _pixel_grid(side: int) -> NDArray[np.float32]:
+def pixel_grid(side: int) -> NDArray[np.float32]:
     """The positions of all pixels from -1 to 1, x above y above 1, (3, pixels)."""
     axis = (np.arange(side, dtype=np.float32) * 2 + 1) / side - 1
     y, x = np.meshgrid(axis, axis, indexing="ij")
@@ -89,7 +89,7 @@ def _match_light(
     return np.asarray(centred * np.clip(gain, 0.2, 5)[:, None] + centre, np.float32)
 
 
-def _sample_bilinear(
+def sample_bilinear(
     images: GreyImages, positions: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Bilinear values (pairs, pixels) at positions (pairs, 2, pixels) from -1 to 1, and a mask of those inside."""

@@ -73,7 +73,7 @@ class FeatureTable:
     thumbnails: NDArray[np.uint8] = field(repr=False)
     notes: tuple[Note, ...] = field(default=(), repr=False)
     moments: int = (
-        1  # features are those of the image and, with windows, their standard deviations: d = moments * width
+        1  # d = moments * width: features of the image, then standard deviations over the windows of each grid
     )
 
     @property

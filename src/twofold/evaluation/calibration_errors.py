@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities, Reals
-from twofold.decision.calibration import sigmoid
+from twofold.decision.calibration import fit_coefficients, sigmoid
 from twofold.evaluation.groups import Groups, design_effect
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z
 from twofold.evaluation.metrics import BINS, bin_of
@@ -86,14 +86,10 @@ def _separates(labels: Labels, z: Reals) -> bool:
 
 def _wald(labels: Labels, design: NDArray[np.float64], offset: Reals, groups: Groups | None, factor: float) -> Interval:
     """The first coefficient of the logistic regression on a design (n, k) with an offset (n,)."""
-    theta, targets = np.zeros(design.shape[1]), (labels == 1).astype(np.float64)
-    for _ in range(50):
-        p = sigmoid(design @ theta + offset)
-        information = (design * (p * (1 - p))[:, None]).T @ design
-        step = np.linalg.solve(information + 1e-12 * np.eye(len(theta)), design.T @ (targets - p))
-        theta = theta + np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-10:
-            break
+    targets = (labels == 1).astype(np.float64)
+    theta = fit_coefficients(design, targets, offset)
+    p = sigmoid(design @ theta + offset)
+    information = (design * (p * (1 - p))[:, None]).T @ design
     inverse = np.linalg.inv(information + 1e-12 * np.eye(len(theta)))
     influence = design @ inverse[0] * (targets - p)
     half = Z * math.sqrt(float(np.sum(influence**2)) * factor * design_effect(influence, groups))

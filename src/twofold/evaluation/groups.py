@@ -6,16 +6,14 @@ cluster-robust standard errors (Liang and Zeger 1986); divided by the variance f
 """
 
 import math
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Reals
+from twofold.evaluation.intervals import Z
 
 Groups = NDArray[np.int64]
-
-_Z: Final = 1.959963984540054
 
 
 def has_groups(groups: Groups | None) -> bool:
@@ -32,6 +30,8 @@ def design_effect(residuals: Reals, groups: Groups | None) -> float:
     """
     if groups is None or not has_groups(groups):
         return 1.0
+    from scipy.special import stdtrit  # here, because predictions do not need it
+
     _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         return math.inf
@@ -39,7 +39,7 @@ def design_effect(residuals: Reals, groups: Groups | None) -> float:
     sums = np.bincount(number, residuals)
     effect = float(np.sum(sums**2)) / independent if independent > 0 else float(np.sum(sizes**2) / np.sum(sizes))
     count = len(sizes)
-    return max(1.0, effect * count / (count - 1) * (t_quantile(count - 1) / _Z) ** 2)
+    return max(1.0, effect * count / (count - 1) * (float(stdtrit(count - 1, 0.975)) / Z) ** 2)
 
 
 def centred(values: Reals, labels: Labels) -> Reals:
@@ -50,21 +50,3 @@ def centred(values: Reals, labels: Labels) -> Reals:
         if of_class.any():
             result[of_class] -= result[of_class].mean()
     return result
-
-
-def t_quantile(degrees: int) -> float:
-    """The 97.5% point of Student's t distribution: the expansion 26.7.5 of Abramowitz and Stegun 1964, exact up to two degrees.
-
-    >>> [round(t_quantile(degrees), 2) for degrees in (1, 4, 30)]
-    [12.71, 2.78, 2.04]
-    """
-    if degrees <= 2:
-        return 12.706204736 if degrees == 1 else 4.302652730
-    z, v = _Z, degrees
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + math.fsum(term / v ** (power + 1) for power, term in enumerate(terms))

@@ -56,10 +56,10 @@ class NestedCrossValidation:
 def variance_factors(nested: NestedCrossValidation, threshold: float) -> VarianceFactors:
     """The factors on the variances of the metrics of a cross-validation, for decisions at this threshold.
 
-    For each fold left out, D is the difference between the cross-validation within the others and the value on the fold. D² is
-    the squared error that is looked for, plus the variance of the value on the fold: the latter is estimated from the fold, and
-    from the variance within the others, which is that of K - 1 times as many images; the smaller one is taken off. The means
-    over folds and shuffles are divided by the mean variance within the others. Variances are raised by the design effects of
+    For each fold left out, D is the difference between the cross-validation within the inner folds and the value on the fold. D²
+    is the squared error that is looked for, plus the variance of the value on the fold: that is estimated from the fold, and from
+    the variance within the inner folds, which is that of K - 1 times as many images; the smaller one is taken off. The means
+    over folds and shuffles are divided by the mean variance within the inner folds. Variances are raised by the design effects of
     groups.
 
     Each factor is noisy, those of rates and of the area most where errors are few. So the mean of 1 and of the largest one is the
@@ -91,7 +91,7 @@ def _design_effects(nested: NestedCrossValidation, threshold: float) -> dict[str
 
 
 def _differences(labels: Labels, scores: NestedScores, threshold: float) -> Iterator[dict[str, NDArray[np.float64]]]:
-    """For each fold left out, by metric: D², the variance within the others, the variance on the fold, and the K - 1."""
+    """For each fold left out, by metric: D², the variance within the inner folds, the variance on the fold, and the K - 1."""
     count = scores.logits.shape[1] - 1
     for held_out, logits in scores.splits():
         inner, outer = ~held_out, held_out

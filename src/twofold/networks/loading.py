@@ -35,13 +35,14 @@ def _load_network(options: BackboneOptions, dtype: Dtype, cache: Path, progress:
         from twofold.networks.onnx_backbone import load_onnx_backbone
 
         return load_onnx_backbone(options, dtype)
-    if options.backbone not in ARCHITECTURES and options.backbone in packaged_backbones():
-        return load_packaged_backbone(packaged_backbones()[options.backbone], options, dtype)
+    packages = {} if options.backbone in ARCHITECTURES else packaged_backbones()  # the list of packages takes time
+    if options.backbone in packages:
+        return load_packaged_backbone(packages[options.backbone], options, dtype)
     if is_hub(options.backbone):
         from twofold.networks.hub.hub_backbone import load_hub_backbone
 
         return load_hub_backbone(options, dtype, cache=cache, progress=progress)
-    network = find_architecture(options.backbone, others=packaged_backbones())
+    network = find_architecture(options.backbone, others=packages)
     _check_unused(options, network.name)
     size = options.size or network.size
     if size not in network.sizes:

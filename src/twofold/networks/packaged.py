@@ -4,7 +4,6 @@ The package itself is not imported, so its code does not run. docs/backbones.md 
 """
 
 import json
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +22,6 @@ RECORD: Final = "backbone.json"
 KEYS: Final = {"size", "crop_mode", "crop_pct", "filter", "licence", "source"}
 
 
-@cache
 def packaged_backbones() -> dict[str, EntryPoint]:
     """The networks of installed packages, by their names."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
@@ -36,8 +34,8 @@ def load_packaged_backbone(entry: EntryPoint, options: BackboneOptions, dtype: D
     """
     unused = [f"`{name}`" for name in ("weights", "output", "mean", "std") if getattr(options, name) is not None]
     if unused:
-        verb = "is" if len(unused) == 1 else "are"
-        raise UsageError(f"{' and '.join(unused)} {verb} fixed in the package of {entry.name}; leave out.")
+        verb, them = ("is", "it") if len(unused) == 1 else ("are", "them")
+        raise UsageError(f"{' and '.join(unused)} {verb} fixed in the package of {entry.name}; leave {them} out.")
     folder = _find_folder(entry)
     preprocessing = _read_preprocessing(folder / RECORD, options, entry.name)
     try:

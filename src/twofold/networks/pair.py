@@ -27,7 +27,10 @@ def check_pair_options(options: BackboneOptions) -> None:
     """Raises UsageError for an option that would not say which network it is for."""
     unclear = [f"`{name}`" for name in ("weights", "output", "mean", "std") if getattr(options, name) is not None]
     if unclear:
-        raise UsageError(f"{' and '.join(unclear)} cannot be used with two networks, {options.backbone}; leave out.")
+        them = "it" if len(unclear) == 1 else "them"
+        raise UsageError(
+            f"{' and '.join(unclear)} cannot be used with two networks, {options.backbone}; leave {them} out."
+        )
 
 
 def join_backbones(first: Backbone, second: Backbone) -> Backbone:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twofold.core.notes import Note
 from twofold.core.options import CropMode
 from twofold.data import Preprocessing
-from twofold.workflows.embedded_sample import CropComparison, difference
+from twofold.workflows.embedded_sample import CropComparison
 
 WHOLE: Final[tuple[CropMode, ...]] = ("squash", "both")
 """The crop modes that use the whole image."""
@@ -64,5 +64,5 @@ def choose_crop_mode(
     }
     means = {mode: float(values.mean()) for mode, values in losses.items()}
     best_whole = min(whole, key=means.__getitem__)
-    gain, error = difference(losses[best_whole], losses["center"])
+    gain, error = comparison.difference(losses[best_whole], losses["center"])
     return CropModeChoice("center" if gain > error else best_whole, comparison.images, means, gain, error)

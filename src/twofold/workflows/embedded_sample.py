@@ -1,5 +1,6 @@
 """The sample of training images on which the crop mode and the views are chosen. Its images are embedded once."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -12,12 +13,11 @@ from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.decision import fit_head
 from twofold.embedding import FeatureRow, Runtime, Source, collect_features
+from twofold.evaluation.groups import design_effect
 from twofold.networks import Backbone
 
 _MAX_IMAGES: Final = 1000
-_MAX_INPUTS: Final = (
-    12_000  # model inputs of the sample: windows of fewer images are tried where there are many windows
-)
+_MAX_INPUTS: Final = 12_000  # of the sample: where there are many windows, they are tried on fewer images
 _MIN_IMAGES: Final = 200
 _MIN_GROUPS: Final = 10  # of each class; with fewer, a log-loss says little
 
@@ -112,11 +112,11 @@ class CropComparison:
         logits = fit_head(features, labels, fold).logits
         return np.logaddexp(0.0, logits) - labels * logits
 
-
-def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
-    """The mean of `first` minus `second`, losses of the same images (n,), and its standard error."""
-    differences = first - second
-    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    def difference(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
+        """The mean of `first` minus `second`, losses (n,) of these images, and its cluster-robust standard error."""
+        differences, groups = first - second, self.dataset.groups[self.dataset.valid]
+        mean, error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+        return mean, error * math.sqrt(design_effect(differences - mean, groups))
 
 
 def embed_sample(

@@ -100,7 +100,7 @@ def evaluate_scores(
     """
     return evaluate(
         labels,
-        cross_fit_probabilities(scores.logits, labels, scores.folds),
+        cross_fit_probabilities(scores.logits, labels, scores.folds, groups),
         rule,
         classes=classes,
         seed=seed,

@@ -1,9 +1,9 @@
 """The views: windows of an image beside the whole, chosen on training images, and the smallest detail that is visible."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, combinations
-from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions
-from twofold.data import GRIDS, Crop, Preprocessing, pixel_scale, read_bytes, read_size
+from twofold.data import GRIDS, Crop, Preprocessing, ReadError, pixel_scale, read_bytes, read_size
 from twofold.embedding import Source
 from twofold.embedding.feature_table import Metadata
-from twofold.workflows.embedded_sample import CropComparison, difference
+from twofold.workflows.embedded_sample import CropComparison
 
 LARGE: Final = 4.0
 """Images are large where a pixel of the model input covers more than 4 x 4 of their pixels."""
@@ -70,27 +70,29 @@ def choose_views(comparison: CropComparison, preprocessing: Preprocessing, grids
     losses = {views: comparison.losses(replace(preprocessing, views=views)) for views in candidates}
     means = {views: float(values.mean()) for views, values in losses.items()}
     best = min(candidates[1:], key=means.__getitem__)
-    gain, error = difference(losses[()], losses[best])
+    gain, error = comparison.difference(losses[()], losses[best])
     return ViewsChoice(best if gain > error else (), comparison.images, means, gain, error)
 
 
 def candidate_grids(options: BackboneOptions, sources: Sequence[Source], size: int, max_pixels: int) -> Grids:
     """The grids to try: one whose windows show the median image finely enough, where it is large; with effort `best` also 2 x 2
     and 3 x 3 windows of images of any size."""
-    step = max(1, len(sources) // _MAX_SIZES)
-    sizes = [read_size(_content(source), max_pixels) for source in sources[::step]]
+    step = max(1, math.ceil(len(sources) / _MAX_SIZES))
+    sizes = (_size(source, max_pixels) for source in sources[::step])
     known = [each for each in sizes if each is not None]
     width, height = _median(known) if known else (size, size)
-    areas = {grid: prod(pixel_scale(width, height, Preprocessing(size), Crop("squash", grid))) for grid in (1, *GRIDS)}
+    areas = {
+        grid: math.prod(pixel_scale(width, height, Preprocessing(size), Crop("squash", grid))) for grid in (1, *GRIDS)
+    }
     fine = next((grid for grid in GRIDS if areas[grid] <= _FINE**2), GRIDS[-1])
     if options.effort == "best":
         return (2, max(fine, 3))
     return (min(fine, _MAX_GRID),) if areas[1] > LARGE**2 else ()
 
 
-def _content(source: Source) -> Any:
-    data = read_bytes(source) if isinstance(source, Path) else source
-    return data if not isinstance(source, Path) or isinstance(data, bytes) else b""
+def _size(source: Source, max_pixels: int) -> tuple[int, int] | None:
+    content = read_bytes(source) if isinstance(source, Path) else source
+    return None if isinstance(content, ReadError) else read_size(content, max_pixels)
 
 
 def note_smallest_detail(metadata: Iterable[Metadata | None], preprocessing: Preprocessing) -> list[Note]:
@@ -100,7 +102,7 @@ def note_smallest_detail(metadata: Iterable[Metadata | None], preprocessing: Pre
         return []
     width, height = _median(sizes)
     scale = pixel_scale(width, height, preprocessing, preprocessing.crops[-1])
-    if prod(scale) <= LARGE**2:
+    if math.prod(scale) <= LARGE**2:
         return []
     where = "a window of it" if preprocessing.views else "it"
     across, down = scale
