@@ -22,7 +22,8 @@ Map = NDArray[
 
 SIDES: Final = (64, 128)  # of the squares on which images are aligned
 _FINE_BLUR, _COARSE_BLUR = 1.0, 6.0  # details are what lies between, in pixels
-_STEPS: Final = (6, 6)  # for each side
+_STEPS: Final = (6, 6)  # for each side, at most
+_SMALL: Final = 5e-4  # change of a map after which no further step is taken
 _ENOUGH: Final = 0.98  # correlation from which on no start is tried beside the thumbnails' and the identity
 _ROTATIONS: Final = (-3.0, 3.0)  # degrees
 _MAJORITY: Final = 0.6  # weight per pixel below which a correlation is lowered: it is that of few pixels
@@ -106,10 +107,11 @@ def _translate(first: Plane, second: Plane, at: Map) -> Map:
 
 def _refine(first: Plane, second: Plane, at: Map, steps: int) -> tuple[Map, float]:
     """The map after some steps of Gauss and Newton, and the weighted correlation under it."""
-    side = len(first)
-    ground, flat = pixel_grid(side), first.ravel()
+    side, stride = len(first), max(len(first) // SIDES[0], 1)  # as many pixels on each side of `SIDES`
+    kept = np.arange(side * side).reshape(side, side)[stride // 2 :: stride, stride // 2 :: stride].ravel()
+    ground, flat = pixel_grid(side)[:, kept], first.ravel()[kept]
     slopes = np.gradient(first, 2 / side)
-    along = np.concatenate([slope.ravel() * ground for slope in (slopes[1], slopes[0])])  # (6, pixels)
+    along = np.concatenate([slope.ravel()[kept] * ground for slope in (slopes[1], slopes[0])])  # (6, pixels)
     for _ in range(steps):
         values, inside = sample(second, at[:2] @ ground)
         if inside.mean() < 0.3:
@@ -121,6 +123,8 @@ def _refine(first: Plane, second: Plane, at: Map, steps: int) -> tuple[Map, floa
         change = np.eye(3)
         change[:2] += np.linalg.solve(normal, along @ (weights * off)).clip(-0.2, 0.2).reshape(2, 3)
         at = at @ np.linalg.inv(change)
+        if np.abs(change - np.eye(3)).max() < _SMALL:
+            break
     values, inside = sample(second, at[:2] @ ground)
     return at, _residuals(values, flat, inside)[2]
 

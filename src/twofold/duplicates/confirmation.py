@@ -21,8 +21,7 @@ _MAX_MISFIT: Final = 1.1
 _MAX_UNINFORMATIVE: Final = 0.75  # incoherence of the coarsest band from which on the images are not compared
 _MIN_BALANCE: Final = 0.5  # energy of the weaker image's details below which they were lost in a way unknown
 _MAX_EXPECTED: Final = 0.4  # incoherence from 0.15 to 0.22 cycles per pixel from which on a misfit says nothing
-_COARSE: Final = 0.8  # the loss reaches into the coarsest band, too: up to 0.6 is coherent there
-_SAME_SCENE: Final = 0.5  # largest incoherence from 0.15 to 0.22 cycles per pixel of exposures of one scene
+_SAME_SCENE: Final = 0.45  # least correlation of details that most blocks of exposures of one scene share
 _FIRST_BLOCKS, _BLOCKS = 24, 48
 _DOUBTFUL: Final = (0.72, 1.5)  # misfit in the first blocks between which more are compared
 _CACHED: Final = 32  # images in memory
@@ -42,12 +41,12 @@ class Likeness:
     """How alike the pairs are at full size, (pairs,) each.
 
     `misfit` is the largest ratio of the incoherence in a band to that of files of one exposure, infinite where it is unknown,
-    `grain` the incoherence of details of about five pixels, or of nine pixels where one image lost smaller ones. NaN where images
-    are missing or too small.
+    `shared` the correlation of details that most parts of the images share: images of one make share a layout, and no more. NaN
+    where images are missing or too small.
     """
 
     misfit: NDArray[np.float64] = field(repr=False)
-    grain: NDArray[np.float64] = field(repr=False)
+    shared: NDArray[np.float64] = field(repr=False)
 
     @property
     def near(self) -> NDArray[np.bool_]:
@@ -57,7 +56,7 @@ class Likeness:
     @property
     def same_scene(self) -> NDArray[np.bool_]:
         """Whether the images show details of one scene."""
-        return np.asarray(self.grain <= _SAME_SCENE)
+        return np.asarray(self.shared >= _SAME_SCENE)
 
 
 def compare_at_full_size(
@@ -67,6 +66,8 @@ def compare_at_full_size(
 
     Pairs that a chain of near duplicates links already are near duplicates, and are not compared.
     """
+    from threadpoolctl import threadpool_limits  # here, because predictions do not need it
+
     values = np.zeros((len(pairs), 2))
     root = list(range(int(pairs.max(initial=-1)) + 1))
     load = lru_cache(_CACHED)(lambda row: _load(images, row))
@@ -77,7 +78,8 @@ def compare_at_full_size(
             return np.nan, np.nan
         return _compare(first, second, int(orientations[number]), maps[number].astype(np.float64))
 
-    with ThreadPoolExecutor(images.threads, thread_name_prefix="duplicates") as pool:
+    # The arrays are too small for the threads of a matrix product to pay.
+    with threadpool_limits(1), ThreadPoolExecutor(images.threads, thread_name_prefix="duplicates") as pool:
         for numbers in _batches(len(pairs)):
             unlinked = [number for number in numbers if _root(root, pairs[number, 0]) != _root(root, pairs[number, 1])]
             for number, likeness in zip(unlinked, pool.map(compare, unlinked), strict=True):
@@ -106,13 +108,13 @@ def _load(images: FullImages, row: int) -> tuple[GreyImage, Details] | None:
 def _compare(
     first: tuple[GreyImage, Details], second: tuple[GreyImage, Details], orientation: int, start: Map
 ) -> tuple[float, float]:
-    """Misfit and grain of two images."""
+    """Misfit of two images, and the details that they share."""
     image = GreyImage(np.ascontiguousarray(turn(first[0].pixels, orientation)), first[0].table)
     at, _ = align(first[1].turned(orientation), second[1], start)
-    misfit, grain = _measure(incoherence(image, second[0], at, _FIRST_BLOCKS))
+    misfit, shared = _measure(incoherence(image, second[0], at, _FIRST_BLOCKS))
     if _DOUBTFUL[0] < misfit < _DOUBTFUL[1]:
         return _measure(incoherence(image, second[0], at, _BLOCKS))
-    return misfit, grain
+    return misfit, shared
 
 
 def _measure(measured: Incoherence | None) -> tuple[float, float]:
@@ -120,7 +122,6 @@ def _measure(measured: Incoherence | None) -> tuple[float, float]:
         return np.nan, np.nan
     misfit = (measured.observed / (_EXCESS * measured.expected + _TOLERANCE)).max()
     lost = measured.balance < _MIN_BALANCE or measured.expected[1] > _MAX_EXPECTED
-    if misfit > _MAX_MISFIT and lost:  # a copy whose file does not say how details were lost, or another image
-        return np.inf, float(measured.observed[0]) * _COARSE
-    informative = measured.observed[0] <= _MAX_UNINFORMATIVE
-    return float(misfit) if informative else np.inf, float(measured.observed[1])
+    # A copy whose file does not say how details were lost, or another image; or hardly any details.
+    unknown = (misfit > _MAX_MISFIT and lost) or measured.observed[0] > _MAX_UNINFORMATIVE
+    return np.inf if unknown else float(misfit), measured.shared

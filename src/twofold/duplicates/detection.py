@@ -229,7 +229,7 @@ def _likeness(
     uncentred, maps, orientations = _register(planes, hashes, pairs)
     compared = (np.maximum(uncentred, agreements) >= _MIN_LIKELY) & _among_best(pairs, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
-    values[:, compared] = likeness.misfit, likeness.grain
+    values[:, compared] = likeness.misfit, likeness.shared
     return Likeness(values[0], values[1]), compared
 
 
