@@ -90,9 +90,9 @@ def planted(name: str, files: Sequence[bytes]) -> None:
 def same_scene(name: str, pairs: Sequence[tuple[bytes, bytes]]) -> None:
     likeness = compare(pairs, [0] * len(pairs))
     near, scene = likeness.near, ~likeness.near & likeness.same_scene
-    shared = np.nanquantile(likeness.shared, (0.02, 0.05, 0.1, 0.5)).round(2).tolist()
+    quantiles = np.nanquantile(likeness.everywhere, (0.02, 0.05, 0.1, 0.5)).round(2).tolist()
     print(
-        f"{name}: {len(pairs)} pairs, same-scene {scene.sum()}, near {near.sum()}; shared, quantiles {shared}",
+        f"{name}: {len(pairs)} pairs, same-scene {scene.sum()}, near {near.sum()}; quantiles of `everywhere` {quantiles}",
         flush=True,
     )
 

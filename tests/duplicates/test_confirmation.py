@@ -170,6 +170,15 @@ def test_images_of_one_make_make_no_pairs_but_their_copies_do() -> None:
     assert pairs == [Duplicate(7, 40, "near")]
 
 
+def test_images_that_are_alike_only_from_afar_make_no_pair() -> None:
+    far = gaussian_filter(texture(0), 6)
+    details = [texture(number) - gaussian_filter(texture(number), 6) for number in (30, 31)]
+    alike = [Image.fromarray((far + part).clip(0, 255).round().astype(np.uint8)).convert("RGB") for part in details]
+    images = [*alike, *(exposure(number, 0) for number in range(1, 24))]
+    assert find_duplicates(fingerprints(images)) == [Duplicate(0, 1, "near")]
+    assert find_duplicates(fingerprints(images), full_images([*map(png, images)])) == []
+
+
 def test_matches_between_datasets_are_confirmed_or_dropped() -> None:
     ours, theirs = [exposure(0, 0), exposure(1, 0), cell(0)], [exposure(0, 0), exposure(1, 1), cell(1)]
     files = [jpeg(ours[0]), *map(png, ours[1:])], [*map(png, theirs)]

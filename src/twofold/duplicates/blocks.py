@@ -46,13 +46,14 @@ class Incoherence:
 
     `expected` is that of two files of one exposure, by what encoding and rounding destroyed. `balance` is the energy of the
     weaker image relative to the stronger one from 0.22 to 0.3 cycles per pixel: small where one lost its details otherwise.
-    `shared` is the correlation of details of 7 to 12 pixels that three quarters of all blocks reach.
+    `overall` is the correlation of details of 7 to 12 pixels, `everywhere` the one that three quarters of all blocks reach.
     """
 
     observed: NDArray[np.float64]
     expected: NDArray[np.float64]
     balance: float
-    shared: float
+    overall: float
+    everywhere: float
 
 
 def sample_blocks(first: Plane, second: Plane, at: Map, count: int) -> BlockPairs | None:
@@ -168,7 +169,7 @@ def compare_blocks(pairs: BlockPairs, tables: tuple[Table | None, Table | None])
     expected = _incoherence(b, b + a_loss, weights) + _incoherence(a, a + b_loss, weights) + noise
     medians = [np.array([np.median(part[band]) for band in _BANDS]) for part in (observed, expected)]
     balance = np.median((weaker / np.maximum(first_energy, second_energy))[_BANDS[2]])
-    return Incoherence(medians[0], medians[1].clip(0, 1), float(balance), float(np.quantile(_correlations(a, b), 0.25)))
+    return Incoherence(medians[0], medians[1].clip(0, 1), float(balance), *_correlations(a, b))
 
 
 def _light(pairs: BlockPairs) -> tuple[float, float]:
@@ -205,14 +206,15 @@ def _weights(residual: Energies, energies: tuple[Energies, Energies]) -> NDArray
     return weights
 
 
-def _correlations(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> NDArray[np.float64]:
-    """The correlation of the coarsest details in each block, (blocks,), where all frequencies count alike.
+def _correlations(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]) -> tuple[float, float]:
+    """The correlation of the coarsest details in all blocks, and the lower quartile of the blocks' own.
 
-    So the lines of a grid, which lie at few frequencies, count little.
+    All frequencies count alike, so the lines of a grid, which lie at few frequencies, count little.
     """
     a, b = (part[:, _BANDS[0]] / np.sqrt((np.abs(part[:, _BANDS[0]]) ** 2).mean(axis=0) + 1e-9) for part in (a, b))
     cross, first, second = ((x * y.conj()).real.sum(axis=1) for x, y in ((a, b), (a, a), (b, b)))
-    return np.asarray(cross / (np.sqrt(first * second) + 1e-9), np.float64)
+    overall = cross.sum() / np.sqrt(first.sum() * second.sum())
+    return float(overall), float(np.quantile(cross / (np.sqrt(first * second) + 1e-9), 0.25))
 
 
 def _incoherence(

@@ -199,7 +199,7 @@ def _kinds(
     unknown = np.isnan(likeness.misfit)
     rare = images is None or not strangers_agree(centred, hashes[0], pairs[likeness.near], _MIN_AGREEMENT)
     near = likeness.near | (unknown & scene & ~similar & rare)
-    scene &= rare | unknown | likeness.same_scene
+    scene &= (rare & ~likeness.unrelated) | unknown | likeness.same_scene
     return ["near" if a else "same-scene" if b else None for a, b in zip(near, scene, strict=True)]
 
 
@@ -223,14 +223,14 @@ def _likeness(
     images: FullImages | None,
 ) -> tuple[Likeness, NDArray[np.bool_]]:
     """The likeness of each pair at full size, NaN where it is unknown, and which pairs were compared; all without images."""
-    values = np.full((2, len(pairs)), np.nan)
+    values = np.full((3, len(pairs)), np.nan)
     if images is None:
-        return Likeness(values[0], values[1]), np.ones(len(pairs), np.bool_)
+        return Likeness(*values), np.ones(len(pairs), np.bool_)
     uncentred, maps, orientations = _register(planes, hashes, pairs)
     compared = (np.maximum(uncentred, agreements) >= _MIN_LIKELY) & _among_best(pairs, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
-    values[:, compared] = likeness.misfit, likeness.shared
-    return Likeness(values[0], values[1]), compared
+    values[:, compared] = likeness.misfit, likeness.overall, likeness.everywhere
+    return Likeness(*values), compared
 
 
 def _among_best(pairs: Pairs, scores: NDArray[np.floating]) -> NDArray[np.bool_]:
