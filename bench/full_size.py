@@ -5,6 +5,7 @@
 Solar cells (of elpv-dataset), magnetic tiles, photographs and drawn slices. Half 0 chose the constants; half 1 is reported.
 planted: nine changes of some images, each pair compared. exposures: a tile and its next exposure. look-alikes: the pairs found
 among images that are no files of one exposure: one exposure of each tile, one slice of each head, all cells and photographs.
+resamplings (by `--only` alone): the same in 50 random parts.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from twofold.duplicates.perceptual_hash import greys
 from twofold.duplicates.registration import register
 
 SIZE = 256
+RESAMPLINGS, RESAMPLED = 50, 200
 TILE_STEP = 60  # exposures of a tile have numbers that differ by less
 
 
@@ -104,6 +106,19 @@ def look_alikes(name: str, files: Sequence[bytes]) -> None:
     print(f"look-alikes, {name}: {len(files)} images, pairs {dict(Counter(pair.kind for pair in found))}", flush=True)
 
 
+def resamplings(name: str, files: Sequence[bytes]) -> None:
+    """Pairs found in random parts of images that are no files of one exposure."""
+    counts: Counter[str] = Counter()
+    thumbnails = np.stack([np.asarray(thumbnail(file)) for file in files])
+    for seed in range(RESAMPLINGS):
+        rows = np.random.default_rng(seed).permutation(len(files))[: min(RESAMPLED, len(files) * 3 // 4)]
+        keys = [(str(row), f"{row} pixels") for row in rows]
+        found = find_duplicates(Fingerprints(keys, thumbnails[rows]), load([files[row] for row in rows]))
+        counts.update(pair.kind for pair in found)
+    means = {kind: counts[kind] / RESAMPLINGS for kind in counts}
+    print(f"resamplings, {name}: {RESAMPLINGS} of {len(rows)} images, mean number of pairs {means}", flush=True)
+
+
 def tile_number(path: Path) -> tuple[int, int]:
     exposure, number = re.findall(r"\d+", path.stem)[:2]
     return int(number), int(exposure)
@@ -113,6 +128,12 @@ def of_one_shape(first: Path, second: Path) -> bool:
     """Whether the sides differ by at most 15%: exposures of a tile are cut out alike, and other tiles have near numbers."""
     with Image.open(first) as one, Image.open(second) as other:
         return all(abs(a - b) <= 0.15 * max(a, b) for a, b in zip(one.size, other.size, strict=True))
+
+
+def apart(tiles: Sequence[Path]) -> list[Path]:
+    """One exposure of each tile, except for tiles that were photographed again later."""
+    gaps = np.diff([tile_number(path)[0] for path in tiles])
+    return [path for path, gap in zip(tiles[1:], gaps, strict=True) if gap > 3 * TILE_STEP]
 
 
 def read(paths: Iterable[Path]) -> list[bytes]:
@@ -153,11 +174,14 @@ def main() -> None:
         planted("solar cells", read(random.choice(np.array(cells), options.count, replace=False)))
     if options.only in ("", "look-alikes"):
         look_alikes("drawn slices", [encode(draw_head(5000 * half + seed, 3)[1]) for seed in range(80)])
-        numbers = np.array([tile_number(path)[0] for path in tiles])
-        apart = [path for path, gap in zip(tiles[1:], np.diff(numbers), strict=True) if gap > 3 * TILE_STEP]
-        look_alikes("tiles", read(apart))
+        look_alikes("tiles", read(apart(tiles)))
         look_alikes("photographs", read(photographs))
         look_alikes("solar cells", read(cells))
+    if options.only == "resamplings":
+        resamplings("drawn slices", [encode(draw_head(5000 * half + seed, 3)[1]) for seed in range(80)])
+        resamplings("tiles", read(apart(tiles)))
+        resamplings("photographs", read(photographs))
+        resamplings("solar cells", read(cells))
 
 
 if __name__ == "__main__":
