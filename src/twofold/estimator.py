@@ -102,6 +102,12 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         positive: Any = _DECISION.positive,
         threshold: float | None = _DECISION.threshold,
         optimize: Optimize = _DECISION.optimize,
+        cost_fp: float | None = _DECISION.cost_fp,
+        cost_fn: float | None = _DECISION.cost_fn,
+        cost_unsure: float | None = _DECISION.cost_unsure,
+        promise: tuple[str, ...] = _DECISION.promise,
+        confidence: float = _DECISION.confidence,
+        abstain: bool = _DECISION.abstain,
         folds: int = _CROSS_VALIDATION.folds,
         seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
@@ -138,6 +144,12 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.positive = positive
         self.threshold = threshold
         self.optimize = optimize
+        self.cost_fp = cost_fp
+        self.cost_fn = cost_fn
+        self.cost_unsure = cost_unsure
+        self.promise = promise
+        self.confidence = confidence
+        self.abstain = abstain
         self.folds = folds
         self.seed = seed
         self.cache = cache
@@ -214,7 +226,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"
         }
         weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
-        decision = DecisionOptions(None, self.threshold, self.optimize)
+        names = [field.name for field in fields(DecisionOptions) if field.name != "positive"]
+        decision = DecisionOptions(**{name: getattr(self, name) for name in names})
         cross_validation = CrossValidationOptions(self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from contextlib import redirect_stdout
 from hashlib import sha256
@@ -49,6 +50,43 @@ def test_train_prints_the_numbers_and_writes_the_bundle(
     assert output.err == ""
     record = json.loads((out / "bundle.json").read_text(encoding="utf-8"))
     assert record["command"] == ["twofold", "train", str(drawn), "--out", str(out), "--positive", "bars"]
+
+
+def test_a_promise_is_kept_by_the_bundle_or_refused_before_it_is_written(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "drawn.twofold"
+    command = ["train", str(drawn), "--out", str(out), "--positive", "bars", "--quiet"]
+    assert main([*command, "--promise", "recall>=0.99"]) == 1
+    error = one_line(capsys.readouterr().err)
+    assert "recall>=0.99 cannot be promised at 95% confidence with " in error
+    assert "it takes 299 of which none fails" in error
+    assert not out.exists()
+    assert main([*command, "--promise", "recall>=0.8", "--promise", "fpr<=0.2", "--confidence", "0.9"]) == 0
+    output = one_line(capsys.readouterr().out)
+    assert "Promised at 90% confidence" in output
+    assert re.search(r"recall>=0.8: 0 of \d+ positives missed, \d allowed fpr<=0.2: 0 of", output)
+    policy = json.loads((out / "bundle.json").read_text(encoding="utf-8"))["rule"]["policy"]
+    assert policy["parameters"] == {"promise": ["recall>=0.8", "fpr<=0.2"], "confidence": 0.9, "abstain": False}
+
+
+def test_unsure_images_have_no_label_and_a_reason(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "drawn.twofold"
+    command = ["train", str(drawn), "--out", str(out), "--positive", "bars", "--quiet"]
+    assert main([*command, "--cost-fp", "1", "--cost-fn", "1", "--cost-unsure", "0.001"]) == 0
+    output = one_line(capsys.readouterr().out)
+    assert "Cost per 1,000 images: " in output
+    assert "unsure between 0.0010 and 0.9990" in output
+    assert "error among decided" in output
+    main(["predict", str(out), str(drawn), "--quiet"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    unsure = [row for row in rows if 0.001 <= float(row["probability"]) < 0.999]
+    assert unsure
+    assert all((row["label"], row["reason"]) == ("", "unsure") for row in unsure)
+    assert main(["evaluate", str(out), str(drawn), "--quiet", "--require", "coverage>=0.99"]) == 3
+    assert "coverage>=0.99 is not met" in capsys.readouterr().err
 
 
 def test_train_as_json_has_the_blocks_of_the_plan(
@@ -361,6 +399,15 @@ def test_a_terminal_that_lacks_letters_shows_their_numbers_and_json_is_ascii(
         (["train", ".", "--out", "b.twofold", "--seed", "4294967296"], 2, "--seed must be in [0, 4294967295]"),
         (["train", ".", "--out", "b.twofold", "--nonsense"], 2, "--nonsense"),
         (["train", ".", "--out", "b.twofold", "--optimize", "recall"], 2, "optimize"),
+        (["train", ".", "--out", "b.twofold", "--promise", "recal>=0.9"], 2, "did you mean 'recall'"),
+        (
+            ["train", ".", "--out", "b.twofold", "--promise", "recall>=0.9", "--threshold", "0.2"],
+            2,
+            "in one way: give --thr",
+        ),
+        (["train", ".", "--out", "b.twofold", "--cost-fp", "1"], 2, "give --cost-fn, too"),
+        (["train", ".", "--out", "b.twofold", "--cost-fp", "-1", "--cost-fn", "2"], 2, "--cost-fp must be above 0"),
+        (["train", ".", "--out", "b.twofold", "--abstain"], 2, "--abstain needs a --promise"),
         (["train", "ftp://example.org/a.zip", "--out", "b.twofold"], 2, "https://"),
         (["train", "kaggle:cats", "--out", "b.twofold"], 2, "kaggle:OWNER/NAME"),
         (["audit", "no-such-folder"], 1, "There is no no-such-folder"),

@@ -14,6 +14,19 @@ def test_between_two_thresholds_the_decision_is_unsure() -> None:
     assert decisions.tolist() == [NEGATIVE, UNSURE, UNSURE, UNSURE, POSITIVE]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "threshold"),
+    [(0.2, 0.7, 0.5), (0.6, 0.7, 0.6), (0.1, 0.3, 0.3), (0.9, 0.9, 0.9), (0.5, NEVER, 0.5)],
+)
+def test_every_image_is_answered_at_one_half_or_the_nearest_end_of_the_band(
+    low: float, high: float, threshold: float
+) -> None:
+    rule = Rule(low, high)
+    assert rule.threshold == threshold
+    assert rule.answer(np.array([threshold - 0.01, threshold])).tolist() == [NEGATIVE, POSITIVE]
+    assert rule.abstains == (low < high)
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.6, 0.5), (-0.1, 0.5), (0.5, 1.1), (float("nan"), 0.5)])
 def test_invalid_thresholds_are_refused(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="0 <= low <= high <= 1"):

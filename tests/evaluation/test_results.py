@@ -16,6 +16,7 @@ from twofold.evaluation import (
     evaluate,
     with_positive,
 )
+from twofold.evaluation.intervals import wilson
 
 CLASSES = ("cats", "dogs")
 
@@ -34,7 +35,7 @@ def evaluation() -> Evaluation:
 def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
     plain = evaluation.as_json()
     assert list(plain) == [
-        *("images", "groups", "variance_factors", "threshold"),
+        *("images", "groups", "variance_factors", "threshold", "decided"),
         *("confusion", "metrics", "per_class", "borderline", "best_threshold"),
     ]
     assert list(plain["confusion"]) == ["tn", "fp", "fn", "tp"]
@@ -166,3 +167,14 @@ def test_evaluations_are_equal_where_their_data_is() -> None:
     assert evaluation != evaluate(1 - labels, probabilities, Rule.at(0.5), classes=CLASSES)
     assert evaluation != evaluate(labels[:-1], probabilities[:-1], Rule.at(0.5), classes=CLASSES)
     assert evaluation != "an evaluation"
+
+
+def test_a_rule_that_abstains_has_coverage_and_an_error_among_decided_images() -> None:
+    labels = np.array([1, 1, 1, 0, 0, 0, 0, 0], np.int8)
+    probabilities = np.array([0.9, 0.6, 0.1, 0.4, 0.1, 0.1, 0.1, 0.95])
+    result = evaluate(labels, probabilities, Rule(0.3, 0.8), classes=("cats", "dogs"))
+    assert result.decided["coverage"] == wilson(6, 8)
+    assert result.decided["error"] == wilson(2, 6)
+    assert result.confusion == ConfusionMatrix(tn=4, fp=1, fn=1, tp=2)  # of an answer for every image, at 0.5
+    single = evaluate(labels, probabilities, Rule.at(0.5), classes=("cats", "dogs"))
+    assert (single.decided["coverage"].value, single.decided["error"].value) == (1, 0.25)

@@ -258,15 +258,15 @@ def _calibration(block: _Block) -> Calibration:
 def _rule(block: _Block) -> Rule:
     _check_keys(block, {"low", "high", "gate", "prevalence", "policy"})
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
-    if low != high:
-        raise ValueError("'rule.low' must equal 'rule.high': a rule with two thresholds is not supported")
+    if low > high:
+        raise ValueError("'rule.low' must be at most 'rule.high'")
     for key in ("gate", "prevalence"):
         if block[key] is not None:
             raise ValueError(f"{block.name(key)} must be null: it is not supported")
     policy = block.block("policy")
     _check_keys(policy, {"name", "parameters", "evidence"})
     parameters, evidence = policy.block("parameters").values, policy.block("evidence").values
-    return Rule.at(high, PolicyRecord(_text(policy, "name"), parameters, evidence))
+    return Rule(low, high, policy=PolicyRecord(_text(policy, "name"), parameters, evidence))
 
 
 def _probes(record: _Block) -> NDArray[np.float64] | None:

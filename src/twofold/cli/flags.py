@@ -80,7 +80,7 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
             inspect.Parameter.KEYWORD_ONLY,
             default=None if field.default is MISSING else field.default,
             annotation=Annotated[
-                hints[field.name],
+                _for_typer(hints[field.name]),
                 typer.Option(
                     *_NAMES.get(field.name, ()),
                     help=field.metadata["help"],
@@ -91,6 +91,12 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
         )
         for field in fields(record)
     ]
+
+
+def _for_typer(hint: Any) -> Any:
+    """The type of an option as Typer knows it: a list for an option that may be repeated."""
+    arguments = get_args(hint)
+    return list[arguments[0]] if arguments and arguments[-1] is ... else hint  # type: ignore[valid-type]
 
 
 def with_flags(text: str) -> str:

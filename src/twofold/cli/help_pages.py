@@ -56,7 +56,7 @@ def metavar(hint: Any) -> str:
     if get_origin(kind) is Literal:
         return "|".join(get_args(kind))
     if get_origin(kind) is tuple:
-        return " ".join(metavar(item) for item in get_args(kind))
+        return " ".join(metavar(item) for item in get_args(kind) if item is not ...)
     return _TYPES.get(getattr(kind, "__name__", ""), "TEXT")
 
 
@@ -79,7 +79,7 @@ def _describe(parameter: Any) -> tuple[str, str]:
         ending = " Required."
     elif parameter.secondary_opts:
         ending = f" [{(parameter.opts if default else parameter.secondary_opts)[0]}]"
-    elif default is None or isinstance(default, bool) or callable(default):
+    elif default in (None, ()) or isinstance(default, bool) or callable(default):
         ending = ""
     else:
         ending = f" [{default:g}]" if isinstance(default, float) else f" [{default}]"

@@ -203,11 +203,50 @@ class DecisionOptions:
     positive: str | None = _option(None, "The positive class; default: the second in alphabetical order.")
     threshold: float | None = _option(None, "Predict the positive class at or above this probability.")
     optimize: Optimize = _option("accuracy", "Metric that the threshold maximises on out-of-fold scores.")
+    cost_fp: float | None = _option(None, "Cost of a false positive. The rule minimises the expected cost; give both costs.")
+    cost_fn: float | None = _option(None, "Cost of a false negative.")
+    cost_unsure: float | None = _option(
+        None, "Cost of an image without a decision, which a person decides."
+    )
+    promise: tuple[str, ...] = _option(
+        (), "Rate that the rule keeps, as 'recall>=0.98' or 'fpr<=0.02'. May be repeated."
+    )
+    confidence: float = _option(0.95, "Confidence at which all promises hold together.")
+    abstain: bool = _option(False, "Leave images unsure where no single threshold keeps the promises.")
 
     def __post_init__(self) -> None:
         _check_types(self)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UsageError(f"`threshold` must be in [0, 1], got {self.threshold}.")
+        if not 0.5 <= self.confidence < 1:
+            raise UsageError(f"`confidence` must be in [0.5, 1), got {self.confidence:g}; 95 percent is written 0.95.")
+        self._check_one_policy()
+        self._check_costs()
+        if not self.promise and (self.abstain or self.confidence != 0.95):
+            raise UsageError(f"`{'abstain' if self.abstain else 'confidence'}` needs a `promise`.")
+
+    def _check_one_policy(self) -> None:
+        """Raises UsageError where more than one policy is given."""
+        given = {
+            "threshold": self.threshold is not None,
+            "optimize": self.optimize != "accuracy",
+            "cost_fp": self.cost_fp is not None,
+            "promise": bool(self.promise),
+        }
+        names = [f"`{name}`" for name, is_given in given.items() if is_given]
+        if len(names) > 1:
+            raise UsageError(f"The rule is chosen in one way: give {' or '.join(names)}.")
+
+    def _check_costs(self) -> None:
+        for name in ("cost_fp", "cost_fn", "cost_unsure"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"`{name}` must be above 0, got {value:g}.")
+        if (self.cost_fp is None) != (self.cost_fn is None):
+            missing = "cost_fn" if self.cost_fn is None else "cost_fp"
+            raise UsageError(f"`cost_fp` and `cost_fn` belong together: give `{missing}`, too.")
+        if self.cost_unsure is not None and self.cost_fp is None:
+            raise UsageError("`cost_unsure` needs `cost_fp` and `cost_fn`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +337,11 @@ def _convert(value: Any, hint: Any) -> Any:
         number = kind in (int, float) and not isinstance(value, bool)
         if get_origin(kind) is Literal and isinstance(value, str) and value in arguments:
             return value
-        if get_origin(kind) is tuple and isinstance(value, list | tuple) and len(value) == len(arguments):
-            return tuple(map(_convert, value, arguments))
+        if get_origin(kind) is tuple and isinstance(value, list | tuple):
+            if arguments[-1] is ...:
+                return tuple(_convert(item, arguments[0]) for item in value)
+            if len(value) == len(arguments):
+                return tuple(map(_convert, value, arguments))
         if number and isinstance(value, Integral if kind is int else Real) and math.isfinite(value):
             return kind(value)
         if isinstance(kind, type) and kind not in (int, float) and isinstance(value, kind):
@@ -315,6 +357,8 @@ def _legal(hint: Any) -> str:
 def _describe(kind: Any) -> list[str]:
     if get_origin(kind) is Literal:
         return [repr(choice) for choice in get_args(kind)]
+    if get_origin(kind) is tuple and get_args(kind)[-1] is ...:
+        return [f"a list (each {_legal(get_args(kind)[0])})"]
     if get_origin(kind) is tuple:
         return [f"{len(get_args(kind))} values (each {_legal(get_args(kind)[0])})"]
     return [_TYPE_NAMES.get(kind, kind.__name__)]

@@ -53,8 +53,14 @@ class Rule:
 
     @property
     def threshold(self) -> float:
-        """The lowest probability with a positive decision."""
-        return self.high
+        """The lowest probability that is answered by the positive class where every image is answered: 0.5, or the end of the
+        unsure band that is nearest to it."""
+        return min(max(0.5, self.low), self.high)
+
+    @property
+    def abstains(self) -> bool:
+        """Whether there are probabilities without a decision."""
+        return self.low < self.high
 
     def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.int8]:
         """The decision for each probability, int8 in the same shape: NEGATIVE, POSITIVE or UNSURE."""
@@ -62,6 +68,10 @@ class Rule:
         decisions[np.asarray(probabilities) < self.low] = NEGATIVE
         decisions[np.asarray(probabilities) >= self.high] = POSITIVE
         return decisions
+
+    def answer(self, probabilities: NDArray[np.float64]) -> NDArray[np.int8]:
+        """NEGATIVE or POSITIVE for each probability, by the threshold alone, int8 in the same shape."""
+        return np.asarray(np.asarray(probabilities) >= self.threshold, np.int8)
 
     def swap_classes(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
         """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.

@@ -33,7 +33,7 @@ def find_best_threshold(labels: Labels, probabilities: Probabilities, rule: Rule
     """
     threshold = rule.threshold
     best = best_threshold(labels, probabilities, accuracy, threshold)
-    before = rule.decide(probabilities) == labels
+    before = rule.answer(probabilities) == labels
     after = (probabilities >= best) == (labels == 1)
     gain = float(after.mean() - before.mean())
     p_value = 1.0

@@ -52,7 +52,7 @@ def compare(
     Images of one group (n,) may depend on each other; by default each image is a group.
     """
     (p, rule_1), (q, rule_2) = first, second
-    before, after = rule_1.decide(p) == labels, rule_2.decide(q) == labels
+    before, after = rule_1.answer(p) == labels, rule_2.answer(q) == labels
     gains = after.astype(np.int64) - before
     only_second_correct, only_first_correct = int((gains > 0).sum()), int((gains < 0).sum())
     has_both_classes = 0 < int(labels.sum()) < len(labels)

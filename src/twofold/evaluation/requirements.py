@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
-from twofold.evaluation.results import METRICS, PER_CLASS_METRICS, Evaluation
+from twofold.evaluation.results import DECISION_METRICS, METRICS, PER_CLASS_METRICS, Evaluation
 
 RANGES = {
     "mcc": (-1, 1),
@@ -96,9 +96,10 @@ def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alph
 def _metric(text: str) -> tuple[str, IntervalField]:
     match = _METRIC.fullmatch(text)
     name = match[1].replace("-", "_") if match else text
-    if match is None or name not in METRICS:
+    names = METRICS + DECISION_METRICS
+    if match is None or name not in names:
         raise UsageError(
-            f"`require`: there is no metric {name!r}{nearest(name, METRICS)}: choose from {', '.join(METRICS)}."
+            f"`require`: there is no metric {name!r}{nearest(name, names)}: choose from {', '.join(names)}."
         )
     return name, _check_field(name, match[2] or "value")
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
-from twofold.decision.rule import Rule
+from twofold.decision.rule import UNSURE, Rule
 from twofold.decision.sweep import Score
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.calibration_errors import ece_interval, recalibration
-from twofold.evaluation.groups import Groups, has_groups
+from twofold.evaluation.groups import Groups, design_effect, has_groups
 from twofold.evaluation.intervals import (
     UNDEFINED,
     Interval,
@@ -41,6 +41,9 @@ METRICS = (
     "calibration_intercept",
 )
 """The names of all metrics, in the order of the tables."""
+
+DECISION_METRICS = ("coverage", "error")
+"""The metrics of a rule that abstains: the fraction of the images that are decided, and the fraction of those that is wrong."""
 
 PER_CLASS_METRICS = ("precision", "recall", "specificity", "f1", "average_precision")
 """The metrics of one class, by default of the positive one; the others are the same whichever class is positive."""
@@ -117,8 +120,12 @@ class Evaluation:
         return [name for label, name in enumerate(self.classes) if label not in self.labels]
 
     def metric(self, name: str, label: str | None = None) -> Interval:
-        """The metric of this name, one of `METRICS`. A metric of `PER_CLASS_METRICS` is that of the class `label`, by default
-        of the positive class."""
+        """The metric of this name, one of `METRICS` or `DECISION_METRICS`.
+
+        A metric of `PER_CLASS_METRICS` is that of the class `label`, by default of the positive class.
+        """
+        if name in DECISION_METRICS:
+            return self.decided[name]
         if label in (None, self.classes[1]):
             return self.metrics[name]
         if name == "specificity":
@@ -130,20 +137,32 @@ class Evaluation:
         return interval
 
     @property
+    def decided(self) -> dict[str, Interval]:
+        """The metrics of `DECISION_METRICS`. All others are those of an answer for every image."""
+        sample, decided = self.sample, self.rule.decide(self.probabilities) != UNSURE
+        wrong = int(np.sum(decided & (sample.decisions != self.labels)))
+        effect = sample.factors.decisions * design_effect(decided - decided.mean(), self.groups)
+        return {
+            "coverage": wilson(int(decided.sum()), len(decided), effect),
+            "error": wilson(wrong, int(decided.sum()), sample.of_rate(decided)),
+        }
+
+    @property
     def sample(self) -> Sample:
         """The images with the factors on the variances of their metrics."""
         factors = VarianceFactors() if self.factors is None else self.factors
-        decisions = self.rule.decide(self.probabilities)
+        decisions = self.rule.answer(self.probabilities)
         return Sample(self.labels, decisions, self.probabilities, self.ranks, self.groups, factors)
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks "images", "groups", "variance_factors", "threshold", "confusion", "metrics", "per_class", "borderline",
-        "best_threshold"; null where undefined."""
+        """The blocks "images", "groups", "variance_factors", "threshold", "decided", "confusion", "metrics", "per_class",
+        "borderline", "best_threshold"; null where undefined."""
         return {
             "images": len(self.labels),
             "groups": self.group_count,
             "variance_factors": None if self.factors is None else asdict(self.factors),
             "threshold": self.rule.threshold,
+            "decided": {name: interval.as_json() for name, interval in self.decided.items()},
             "confusion": asdict(self.confusion),
             "metrics": {name: interval.as_json() for name, interval in self.metrics.items()},
             "per_class": {name: report.as_json() for name, report in self.per_class.items()},
@@ -173,8 +192,7 @@ def evaluate(
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
-    decisions = rule.decide(probabilities)
-    confusion = confusion_matrix(labels, decisions)
+    confusion = confusion_matrix(labels, rule.answer(probabilities))
     has_both_classes = 0 < int(labels.sum()) < len(labels)
     evaluation = Evaluation(
         labels=labels,
@@ -282,4 +300,4 @@ def _class_rates(sample: Sample, c: ConfusionMatrix, seed: int) -> ClassReport:
 
 def _borderline(labels: Labels, probabilities: Probabilities, rule: Rule) -> Borderline:
     near = np.abs(probabilities - rule.threshold) <= BORDERLINE_DISTANCE
-    return Borderline(BORDERLINE_DISTANCE, int(near.sum()), int((near & (rule.decide(probabilities) != labels)).sum()))
+    return Borderline(BORDERLINE_DISTANCE, int(near.sum()), int((near & (rule.answer(probabilities) != labels)).sum()))

@@ -12,7 +12,10 @@ from twofold.core.options import TrainingOptions
 from twofold.dataset.labelled import LabelledDataset
 
 _KEY_FILE = "run.txt"
-_WITHOUT_EFFECT: Final = {"learning": ("devices", "num_nodes", "pixels_gb"), "decision": ("threshold", "optimize")}
+_WITHOUT_EFFECT: Final = {
+    "learning": ("devices", "num_nodes", "pixels_gb"),
+    "decision": ("threshold", "optimize", "cost_fp", "cost_fn", "cost_unsure", "promise", "confidence", "abstain"),
+}
 
 
 @dataclass(frozen=True, slots=True)

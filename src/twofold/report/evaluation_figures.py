@@ -134,7 +134,7 @@ def scores(figure: "Figure", evaluation: Evaluation) -> None:
     names = _names(evaluation)
     top, wrong_top, bottom, wrong_bottom = figure.subplots(4, 1, sharex=True, height_ratios=(4, 1, 4, 1))
     _entitle(top, evaluation, "Scores", "log_loss")
-    decisions = evaluation.rule.decide(evaluation.probabilities)
+    decisions = evaluation.rule.answer(evaluation.probabilities)
     for histogram, strip, label in ((top, wrong_top, 1), (bottom, wrong_bottom, 0)):
         of_class = evaluation.labels == label
         wrong = evaluation.probabilities[of_class & (decisions != label)]

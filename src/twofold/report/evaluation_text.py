@@ -15,7 +15,12 @@ from twofold.report.metric_names import METRIC_NAMES
 from twofold.report.timing_text import timing_text
 from twofold.workflows.evaluate import EvaluationResult
 
-_POLICY_METRICS: Final = {"balanced": "balanced accuracy", "f1": "F1"}
+_POLICY_REMARKS: Final = {
+    "balanced": "optimizes balanced accuracy, not accuracy",
+    "f1": "optimizes F1, not accuracy",
+    "cost": "optimizes the cost, not accuracy",
+    "promise": "keeps a promise",
+}
 _INTERVAL_WIDTH: Final = len("0.9900 [0.9805, 0.9949]")
 
 
@@ -76,7 +81,25 @@ def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
         ["accuracy", "", "", "", interval_text(evaluation.metrics["accuracy"])],
     ]
     lines = table([[*row[:3], f"{row[4]:<{_INTERVAL_WIDTH}}"] for row in rows])
-    return ["", f"{name}: confusion matrix (rows: true class, columns: predicted)", *lines, _baseline(evaluation)]
+    return [
+        "",
+        f"{name}: confusion matrix (rows: true class, columns: predicted)",
+        *lines,
+        _baseline(evaluation),
+        *_unsure_lines(evaluation),
+    ]
+
+
+def _unsure_lines(evaluation: Evaluation) -> list[str]:
+    """How many images a rule that abstains decides, and how many of those wrongly; the matrix answers all of them."""
+    if not evaluation.rule.abstains:
+        return []
+    rule, (coverage, error) = evaluation.rule, evaluation.decided.values()
+    return [
+        "",
+        f"unsure between {rule.low:.4f} and {rule.high:.4f}; the matrix has an answer for every image, at {rule.threshold:.4f}",
+        *table([["decided", interval_text(coverage)], ["error among decided", interval_text(error)]]),
+    ]
 
 
 def _baseline(evaluation: Evaluation) -> str:
@@ -144,8 +167,7 @@ def _best_threshold(evaluation: Evaluation) -> str:
     if best.gain <= 0:
         return "No other threshold is more accurate on this data."
     significance = "significant" if best.significant else "not significant"
-    metric = _POLICY_METRICS.get(policy)
-    remark = "" if metric is None else f" The threshold in use optimizes {metric}, not accuracy."
+    remark = f" The threshold in use {_POLICY_REMARKS[policy]}." if policy in _POLICY_REMARKS else ""
     return (
         f"Best threshold on this data: {best.value:.4f} ({best.newly_correct - best.newly_wrong:+d} correct, accuracy "
         f"{best.gain:+.4f}); {significance} (p = {best.p_value:.2g}).{remark}"

@@ -6,25 +6,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle.model import Model
-from twofold.core.arrays import Labels
-from twofold.core.options import Optimize
+from twofold.core.arrays import Labels, Probabilities
+from twofold.core.options import DecisionOptions
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Head, Rule, choose_rule, fit_calibration, fit_head
+from twofold.decision.costs import Costs, cost_rule
 from twofold.decision.cross_fitting import cross_fit_probabilities
+from twofold.decision.promises import parse_promise, promise_rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.nested import NestedCrossValidation, variance_factors
 from twofold.networks import Backbone
 from twofold.workflows.nested_cross_validation import cross_validate_nested
 
 
+def check_promises(options: DecisionOptions) -> None:
+    """Raises UsageError for a text that is no promise, before any work."""
+    for text in options.promise:
+        parse_promise(text)
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
-    """How the rule is chosen: by a policy, or with a fixed threshold. `seed` fixes all random numbers."""
+    """How the rule is chosen. `seed` fixes all random numbers."""
 
-    optimize: Optimize
-    threshold: float | None
+    options: DecisionOptions
     seed: int
+
+    def choose(self, labels: Labels, probabilities: Probabilities, groups: NDArray[np.int64]) -> Rule:
+        """The rule, from out-of-fold probabilities (n,) of images in groups (n,).
+
+        Raises UsageError for a text that is no promise, DataError where promises cannot be kept.
+        """
+        options = self.options
+        if options.promise:
+            promises = [parse_promise(text) for text in options.promise]
+            return promise_rule(
+                labels,
+                probabilities,
+                promises,
+                confidence=options.confidence,
+                abstain=options.abstain,
+                groups=groups,
+                seed=self.seed,
+            )
+        if options.cost_fp is not None and options.cost_fn is not None:
+            costs = Costs(options.cost_fp, options.cost_fn, options.cost_unsure)
+            return cost_rule(labels, probabilities, costs, seed=self.seed)
+        return choose_rule(labels, probabilities, policy=options.optimize, fixed=options.threshold, seed=self.seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +103,9 @@ def fit_decision(
     labels = dataset.labels[scores.rows]
     calibration = fit_calibration(scores.logits, labels)
     probabilities = calibration.probabilities(scores.logits)
-    rule = choose_rule(labels, probabilities, policy=policy.optimize, fixed=policy.threshold, seed=policy.seed)
-    model = Model(dataset.classes, backbone, head, calibration, rule)
     groups = dataset.groups[scores.rows]
+    rule = policy.choose(labels, probabilities, groups)
+    model = Model(dataset.classes, backbone, head, calibration, rule)
     # Logits of networks trained without different folds differ in scale, so calibrations see images of all folds.
     comparable = scores if C is not None else replace(scores, folds=np.zeros_like(scores.folds))
     evaluation = evaluate_scores(comparable, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested)

@@ -28,7 +28,7 @@ from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
 from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
-from twofold.workflows.fit import DecisionPolicy, Fit
+from twofold.workflows.fit import DecisionPolicy, Fit, check_promises
 from twofold.workflows.strategies import FrozenStrategy, Strategy, TrainedStrategy
 from twofold.workflows.training_result import NetworkResult, TestResult, TrainingResult
 from twofold.workflows.views import note_smallest_detail
@@ -53,6 +53,7 @@ def train(
     The training of a network keeps checkpoints and logs in `run_folder`, by default a temporary folder, and continues from
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
+    check_promises(options.decision)
     file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
     test_list = None if test is None else list_test_files(file_list.negative_and_positive, test, options.data)
     if options.decision.positive is None:
@@ -71,6 +72,7 @@ def train_files(
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
+    check_promises(options.decision)
     clock, mode, run, dtype = Clock(), options.learning.mode, None, _choose_dtype(options)
     if mode != "frozen":
         _check_learning(options)
@@ -179,8 +181,7 @@ def _with_crop_mode(options: TrainingOptions, choice: CropsChoice | None) -> Tra
 
 
 def _frozen_strategy(options: TrainingOptions, ranges: IntensityRanges, runtime: Runtime) -> FrozenStrategy:
-    decision, seed = options.decision, options.cross_validation.seed
-    policy = DecisionPolicy(decision.optimize, decision.threshold, seed)
+    policy = DecisionPolicy(options.decision, options.cross_validation.seed)
     return FrozenStrategy(options.backbone, ranges, runtime, options.cross_validation.folds, policy)
 
 

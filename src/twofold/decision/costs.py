@@ -1,0 +1,76 @@
+"""The rule that costs least, for what errors and unsure images cost.
+
+Chow 1970, "On optimum recognition error and reject tradeoff".
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.core.arrays import Labels, Probabilities
+from twofold.decision.confusion import ConfusionMatrix
+from twofold.decision.rule import NEVER, POSITIVE, UNSURE, PolicyRecord, Rule
+from twofold.decision.sweep import best_threshold, gain_p_value
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a false positive, a false negative and an unsure image cost; None where every image is to be decided."""
+
+    fp: float
+    fn: float
+    unsure: float | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which on a positive decision costs less, where probabilities are right."""
+        return self.fp / (self.fp + self.fn)
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The probabilities between which being unsure costs less than a decision; the threshold, twice, if it never does."""
+        if self.unsure is None:
+            return self.threshold, self.threshold
+        low, high = self.unsure / self.fn, 1 - self.unsure / self.fp
+        return (low, high) if low < high else (self.threshold, self.threshold)
+
+    def score(self, confusion: ConfusionMatrix) -> NDArray[np.float64]:
+        """Minus the cost per image of decisions without unsure images."""
+        images = confusion.tn + confusion.fp + confusion.fn + confusion.tp
+        return np.asarray(-(self.fp * confusion.fp + self.fn * confusion.fn) / images, np.float64)
+
+    def of(self, labels: Labels, probabilities: Probabilities, rule: Rule) -> NDArray[np.float64]:
+        """The cost of each image, (n,)."""
+        decisions = rule.decide(probabilities)
+        wrong = np.where(decisions == POSITIVE, self.fp, self.fn)
+        costs = np.where(decisions == labels, 0.0, wrong)
+        return np.where(decisions == UNSURE, self.unsure or 0.0, costs)
+
+    def as_json(self) -> dict[str, float | None]:
+        """{"fp", "fn", "unsure"}."""
+        return {"fp": self.fp, "fn": self.fn, "unsure": self.unsure}
+
+
+def cost_rule(labels: Labels, probabilities: Probabilities, costs: Costs, *, seed: int = 0) -> Rule:
+    """The rule that costs least: of theory, unless the best threshold on these scores is better by more than noise.
+
+    With a cost of unsure images the ends of the band are those of theory. The evidence has the mean cost per 1,000 images of this
+    rule, of the threshold 0.5, and of one answer for all.
+    """
+    low, high = costs.band
+    basis = "theory"
+    if low == high:
+        best = best_threshold(labels, probabilities, costs.score, low)
+        if best != low and gain_p_value(labels, probabilities, probabilities, costs.score, low, seed) < 0.05:
+            low = high = best
+            basis = "scores"
+    rule = Rule(low, high)
+    others = {"always positive": Rule.at(0.0), "always negative": Rule.at(NEVER), "threshold 0.5": Rule.at(0.5)}
+    per_1000 = {
+        name: 1000 * float(costs.of(labels, probabilities, other).mean())
+        for name, other in {"this rule": rule, **others}.items()
+    }
+    evidence: dict[str, Any] = {"images": len(labels), "basis": basis, "cost_per_1000": per_1000}
+    return Rule(low, high, policy=PolicyRecord("cost", costs.as_json(), evidence))

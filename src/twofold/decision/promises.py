@@ -1,0 +1,312 @@
+"""Promises: rules that keep a rate at a confidence, such as "recall at least 0.98, at 95%".
+
+A rate that a threshold orders (recall, specificity and their complements) has an exact bound: the threshold moves until one
+more failure would be too many. Precision, negative predictive value and error are not ordered; bands are tested one after
+another, from the one where the test is most likely to succeed towards more decisions, until one fails: a fixed sequence, so the
+confidence holds for the last that succeeds (Angelopoulos et al. 2021, "Learn then test"; Bauer 1991). Where it starts is
+predicted from probabilities alone, so no label is looked at twice.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.core.arrays import Labels, Probabilities
+from twofold.core.errors import DataError, UsageError
+from twofold.core.hints import nearest
+from twofold.decision.bounds import allowed_failures, needed_trials, tail, upper_bound
+from twofold.decision.rule import NEVER, PolicyRecord, Rule
+
+Failure = Literal["missed", "false alarms", "precision", "npv", "error"]
+
+RATES: Final[dict[str, tuple[str, Failure]]] = {
+    "recall": (">=", "missed"),
+    "fnr": ("<=", "missed"),
+    "specificity": (">=", "false alarms"),
+    "fpr": ("<=", "false alarms"),
+    "precision": (">=", "precision"),
+    "npv": (">=", "npv"),
+    "accuracy": (">=", "error"),
+    "error": ("<=", "error"),
+}
+"""The rates that can be promised, the direction of each, and what fails."""
+
+_FORM = re.compile(r"\s*([\w-]+)\s*(>=|<=|>|<|=)\s*(\S+)\s*")
+_CANDIDATES: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A rate and its bound. Unsure images count as no failure: a person decides about them."""
+
+    rate: str
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.rate}{RATES[self.rate][0]}{self.bound:g}"
+
+    @property
+    def failure(self) -> Failure:
+        return RATES[self.rate][1]
+
+    @property
+    def max_failure_rate(self) -> float:
+        """The largest fraction that may fail."""
+        return self.bound if RATES[self.rate][0] == "<=" else 1 - self.bound
+
+    def with_failure_rate(self, rate: float) -> "Promise":
+        """The same promise with another fraction that may fail."""
+        return replace(self, bound=rate if RATES[self.rate][0] == "<=" else 1 - rate)
+
+
+def parse_promise(text: str) -> Promise:
+    """The promise of a text such as 'recall>=0.98'. Raises UsageError for any other text, with the legal values."""
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise UsageError(f"`promise` takes RATE>=NUMBER or RATE<=NUMBER, as in 'recall>=0.98', got {text!r}.")
+    rate = match[1].replace("-", "_").lower()
+    if rate not in RATES:
+        raise UsageError(
+            f"`promise`: there is no rate {match[1]!r}{nearest(rate, RATES)}: choose from {', '.join(RATES)}."
+        )
+    operator = RATES[rate][0]
+    if match[2] != operator:
+        raise UsageError(f"`promise` {text!r}: {rate} is promised with {operator}, as in '{rate}{operator}{match[3]}'.")
+    try:
+        bound = float(match[3])
+    except ValueError:
+        raise UsageError(f"`promise`: {match[3]!r} is not a number; write '{rate}{operator}0.95'.") from None
+    if not 0 < bound < 1:
+        raise UsageError(f"`promise`: {rate} must lie between 0 and 1, got {match[3]}; 95 percent is written 0.95.")
+    return Promise(rate, bound)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Units:
+    """What counts once each: an image, or one image of each group, drawn at random.
+
+    `positives` and `negatives` are the ascending probabilities of the units of each class, (p,) and (q,), one for each group that
+    has images of the class; `labels` and `probabilities` (u,) have one image of each group, in ascending order of probability.
+    """
+
+    positives: Probabilities = field(repr=False)
+    negatives: Probabilities = field(repr=False)
+    labels: Labels = field(repr=False)
+    probabilities: Probabilities = field(repr=False)
+
+
+def units_of(
+    labels: Labels, probabilities: Probabilities, groups: NDArray[np.int64] | None = None, seed: int = 0
+) -> Units:
+    """The units of images (n,) in groups (n,); without groups each image is one."""
+    groups = np.arange(len(labels)) if groups is None else groups
+    order = np.random.default_rng(seed).permutation(len(labels))
+    drawn = order[np.unique(groups[order], return_index=True)[1]]
+    by_class = [order[labels[order] == label] for label in (1, 0)]
+    positives, negatives = (
+        np.sort(probabilities[rows[np.unique(groups[rows], return_index=True)[1]]]) for rows in by_class
+    )
+    drawn = drawn[np.argsort(probabilities[drawn], kind="stable")]
+    return Units(positives, negatives, labels[drawn], probabilities[drawn])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bands:
+    """Rules to choose from, from the one that decides most to the one that decides least: negative below `low`, positive from
+    `high` on, (b,) each."""
+
+    low: Probabilities = field(repr=False)
+    high: Probabilities = field(repr=False)
+
+
+def promise_rule(
+    labels: Labels,
+    probabilities: Probabilities,
+    promises: Sequence[Promise],
+    *,
+    confidence: float = 0.95,
+    abstain: bool = False,
+    groups: NDArray[np.int64] | None = None,
+    preferred: float = 0.5,
+    seed: int = 0,
+) -> Rule:
+    """The rule that keeps all promises together at this confidence, and decides as many images as it can.
+
+    `preferred` is the threshold where the promises leave a choice. Each of m promises is kept at 1 - (1 - C) / m (Bonferroni).
+    Raises DataError where they cannot be kept; the message says what could be, and how many images it would take.
+    """
+    units = units_of(labels, probabilities, groups, seed)
+    each = 1 - (1 - confidence) / len(promises)
+    low, high = NEVER, 0.0  # images below `low` may be negative, those from `high` on positive
+    for promise in promises:
+        if promise.failure == "missed":
+            low = min(low, _highest_low(units.positives, promise, each))
+        elif promise.failure == "false alarms":
+            high = max(high, _lowest_high(units.negatives, promise, each))
+    searched = [promise for promise in promises if promise.failure not in ("missed", "false alarms")]
+    bands = _bands(units, {promise.failure for promise in searched}, low, high, preferred)
+    if not abstain:
+        single = bands.low == bands.high
+        if not single.any():
+            raise DataError(_conflict_text(units, promises, low, high))
+        bands = Bands(bands.low[single], bands.high[single])
+    chosen = _search(units, bands, searched, each) if searched else 0
+    rule = Rule(float(bands.low[chosen]), float(bands.high[chosen]))
+    parameters = {"promise": [str(promise) for promise in promises], "confidence": confidence, "abstain": abstain}
+    evidence = {
+        "positives": len(units.positives),
+        "negatives": len(units.negatives),
+        "units": len(units.labels),
+        "promises": [_kept(units, rule, promise, each) for promise in promises],
+    }
+    return replace(rule, policy=PolicyRecord("promise", parameters, evidence))
+
+
+def _highest_low(positives: Probabilities, promise: Promise, confidence: float) -> float:
+    """The highest threshold below which few enough positives lie."""
+    allowed = allowed_failures(len(positives), promise.max_failure_rate, confidence)
+    if allowed < 0:
+        raise DataError(_too_few_text(promise, len(positives), confidence, "positive"))
+    return float(positives[allowed]) if allowed < len(positives) else NEVER
+
+
+def _lowest_high(negatives: Probabilities, promise: Promise, confidence: float) -> float:
+    """The lowest threshold from which on few enough negatives lie."""
+    allowed = allowed_failures(len(negatives), promise.max_failure_rate, confidence)
+    if allowed < 0:
+        raise DataError(_too_few_text(promise, len(negatives), confidence, "negative"))
+    return min(float(np.nextafter(negatives[-1 - allowed], 2)), NEVER) if allowed < len(negatives) else 0.0
+
+
+def _bands(units: Units, failures: set[Failure], low: float, high: float, preferred: float) -> Bands:
+    """The bands to search. Which ones depends on probabilities and on what is promised, not on a label."""
+    threshold = min(max(preferred, high), low)
+    first = (threshold, threshold) if high <= low else (low, high)
+    cuts = np.unique(units.probabilities)
+    cuts = cuts[:: -(-len(cuts) // _CANDIDATES) or 1]
+    if failures == {"precision"}:
+        highs = np.concatenate([[first[1]], cuts[cuts > first[1]]])
+        return Bands(np.minimum(highs, low), highs)
+    if failures == {"npv"}:
+        lows = np.concatenate([[first[0]], cuts[cuts < first[0]][::-1]])
+        return Bands(lows, np.maximum(lows, high))
+    certainty = np.unique(np.maximum(cuts, 1 - cuts)) if failures else np.empty(0)
+    return Bands(
+        np.concatenate([first[:1], np.minimum(first[0], 1 - certainty)]),
+        np.concatenate([first[1:], np.maximum(first[1], certainty)]),
+    )
+
+
+def _search(units: Units, bands: Bands, promises: Sequence[Promise], confidence: float) -> int:
+    """The band that decides most among those that a fixed sequence of tests reaches for all promises.
+
+    The sequence starts where the probability that all tests succeed is predicted to be highest. Only bands are tested that decide
+    just enough images for one more failure to be allowed: those between are more likely to fail, and would end the sequence.
+    """
+    power, passed, tested = (np.full(len(bands.low), value) for value in (1.0, True, False))
+    for promise in promises:
+        trials, failures, predicted = _counts(units, bands, promise.failure)
+        allowed = _allowed(trials, promise.max_failure_rate, confidence)
+        rate = np.divide(predicted, trials, out=np.ones(len(trials)), where=trials > 0)
+        power = np.minimum(power, np.where(allowed >= 0, tail(allowed, trials, rate), 0.0))
+        passed &= failures <= allowed
+        tested |= np.diff(allowed, append=-1) < 0
+    tested[0] = True
+    sequence = np.flatnonzero(tested)  # from most decisions to least
+    start = int(power[sequence].argmax())
+    if not passed[sequence[start]]:
+        raise DataError(_not_kept_text(units, bands, promises, int(sequence[start]), confidence))
+    stop = start
+    while stop > 0 and passed[sequence[stop - 1]]:
+        stop -= 1
+    return int(sequence[stop])
+
+
+def _counts(
+    units: Units, bands: Bands, failure: Failure
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each band, (b,) each: how many units are tried, how many fail, and how many are predicted to fail."""
+    p, positive = units.probabilities, np.append(0, np.cumsum(units.labels == 1))
+    expected = np.append(0.0, np.cumsum(p))
+    below, from_high = np.searchsorted(p, bands.low), np.searchsorted(p, bands.high)
+    called = len(p) - from_high
+    negative = below.astype(np.float64), positive[below].astype(np.float64), expected[below]
+    right = positive[-1] - positive[from_high], expected[-1] - expected[from_high]
+    called_positive = called.astype(np.float64), (called - right[0]).astype(np.float64), called - right[1]
+    if failure == "npv":
+        return negative
+    if failure == "precision":
+        return called_positive
+    trials, failures, predicted = (a + b for a, b in zip(negative, called_positive, strict=True))
+    return trials, failures, predicted
+
+
+def _allowed(trials: NDArray[np.float64], rate: float, confidence: float) -> NDArray[np.float64]:
+    """`allowed_failures` of many numbers of trials, (b,)."""
+    from scipy.stats import binom  # here, because predictions do not need it
+
+    smallest = binom.ppf(1 - confidence, trials, rate)
+    return np.asarray(np.where(tail(smallest, trials, rate) <= 1 - confidence, smallest, smallest - 1))
+
+
+def _kept(units: Units, rule: Rule, promise: Promise, confidence: float) -> dict[str, Any]:
+    """{"promise", "trials", "failures", "allowed", "confidence"}: the units that the promise rests on."""
+    trials, failures = observed(units, rule, promise.failure)
+    allowed = allowed_failures(trials, promise.max_failure_rate, confidence)
+    counts = {"trials": trials, "failures": failures, "allowed": allowed}
+    return {"promise": str(promise), **counts, "confidence": confidence}
+
+
+def observed(units: Units, rule: Rule, failure: Failure) -> tuple[int, int]:
+    """How many units a rate is measured on with this rule, and how many of them fail."""
+    if failure == "missed":
+        return len(units.positives), int(np.sum(units.positives < rule.low))
+    if failure == "false alarms":
+        return len(units.negatives), int(np.sum(units.negatives >= rule.high))
+    trials, failures, _ = _counts(units, Bands(np.array([rule.low]), np.array([rule.high])), failure)
+    return int(trials[0]), int(failures[0])
+
+
+def _too_few_text(promise: Promise, trials: int, confidence: float, kind: str) -> str:
+    """The message for a rate that so few units of a class cannot promise, even if none of them fails."""
+    needed = needed_trials(0.0, promise.max_failure_rate, confidence)
+    possible = promise.with_failure_rate(_rounded_up(upper_bound(0, trials, confidence)))
+    text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence with {trials} {kind} images or groups"
+    text += f": it takes {needed} of which none fails, {(needed or 0) - trials} more."
+    return text if not trials else f"{text} With these, {possible} can be promised."
+
+
+def _rounded_up(rate: float) -> float:
+    return float(np.ceil(rate * 1000) / 1000)
+
+
+def _conflict_text(units: Units, promises: Sequence[Promise], low: float, high: float) -> str:
+    """The message for promises that ask for different thresholds."""
+    unsure = float(np.mean((units.probabilities >= low) & (units.probabilities < high)))
+    texts = " and ".join(map(str, promises))
+    return (
+        f"No single threshold keeps {texts}: one asks for a threshold of at most {low:.4f}, the other for at least {high:.4f}. "
+        f"With `abstain` {unsure:.1%} of such images would be unsure."
+    )
+
+
+def _not_kept_text(units: Units, bands: Bands, promises: Sequence[Promise], start: int, confidence: float) -> str:
+    """The message for rates that these images do not support."""
+    rule, texts = Rule(float(bands.low[start]), float(bands.high[start])), []
+    for promise in promises:
+        trials, failures = observed(units, rule, promise.failure)
+        if failures <= allowed_failures(trials, promise.max_failure_rate, confidence):
+            continue
+        possible = promise.with_failure_rate(_rounded_up(upper_bound(failures, trials, confidence)))
+        text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence: {failures} of {trials} decided images or groups fail"
+        needed = needed_trials(failures / trials if trials else 1.0, promise.max_failure_rate, confidence)
+        if needed is None:
+            text += ", and more images like these would not help."
+        else:
+            text += f"; at this rate it takes {needed}, {needed - trials} more."
+        texts.append(f"{text} About {possible} can be promised." if failures < trials else text)
+    return " ".join(texts)

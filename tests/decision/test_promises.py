@@ -1,0 +1,172 @@
+"""Promises hold at their confidence, with one threshold or an unsure band, and say what cannot be promised."""
+
+import numpy as np
+import pytest
+
+from twofold.core.errors import DataError, UsageError
+from twofold.decision.bounds import allowed_failures
+from twofold.decision.promises import RATES, Promise, parse_promise, promise_rule, units_of
+from twofold.decision.rule import NEGATIVE, POSITIVE, Rule
+
+
+def draw(seed: int, count: int = 1000, prevalence: float = 0.5, distance: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and calibrated probabilities of two normal classes."""
+    random = np.random.default_rng(seed)
+    labels = (random.random(count) < prevalence).astype(np.int8)
+    scores = random.normal(distance * (labels - 0.5), 1)
+    return labels, 1 / (1 + np.exp(-distance * scores - np.log(prevalence / (1 - prevalence))))
+
+
+POPULATION = draw(10_000, 200_000)
+
+
+def failure_rate(rule: Rule, promise: Promise, labels: np.ndarray, probabilities: np.ndarray) -> float:
+    decisions = rule.decide(probabilities)
+    among = {
+        "missed": labels == 1,
+        "false alarms": labels == 0,
+        "precision": decisions == POSITIVE,
+        "npv": decisions == NEGATIVE,
+        "error": decisions >= 0,
+    }[promise.failure]
+    wrong = (decisions >= 0) & (decisions != labels)
+    return float(wrong[among].mean()) if among.any() else 0.0
+
+
+def rules(texts: list[str], *, count: int, seeds: int, abstain: bool = False) -> list[Rule]:
+    found = []
+    for seed in range(seeds):
+        try:
+            found.append(promise_rule(*draw(seed, count), [parse_promise(text) for text in texts], abstain=abstain))
+        except DataError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("texts", "abstain"),
+    [
+        (["recall>=0.95"], False),
+        (["fpr<=0.1"], False),
+        (["precision>=0.9"], False),
+        (["npv>=0.9"], False),
+        (["error<=0.08"], True),
+        (["recall>=0.95", "specificity>=0.95"], True),
+        (["recall>=0.9", "precision>=0.8"], True),
+    ],
+)
+def test_promises_are_broken_in_at_most_one_of_twenty_sets(texts: list[str], abstain: bool) -> None:
+    found = rules(texts, count=300, seeds=400, abstain=abstain)
+    promises = [parse_promise(text) for text in texts]
+    broken = [any(failure_rate(rule, each, *POPULATION) > each.max_failure_rate for each in promises) for rule in found]
+    assert len(found) > 200
+    assert sum(broken) <= 0.05 * 400 + 2 * np.sqrt(0.05 * 0.95 * 400)
+
+
+def test_recall_uses_every_miss_that_the_exact_bound_allows() -> None:
+    labels, probabilities = draw(1, 2000)
+    rule = promise_rule(labels, probabilities, [Promise("recall", 0.95)])
+    missed = int(np.sum((labels == 1) & (probabilities < rule.threshold)))
+    assert missed == allowed_failures(int(labels.sum()), 0.05, 0.95)
+
+
+def test_a_promise_that_the_usual_threshold_keeps_moves_nothing() -> None:
+    labels, probabilities = draw(2, 1000, distance=6)
+    rule = promise_rule(labels, probabilities, [Promise("recall", 0.9), Promise("precision", 0.9)])
+    assert (rule.low, rule.high) == (0.5, 0.5)
+
+
+def test_two_promises_that_no_threshold_keeps_need_an_unsure_band() -> None:
+    labels, probabilities = draw(3)
+    promises = [Promise("recall", 0.95), Promise("specificity", 0.95)]
+    with pytest.raises(
+        DataError, match=r"No single threshold keeps recall>=0.95 and specificity>=0.95.*would be unsure"
+    ):
+        promise_rule(labels, probabilities, promises)
+    rule = promise_rule(labels, probabilities, promises, abstain=True)
+    assert rule.abstains
+    assert [kept["failures"] for kept in rule.policy.evidence["promises"]] == [
+        kept["allowed"] for kept in rule.policy.evidence["promises"]
+    ]
+
+
+def test_a_fixed_sequence_decides_far_more_than_a_correction_for_all_bands() -> None:
+    decided, count = 0.0, 60
+    for seed in range(count):
+        labels, probabilities = draw(seed, 1000, distance=1.83)  # accuracy 0.82; a Bonferroni grid decides 0.08
+        try:
+            rule = promise_rule(labels, probabilities, [Promise("error", 0.05)], abstain=True)
+        except DataError:
+            continue
+        decided += float(np.mean(rule.decide(probabilities) >= 0))
+    assert decided / count > 0.2
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_stricter_promise_decides_no_more(rate: str) -> None:
+    labels, probabilities = draw(4)
+    decided = []
+    for max_failure in (0.2, 0.1, 0.05):
+        rule = promise_rule(labels, probabilities, [Promise(rate, 0.5).with_failure_rate(max_failure)], abstain=True)
+        limits = {"missed": -rule.low, "false alarms": rule.high, "precision": rule.high, "npv": -rule.low}
+        default = -float(np.mean(rule.decide(probabilities) >= 0))
+        decided.append(limits.get(Promise(rate, 0.5).failure, default))
+    assert decided == sorted(decided)
+
+
+def test_the_order_of_the_images_changes_nothing_without_groups() -> None:
+    labels, probabilities = draw(5, 500)
+    order = np.random.default_rng(0).permutation(500)
+    promises = [Promise("recall", 0.9), Promise("precision", 0.8)]
+    assert promise_rule(labels, probabilities, promises, abstain=True) == promise_rule(
+        labels[order], probabilities[order], promises, abstain=True
+    )
+
+
+def test_each_group_counts_once() -> None:
+    labels, probabilities = draw(6, 300)
+    groups = np.repeat(np.arange(300), 5)
+    units = units_of(labels.repeat(5), probabilities.repeat(5), groups)
+    assert (len(units.positives), len(units.negatives)) == (labels.sum(), 300 - labels.sum())
+    promise = [Promise("recall", 0.95)]
+    repeated = promise_rule(labels.repeat(5), probabilities.repeat(5), promise, groups=groups)
+    assert repeated == promise_rule(labels, probabilities, promise)
+
+
+def test_ties_are_all_missed_or_none() -> None:
+    labels = np.array([1] * 100 + [0] * 100, np.int8)
+    probabilities = np.where(labels == 1, 0.3, 0.1)
+    rule = promise_rule(labels, probabilities, [Promise("recall", 0.95)])
+    assert np.all(rule.decide(probabilities) == labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("recall>=0.98", r"cannot be promised at 95% confidence with 30 positive images or groups: it takes 149 .* 119 more"),
+        ("fpr<=0.02", r"with 30 negative .* fpr<=0.096 can be promised"),
+        ("precision>=0.99", r"precision>=0.99 cannot be promised"),
+    ],
+)
+def test_what_cannot_be_promised_is_said_with_what_it_takes(text: str, message: str) -> None:
+    labels = np.array([1, 0] * 30, np.int8)
+    probabilities = np.where(labels == 1, 0.9, 0.1)
+    with pytest.raises(DataError, match=message):
+        promise_rule(labels, probabilities, [parse_promise(text)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("recall", "takes RATE>=NUMBER"),
+        ("recal>=0.9", "no rate 'recal' \\(did you mean 'recall'"),
+        ("recall<=0.9", "promised with >=, as in 'recall>=0.9'"),
+        ("fpr>=0.1", "promised with <="),
+        ("recall>=high", "'high' is not a number"),
+        ("recall>=98", "95 percent is written 0.95"),
+        ("recall>=1", "between 0 and 1"),
+    ],
+)
+def test_a_text_that_is_no_promise_is_an_error_of_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_promise(text)
