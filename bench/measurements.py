@@ -30,8 +30,8 @@ class BenchmarkSetup:
 
     @property
     def keras_network(self) -> list[str]:
-        """Options for the network, size and pooling of the Keras program."""
-        return [*self.mobilenetv2, "--features", "last"]
+        """Options for the network, size, pooling and single model input of the Keras program."""
+        return [*self.mobilenetv2, "--features", "last", "--effort", "fast"]
 
     def train(self, data: Path, *options: str, cache: Path | None = None) -> Record:
         """`twofold train` as a process of its own; without `cache` no features are cached."""
@@ -157,6 +157,7 @@ PROGRAMS = (  # compared with one another, so interleaved
         "twofold-keras-network-f32", lambda setup: setup.train_and_test(*setup.keras_network, "--dtype", "f32")
     ),
     Measurement("twofold-keras-network", lambda setup: setup.train_and_test(*setup.keras_network)),
+    Measurement("twofold-fast", lambda setup: setup.train_and_test("--effort", "fast")),
     Measurement("twofold", lambda setup: setup.train_and_test()),
 )
 RATES = tuple(
@@ -166,6 +167,7 @@ RATES = tuple(
 )
 ACCURACY = (
     Measurement("accuracy-efficientnet-lite0", accuracy, 1),
+    Measurement("accuracy-efficientnet-lite0-fast", lambda setup: accuracy(setup, "--effort", "fast"), 1),
     Measurement("accuracy-efficientnet-lite0-f32", lambda setup: accuracy(setup, "--dtype", "f32"), 1),
     Measurement("accuracy-efficientnet-lite2", lambda setup: accuracy(setup, "--backbone", "efficientnet-lite2"), 1),
     Measurement("accuracy-mobilenetv2", lambda setup: accuracy(setup, *setup.mobilenetv2), 1),

@@ -16,6 +16,7 @@ NAMES = {
     "torch": "PyTorch loop + scikit-learn",
     "twofold-keras-network-f32": "twofold, same network, f32",
     "twofold-keras-network": "twofold, same network",
+    "twofold-fast": "twofold, `--effort fast`",
     "twofold": "twofold, defaults",
 }
 NETWORKS = ("mobilenetv2", "efficientnet-lite0")
@@ -119,6 +120,7 @@ def _rates(journal: Journal, name: str) -> tuple[str, ...]:
 def _accuracies(journal: Journal) -> list[tuple[str, ...]]:
     rows = {
         "cats-dogs, efficientnet-lite0": ["accuracy-efficientnet-lite0"],
+        "cats-dogs, efficientnet-lite0, `--effort fast`": ["accuracy-efficientnet-lite0-fast"],
         "cats-dogs, efficientnet-lite0, f32": ["accuracy-efficientnet-lite0-f32"],
         "cats-dogs, efficientnet-lite2": ["accuracy-efficientnet-lite2"],
         "cats-dogs, mobilenetv2 at 160 px": ["accuracy-mobilenetv2"],
