@@ -143,7 +143,10 @@ def test_ties_are_all_missed_or_none() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("recall>=0.98", r"cannot be promised at 95% confidence with 30 positive images or groups: it takes 149 .* 119 more"),
+        (
+            "recall>=0.98",
+            r"cannot be promised at 95% confidence with 30 positive images or groups: it takes 149 .* 119 more",
+        ),
         ("fpr<=0.02", r"with 30 negative .* fpr<=0.096 can be promised"),
         ("precision>=0.99", r"precision>=0.99 cannot be promised"),
     ],

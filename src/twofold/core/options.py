@@ -203,11 +203,11 @@ class DecisionOptions:
     positive: str | None = _option(None, "The positive class; default: the second in alphabetical order.")
     threshold: float | None = _option(None, "Predict the positive class at or above this probability.")
     optimize: Optimize = _option("accuracy", "Metric that the threshold maximises on out-of-fold scores.")
-    cost_fp: float | None = _option(None, "Cost of a false positive. The rule minimises the expected cost; give both costs.")
-    cost_fn: float | None = _option(None, "Cost of a false negative.")
-    cost_unsure: float | None = _option(
-        None, "Cost of an image without a decision, which a person decides."
+    cost_fp: float | None = _option(
+        None, "Cost of a false positive. The rule minimises the expected cost; give both costs."
     )
+    cost_fn: float | None = _option(None, "Cost of a false negative.")
+    cost_unsure: float | None = _option(None, "Cost of an image without a decision, which a person decides.")
     promise: tuple[str, ...] = _option(
         (), "Rate that the rule keeps, as 'recall>=0.98' or 'fpr<=0.02'. May be repeated."
     )

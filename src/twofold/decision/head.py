@@ -41,16 +41,8 @@ class HeadFit:
     losses: dict[float, float]  # out-of-fold log-loss of each C of the grid, up to where the search stopped
 
 
-def neighbours(C: float) -> tuple[float, ...]:
-    """This C of the grid and those beside it, ascending."""
-    at = CS.index(C)
-    return CS[max(at - 1, 0) : at + 2]
-
-
-def fit_head(
-    features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64], cs: tuple[float, ...] = CS
-) -> HeadFit:
-    """The head with the C of the lowest out-of-fold log-loss among `cs`, ascending, and the out-of-fold logits of all images.
+def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> HeadFit:
+    """The head with the C of the lowest out-of-fold log-loss, and the out-of-fold logits of all images for that C.
 
     features (n, d) float32, labels (n,) 0 or 1, folds (n,) the fold of each image. The logits of a fold come from a head and a
     standardisation that are independent of the fold. Classes have the same weight in the fit whatever their sizes; the bias is
@@ -61,15 +53,15 @@ def fit_head(
 
     # In products this thin two BLAS threads wait for each other: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
-        return _best_fit(Regressions.from_features(features, labels, folds), cs)
+        return _best_fit(Regressions.from_features(features, labels, folds))
 
 
-def _best_fit(regressions: Regressions, cs: tuple[float, ...]) -> HeadFit:
+def _best_fit(regressions: Regressions) -> HeadFit:
     """The fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its minimum."""
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
     best: HeadFit | None = None
-    for C in cs:
+    for C in CS:
         coefficients = regressions.fit(coefficients, C)
         logits = regressions.held_out_logits(coefficients)
         losses[C] = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))

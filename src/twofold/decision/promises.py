@@ -302,7 +302,8 @@ def _not_kept_text(units: Units, bands: Bands, promises: Sequence[Promise], star
         if failures <= allowed_failures(trials, promise.max_failure_rate, confidence):
             continue
         possible = promise.with_failure_rate(_rounded_up(upper_bound(failures, trials, confidence)))
-        text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence: {failures} of {trials} decided images or groups fail"
+        text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence: "
+        text += f"{failures} of {trials} decided images or groups fail"
         needed = needed_trials(failures / trials if trials else 1.0, promise.max_failure_rate, confidence)
         if needed is None:
             text += ", and more images like these would not help."

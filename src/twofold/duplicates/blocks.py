@@ -165,7 +165,7 @@ def compare_blocks(pairs: BlockPairs, tables: tuple[Table | None, Table | None])
     observed = _incoherence(a, b, weights)
     first_energy, second_energy = (np.einsum("b,bij->ij", weights, energy) for energy in energies)
     weaker = np.minimum(first_energy, second_energy)
-    noise = rounding * weights.sum() / weaker
+    noise = rounding * weights.sum() / np.maximum(weaker, 1e-9)
     expected = _incoherence(b, b + a_loss, weights) + _incoherence(a, a + b_loss, weights) + noise
     medians = [np.array([np.median(part[band]) for band in _BANDS]) for part in (observed, expected)]
     balance = np.median((weaker / np.maximum(first_energy, second_energy))[_BANDS[2]])
@@ -213,7 +213,7 @@ def _correlations(a: NDArray[np.complexfloating], b: NDArray[np.complexfloating]
     """
     a, b = (part[:, _BANDS[0]] / np.sqrt((np.abs(part[:, _BANDS[0]]) ** 2).mean(axis=0) + 1e-9) for part in (a, b))
     cross, first, second = ((x * y.conj()).real.sum(axis=1) for x, y in ((a, b), (a, a), (b, b)))
-    overall = cross.sum() / np.sqrt(first.sum() * second.sum())
+    overall = cross.sum() / (np.sqrt(first.sum() * second.sum()) + 1e-9)
     return float(overall), float(np.quantile(cross / (np.sqrt(first * second) + 1e-9), 0.25))
 
 

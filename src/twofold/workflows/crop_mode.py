@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from twofold.core.notes import Note
 from twofold.core.options import CropMode
 from twofold.data import Preprocessing
-from twofold.decision.head import CS, neighbours
 from twofold.workflows.embedded_sample import CropComparison
 
 WHOLE: Final[tuple[CropMode, ...]] = ("squash", "both")
@@ -60,11 +59,9 @@ def choose_crop_mode(
     """The crop mode for the images compared, one of `whole` or `center`; with too few of them, the last of `whole`."""
     if not comparison.possible:
         return CropModeChoice(whole[-1], comparison.images, {})
-    losses: dict[CropMode, NDArray[np.float64]] = {}
-    cs = CS
-    for mode in (*whole, "center"):
-        losses[mode], C = comparison.losses_of_fit(replace(preprocessing, crop_mode=mode), cs)
-        cs = neighbours(C) if cs is CS else cs  # features of one kind and number: the best C is about the same
+    losses: dict[CropMode, NDArray[np.float64]] = {
+        mode: comparison.losses(replace(preprocessing, crop_mode=mode)) for mode in (*whole, "center")
+    }
     means = {mode: float(values.mean()) for mode, values in losses.items()}
     best_whole = min(whole, key=means.__getitem__)
     gain, error = comparison.difference(losses[best_whole], losses["center"])

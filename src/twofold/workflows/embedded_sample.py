@@ -12,7 +12,6 @@ from twofold.data import FileList, Preprocessing, decoded_alike
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset, labelled_dataset
 from twofold.decision import fit_head
-from twofold.decision.head import CS
 from twofold.embedding import FeatureRow, Runtime, Source, collect_features
 from twofold.evaluation.groups import design_effect
 from twofold.networks import Backbone
@@ -105,17 +104,13 @@ class CropComparison:
 
     def losses(self, preprocessing: Preprocessing) -> NDArray[np.float64]:
         """The out-of-fold log-loss of each image with the crops of `preprocessing`, (n,)."""
-        return self.losses_of_fit(preprocessing, CS)[0]
-
-    def losses_of_fit(self, preprocessing: Preprocessing, cs: tuple[float, ...]) -> tuple[NDArray[np.float64], float]:
-        """The same with the best C of these, and that C."""
         used = np.flatnonzero(self.dataset.valid)
         selected = (select_crops(row, self.embedded, preprocessing) for row in self.rows)
         features = collect_features(selected, len(self.rows), preprocessing.pool).features[used]
         labels = self.dataset.labels[used]
         fold = assign_folds(self.dataset.names[used], self.dataset.groups[used], self.folds, self.seed)
-        fit = fit_head(features, labels, fold, cs)
-        return np.logaddexp(0.0, fit.logits) - labels * fit.logits, fit.C
+        logits = fit_head(features, labels, fold).logits
+        return np.logaddexp(0.0, logits) - labels * logits
 
     def difference(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
         """The mean of `first` minus `second`, losses (n,) of these images, and its cluster-robust standard error."""

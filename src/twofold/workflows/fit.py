@@ -83,7 +83,9 @@ def fit_model(
 ) -> Fit:
     """Head, calibration and rule, fitted on these `rows` of the usable images. Each group stays in one fold."""
     fold = assign_folds(dataset.names[rows], dataset.groups[rows], folds, policy.seed)
-    features, labels = dataset.table.features[rows], dataset.labels[rows]
+    features = dataset.table.features
+    features = features if len(rows) == len(features) else features[rows]  # a copy would double the memory
+    labels = dataset.labels[rows]
     head = fit_head(features, labels, fold)
     nested = cross_validate_nested(features, labels, dataset.groups[rows], head.C, policy.seed)
     scores = OutOfFoldScores(rows, fold, head.logits)
