@@ -158,6 +158,13 @@ def test_what_cannot_be_promised_is_said_with_what_it_takes(text: str, message: 
         promise_rule(labels, probabilities, [parse_promise(text)])
 
 
+def test_a_rate_that_one_threshold_cannot_reach_says_so_and_what_may_help() -> None:
+    labels, probabilities = draw(7, 1000)
+    with pytest.raises(DataError, match=r"error<=0.05 cannot .* hardly help\. About error<=.* With `abstain` images"):
+        promise_rule(labels, probabilities, [Promise("error", 0.05)])
+    assert promise_rule(labels, probabilities, [Promise("error", 0.05)], abstain=True).abstains
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

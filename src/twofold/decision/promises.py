@@ -37,6 +37,7 @@ RATES: Final[dict[str, tuple[str, Failure]]] = {
 
 _FORM = re.compile(r"\s*([\w-]+)\s*(>=|<=|>|<|=)\s*(\S+)\s*")
 _CANDIDATES: Final = 2_000
+_MANY_TIMES: Final = 20  # the images, from which on more of them are no advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,12 @@ def promise_rule(
         if not single.any():
             raise DataError(_conflict_text(units, promises, low, high))
         bands = Bands(bands.low[single], bands.high[single])
-    chosen = _search(units, bands, searched, each) if searched else 0
+    try:
+        chosen = _search(units, bands, searched, each) if searched else 0
+    except DataError as error:
+        raise (
+            error if abstain else DataError(f"{error} With `abstain` images may be left unsure, which may help.")
+        ) from None
     rule = Rule(float(bands.low[chosen]), float(bands.high[chosen]))
     parameters = {"promise": [str(promise) for promise in promises], "confidence": confidence, "abstain": abstain}
     evidence = {
@@ -305,8 +311,8 @@ def _not_kept_text(units: Units, bands: Bands, promises: Sequence[Promise], star
         text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence: "
         text += f"{failures} of {trials} decided images or groups fail"
         needed = needed_trials(failures / trials if trials else 1.0, promise.max_failure_rate, confidence)
-        if needed is None:
-            text += ", and more images like these would not help."
+        if needed is None or needed > _MANY_TIMES * max(trials, 1):
+            text += ", and more images like these would hardly help."
         else:
             text += f"; at this rate it takes {needed}, {needed - trials} more."
         texts.append(f"{text} About {possible} can be promised." if failures < trials else text)
