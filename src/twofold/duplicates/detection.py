@@ -77,7 +77,7 @@ def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
     weak = np.empty((0, 2), np.int64)
     if fingerprints.features is not None:
-        unit = directions(fingerprints.features[rows])
+        unit = directions(fingerprints.features, rows)
         nearest = nearest_pairs(unit, _NEIGHBOURS, _MIN_WEAK_COSINE)
         cosines = np.einsum("pd,pd->p", *(unit[nearest[:, column]] for column in (0, 1)))
         candidates.append(nearest[cosines >= _MIN_COSINE])

@@ -13,21 +13,32 @@ _CROWDED = 4  # longest list, relative to the average
 _SHORT = 1000
 _LONG = 256
 _LARGEST = 5.0  # standard deviations at which features are clipped
+_AT_ONCE = 1024  # rows
 
 
-def directions(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The features (n, d), standardised, with rows of length 1.
+def directions(features: NDArray[np.float32], rows: Rows | None = None) -> NDArray[np.float32]:
+    """These rows (m,) of the features (n, d), by default all, standardised, with rows of length 1.
 
     More than `_LONG` features are reduced by a random projection, which changes cosines by some hundredths (Johnson and
-    Lindenstrauss 1984).
+    Lindenstrauss 1984). The features are read in chunks, because copies of them would take most of the memory.
     """
-    mean, std = features.mean(axis=0), features.std(axis=0)
+    rows = np.arange(len(features)) if rows is None else rows
+    chunks = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+    mean = sum(features[chunk].sum(axis=0, dtype=np.float64) for chunk in chunks) / max(len(rows), 1)
+    variance = sum(np.square(features[chunk] - mean).sum(axis=0) for chunk in chunks) / max(len(rows), 1)
+    mean, std = np.asarray(mean, np.float32), np.sqrt(variance).astype(np.float32)
     std = np.maximum(std, 0.01 * std.mean() + 1e-6)  # nearly constant features are noise
-    scaled = np.clip((features - mean) / std, -_LARGEST, _LARGEST)
-    if features.shape[1] > _LONG:
-        projection = np.random.default_rng(0).standard_normal((features.shape[1], _LONG), np.float32)
-        scaled = scaled @ projection
-    return np.asarray(scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-9))
+    width = features.shape[1]
+    shape = (width, _LONG) if width > _LONG else None
+    projection = None if shape is None else np.random.default_rng(0).standard_normal(shape, np.float32)
+    unit = np.empty((len(rows), min(width, _LONG)), np.float32)
+    for start, chunk in zip(range(0, len(rows), _AT_ONCE), chunks, strict=True):
+        scaled = np.clip((features[chunk] - mean) / std, -_LARGEST, _LARGEST)
+        projected = scaled if projection is None else scaled @ projection
+        unit[start : start + len(chunk)] = projected / np.maximum(
+            np.linalg.norm(projected, axis=1, keepdims=True), 1e-9
+        )
+    return unit
 
 
 def nearest_pairs(features: NDArray[np.float32], count: int, min_cosine: float, seed: int = 0) -> Pairs:
