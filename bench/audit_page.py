@@ -59,8 +59,7 @@ def page(journal: Journal) -> str:
                 [_dataset_row(journal, name) for name in DATASETS],
             ),
             "",
-            "In brackets: pairs whose labels differ. Near duplicates among the solar cells look like neighbouring wafers of one "
-            "block, or, where no grain is visible, like cells of one make with the same layout.",
+            "In brackets: pairs whose labels differ.",
             "",
         ]
     )
