@@ -65,7 +65,10 @@ def with_learning(**changes: Any) -> TrainingOptions:
         with_learning(devices=2),
         with_learning(num_nodes=3),
         with_learning(pixels_gb=0.5),
-        replace(SCRATCH, decision=DecisionOptions(threshold=0.2, optimize="f1")),
+        replace(SCRATCH, decision=DecisionOptions(threshold=0.2)),
+        replace(SCRATCH, decision=DecisionOptions(optimize="f1")),
+        replace(SCRATCH, decision=DecisionOptions(promise=("recall>=0.9",), confidence=0.9, abstain=True)),
+        replace(SCRATCH, decision=DecisionOptions(cost_fp=1, cost_fn=2, cost_unsure=0.1)),
     ],
 )
 def test_the_key_ignores_options_that_change_no_weight(dataset: LabelledDataset, options: TrainingOptions) -> None:
