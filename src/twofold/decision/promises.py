@@ -52,6 +52,7 @@ class Promise:
 
     @property
     def failure(self) -> Failure:
+        """What breaks the promise."""
         return RATES[self.rate][1]
 
     @property
@@ -189,7 +190,7 @@ def _lowest_high(negatives: Probabilities, promise: Promise, confidence: float) 
 
 
 def _bands(units: Units, failures: set[Failure], low: float, high: float, preferred: float) -> Bands:
-    """The bands to search. Which ones depends on probabilities and on what is promised, not on a label."""
+    """The bands to search. They depend on probabilities and, through `low` and `high`, on promises that are kept already."""
     threshold = min(max(preferred, high), low)
     first = (threshold, threshold) if high <= low else (low, high)
     cuts = np.unique(units.probabilities)

@@ -30,7 +30,7 @@ def policy_lines(rule: Rule) -> list[str]:
 
 def _promise_lines(rule: Rule, evidence: Any) -> list[str]:
     confidence = rule.policy.parameters["confidence"]
-    lines = [f"Promised at {confidence:.0%} confidence, from out-of-fold scores; each group counts once:"]
+    lines = [f"Promised at {100 * confidence:g}% confidence, from scores of held-out images; each group counts once:"]
     for kept in evidence["promises"]:
         rate = kept["promise"].partition(">")[0].partition("<")[0]
         counts = f"{kept['failures']} of {kept['trials']} {_FAILURES[rate]}, {kept['allowed']} allowed"
