@@ -2,7 +2,8 @@
 
     python bench/full_size.py --tiles ../tiles --photographs ../shared/data/cats-dogs/train [--half 1]
 
-Solar cells (of elpv-dataset), magnetic tiles, photographs and drawn slices. Half 0 chose the constants; half 1 is reported.
+Solar cells (of elpv-dataset), magnetic tiles, photographs and drawn slices. Both halves were looked at while the constants were
+chosen.
 planted: nine changes of some images, each pair compared. exposures: a tile and its next exposure. look-alikes: the pairs found
 among images that are no files of one exposure: one exposure of each tile, one slice of each head, all cells and photographs.
 resamplings (by `--only` alone): the same in 50 random parts.

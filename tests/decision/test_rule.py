@@ -47,6 +47,7 @@ def test_mirrored_decisions_are_the_same(low: float, high: float) -> None:
     swapped, mirrored = rule.swap_classes(probabilities)
     opposite = {NEGATIVE: POSITIVE, POSITIVE: NEGATIVE, UNSURE: UNSURE}
     assert swapped.decide(mirrored).tolist() == [opposite[decision] for decision in rule.decide(probabilities).tolist()]
+    assert swapped.answer(mirrored).tolist() == (1 - rule.answer(probabilities)).tolist()
     assert np.abs(mirrored - (1 - probabilities)).max() < 1e-15
 
 

@@ -164,3 +164,13 @@ def test_a_precision_without_predictions_is_undefined() -> None:
     requirement = parse_requirement("precision:defect>=0", CLASSES)
     assert not requirement.is_met(none)
     assert "no image was predicted to be of that class" in requirement.shortfall(none)
+
+
+def test_the_error_of_a_rule_that_decides_nothing_is_undefined_and_says_why() -> None:
+    unsure = evaluate(np.array([1, 0], np.int8), np.array([0.6, 0.4]), Rule(0.2, 0.8), classes=("cats", "dogs"))
+    requirement = parse_requirement("error<=0.1")
+    assert not requirement.is_met(unsure)
+    assert (
+        requirement.shortfall(unsure) == "error<=0.1 is not met: the value is undefined, because every image is unsure."
+    )
+    assert parse_requirement("coverage<=0").is_met(unsure)

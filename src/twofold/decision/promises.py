@@ -133,13 +133,13 @@ def promise_rule(
     confidence: float = 0.95,
     abstain: bool = False,
     groups: NDArray[np.int64] | None = None,
-    preferred: float = 0.5,
     seed: int = 0,
 ) -> Rule:
     """The rule that keeps all promises together at this confidence, and decides as many images as it can.
 
-    `preferred` is the threshold where the promises leave a choice. Each of m promises is kept at 1 - (1 - C) / m (Bonferroni).
-    Raises DataError where they cannot be kept; the message says what could be, and how many images it would take.
+    Where the promises leave a choice the threshold is 0.5, or as near to it as they allow. Each of m promises is kept at
+    1 - (1 - C) / m (Bonferroni). Raises DataError where they cannot be kept; the message says what could be, and how many images
+    it would take.
     """
     units = units_of(labels, probabilities, groups, seed)
     each = 1 - (1 - confidence) / len(promises)
@@ -150,18 +150,14 @@ def promise_rule(
         elif promise.failure == "false alarms":
             high = max(high, _lowest_high(units.negatives, promise, each))
     searched = [promise for promise in promises if promise.failure not in ("missed", "false alarms")]
-    bands = _bands(units, {promise.failure for promise in searched}, low, high, preferred)
+    bands = _bands(units, {promise.failure for promise in searched}, low, high)
     if not abstain:
         single = bands.low == bands.high
         if not single.any():
             raise DataError(_conflict_text(units, promises, low, high))
         bands = Bands(bands.low[single], bands.high[single])
-    try:
-        chosen = _search(units, bands, searched, each) if searched else 0
-    except DataError as error:
-        raise (
-            error if abstain else DataError(f"{error} With `abstain` images may be left unsure, which may help.")
-        ) from None
+    hint = "" if abstain else " With `abstain` images may be left unsure, which may help."
+    chosen = _search(units, bands, searched, each, hint) if searched else 0
     rule = Rule(float(bands.low[chosen]), float(bands.high[chosen]))
     parameters = {"promise": [str(promise) for promise in promises], "confidence": confidence, "abstain": abstain}
     evidence = {
@@ -189,9 +185,9 @@ def _lowest_high(negatives: Probabilities, promise: Promise, confidence: float) 
     return min(float(np.nextafter(negatives[-1 - allowed], 2)), NEVER) if allowed < len(negatives) else 0.0
 
 
-def _bands(units: Units, failures: set[Failure], low: float, high: float, preferred: float) -> Bands:
+def _bands(units: Units, failures: set[Failure], low: float, high: float) -> Bands:
     """The bands to search. They depend on probabilities and, through `low` and `high`, on promises that are kept already."""
-    threshold = min(max(preferred, high), low)
+    threshold = min(max(0.5, high), low)
     first = (threshold, threshold) if high <= low else (low, high)
     cuts = np.unique(units.probabilities)
     cuts = cuts[:: -(-len(cuts) // _CANDIDATES) or 1]
@@ -208,11 +204,12 @@ def _bands(units: Units, failures: set[Failure], low: float, high: float, prefer
     )
 
 
-def _search(units: Units, bands: Bands, promises: Sequence[Promise], confidence: float) -> int:
+def _search(units: Units, bands: Bands, promises: Sequence[Promise], confidence: float, hint: str) -> int:
     """The band that decides most among those that a fixed sequence of tests reaches for all promises.
 
     The sequence starts where the probability that all tests succeed is predicted to be highest. Only bands are tested that decide
     just enough images for one more failure to be allowed: those between are more likely to fail, and would end the sequence.
+    Raises DataError where the first test fails; `hint` ends the message.
     """
     power, passed, tested = (np.full(len(bands.low), value) for value in (1.0, True, False))
     for promise in promises:
@@ -226,7 +223,7 @@ def _search(units: Units, bands: Bands, promises: Sequence[Promise], confidence:
     sequence = np.flatnonzero(tested)  # from most decisions to least
     start = int(power[sequence].argmax())
     if not passed[sequence[start]]:
-        raise DataError(_not_kept_text(units, bands, promises, int(sequence[start]), confidence))
+        raise DataError(_not_kept_text(units, bands, promises, int(sequence[start]), confidence) + hint)
     stop = start
     while stop > 0 and passed[sequence[stop - 1]]:
         stop -= 1

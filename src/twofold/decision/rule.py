@@ -74,18 +74,19 @@ class Rule:
         return np.asarray(np.asarray(probabilities) >= self.threshold, np.int8)
 
     def swap_classes(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
-        """The rule with the classes swapped, and the probabilities of the other class: every decision stays the same.
+        """The rule with the classes swapped, and the probabilities of the other class: every decision and answer stays the same.
 
         This includes ties: 1 - p is rounded, so each probability is kept on its side of the threshold.
         """
-        low, high = _swap_threshold(self.high), _swap_threshold(self.low)
+        swapped = replace(self, low=_swap_threshold(self.high), high=_swap_threshold(self.low))
         other_probabilities = 1 - probabilities
-        for threshold, end in ((self.high, low), (self.low, high)):
+        ends = (self.high, swapped.low), (self.low, swapped.high), (self.threshold, swapped.threshold)
+        for threshold, end in ends:
             below = probabilities < threshold
             other_probabilities = np.where(
                 below, np.maximum(other_probabilities, end), np.minimum(other_probabilities, np.nextafter(end, -np.inf))
             )
-        return replace(self, low=low, high=high), other_probabilities
+        return swapped, other_probabilities
 
     def as_json(self) -> dict[str, Any]:
         """The block "rule" of a bundle."""

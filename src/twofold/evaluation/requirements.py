@@ -58,6 +58,8 @@ class Requirement:
         value, missing = self.value_in(evaluation), evaluation.missing
         if not isnan(value):
             return f"{self} is not met: the value is {value:.4f}."
+        if self.metric == "error":
+            return f"{self} is not met: the value is undefined, because every image is unsure."
         why = f"there are no images of {missing[0]!r}" if missing else "no image was predicted to be of that class"
         return f"{self} is not met: the value is undefined, because {why}."
 
