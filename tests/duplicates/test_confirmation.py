@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from scenes import CHANGES, MOVES, scene, thumbnails
 from scipy.ndimage import gaussian_filter
 
@@ -115,6 +115,16 @@ def test_images_of_one_make_are_neither() -> None:
             likeness = compare(png(draw(number)), png(draw(number + 10)))
             assert not likeness.near.any()
             assert not likeness.same_scene.any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_blank_blocks_are_compared_without_a_warning() -> None:
+    page = Image.new("RGB", (600, 800), (238, 238, 238))
+    for line in range(8):
+        ImageDraw.Draw(page).text((60, 60 + 48 * line), f"line {line} of a page that is blank below", "black")
+    likeness = compare(png(page), png(page.resize((300, 400))))
+    assert np.isfinite(likeness.overall).all()
+    assert not likeness.unrelated.any()
 
 
 def test_a_mirrored_file_is_compared_in_the_orientation_of_its_hash() -> None:

@@ -168,7 +168,8 @@ def compare_blocks(pairs: BlockPairs, tables: tuple[Table | None, Table | None])
     noise = rounding * weights.sum() / np.maximum(weaker, 1e-9)
     expected = _incoherence(b, b + a_loss, weights) + _incoherence(a, a + b_loss, weights) + noise
     medians = [np.array([np.median(part[band]) for band in _BANDS]) for part in (observed, expected)]
-    balance = np.median((weaker / np.maximum(first_energy, second_energy))[_BANDS[2]])
+    stronger = np.maximum(first_energy, second_energy)
+    balance = np.median((weaker / np.maximum(stronger, 1e-9))[_BANDS[2]])
     return Incoherence(medians[0], medians[1].clip(0, 1), float(balance), *_correlations(a, b))
 
 
