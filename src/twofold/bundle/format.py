@@ -189,6 +189,14 @@ def _numbers(block: _Block, key: str, count: int | None = None) -> list[float]:
     return [_check_number(value, f"each number in {name}") for value in values]
 
 
+def _fraction(block: _Block, key: str) -> float:
+    """A number strictly between 0 and 1."""
+    value = _number(block, key, 0, 1)
+    if not 0 < value < 1:
+        raise ValueError(f"{block.name(key)} must be above 0 and below 1")
+    return value
+
+
 def _classes(record: _Block) -> tuple[str, str]:
     """(negative, positive)."""
     names, positive = record["classes"], record["positive"]
@@ -245,14 +253,15 @@ def _head(block: _Block) -> Head:
 
 
 def _calibration(block: _Block) -> Calibration:
-    _check_keys(block, {"slope", "intercept", "low", "high"})
+    _check_keys(block, {"slope", "intercept", "low", "high", "prevalence"})
     slope, intercept = _number(block, "slope"), _number(block, "intercept")
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
+    prevalence = _fraction(block, "prevalence")
     if slope <= 0:
         raise ValueError("'calibration.slope' must be above 0")
     if low >= high:
         raise ValueError("'calibration.low' must be below 'calibration.high'")
-    return Calibration(slope, intercept, low, high)
+    return Calibration(slope, intercept, low, high, prevalence)
 
 
 def _rule(block: _Block) -> Rule:
@@ -260,13 +269,13 @@ def _rule(block: _Block) -> Rule:
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
     if low > high:
         raise ValueError("'rule.low' must be at most 'rule.high'")
-    for key in ("gate", "prevalence"):
-        if block[key] is not None:
-            raise ValueError(f"{block.name(key)} must be null: it is not supported")
+    if block["gate"] is not None:
+        raise ValueError(f"{block.name('gate')} must be null: it is not supported")
+    prevalence = None if block["prevalence"] is None else _fraction(block, "prevalence")
     policy = block.block("policy")
     _check_keys(policy, {"name", "parameters", "evidence"})
     parameters, evidence = policy.block("parameters").values, policy.block("evidence").values
-    return Rule(low, high, policy=PolicyRecord(_text(policy, "name"), parameters, evidence))
+    return Rule(low, high, prevalence=prevalence, policy=PolicyRecord(_text(policy, "name"), parameters, evidence))
 
 
 def _probes(record: _Block) -> NDArray[np.float64] | None:

@@ -22,7 +22,6 @@ from twofold.data import FileList, IntensityRanges, list_labelled_files
 from twofold.dataset.labelled import LabelledDataset, alphabetical, full_images, labelled_dataset, list_test_files
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import Engine, Runtime, Source
-from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
 from twofold.workflows.crops import CropsChoice
@@ -54,9 +53,9 @@ def train(
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
     check_promises(options.decision)
-    file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
+    file_list = list_labelled_files(data, options.data, positive=options.positive)
     test_list = None if test is None else list_test_files(file_list.negative_and_positive, test, options.data)
-    if options.decision.positive is None:
+    if options.positive is None:
         file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.negative_and_positive)))
     result = train_files(file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder)
     return replace(result, roots=(data,) if test is None else (data, test))
@@ -243,8 +242,5 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
 
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:
     model, rows = fit.model, ~run.validation & dataset.valid
-    probabilities = model.probabilities(dataset.table.features[rows])
-    groups = dataset.groups[rows]
-    return NetworkResult(
-        run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes, groups=groups)
-    )
+    columns = dataset.table.features[rows], dataset.labels[rows], dataset.groups[rows]
+    return NetworkResult(run, model.evaluate_features(*columns))
