@@ -264,6 +264,11 @@ def _calibration(block: _Block) -> Calibration:
     return Calibration(slope, intercept, low, high, prevalence)
 
 
+def read_rule(values: Any) -> Rule:
+    """The rule in a block "rule". ValueError where it is illegal."""
+    return _rule(_Block({"rule": values}).block("rule"))
+
+
 def _rule(block: _Block) -> Rule:
     _check_keys(block, {"low", "high", "gate", "prevalence", "policy"})
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
