@@ -222,6 +222,18 @@ class _Levels:
         return simultaneous_confidence(trials, self.each) if self.simultaneous and trials else self.each
 
 
+def check_possible(
+    promises: Sequence[Promise], positives: int, negatives: int, confidence: float, *, simultaneous: bool
+) -> None:
+    """DataError where so few images of the classes could not keep the promises even if none of them failed."""
+    levels = _Levels.of(promises, confidence, simultaneous=simultaneous)
+    trials = {"missed": (positives, "positive"), "false alarms": (negatives, "negative")}
+    for promise in promises:
+        count, kind = trials.get(promise.failure, (positives + negatives, "scored"))
+        if allowed_failures(count, promise.max_failure_rate, levels.at(count)) < 0:
+            raise DataError(_too_few_text(promise, count, levels.at(count), kind))
+
+
 def _highest_low(positives: Probabilities, promise: Promise, confidence: float) -> float:
     """The highest threshold below which few enough positives lie."""
     allowed = allowed_failures(len(positives), promise.max_failure_rate, confidence)

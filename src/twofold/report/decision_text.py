@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from twofold.core.notes import count_text
-from twofold.decision.rule import NEVER, Rule
-from twofold.evaluation.operating_table import OperatingPoint
+from twofold.decision.rule import Rule
 from twofold.evaluation.rule_summary import RuleSummary
 from twofold.report.layout import interval_text, note_lines, short_names, table
-from twofold.report.policy_text import policy_lines
+from twofold.report.policy_text import operating_lines, policy_lines
 from twofold.workflows.decide import DecisionResult
 
 _SOURCES: Final = {
@@ -33,7 +32,7 @@ def decision_text(result: DecisionResult, name: str, out: Path | None) -> str:
     summaries = {"now": result.before} if result.after is None else {"before": result.before, "after": result.after}
     lines += ["", *_summary_lines(summaries, names[1]), "", *_decision_lines(summaries, names, result.prevalence)]
     lines += policy_lines(list(summaries.values())[-1].rule)
-    lines += ["", *operating_lines(result.table, names), *note_lines(result.notes)]
+    lines += [*operating_lines(result.table, classes), *note_lines(result.notes)]
     if out is not None:
         lines += ["", f"Wrote {out}"]
     elif result.after is not None:
@@ -81,19 +80,3 @@ def _decision_lines(summaries: dict[str, RuleSummary], names: Sequence[str], pre
         for label, counts in zip(names, summary.per_1000.tolist(), strict=True):
             rows.append([name if label == negative else "", label, *(f"{count:.1f}" for count in counts)])
     return [f"Decisions per 1,000 images, of which {1000 * prevalence:.1f} are {positive}:", *table(rows, left=2)]
-
-
-def operating_lines(points: Sequence[OperatingPoint], names: Sequence[str]) -> list[str]:
-    """The operating table of a model with these short names of its (negative, positive) classes."""
-    negative, positive = names
-    rows = [["missed", f"{positive} missed", f"{negative} wrongly called", "threshold", "to promise"]]
-    for point in points:
-        threshold = "none" if point.threshold >= NEVER else f"{point.threshold:.4f}"
-        rates = interval_text(point.missed), interval_text(point.false_alarms)
-        rows.append([f"{point.limit:.0%}", *rates, threshold, f"{point.needed}"])
-    title = f"If so many {positive} may be missed, so many {negative} are wrongly called {positive}:"
-    return [
-        title,
-        *table(rows),
-        f"To promise: images of {positive}, none of them missed, that it takes at 95% confidence.",
-    ]

@@ -14,7 +14,7 @@ from twofold.report.evaluation_text import (
     warning_lines,
 )
 from twofold.report.layout import note_lines, number_text, table
-from twofold.report.policy_text import policy_lines
+from twofold.report.policy_text import operating_lines, policy_lines, restated_lines
 from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
 from twofold.report.sparkline import sparklines
 from twofold.report.timing_text import timing_text
@@ -36,7 +36,8 @@ def training_text(result: TrainingResult, out: Path, figures: Path | None = None
     lines.append(data_line("train", result.dataset.as_json()))
     lines += [] if result.test is None else [data_line("test", result.test.dataset.as_json())]
     lines += decision_lines(headline, evaluation)
-    lines += policy_lines(evaluation.rule)
+    lines += [*policy_lines(evaluation.rule), *restated_lines(evaluation)]
+    lines += operating_lines(evaluation.operating_table, evaluation.classes)
     lines += metric_lines(columns)
     lines += detail_lines(headline, evaluation)
     if result.learning is not None:

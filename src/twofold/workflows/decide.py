@@ -179,7 +179,11 @@ def with_rule(bundle: Bundle, options: DecisionOptions) -> Bundle:
     if options.prevalence == "auto":
         raise UsageError("`prevalence='auto'` is for decide; give a number.")
     check_promises(options)
-    rule = choose(bundle, out_of_fold_scores(bundle), options)
+    if options.threshold is not None:
+        rule = Rule.at(options.threshold, PolicyRecord("fixed", {"threshold": options.threshold}))
+        rule = replace(rule, prevalence=options.fixed_prevalence or bundle.model.rule.prevalence)
+    else:
+        rule = choose(bundle, out_of_fold_scores(bundle), options)
     return replace(bundle, model=replace(bundle.model, rule=rule))
 
 

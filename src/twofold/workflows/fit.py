@@ -13,17 +13,16 @@ from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Head, Rule, choose_rule, fit_calibration, fit_head
 from twofold.decision.costs import Costs, cost_rule
 from twofold.decision.cross_fitting import cross_fit_probabilities
-from twofold.decision.promises import parse_promise, promise_rule
+from twofold.decision.promises import Promise, parse_promise, promise_rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.nested import NestedCrossValidation, variance_factors
 from twofold.networks import Backbone
 from twofold.workflows.nested_cross_validation import cross_validate_nested
 
 
-def check_promises(options: DecisionOptions) -> None:
-    """Raises UsageError for a text that is no promise, before any work."""
-    for text in options.promise:
-        parse_promise(text)
+def check_promises(options: DecisionOptions) -> list[Promise]:
+    """The promises of the options. Raises UsageError for a text that is none, before any work."""
+    return [parse_promise(text) for text in options.promise]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class DecisionPolicy:
             return promise_rule(
                 labels,
                 probabilities,
-                [parse_promise(text) for text in options.promise],
+                check_promises(options),
                 confidence=options.confidence,
                 abstain=options.abstain,
                 simultaneous=options.simultaneous,
