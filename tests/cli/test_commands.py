@@ -67,7 +67,12 @@ def test_a_promise_is_kept_by_the_bundle_or_refused_before_it_is_written(
     assert "Promised at 90% confidence" in output
     assert re.search(r"recall>=0.8: 0 of \d+ positives missed, \d allowed fpr<=0.2: 0 of", output)
     policy = json.loads((out / "bundle.json").read_text(encoding="utf-8"))["rule"]["policy"]
-    assert policy["parameters"] == {"promise": ["recall>=0.8", "fpr<=0.2"], "confidence": 0.9, "abstain": False}
+    assert policy["parameters"] == {
+        "promise": ["recall>=0.8", "fpr<=0.2"],
+        "confidence": 0.9,
+        "abstain": False,
+        "simultaneous": False,
+    }
 
 
 def test_unsure_images_have_no_label_and_a_reason(

@@ -10,7 +10,7 @@ from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.costs import Costs
 from twofold.decision.prevalence import ClassWeights
 from twofold.decision.rule import NEGATIVE, POSITIVE, Rule
-from twofold.evaluation.groups import Groups, design_effect, has_groups
+from twofold.evaluation.groups import Groups, centred, design_effect, has_groups
 from twofold.evaluation.intervals import UNDEFINED, Interval, Z, wilson
 
 RATES: Final = ("recall", "specificity", "precision", "npv")
@@ -105,6 +105,8 @@ class RuleSample:
             return UNDEFINED
         value = float(weights[successes].sum()) / total
         residuals = weights * (successes - value)
+        if self.prevalence is not None:  # then the number of images of each class is fixed
+            residuals = centred(residuals, self.labels)
         independent = value * (1 - value) * total**2 / count
         spread = (
             float(np.sum(residuals**2)) / independent
@@ -116,9 +118,7 @@ class RuleSample:
     def _mean(self, values: Reals) -> Interval:
         """The weighted mean of values (n,) with a normal interval. The number of images of each class is fixed."""
         weights = self._weights
-        residuals = weights * values
-        for label in (0, 1):
-            residuals[self.labels == label] -= residuals[self.labels == label].mean()
+        residuals = centred(weights * values, self.labels)
         effect = self.factor * design_effect(residuals, self._clusters)
         half = Z * float(np.sqrt(effect * np.sum(residuals**2))) / len(values)
         mean = float(np.mean(weights * values))
