@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.audit.leakage import find_leakage
+from twofold.audit.leakage import find_leakage, unseen_rows
 from twofold.bundle.card import decision_sentences
 from twofold.bundle.history import Decision, History
 from twofold.bundle.model import Model
@@ -45,6 +45,7 @@ class LabelledScores:
     logits: NDArray[np.float64] = field(repr=False)
     groups: Groups = field(repr=False)
     factor: float = 1.0
+    left_out: int = 0  # images that resemble training images
 
     @property
     def digest(self) -> str:
@@ -223,21 +224,30 @@ def _variance_factor(bundle: Bundle) -> float:
 
 
 def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: Runtime) -> LabelledScores:
-    """The model's scores of labelled images of both classes. DataError where a class is missing, or an image was trained on."""
+    """The model's scores of labelled images of both classes, without those that resemble a training image.
+
+    DataError where a class is missing, or where images are training images.
+    """
     model = bundle.model
     file_list = list_test_files(model.classes, data, options)
     dataset = embed_files(file_list, file_list.paths, model.engine(runtime), runtime, what="images")
     dataset.check_counts(1)
-    leaked = list(find_leakage(dataset, bundle.fingerprint_index()).values())
-    if leaked:
-        images = count_text(len(leaked), "image duplicates a training image", "images duplicate training images")
+    leaked = find_leakage(dataset, bundle.fingerprint_index())
+    copies = [image for image in leaked.values() if image.kind in ("exact", "pixels")]
+    if copies:
+        images = count_text(len(copies), "image is a training image", "images are training images")
         raise DataError(
-            f"A rule cannot be chosen on images that the model was trained on: {images}, such as {leaked[0].path} "
-            f"({leaked[0].duplicate_of}). Leave them out."
+            f"A rule cannot be chosen on images that the model was trained on: {images}, such as {copies[0].path} "
+            f"({copies[0].duplicate_of}). Leave them out."
         )
-    rows = np.flatnonzero(dataset.valid)
-    logits = model.logits(dataset.table.features[rows])
-    return LabelledScores("held-out", dataset.labels[rows], logits, dataset.groups[rows])
+    rows = unseen_rows(dataset, leaked, np.flatnonzero(dataset.valid))
+    labels = dataset.labels[rows]
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            f"In {data} no image of one class is left: the others resemble training images. Give more images."
+        )
+    scores = LabelledScores("held-out", labels, model.logits(dataset.table.features[rows]), dataset.groups[rows])
+    return replace(scores, left_out=len(leaked))
 
 
 def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runtime) -> PrevalenceEstimate:
@@ -309,7 +319,10 @@ def _costs(rule: Rule) -> Costs | None:
 
 def _source_notes(scores: LabelledScores) -> list[Note]:
     if scores.source == "held-out":
-        return [Note("held-out-scores", "The images are held out, so the bounds are exact for this model.")]
+        text = "The images are held out, so the bounds are exact for this model."
+        if scores.left_out:
+            text += f" Left out: {count_text(scores.left_out, 'image')} that may duplicate training images or show their objects."
+        return [Note("held-out-scores", text)]
     if scores.source == "validation":
         text = "The scores are those of the validation images, which chose the best epoch of the network, too."
         return [Note("validation-scores", text)]
