@@ -2,6 +2,7 @@
 
 import csv
 import io
+from array import array
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,22 +27,22 @@ class ScoreTable:
 
 def read_scores(text: str, classes: tuple[str, str]) -> ScoreTable:
     """The table in a text, for a model of these (negative, positive) classes. ValueError where it cannot be one."""
-    header, *rows = csv.reader(io.StringIO(text, newline="")) or [()]
-    if tuple(header)[: len(COLUMNS)] != COLUMNS or not rows or any(len(row) != len(header) for row in rows):
-        raise ValueError(f"it needs the columns {', '.join(COLUMNS)} and a row for each image")
-    _, names, groups, folds, logits = list(zip(*rows, strict=True))[:5]
-    if set(names) != set(classes):
-        raise ValueError(f"its labels must be {classes[0]} and {classes[1]}")
-    labels = np.fromiter((name == classes[1] for name in names), np.int8, len(names))
-    table = ScoreTable(labels, _integers(groups), _integers(folds), _floats(logits))
-    if not np.isfinite(table.logits).all():
-        raise ValueError("a logit is not a finite number")
+    rows = csv.reader(io.StringIO(text, newline=""))
+    header = next(rows, [])
+    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+        raise ValueError(f"it needs the columns {', '.join(COLUMNS)}")
+    numbers = {classes[0]: 0, classes[1]: 1}
+    labels, groups, folds, logits = array("b"), array("q"), array("q"), array("d")
+    for row in rows:  # one after the other: a list of all would take five times as long
+        if len(row) != len(header) or row[1] not in numbers:
+            raise ValueError(f"each row needs {len(header)} values, and a label {classes[0]} or {classes[1]}")
+        labels.append(numbers[row[1]])
+        groups.append(int(row[2]))
+        folds.append(int(row[3]))
+        logits.append(float(row[4]))
+    table = ScoreTable(
+        np.array(labels, np.int8), np.array(groups, np.int64), np.array(folds, np.int64), np.array(logits, np.float64)
+    )
+    if not 0 < int(table.labels.sum()) < len(labels) or not np.isfinite(table.logits).all():
+        raise ValueError("it needs images of both classes with finite logits")
     return table
-
-
-def _integers(column: tuple[str, ...]) -> NDArray[np.int64]:
-    return np.fromiter(map(int, column), np.int64, len(column))
-
-
-def _floats(column: tuple[str, ...]) -> NDArray[np.float64]:
-    return np.fromiter(map(float, column), np.float64, len(column))

@@ -220,7 +220,7 @@ class DecisionOptions:
     prevalence: float | Literal["auto"] | None = _option(
         None,
         "Fraction of positives where the model is used; default: that of the data. With decide, auto estimates it from the "
-        "unlabelled images in --data.",
+        "unlabelled images of its data.",
     )
 
     @property

@@ -117,16 +117,19 @@ def units_of(
 
     With a prevalence, units of both classes are drawn so that `labels` have it: a bound holds for images like those it counts.
     """
-    groups = np.arange(len(labels)) if groups is None else groups
     order = np.random.default_rng(seed).permutation(len(labels))
-    drawn = order[np.unique(groups[order], return_index=True)[1]]
-    by_class = [order[labels[order] == label] for label in (1, 0)]
+    drawn = _one_of_each(order, groups)
     positives, negatives = (
-        np.sort(probabilities[rows[np.unique(groups[rows], return_index=True)[1]]]) for rows in by_class
+        np.sort(probabilities[_one_of_each(order[labels[order] == label], groups)]) for label in (1, 0)
     )
     drawn = drawn if prevalence is None else _at_prevalence(drawn, labels[drawn], prevalence)
     drawn = drawn[np.argsort(probabilities[drawn], kind="stable")]
     return Units(positives, negatives, labels[drawn], probabilities[drawn])
+
+
+def _one_of_each(rows: NDArray[np.intp], groups: NDArray[np.int64] | None) -> NDArray[np.intp]:
+    """The first of these rows in each group (n,), in the order of the rows."""
+    return rows if groups is None else rows[np.sort(np.unique(groups[rows], return_index=True)[1])]
 
 
 def _at_prevalence(rows: NDArray[np.intp], labels: Labels, prevalence: float) -> NDArray[np.intp]:

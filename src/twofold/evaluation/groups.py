@@ -18,7 +18,13 @@ Groups = NDArray[np.int64]
 
 def has_groups(groups: Groups | None) -> bool:
     """Whether any two images are of one group."""
-    return groups is not None and len(np.unique(groups)) < len(groups)
+    return groups is not None and count_groups(groups) < len(groups)
+
+
+def count_groups(groups: Groups) -> int:
+    """The number of groups. Faster than `numpy.unique` for many images."""
+    ordered = np.sort(groups)
+    return int(np.sum(ordered[1:] != ordered[:-1])) + 1 if len(groups) else 0
 
 
 def design_effect(residuals: Reals, groups: Groups | None) -> float:

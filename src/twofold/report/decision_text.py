@@ -22,7 +22,7 @@ def decision_text(result: DecisionResult, name: str, out: Path | None) -> str:
     """The rules side by side on the same scores, their decisions per 1,000 images, the operating table, and notes."""
     scores, classes = result.scores, result.model.classes
     names = short_names(classes)
-    positives, groups = int(scores.labels.sum()), len(set(scores.groups.tolist()))
+    positives, groups = int(scores.labels.sum()), scores.group_count
     counts = f"{len(scores.labels) - positives} {classes[0]}, {positives} {classes[1]}"
     in_groups = f" in {groups} groups" if groups < len(scores.labels) else ""
     lines = [f"{name}: {len(scores.labels)} {_SOURCES[scores.source]}{in_groups}: {counts}"]

@@ -25,9 +25,9 @@ from twofold.dataset.labelled import embed_files, list_test_files
 from twofold.decision import PolicyRecord, Rule
 from twofold.decision.costs import Costs
 from twofold.embedding import Runtime
-from twofold.evaluation.groups import Groups, has_groups
+from twofold.evaluation.groups import Groups, count_groups, has_groups
 from twofold.evaluation.operating_table import OperatingPoint, operating_table
-from twofold.evaluation.prevalence import PrevalenceEstimate, estimate_prevalence
+from twofold.evaluation.prevalence_estimate import PrevalenceEstimate, estimate_prevalence
 from twofold.evaluation.rule_summary import RuleSample, RuleSummary
 from twofold.workflows.fit import DecisionPolicy, check_promises
 
@@ -43,14 +43,19 @@ class LabelledScores:
     source: ScoreSource
     labels: Labels = field(repr=False)
     logits: NDArray[np.float64] = field(repr=False)
-    groups: Groups = field(repr=False)
+    groups: Groups | None = field(repr=False)  # None where each image is a group
     factor: float = 1.0
     left_out: int = 0  # images that resemble training images
 
     @property
+    def group_count(self) -> int:
+        """The number of groups; that of the images where each is a group."""
+        return len(self.labels) if self.groups is None else count_groups(self.groups)
+
+    @property
     def digest(self) -> str:
         """A digest that tells other scores apart."""
-        columns = self.labels, np.round(self.logits, 4) + 0.0, self.groups
+        columns = self.labels, np.round(self.logits, 4) + 0.0, *(() if self.groups is None else (self.groups,))
         return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
@@ -58,7 +63,7 @@ class LabelledScores:
         counts = {
             "images": len(self.labels),
             "positives": int(self.labels.sum()),
-            "groups": len(np.unique(self.groups)),
+            "groups": self.group_count,
         }
         return {"source": self.source, **counts, "digest": self.digest}
 
@@ -128,11 +133,12 @@ def decide(
     if estimate is not None:
         options = replace(options, prevalence=estimate.prevalence.value)
     asked = options.has_policy or options.prevalence is not None or held_out
-    history = _history(bundle, scores)
+    evidence = scores.as_json()
+    history = _history(bundle, scores, evidence)
     model = bundle.model
     if asked:
         model = replace(model, rule=choose(bundle, scores, options))
-        decision = Decision(origin.created, tuple(map(public_word, origin.command)), model.rule, scores.as_json())
+        decision = Decision(origin.created, tuple(map(public_word, origin.command)), model.rule, evidence)
         notes = _history_notes(history, decision)
         history = history.with_decision(decision)
     else:
@@ -143,7 +149,7 @@ def decide(
 def undo(bundle: Bundle) -> DecisionResult:
     """The rule before the last decision. Nothing is written. UsageError where there is none."""
     scores = out_of_fold_scores(bundle)
-    history, rule = _history(bundle, scores).undo()
+    history, rule = _history(bundle, scores, scores.as_json()).undo()
     return _result(bundle.model, replace(bundle.model, rule=rule), scores, None, history, (), asked=True)
 
 
@@ -211,7 +217,8 @@ def out_of_fold_scores(bundle: Bundle) -> LabelledScores:
     """The scores in the bundle. Raises BundleError where they are missing or altered."""
     table, evidence = bundle.scores(), bundle.record.get("evidence")
     source: ScoreSource = "validation" if evidence == "validation" else "out-of-fold"
-    return LabelledScores(source, table.labels, table.logits, table.groups, _variance_factor(bundle))
+    groups = table.groups if has_groups(table.groups) else None
+    return LabelledScores(source, table.labels, table.logits, groups, _variance_factor(bundle))
 
 
 def _variance_factor(bundle: Bundle) -> float:
@@ -246,8 +253,8 @@ def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: 
         raise DataError(
             f"In {data} no image of one class is left: the others resemble training images. Give more images."
         )
-    scores = LabelledScores("held-out", labels, model.logits(dataset.table.features[rows]), dataset.groups[rows])
-    return replace(scores, left_out=len(leaked))
+    groups, logits = dataset.groups[rows], model.logits(dataset.table.features[rows])
+    return LabelledScores("held-out", labels, logits, groups if has_groups(groups) else None, left_out=len(leaked))
 
 
 def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runtime) -> PrevalenceEstimate:
@@ -272,14 +279,14 @@ def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runti
     return estimate
 
 
-def _history(bundle: Bundle, scores: LabelledScores) -> History:
-    """The history of the bundle; its first rule was chosen on the out-of-fold scores."""
+def _history(bundle: Bundle, scores: LabelledScores, evidence: dict[str, Any]) -> History:
+    """The history of the bundle; its first rule was chosen on the out-of-fold scores. `evidence` are `scores` as JSON."""
     if scores.source == "held-out":
         try:
-            scores = out_of_fold_scores(bundle)
+            evidence = out_of_fold_scores(bundle).as_json()
         except BundleError:
-            return History.of_record(bundle.record, {"source": "out-of-fold"})
-    return History.of_record(bundle.record, scores.as_json())
+            evidence = {"source": "out-of-fold"}
+    return History.of_record(bundle.record, evidence)
 
 
 def _result(
@@ -295,8 +302,7 @@ def _result(
     assumed, of_data = new.rule.prevalence, float(np.mean(scores.labels == 1))
     curve = new.calibration.at_prevalence(assumed)
     probabilities = curve.probabilities(scores.logits)
-    groups = scores.groups if has_groups(scores.groups) else None
-    sample = RuleSample(scores.labels, probabilities, groups, assumed, scores.factor)
+    sample = RuleSample(scores.labels, probabilities, scores.groups, assumed, scores.factor)
     # The old rule decides by its own probabilities, and is weighted as the new one.
     old_sample = replace(sample, probabilities=old.probability_curve.probabilities(scores.logits))
     costs = _costs(new.rule) or _costs(old.rule)
@@ -307,7 +313,7 @@ def _result(
         estimate,
         old_sample.summary(old.rule, costs),
         sample.summary(new.rule, costs) if asked else None,
-        operating_table(scores.labels, probabilities, groups, scores.factor),
+        operating_table(scores.labels, probabilities, scores.groups, scores.factor),
         history,
         notes,
     )

@@ -32,7 +32,7 @@ class DecisionPolicy:
     options: DecisionOptions
     seed: int
 
-    def choose(self, labels: Labels, probabilities: Probabilities, groups: NDArray[np.int64]) -> Rule:
+    def choose(self, labels: Labels, probabilities: Probabilities, groups: NDArray[np.int64] | None) -> Rule:
         """The rule, from probabilities (n,) at the prevalence of the options, of images in groups (n,).
 
         Raises UsageError for a text that is no promise, DataError where promises cannot be kept.

@@ -5,7 +5,7 @@ import pytest
 
 from twofold.core.errors import DataError
 from twofold.decision import fit_calibration
-from twofold.evaluation.prevalence import estimate_prevalence
+from twofold.evaluation.prevalence_estimate import estimate_prevalence
 
 
 def draw(random: np.random.Generator, count: int, prevalence: float) -> tuple[np.ndarray, np.ndarray]:
