@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Reals
-from twofold.evaluation.intervals import Z
 
 Groups = NDArray[np.int64]
 
@@ -21,16 +20,16 @@ def has_groups(groups: Groups | None) -> bool:
     return groups is not None and len(np.unique(groups)) < len(groups)
 
 
-def design_effect(residuals: Reals, groups: Groups | None) -> float:
+def design_effect(residuals: Reals, groups: Groups | None, level: float = 0.95) -> float:
     """The factor on the variance of a sum of residuals (n,) of mean 0, at least 1; 1 where each group (n,) is one image.
 
-    With few groups their sums are few: the factor includes the square of the t quantile over the normal one, for as many
-    degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong, each group counts as
-    one image.
+    With few groups their sums are few: the factor includes the square of the t quantile over the normal one, for an interval of
+    this level and as many degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong, each
+    group counts as one image.
     """
     if groups is None or not has_groups(groups):
         return 1.0
-    from scipy.special import stdtrit  # here, because predictions do not need it
+    from scipy.special import ndtri, stdtrit  # here, because predictions do not need it
 
     _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
@@ -38,8 +37,8 @@ def design_effect(residuals: Reals, groups: Groups | None) -> float:
     independent = float(np.sum(residuals**2))
     sums = np.bincount(number, residuals)
     effect = float(np.sum(sums**2)) / independent if independent > 0 else float(np.sum(sizes**2) / np.sum(sizes))
-    count = len(sizes)
-    return max(1.0, effect * count / (count - 1) * (float(stdtrit(count - 1, 0.975)) / Z) ** 2)
+    count, tail = len(sizes), (1 + level) / 2
+    return max(1.0, effect * count / (count - 1) * float(stdtrit(count - 1, tail) / ndtri(tail)) ** 2)
 
 
 def centred(values: Reals, labels: Labels) -> Reals:
