@@ -8,6 +8,8 @@ from twofold.decision import Rule
 from twofold.decision.costs import Costs
 from twofold.decision.rule import PolicyRecord
 from twofold.evaluation import Evaluation, evaluate, parse_requirement, with_positive
+from twofold.evaluation.expected_cost import expected_cost
+from twofold.evaluation.sample import Sample
 
 CLASSES = ("free", "defect")
 
@@ -78,9 +80,9 @@ def test_the_interval_holds_the_cost() -> None:
     truth = 1000 * (0.1 * 20 + 2 * 0.05 * 1) / 3
     for _ in range(200):
         wrong = rng.random(300) < np.where(labels == 1, 0.1, 0.05)
-        cost = evaluate(
-            labels, np.where(wrong, 1 - labels, labels) * 0.8 + 0.1, rule(Costs(1, 20), 0.5), classes=CLASSES
-        ).cost
+        decisions = np.where(wrong, 1 - labels, labels).astype(np.int8)
+        sample = Sample(labels, decisions, decisions * 0.8 + 0.1, decisions * 0.8 + 0.1, None)
+        cost = expected_cost(sample, rule(Costs(1, 20), 0.5), CLASSES, seed=0)
         assert cost is not None
         held += cost.per_1000.low <= truth <= cost.per_1000.high
     assert held >= (0.95 - 0.045) * 200

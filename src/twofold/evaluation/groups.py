@@ -24,8 +24,8 @@ def design_effect(residuals: Reals, groups: Groups | None, level: float = 0.95) 
     """The factor on the variance of a sum of residuals (n,) of mean 0, at least 1; 1 where each group (n,) is one image.
 
     With few groups their sums are few: the factor includes the square of the t quantile over the normal one, for an interval of
-    this level and as many degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong, each
-    group counts as one image.
+    this level and as many degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong,
+    each group counts as one image.
     """
     if groups is None or not has_groups(groups):
         return 1.0

@@ -96,6 +96,14 @@ def difference(first: Interval, second: Interval) -> Interval:
     return Interval(value, value - below, value + above)
 
 
+def weighted(interval: Interval, weight: float) -> Interval:
+    """The interval of a value times a weight of either sign; 0 for a weight of 0, also where the value is undefined."""
+    if weight == 0:
+        return Interval(0.0, 0.0, 0.0)
+    low, high = sorted((weight * interval.low, weight * interval.high))
+    return Interval(weight * interval.value, low, high)
+
+
 def simulated_interval(
     confusion: ConfusionMatrix, score: Callable[[ConfusionMatrix], NDArray[np.float64]], seed: int, factor: float = 1.0
 ) -> Interval:
