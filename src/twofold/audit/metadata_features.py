@@ -9,6 +9,7 @@ from twofold.audit.shortcuts import MetadataFeatures, name_pattern
 from twofold.dataset.labelled import LabelledDataset
 
 _BORDER = 2  # pixels of a thumbnail's 32
+_CHUNK = 4096  # thumbnails at a time, to bound memory
 
 
 def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> MetadataFeatures:
@@ -80,10 +81,12 @@ def _sharpness(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
     Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; theirs has no ratio, so it measures contrast as
     well. A thumbnail has 32 pixels a side, so only a blur that shows at this size is measured.
     """
-    return np.array([_laplacian_ratio(thumbnail.mean(axis=2)) for thumbnail in thumbnails], np.float64)
+    chunks = range(0, len(thumbnails), _CHUNK)
+    return np.concatenate([np.empty(0), *(_laplacian_ratio(thumbnails[start : start + _CHUNK]) for start in chunks)])
 
 
-def _laplacian_ratio(grey: NDArray[np.float64]) -> float:
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    contrast = float(grey.std())
-    return float((around - 4 * grey[1:-1, 1:-1]).std()) / contrast if contrast > 0 else 0.0
+def _laplacian_ratio(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
+    grey = thumbnails @ np.ones(3, np.float32)
+    around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    laplacian, contrast = (around - 4 * grey[:, 1:-1, 1:-1]).std(axis=(1, 2)), grey.std(axis=(1, 2))
+    return np.asarray(np.divide(laplacian, contrast, out=np.zeros(len(grey)), where=contrast > 0), np.float64)
