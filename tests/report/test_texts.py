@@ -96,11 +96,10 @@ def sliced(dark: float) -> Slices:
 
 def test_the_worst_slice_is_named_with_its_values_and_its_images() -> None:
     lines = slice_lines(sliced(0.4))
-    assert lines[1] == "slices: least accurate where brightness is 0 to 99:"
-    assert lines[2].startswith("accuracy 0.6000 [")
-    assert lines[2].endswith("] of 100 images,")
-    assert lines[3].startswith("difference to all others -0.3800 [")
-    assert lines[4] == "These intervals hold for all 5 slices together (brightness, pixels)."
+    assert lines[1] == "slices: least accurate of 5 where brightness is 0 to 99 (100 images)"
+    assert lines[2].startswith("accuracy                  0.6000 [")
+    assert lines[3].startswith("minus that of all others  -0.3800 [")
+    assert lines[4:] == ["for all slices together, by brightness, pixels"]
     assert max(map(len, lines)) <= 80
 
 

@@ -41,6 +41,24 @@ def design_effect(residuals: Reals, groups: Groups | None, level: float = 0.95) 
     return max(1.0, effect * count / (count - 1) * float(stdtrit(count - 1, tail) / ndtri(tail)) ** 2)
 
 
+def group_correlation(residuals: Reals, groups: Groups | None) -> float:
+    """The mean correlation of two residuals (n,) of mean 0 within a group, from 0 to 1; 0 where each group is one image."""
+    if groups is None or not has_groups(groups):
+        return 0.0
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    variance = float(np.mean(residuals**2))
+    products = float(np.sum(np.bincount(number, residuals) ** 2) - np.sum(residuals**2))
+    return min(max(products / (variance * float(np.sum(sizes * (sizes - 1)))), 0.0), 1.0) if variance > 0 else 0.0
+
+
+def effect_of_correlation(correlation: float, groups: Groups | None) -> float:
+    """The factor on the variance of a mean over images in groups (n,) of this correlation (Kish 1965)."""
+    if groups is None:
+        return 1.0
+    sizes = np.unique(groups, return_counts=True)[1]
+    return 1 + correlation * (float(np.sum(sizes**2)) / len(groups) - 1)
+
+
 def centred(values: Reals, labels: Labels) -> Reals:
     """The values (n,) minus the mean of their class."""
     result = np.asarray(values, np.float64).copy()

@@ -48,7 +48,7 @@ def _check(units: Units, rule: Rule, promise: Promise, positive: str) -> Promise
     trials, failures = observed(units, rule, promise.failure)
     if not trials:
         return PromiseCheck(str(promise), positive, 0, 0, None, promise.bound, None, "undefined")
-    p_value = 1.0 if not failures else float(1 - tail(failures - 1, trials, promise.max_failure_rate))
+    p_value = float(tail(trials - failures, trials, 1 - promise.max_failure_rate))  # as few that do not fail
     is_kept = failures <= promise.max_failure_rate * trials * (1 + 1e-9)  # 1 - 0.95 is a little more than 0.05
     verdict: Verdict = "kept" if is_kept else "broken" if p_value <= SIGNIFICANCE else "not significant"
     rate = failures / trials if RATES[promise.rate][0] == "<=" else 1 - failures / trials

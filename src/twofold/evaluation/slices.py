@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Reals
-from twofold.evaluation.groups import Groups
+from twofold.evaluation.groups import Groups, effect_of_correlation, group_correlation
 from twofold.evaluation.intervals import Interval, clopper_pearson, difference
 from twofold.evaluation.sample import Sample
 
@@ -83,9 +83,8 @@ def find_slices(sample: Sample, columns: Mapping[str, NDArray[Any]]) -> Slices |
     None where no column tells images apart. The cuts do not depend on labels and decisions.
     """
     masks = [(name, mask) for name, column in columns.items() for mask in _masks(np.asarray(column), sample.groups)]
-    level = 1 - (1 - LEVEL) / max(len(masks), 1)
-    slices = (_slice(name, np.asarray(columns[name]), mask, sample, level) for name, mask in masks)
-    return Slices(tuple(slices)) if masks else None
+    cut = _Cut(sample, _correlation(sample), 1 - (1 - LEVEL) / max(len(masks), 1))
+    return Slices(tuple(cut.slice(name, np.asarray(columns[name]), mask) for name, mask in masks)) if masks else None
 
 
 def _masks(column: NDArray[Any], groups: Groups | None) -> list[Mask]:
@@ -136,18 +135,36 @@ def _count_groups(mask: Mask, groups: Groups | None) -> int:
     return int(mask.sum()) if groups is None else len(np.unique(groups[mask]))
 
 
-def _slice(name: str, column: NDArray[Any], mask: Mask, sample: Sample, level: float) -> Slice:
-    low, high, value = None, None, None
-    if column.dtype.kind in "fiub":
-        low, high = float(column[mask].min()), float(column[mask].max())
-    else:
-        values = np.unique(column[mask])
-        value = (str(values[0]) or "unknown") if len(values) == 1 else "other"
-    accuracy = _accuracy(sample, mask, level)
-    counts = int(mask.sum()), _count_groups(mask, sample.groups)
-    return Slice(name, low, high, value, *counts, accuracy, difference(accuracy, _accuracy(sample, ~mask, level)))
+def _correlation(sample: Sample) -> float:
+    """The correlation of correct answers within groups, over all images."""
+    correct = (sample.decisions == sample.labels).astype(np.float64)
+    return group_correlation(correct - correct.mean(), sample.groups)
 
 
-def _accuracy(sample: Sample, mask: Mask, level: float) -> Interval:
-    correct = sample.decisions[mask] == sample.labels[mask]
-    return clopper_pearson(int(correct.sum()), len(correct), sample.of_rate(mask, level), level)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """The images to cut, the correlation within their groups, and the level of the interval of each slice."""
+
+    sample: Sample
+    correlation: float
+    level: float
+
+    def slice(self, name: str, column: NDArray[Any], mask: Mask) -> Slice:
+        low, high, value = None, None, None
+        if column.dtype.kind in "fiub":
+            low, high = float(column[mask].min()), float(column[mask].max())
+        else:
+            values = np.unique(column[mask])
+            value = (str(values[0]) or "unknown") if len(values) == 1 else "other"
+        accuracy = self._accuracy(mask)
+        counts = int(mask.sum()), _count_groups(mask, self.sample.groups)
+        return Slice(name, low, high, value, *counts, accuracy, difference(accuracy, self._accuracy(~mask)))
+
+    def _accuracy(self, mask: Mask) -> Interval:
+        """The accuracy of these images. Few errors hardly tell how groups raise its variance, so those of all images do, too."""
+        sample = self.sample
+        groups = None if sample.groups is None else sample.groups[mask]
+        of_all = sample.factors.decisions * effect_of_correlation(self.correlation, groups)
+        correct = sample.decisions[mask] == sample.labels[mask]
+        factor = max(sample.of_rate(mask, self.level), of_all)
+        return clopper_pearson(int(correct.sum()), len(correct), factor, self.level)

@@ -2,7 +2,7 @@
 
 from twofold.core.notes import count_text
 from twofold.evaluation.slices import Slice, Slices
-from twofold.report.layout import interval_text, short_name, short_number
+from twofold.report.layout import interval_text, short_name, short_number, table
 
 
 def slice_lines(slices: Slices | None) -> list[str]:
@@ -17,12 +17,15 @@ def slice_lines(slices: Slices | None) -> list[str]:
             f"({features}).",
         ]
     worst = slices.worst
+    intervals = [
+        ["accuracy", interval_text(worst.accuracy)],
+        ["minus that of all others", interval_text(worst.difference, "+.4f")],
+    ]
     return [
         "",
-        f"slices: least accurate where {_values(worst)}:",
-        f"accuracy {interval_text(worst.accuracy)} of {_images(worst)},",
-        f"difference to all others {interval_text(worst.difference, '+.4f')}.",
-        f"These intervals hold for all {count} slices together ({features}).",
+        f"slices: least accurate of {count} where {_values(worst)} ({count_text(worst.images, 'image')})",
+        *table(intervals, left=2),
+        f"for all slices together, by {features}",
     ]
 
 
@@ -31,8 +34,3 @@ def _values(worst: Slice) -> str:
         return f"{worst.feature} is {short_name(str(worst.value), 40)}"
     low, high = short_number(worst.low), short_number(worst.high)
     return f"{worst.feature} is {low}" if low == high else f"{worst.feature} is {low} to {high}"
-
-
-def _images(worst: Slice) -> str:
-    images = count_text(worst.images, "image")
-    return images if worst.groups == worst.images else f"{images} in {worst.groups} groups"
