@@ -1,8 +1,8 @@
 """How often the intervals of all slices hold together, and how often a slice is called worse: `python bench/slices.py [SETS]`.
 
-Every image of a set is right with the same probability, so no slice is worse than the others. Images are cut by five features, two
-of them constant within groups, and by the size of the group. The accuracy of a group is drawn from a beta distribution, so that
-the correlation of answers within groups is 0.3. The last lines have a third of the images that is worse.
+Every image of a set is right with the same probability, so no slice is worse than the others. Images are cut by five features,
+two of them constant within groups, and by the size of the group. The accuracy of a group is drawn from a beta distribution, so
+that the correlation of answers within groups is 0.3. The last lines have a third of the images that is worse.
 """
 
 import sys
