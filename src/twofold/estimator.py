@@ -99,15 +99,17 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         devices: int | None = _LEARNING.devices,
         num_nodes: int = _LEARNING.num_nodes,
         pixels_gb: float = _LEARNING.pixels_gb,
-        positive: Any = _DECISION.positive,
+        positive: Any = None,
         threshold: float | None = _DECISION.threshold,
-        optimize: Optimize = _DECISION.optimize,
+        optimize: Optimize | None = _DECISION.optimize,
         cost_fp: float | None = _DECISION.cost_fp,
         cost_fn: float | None = _DECISION.cost_fn,
         cost_unsure: float | None = _DECISION.cost_unsure,
         promise: tuple[str, ...] = _DECISION.promise,
         confidence: float = _DECISION.confidence,
         abstain: bool = _DECISION.abstain,
+        simultaneous: bool = _DECISION.simultaneous,
+        prevalence: float | None = None,
         folds: int = _CROSS_VALIDATION.folds,
         seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
@@ -150,6 +152,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.promise = promise
         self.confidence = confidence
         self.abstain = abstain
+        self.simultaneous = simultaneous
+        self.prevalence = prevalence
         self.folds = folds
         self.seed = seed
         self.cache = cache
@@ -171,7 +175,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         if self.mode != "frozen":
             _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of training
         if self.positive is not None:
-            options = replace(options, decision=replace(options.decision, positive=file_list.positive))
+            options = replace(options, positive=file_list.positive)
         self.training_ = train_files(file_list, sources, options, runtime)
         _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
@@ -226,8 +230,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"
         }
         weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
-        names = [field.name for field in fields(DecisionOptions) if field.name != "positive"]
-        decision = DecisionOptions(**{name: getattr(self, name) for name in names})
+        decision = DecisionOptions(**{field.name: getattr(self, field.name) for field in fields(DecisionOptions)})
         cross_validation = CrossValidationOptions(self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(

@@ -67,7 +67,12 @@ def test_a_promise_is_kept_by_the_bundle_or_refused_before_it_is_written(
     assert "Promised at 90% confidence" in output
     assert re.search(r"recall>=0.8: 0 of \d+ positives missed, \d allowed fpr<=0.2: 0 of", output)
     policy = json.loads((out / "bundle.json").read_text(encoding="utf-8"))["rule"]["policy"]
-    assert policy["parameters"] == {"promise": ["recall>=0.8", "fpr<=0.2"], "confidence": 0.9, "abstain": False}
+    assert policy["parameters"] == {
+        "promise": ["recall>=0.8", "fpr<=0.2"],
+        "confidence": 0.9,
+        "abstain": False,
+        "simultaneous": False,
+    }
     other = draw_folder(tmp_path / "other", 10, start=70)
     assert main(["evaluate", str(out), str(other), "--quiet"]) == 0
     assert re.search(r"recall>=0.8 \(\w+ is positive\): 1.0000, kept; 0 of \d+ pos", one_line(capsys.readouterr().out))

@@ -5,16 +5,23 @@ from dataclasses import is_dataclass
 
 import pytest
 
-from twofold.cli import audit, evaluate, fetch, main, predict, train
+from twofold.cli import audit, decide, evaluate, fetch, main, predict, train
 from twofold.cli.flags import COMMAND_PARAMETERS, with_flags
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "audit": audit, "fetch": fetch}
+COMMANDS = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "decide": decide,
+    "audit": audit,
+    "fetch": fetch,
+}
 
 
 def test_every_option_of_a_command_is_known_to_messages() -> None:
     parameters = [each for command in COMMANDS.values() for each in inspect.signature(command).parameters.values()]
     records = {each.name for each in parameters if is_dataclass(each.annotation)}
-    arguments = {"data", "bundle", "bundle_and_data", "paths", "source", "context"}
+    arguments = {"bundle", "bundle_and_data", "paths", "source", "context"}
     assert {each.name for each in parameters} - records - arguments == set(COMMAND_PARAMETERS)
 
 

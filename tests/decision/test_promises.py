@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from twofold.core.errors import DataError, UsageError
-from twofold.decision.bounds import allowed_failures
-from twofold.decision.promises import RATES, Promise, parse_promise, promise_rule, units_of
+from twofold.decision.bounds import allowed_failures, simultaneous_confidence
+from twofold.decision.promises import RATES, Promise, check_possible, parse_promise, promise_rule, units_of
 from twofold.decision.rule import NEGATIVE, POSITIVE, Rule
 
 
@@ -180,3 +180,39 @@ def test_a_rate_that_one_threshold_cannot_reach_says_so_and_what_may_help() -> N
 def test_a_text_that_is_no_promise_is_an_error_of_one_sentence(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_promise(text)
+
+
+def test_simultaneous_bounds_hold_at_every_threshold_of_nineteen_in_twenty_sets() -> None:
+    # The failure rate below the k-th of n sorted uniform numbers is that number; at most `rate` of them may be promised there.
+    random, n = np.random.default_rng(0), 200
+    confidence, rates = simultaneous_confidence(n, 0.95), np.linspace(0.01, 0.5, 99)
+    allowed = np.array([allowed_failures(n, rate, confidence) for rate in rates])
+    possible = allowed >= 0
+    inside = [bool((np.sort(random.random(n))[allowed[possible]] <= rates[possible]).all()) for _ in range(4000)]
+    assert 0.95 - 2 * np.sqrt(0.05 * 0.95 / 4000) <= np.mean(inside) <= 0.98
+
+
+def test_a_simultaneous_promise_allows_fewer_misses_than_one_alone() -> None:
+    labels, probabilities = draw(5, 2000)
+    alone, together = (
+        promise_rule(labels, probabilities, [Promise("recall", 0.95)], simultaneous=simultaneous)
+        for simultaneous in (False, True)
+    )
+    assert together.low < alone.low
+    (kept,) = together.policy.evidence["promises"]
+    assert kept["failures"] <= kept["allowed"] < alone.policy.evidence["promises"][0]["allowed"]
+
+
+@pytest.mark.parametrize("text", ["precision>=0.9", "error<=0.05", "recall>=0.3"])
+def test_rates_without_simultaneous_bounds_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot be promised for every threshold at once"):
+        promise_rule(*draw(6), [parse_promise(text)], simultaneous=True)
+
+
+def test_promises_that_too_few_images_can_keep_are_refused_without_scores() -> None:
+    promises = [parse_promise("recall>=0.95"), parse_promise("error<=0.1")]
+    check_possible(promises[:1], 59, 5, 0.95, simultaneous=False)
+    with pytest.raises(DataError, match=r"with 58 positive images or groups: it takes 59"):
+        check_possible(promises[:1], 58, 500, 0.95, simultaneous=False)
+    with pytest.raises(DataError, match="error<=0.1 cannot be promised at 95% confidence with 28 scored images"):
+        check_possible(promises[1:], 20, 8, 0.95, simultaneous=False)

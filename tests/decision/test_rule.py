@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from twofold.decision import Rule
+from twofold.decision.prevalence import change_prevalence
 from twofold.decision.rule import NEGATIVE, NEVER, POSITIVE, UNSURE
 
 
@@ -61,3 +62,26 @@ def test_classes_swapped_twice_give_the_same_decisions(threshold: float) -> None
     assert twice.decide(same).tolist() == rule.decide(probabilities).tolist()
     assert same.min() >= 0
     assert same.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.5, 0.5), (0.2, 0.7), (0.6, 0.9), (0.0, 0.0), (NEVER, NEVER), (0.3, NEVER)]
+)
+@pytest.mark.parametrize("prevalence", [0.001, 0.3, 0.98])
+def test_a_restated_rule_decides_each_image_as_the_rule_itself(low: float, high: float, prevalence: float) -> None:
+    rule, of_data = Rule(low, high, prevalence=prevalence), 0.4
+    ends = change_prevalence(np.array([low, high, 0.5]), prevalence, of_data)
+    near = [np.nextafter(ends, -1), ends, np.nextafter(ends, 2), np.linspace(0, 1, 101)]
+    probabilities = np.clip(np.concatenate(near), 0, 1)
+    deployed = change_prevalence(probabilities, of_data, prevalence)
+    restated, images = rule.restate(probabilities, of_data)
+    assert restated.decide(images).tolist() == rule.decide(deployed).tolist()
+    assert restated.answer(images).tolist() == rule.answer(deployed).tolist()
+    assert np.abs(images - probabilities).max() < 1e-12
+
+
+def test_a_rule_without_a_prevalence_is_not_restated() -> None:
+    rule, probabilities = Rule(0.2, 0.7), np.array([0.1, 0.5])
+    restated, images = rule.restate(probabilities, 0.3)
+    assert restated is rule
+    assert images is probabilities

@@ -35,7 +35,8 @@ def evaluation() -> Evaluation:
 def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
     plain = evaluation.as_json()
     assert list(plain) == [
-        *("images", "groups", "variance_factors", "threshold", "decided", "cost", "promises"),
+        *("images", "groups", "variance_factors", "threshold", "operating_table", "restated"),
+        *("decided", "cost", "promises"),
         *("confusion", "metrics", "per_class", "borderline", "best_threshold", "slices"),
     ]
     assert list(plain["confusion"]) == ["tn", "fp", "fn", "tp"]

@@ -37,7 +37,7 @@ def test_auto_dtype_says_how_it_compares_with_float32(training: TrainingResult) 
 
 def test_the_other_class_as_positive_mirrors_everything(drawn: Path, runtime: Runtime) -> None:
     rings = train(drawn, F32, runtime).fit
-    bars = train(drawn, replace(F32, decision=DecisionOptions(positive="bars")), runtime).fit
+    bars = train(drawn, replace(F32, positive="bars"), runtime).fit
     assert bars.model.classes == ("rings", "bars")
     assert np.allclose(bars.scores.logits, -rings.scores.logits, atol=1e-2)
     assert bars.evaluation.confusion.tp == rings.evaluation.confusion.tn

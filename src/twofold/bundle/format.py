@@ -191,6 +191,14 @@ def _numbers(block: _Block, key: str, count: int | None = None) -> list[float]:
     return [_check_number(value, f"each number in {name}") for value in values]
 
 
+def _fraction(block: _Block, key: str) -> float:
+    """A number strictly between 0 and 1."""
+    value = _number(block, key, 0, 1)
+    if not 0 < value < 1:
+        raise ValueError(f"{block.name(key)} must be above 0 and below 1")
+    return value
+
+
 def _classes(record: _Block) -> tuple[str, str]:
     """(negative, positive)."""
     names, positive = record["classes"], record["positive"]
@@ -247,14 +255,20 @@ def _head(block: _Block) -> Head:
 
 
 def _calibration(block: _Block) -> Calibration:
-    _check_keys(block, {"slope", "intercept", "low", "high"})
+    _check_keys(block, {"slope", "intercept", "low", "high", "prevalence"})
     slope, intercept = _number(block, "slope"), _number(block, "intercept")
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
+    prevalence = _fraction(block, "prevalence")
     if slope <= 0:
         raise ValueError("'calibration.slope' must be above 0")
     if low >= high:
         raise ValueError("'calibration.low' must be below 'calibration.high'")
-    return Calibration(slope, intercept, low, high)
+    return Calibration(slope, intercept, low, high, prevalence)
+
+
+def read_rule(values: Any) -> Rule:
+    """The rule in a block "rule". ValueError where it is illegal."""
+    return _rule(_Block({"rule": values}).block("rule"))
 
 
 def _rule(block: _Block) -> Rule:
@@ -262,10 +276,10 @@ def _rule(block: _Block) -> Rule:
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
     if low > high:
         raise ValueError("'rule.low' must be at most 'rule.high'")
-    for key in ("gate", "prevalence"):
-        if block[key] is not None:
-            raise ValueError(f"{block.name(key)} must be null: it is not supported")
-    return Rule(low, high, policy=_policy(block.block("policy")))
+    if block["gate"] is not None:
+        raise ValueError(f"{block.name('gate')} must be null: it is not supported")
+    prevalence = None if block["prevalence"] is None else _fraction(block, "prevalence")
+    return Rule(low, high, prevalence=prevalence, policy=_policy(block.block("policy")))
 
 
 def _policy(block: _Block) -> PolicyRecord:

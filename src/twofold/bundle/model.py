@@ -63,8 +63,13 @@ class Model:
         return replace(self, probe_logits=self.logits(table.features) if all_embedded else None)
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The probability of the positive class, (n, d) -> (n,)."""
-        return self.calibration.probabilities(self.logits(features))
+        """The probability of the positive class at the prevalence of the rule, (n, d) -> (n,)."""
+        return self.probability_curve.probabilities(self.logits(features))
+
+    @property
+    def probability_curve(self) -> Calibration:
+        """The calibration at the prevalence of the rule."""
+        return self.calibration.at_prevalence(self.rule.prevalence)
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """The logits, (n, d) -> (n,). Raises BackboneError where the head expects another number of features."""
@@ -108,7 +113,7 @@ class Model:
         features = [pool(row.features) for row in rows if row.features is not None]
         # A row's logit and probability do not depend on the other rows, to the bit: chunks may be of any length.
         logits = self.logits(np.stack(features) if features else np.empty((0, 0), np.float32))
-        probabilities = self.calibration.probabilities(logits)
+        probabilities = self.probability_curve.probabilities(logits)
         scores = zip(self.rule.decide(probabilities), probabilities.tolist(), logits.tolist(), strict=True)
         return [
             self._prediction(path, *next(scores))
@@ -125,6 +130,16 @@ class Model:
     def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
         """The evaluation on the valid images of a labelled dataset, or on these `rows` of its usable images."""
         rows = np.flatnonzero(dataset.valid) if rows is None else rows
-        probabilities = self.probabilities(dataset.table.features[rows])
-        groups = dataset.groups[rows]
-        return evaluate(dataset.labels[rows], probabilities, self.rule, classes=self.classes, groups=groups)
+        return self.evaluate_features(dataset.table.features[rows], dataset.labels[rows], dataset.groups[rows])
+
+    def evaluate_features(
+        self, features: NDArray[np.float32], labels: NDArray[np.int8], groups: NDArray[np.int64]
+    ) -> Evaluation:
+        """The evaluation on features (n, d) with labels (n,) and groups (n,).
+
+        Its probabilities are those of the calibration: the metrics of probabilities do not depend on the prevalence that the rule
+        assumes, the decisions do.
+        """
+        probabilities = self.calibration.probabilities(self.logits(features))
+        rule, probabilities = self.rule.restate(probabilities, self.calibration.prevalence)
+        return evaluate(labels, probabilities, rule, classes=self.classes, groups=groups)

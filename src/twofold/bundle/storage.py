@@ -4,15 +4,17 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.bundle.model import Model, Prediction
+from twofold.bundle.scores import ScoreTable, read_scores
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
 from twofold.core.json_text import json_text
@@ -28,7 +30,12 @@ FILES: Final = {
     *("README.md", "bundle.json", "evaluation.json", "fingerprints.csv", "history.csv"),
     *("files.csv", "model.onnx", "scores.csv", "tuning.csv"),
 }
-_MAX_FILE_BYTES: Final = {"bundle.json": MAX_BYTES, "model.onnx": 2**31 - 1, "fingerprints.csv": 10**9}
+_MAX_FILE_BYTES: Final = {
+    "bundle.json": MAX_BYTES,
+    "model.onnx": 2**31 - 1,
+    "fingerprints.csv": 10**9,
+    "scores.csv": 10**9,
+}
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
 
@@ -48,6 +55,16 @@ class Bundle:
             return read_index(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def scores(self) -> ScoreTable:
+        """The scores that the model's calibration comes from. Raises BundleError where they are missing or altered."""
+        if not (self.path / "scores.csv").exists():
+            raise BundleError(f"{self.path} holds no scores.csv to choose a rule on; give labelled images with `data`.")
+        data = _read(self.path, "scores.csv", self.record["files"])
+        try:
+            return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
+        except ValueError as error:
+            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
 
     def stream(
         self,
@@ -178,6 +195,22 @@ def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     content["sha256"] = checksum(content)
     # JSON reads backslash escapes back.
     (folder / "bundle.json").write_text(json_text(content), encoding="utf-8", errors="backslashreplace")
+
+
+def write_decision(
+    bundle: Bundle, model: Model, decisions: Sequence[dict[str, Any]], text: str, out: Path, *, force: bool
+) -> None:
+    """Writes the bundle with another rule at `out`, whole or not at all: its files, with this history of decisions, and a card
+    that has this text on the decision."""
+    record = {**bundle.record, "decisions": list(decisions)}
+    with new_bundle_folder(out, force=force) as folder:
+        for name in sorted(FILES.intersection(_entries(bundle.path)) - {"bundle.json", "model.onnx"}):
+            shutil.copyfile(bundle.path / name, folder / name)
+        card = folder / "README.md"
+        if card.is_file():
+            plain = card.read_text(encoding="utf-8", errors="surrogateescape")
+            card.write_text(replace_decision(plain, text), encoding="utf-8", errors="surrogateescape")
+        write_model(folder, model, record)
 
 
 def load_bundle(path: str | Path) -> Bundle:

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from twofold.cli.audit_command import audit
+from twofold.cli.decide_command import decide
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, audit, fetch):
+for command in (train, evaluate, predict, decide, audit, fetch):
     app.command(cls=Command)(flags(command))
 
 

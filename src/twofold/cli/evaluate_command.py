@@ -8,7 +8,7 @@ import typer
 
 from twofold.cli import terminal
 from twofold.cli.output import show, show_error, show_json
-from twofold.core.options import DataOptions, RuntimeOptions
+from twofold.core.options import DataOptions, DecisionOptions, RuntimeOptions
 
 if TYPE_CHECKING:
     from twofold.evaluation import Requirement
@@ -25,6 +25,7 @@ def evaluate(
         ),
     ],
     data_options: DataOptions,
+    decision_options: DecisionOptions,
     runtime_options: RuntimeOptions,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write figures and evaluation.json to.", rich_help_panel="Output")
@@ -47,13 +48,17 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
 ) -> int:
-    """Evaluate a bundle, or compare two, on labelled images."""
+    """Evaluate a bundle, or compare two, on labelled images.
+
+    With a policy the bundle's rule is replaced for this evaluation; nothing is written to it.
+    """
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import UsageError
     from twofold.evaluation import parse_requirement
     from twofold.fetching import resolve
     from twofold.report import check_drawing
     from twofold.report.evaluation_text import evaluation_text
+    from twofold.workflows.decide import with_rule
     from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
 
     if len(bundle_and_data) > 2:
@@ -64,7 +69,7 @@ def evaluate(
         parse_requirement(text)  # before anything is read
     *second, data = bundle_and_data
     paths = [bundle, *map(Path, second)]
-    bundles = [load_bundle(path) for path in paths]
+    bundles = [with_rule(load_bundle(path), decision_options) for path in paths]
     by_alphabet, classes = positive is None and is_alphabetical(bundles[0]), bundles[0].model.classes
     rule = bundles[0].model.rule
     requirements = [parse_requirement(text, classes, alphabetical=by_alphabet, rule=rule) for text in require or []]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, Final, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from typer.models import OptionInfo
@@ -18,6 +18,7 @@ from twofold.core import options
 
 COMMAND_PARAMETERS: Final = (
     "against",
+    "data",
     "figures",
     "force",
     "json",
@@ -29,6 +30,8 @@ COMMAND_PARAMETERS: Final = (
     "resume",
     "sha256",
     "test",
+    "undo",
+    "write",
 )
 """Options of commands that are in no record and that messages name."""
 
@@ -86,6 +89,7 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
                     help=field.metadata["help"],
                     metavar=metavar(hints[field.name]) or None,
                     rich_help_panel=panel,
+                    parser=_number_or_word if _is_number_or_word(hints[field.name]) else None,
                 ),
             ],
         )
@@ -93,8 +97,22 @@ def _parameters(record: Any) -> list[inspect.Parameter]:
     ]
 
 
+def _is_number_or_word(hint: Any) -> bool:
+    return float in get_args(hint) and any(get_origin(kind) is Literal for kind in get_args(hint))
+
+
+def _number_or_word(text: str) -> float | str:
+    """A number where the text is one. The record refuses illegal words."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _for_typer(hint: Any) -> Any:
     """The type of an option as Typer knows it: a list for an option that may be repeated."""
+    if _is_number_or_word(hint):
+        return float | None
     arguments = get_args(hint)
     return list[arguments[0]] if arguments and arguments[-1] is ... else hint  # type: ignore[valid-type]
 

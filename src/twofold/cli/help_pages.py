@@ -50,8 +50,12 @@ def metavar(hint: Any) -> str:
 
     >>> [metavar(hint) for hint in (int | None, tuple[float, float, float] | None, Literal["loss", "none"], bool)]
     ['N', 'X X X', 'loss|none', '']
+    >>> metavar(float | Literal["auto"] | None)
+    'X|auto'
     """
     kinds = [kind for kind in get_args(hint) if kind is not type(None)] if _is_union(hint) else [hint]
+    if len(kinds) > 1:
+        return "|".join(map(metavar, kinds))
     (kind,) = kinds
     if get_origin(kind) is Literal:
         return "|".join(get_args(kind))

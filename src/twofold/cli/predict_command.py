@@ -12,7 +12,7 @@ import typer
 
 from twofold.cli import terminal
 from twofold.cli.output import show, show_error, show_notes
-from twofold.core.options import RuntimeOptions
+from twofold.core.options import DecisionOptions, RuntimeOptions
 
 if TYPE_CHECKING:
     from twofold.bundle.model import Prediction
@@ -26,6 +26,7 @@ def predict(
         list[str],
         typer.Argument(help="Images, folders and archives of images; - reads paths from stdin.", metavar="PATH…"),
     ],
+    decision_options: DecisionOptions,
     runtime_options: RuntimeOptions,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
@@ -34,7 +35,8 @@ def predict(
 ) -> int:
     """Predict the labels of images: path, label, probability, logit and, for an image without a label, the reason.
 
-    The exit code is 1 where no image could be read.
+    With a policy the bundle's rule is replaced for these predictions; nothing is written to it. The exit code is 1 where no image
+    could be read.
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
@@ -42,11 +44,12 @@ def predict(
     from twofold.core.notes import count_text
     from twofold.core.progress import no_progress
     from twofold.report.predictions_text import write_predictions
+    from twofold.workflows.decide import with_rule
     from twofold.workflows.predict import Predictor
 
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of predictions", force=force)
-    loaded_bundle = load_bundle(bundle)
+    loaded_bundle = with_rule(load_bundle(bundle), decision_options)
     arguments = _lines() if paths == ["-"] else paths
     _check_no_addresses(arguments)
     # Rows on the terminal show the progress, and a bar would break them.

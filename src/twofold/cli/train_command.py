@@ -40,6 +40,10 @@ def train(
     backbone_options: BackboneOptions,
     learning_options: LearningOptions,
     runtime_options: RuntimeOptions,
+    positive: Annotated[
+        str | None,
+        typer.Option(help="The positive class; default: the second in alphabetical order.", rich_help_panel="Decision"),
+    ] = None,
     test: Annotated[
         str | None,
         typer.Option(help="A test set with the same classes, in any form that DATA may have.", rich_help_panel="Data"),
@@ -81,7 +85,7 @@ def train(
     if figures is not None:
         check_drawing("--figures", figures)
     options = TrainingOptions(
-        data_options, backbone_options, learning_options, cross_validation_options, decision_options
+        data_options, backbone_options, learning_options, cross_validation_options, decision_options, positive
     )
     if learning_options.mode != "frozen":
         run_folder.prepare(resume=resume, force=force)

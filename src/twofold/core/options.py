@@ -200,9 +200,10 @@ class DecisionOptions:
 
     PANEL: ClassVar[str] = "Decision"
 
-    positive: str | None = _option(None, "The positive class; default: the second in alphabetical order.")
     threshold: float | None = _option(None, "Predict the positive class at or above this probability.")
-    optimize: Optimize = _option("accuracy", "Metric that the threshold maximises on out-of-fold scores.")
+    optimize: Optimize | None = _option(
+        None, "Metric that the threshold maximises on the scores. With no other policy: accuracy."
+    )
     cost_fp: float | None = _option(
         None, "Cost of a false positive. The rule minimises the expected cost; give both costs."
     )
@@ -213,6 +214,34 @@ class DecisionOptions:
     )
     confidence: float = _option(0.95, "Confidence at which all promises hold together.")
     abstain: bool = _option(False, "Leave images unsure where no single threshold keeps the promises.")
+    simultaneous: bool = _option(
+        False, "Keep promises for every threshold at once, so that any number of them may be made on the same scores."
+    )
+    prevalence: float | Literal["auto"] | None = _option(
+        None,
+        "Fraction of positives where the model is used; default: that of the data. With decide, auto estimates it from the "
+        "unlabelled images in --data.",
+    )
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether a policy is given, so that the rule is not chosen by default."""
+        return bool(self._policies)
+
+    @property
+    def fixed_prevalence(self) -> float | None:
+        """The prevalence that was given as a number."""
+        return None if self.prevalence == "auto" else self.prevalence
+
+    @property
+    def _policies(self) -> list[str]:
+        given = {
+            "threshold": self.threshold is not None,
+            "optimize": self.optimize is not None,
+            "cost_fp": self.cost_fp is not None,
+            "promise": bool(self.promise),
+        }
+        return [name for name, is_given in given.items() if is_given]
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -220,22 +249,15 @@ class DecisionOptions:
             raise UsageError(f"`threshold` must be in [0, 1], got {self.threshold}.")
         if not 0.5 <= self.confidence < 1:
             raise UsageError(f"`confidence` must be in [0.5, 1), got {self.confidence:g}; 95 percent is written 0.95.")
-        self._check_one_policy()
+        if len(self._policies) > 1:
+            names = " or ".join(f"`{name}`" for name in self._policies)
+            raise UsageError(f"The rule is chosen in one way: give {names}.")
         self._check_costs()
-        if not self.promise and (self.abstain or self.confidence != 0.95):
-            raise UsageError(f"`{'abstain' if self.abstain else 'confidence'}` needs a `promise`.")
-
-    def _check_one_policy(self) -> None:
-        """Raises UsageError where more than one policy is given."""
-        given = {
-            "threshold": self.threshold is not None,
-            "optimize": self.optimize != "accuracy",
-            "cost_fp": self.cost_fp is not None,
-            "promise": bool(self.promise),
-        }
-        names = [f"`{name}`" for name, is_given in given.items() if is_given]
-        if len(names) > 1:
-            raise UsageError(f"The rule is chosen in one way: give {' or '.join(names)}.")
+        changed = _list_changed(self, ("abstain", "confidence", "simultaneous"))
+        if not self.promise and changed:
+            raise UsageError(f"`{changed[0]}` needs a `promise`.")
+        if self.fixed_prevalence is not None and not 0 < self.fixed_prevalence < 1:
+            raise UsageError(f"`prevalence` must be between 0 and 1, got {self.prevalence}; 2 percent is written 0.02.")
 
     def _check_costs(self) -> None:
         for name in ("cost_fp", "cost_fn", "cost_unsure"):
@@ -281,9 +303,12 @@ class TrainingOptions:
     learning: LearningOptions = field(default_factory=LearningOptions)
     cross_validation: CrossValidationOptions = field(default_factory=CrossValidationOptions)
     decision: DecisionOptions = field(default_factory=DecisionOptions)
+    positive: str | None = None
 
     def __post_init__(self) -> None:
         _check_types(self)
+        if self.decision.prevalence == "auto":
+            raise UsageError("`prevalence='auto'` is for decide; give a number, or decide after training.")
         if self.learning.mode != "frozen" and self.backbone.crop_mode == "both":
             raise UsageError("`crop_mode='both'` is for frozen networks; choose another one.")
         if self.learning.mode != "frozen" and self.backbone.fixed_views:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from twofold.core.files import printable
+
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}"  # a path merges two slashes into one; one letter is a drive
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:@\[\]]*)(:\d*)?")
 
@@ -49,6 +51,11 @@ def _public_form(address: str) -> str:
     query = before[len(location)] + "…" if len(location) < len(before) else ""
     folder = "…" if "=" in unquote(fragment) else fragment
     return f"{'***@' if at else ''}{host}{slash}{path}{query}{hash_sign}{folder}"
+
+
+def public_word(word: str) -> str:
+    """An argument of a command line as bundles record it: addresses without credentials, paths without the home folder."""
+    return without_home(public_address(printable(word)))
 
 
 def without_home(text: str) -> str:

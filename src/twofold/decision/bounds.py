@@ -11,6 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 
 _MOST_TRIALS: Final = 10**9
 
+_TRIALS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000)
+_CONFIDENCES: Final = (0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)
+_LOCAL_LEVELS: Final = (
+    (0.5, 0.2, 0.1, 0.05, 0.025, 0.01, 0.005),
+    (0.358, 0.126, 0.0597, 0.0287, 0.0139, 0.00541, 0.00266),
+    (0.226, 0.0695, 0.0308, 0.0141, 0.00659, 0.00245, 0.00118),
+    (0.164, 0.0467, 0.02, 0.00889, 0.00405, 0.00147, 0.000691),
+    (0.119, 0.0316, 0.0131, 0.00567, 0.00253, 0.000899, 0.000417),
+    (0.0915, 0.0232, 0.00941, 0.00402, 0.00177, 0.00062, 0.000285),
+    (0.0712, 0.0174, 0.00696, 0.00294, 0.00128, 0.000444, 0.000202),
+    (0.0582, 0.0139, 0.0055, 0.00231, 0.001, 0.000345, 0.000157),
+)
+"""By `bench/simultaneous_levels.py`: a row for each of `_TRIALS`, a column for each of `_CONFIDENCES`."""
+
 
 def tail(failures: ArrayLike, trials: ArrayLike, rate: ArrayLike) -> NDArray[np.float64]:
     """The probability of at most so many failures, where each trial fails at this rate; 1 without trials."""
@@ -73,3 +87,19 @@ def upper_bound(failures: int, trials: int, confidence: float) -> float:
     if failures >= trials:
         return 1.0
     return float(betaincinv(failures + 1, trials - failures, confidence))
+
+
+def simultaneous_confidence(trials: int, confidence: float) -> float:
+    """The confidence of one bound with which the bounds at all thresholds hold together at `confidence`.
+
+    The thresholds are those with a failure rate of at most one half. All have the same local level (Berk and Jones 1979),
+    interpolated in a table of exact values.
+
+    >>> allowed_failures(1000, 0.05, simultaneous_confidence(1000, 0.95))
+    32
+    """
+    from scipy.interpolate import RegularGridInterpolator
+
+    axes = np.log(_TRIALS), np.log1p(-np.array(_CONFIDENCES))
+    levels = RegularGridInterpolator((axes[0], -axes[1]), np.log(_LOCAL_LEVELS), bounds_error=False, fill_value=None)
+    return 1 - float(np.exp(levels((np.log(trials), -np.log1p(-confidence)))))

@@ -24,17 +24,38 @@ MAX_RATE = 0.45  # at higher rates the classes cannot be distinguished
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """probability = low + (high - low) * sigmoid(slope * logit + intercept), slope > 0."""
+    """probability = low + (high - low) * sigmoid(slope * logit + intercept), slope > 0.
+
+    The probabilities hold at `prevalence`, the fraction of positives among the images that the curve was fitted on.
+    """
 
     slope: float
     intercept: float
     low: float = 0.0
     high: float = 1.0
+    prevalence: float = 0.5
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """The calibrated probability of the positive class, float64 in the shape of the logits."""
         fraction = sigmoid(self.slope * np.asarray(logits, np.float64) + self.intercept)
         return self.low + (self.high - self.low) * fraction
+
+    def at_prevalence(self, prevalence: float | None) -> "Calibration":
+        """The calibration whose probabilities hold at another prevalence; itself for None.
+
+        Changing the odds of such a curve by a factor gives a curve of the same form.
+        """
+        if prevalence is None:
+            return self
+        ratio = prevalence / (1 - prevalence) * (1 - self.prevalence) / self.prevalence
+        below, above = (1 - end + ratio * end for end in (self.low, self.high))
+        return Calibration(
+            self.slope,
+            self.intercept + float(np.log(above / below)),
+            ratio * self.low / below,
+            ratio * self.high / above,
+            prevalence,
+        )
 
 
 def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -59,7 +80,9 @@ def fit_calibration(logits: NDArray[np.floating], labels: NDArray[np.int8]) -> C
     if slope <= MINIMAL_SLOPE:
         intercept, log_rates = _log_odds(labels == 1), [np.log(PRIOR_RATE)] * 2
     low, above = np.exp(log_rates)
-    return Calibration(float(slope / std), float(intercept - slope / std * centre), float(low), float(1 - above))
+    return Calibration(
+        float(slope / std), float(intercept - slope / std * centre), float(low), float(1 - above), _prevalence(labels)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +133,11 @@ class _CurvePosterior:
         return np.clip(np.linalg.solve(information, jacobian @ ((self.targets - p) * weights) + prior), -3.0, 3.0)
 
 
+def _prevalence(labels: NDArray[np.int8]) -> float:
+    """The fraction of positives, with half an image added to each class, so that its odds are finite."""
+    return float((np.sum(labels == 1) + 0.5) / (len(labels) + 1))
+
+
 def _log_odds(positive: NDArray[np.bool_]) -> float:
     """Of a positive label, with half an image added to each class."""
     return float(np.log((positive.sum() + 0.5) / ((~positive).sum() + 0.5)))
@@ -124,7 +152,7 @@ def fit_calibration_through(logits: NDArray[np.floating], labels: NDArray[np.int
     z = np.asarray(logits, np.float64) - neutral
     std = float(np.sqrt(np.mean(z**2))) or 1.0
     slope = max(float(fit_coefficients((z / std)[:, None], _smoothed_targets(labels))[0]), MINIMAL_SLOPE) / std
-    return Calibration(slope, -slope * neutral)
+    return Calibration(slope, -slope * neutral, prevalence=_prevalence(labels))
 
 
 def _smoothed_targets(labels: NDArray[np.int8]) -> NDArray[np.float64]:

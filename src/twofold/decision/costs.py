@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.confusion import ConfusionMatrix
+from twofold.decision.policies import weighted_best
+from twofold.decision.prevalence import ClassWeights
 from twofold.decision.rule import NEVER, POSITIVE, UNSURE, PolicyRecord, Rule
-from twofold.decision.sweep import best_threshold, gain_p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +62,27 @@ class Costs:
         return {"fp": self.fp, "fn": self.fn, "unsure": self.unsure}
 
 
-def cost_rule(labels: Labels, probabilities: Probabilities, costs: Costs, *, seed: int = 0) -> Rule:
+def cost_rule(
+    labels: Labels, probabilities: Probabilities, costs: Costs, *, prevalence: float | None = None, seed: int = 0
+) -> Rule:
     """The rule that costs least: of theory, unless the best threshold on these scores is better by more than noise.
 
-    With a cost of unsure images the ends of the band are those of theory. The evidence has the mean cost per 1,000 images of this
+    `prevalence` is the one at which the probabilities hold, None for that of the labels. With a cost of unsure images the ends of
+    the band are those of theory. The evidence has the mean cost per 1,000 images of this
     rule, of the threshold 0.5, and of one answer for all.
     """
     low, high = costs.band
     basis = "theory"
     if low == high:
-        best = best_threshold(labels, probabilities, costs.score, low)
-        if best != low and gain_p_value(labels, probabilities, probabilities, costs.score, low, seed) < 0.05:
-            low = high = best
-            basis = "scores"
+        best = weighted_best(labels, probabilities, costs.score, low, prevalence, seed)
+        if best is not None:
+            low, high, basis = best, best, "scores"
     rule = Rule(low, high)
     others = {"always positive": Rule.at(0.0), "always negative": Rule.at(NEVER), "threshold 0.5": Rule.at(0.5)}
+    weights = ClassWeights.for_prevalence(labels, prevalence).of(labels)
     per_1000 = {
-        name: 1000 * float(costs.of(labels, probabilities, other).mean())
+        name: 1000 * float(np.mean(weights * costs.of(labels, probabilities, other)))
         for name, other in {"this rule": rule, **others}.items()
     }
     evidence: dict[str, Any] = {"images": len(labels), "basis": basis, "cost_per_1000": per_1000}
-    return Rule(low, high, policy=PolicyRecord("cost", costs.as_json(), evidence))
+    return Rule(low, high, prevalence=prevalence, policy=PolicyRecord("cost", costs.as_json(), evidence))

@@ -1,7 +1,7 @@
 """Policies: each chooses a threshold on scores, with its rates on them."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from twofold.core.arrays import Labels, Probabilities
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 from twofold.decision.confusion import ConfusionMatrix, accuracy, balanced_accuracy, confusion_at, f1, precision, recall
+from twofold.decision.prevalence import ClassWeights, change_prevalence
 from twofold.decision.rule import PolicyRecord, Rule
 from twofold.decision.sweep import Score, best_threshold, gain_p_value, sweep
 
@@ -22,20 +23,20 @@ class Policy:
     """The score that a policy maximises, and the best threshold for calibrated probabilities."""
 
     score: Score
-    theory: Callable[[Labels, Probabilities], float]
+    theory: Callable[[Labels, Probabilities, ClassWeights], float]
 
 
-def _half(labels: Labels, probabilities: Probabilities) -> float:
+def _half(labels: Labels, probabilities: Probabilities, weights: ClassWeights) -> float:
     return 0.5
 
 
-def _prevalence(labels: Labels, probabilities: Probabilities) -> float:
-    return float(np.mean(labels == 1))
+def _prevalence(labels: Labels, probabilities: Probabilities, weights: ClassWeights) -> float:
+    return weights.positive * float(np.mean(labels == 1))
 
 
-def _half_of_best_f1(labels: Labels, probabilities: Probabilities) -> float:
+def _half_of_best_f1(labels: Labels, probabilities: Probabilities, weights: ClassWeights) -> float:
     """Lipton, Elkan and Narayanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure"."""
-    return float(np.nanmax(f1(sweep(labels, probabilities).confusion))) / 2
+    return float(np.nanmax(f1(weights.confusion(sweep(labels, probabilities).confusion)))) / 2
 
 
 POLICIES: dict[str, Policy] = {
@@ -75,9 +76,12 @@ def choose_rule(
     *,
     policy: str = "accuracy",
     fixed: float | None = None,
+    prevalence: float | None = None,
     seed: int = 0,
 ) -> Rule:
     """The rule that a policy chooses on out-of-fold probabilities, or the one with the `fixed` threshold.
+
+    `prevalence` is the one at which the probabilities hold, None for that of the labels.
 
     For calibrated probabilities theory gives the best threshold: 0.5 for accuracy, the prevalence for balanced accuracy, half of
     the best F1 for F1. The best threshold on these scores replaces it only where its gain is significant (p < 0.05): on few
@@ -89,27 +93,57 @@ def choose_rule(
         raise UsageError(
             f"There is no policy {policy!r}{nearest(policy, POLICIES)}: choose from {', '.join(POLICIES)}."
         )
-    candidates = {name: _choose(labels, probabilities, POLICIES[name], seed) for name in POLICIES}
+    scores = _Scores(labels, probabilities, ClassWeights.for_prevalence(labels, prevalence), prevalence, seed)
+    candidates = {name: scores.choose(POLICIES[name]) for name in POLICIES}
     name, parameters = policy, dict[str, Any](optimize=policy)
     if fixed is not None:
         name, parameters = "fixed", {"threshold": fixed}
-        candidates[name] = _candidate(labels, probabilities, fixed, "given")
+        candidates[name] = scores.candidate(fixed, "given")
     evidence = {
         "images": len(labels),
         "basis": candidates[name].basis,
         "candidates": {name: candidate.as_json() for name, candidate in candidates.items()},
     }
-    return Rule.at(candidates[name].value, PolicyRecord(name, parameters, evidence))
+    return replace(Rule.at(candidates[name].value, PolicyRecord(name, parameters, evidence)), prevalence=prevalence)
 
 
-def _choose(labels: Labels, probabilities: Probabilities, policy: Policy, seed: int) -> Candidate:
-    theory = policy.theory(labels, probabilities)
-    best = best_threshold(labels, probabilities, policy.score, theory)
-    if best != theory and gain_p_value(labels, probabilities, probabilities, policy.score, theory, seed) < 0.05:
-        return _candidate(labels, probabilities, best, "scores")
-    return _candidate(labels, probabilities, theory, "theory")
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scores:
+    """Labelled scores, weighted so that they have the assumed prevalence."""
+
+    labels: Labels
+    probabilities: Probabilities
+    weights: ClassWeights
+    prevalence: float | None
+    seed: int
+
+    def choose(self, policy: Policy) -> Candidate:
+        theory = policy.theory(self.labels, self.probabilities, self.weights)
+        best = weighted_best(self.labels, self.probabilities, policy.score, theory, self.prevalence, self.seed)
+        return self.candidate(theory, "theory") if best is None else self.candidate(best, "scores")
+
+    def candidate(self, value: float, basis: Basis) -> Candidate:
+        confusion = self.weights.confusion(confusion_at(self.labels, self.probabilities, value))
+        return Candidate(value, basis, {name: float(rate(confusion)) for name, rate in RATES.items()})
 
 
-def _candidate(labels: Labels, probabilities: Probabilities, value: float, basis: Basis) -> Candidate:
-    confusion = confusion_at(labels, probabilities, value)
-    return Candidate(value, basis, {name: float(rate(confusion)) for name, rate in RATES.items()})
+def weighted_best(
+    labels: Labels,
+    probabilities: Probabilities,
+    score: Score,
+    theory: float,
+    prevalence: float | None = None,
+    seed: int = 0,
+) -> float | None:
+    """The threshold with the highest score at this prevalence, where it is better than that of theory by more than noise."""
+    weights = ClassWeights.for_prevalence(labels, prevalence)
+
+    def weighted(confusion: ConfusionMatrix) -> NDArray[np.float64]:
+        return score(weights.confusion(confusion))
+
+    best = best_threshold(labels, probabilities, weighted, theory)
+    if best == theory:
+        return None
+    fraction = float(np.mean(labels == 1))
+    truth = probabilities if prevalence is None else change_prevalence(probabilities, prevalence, fraction)
+    return best if gain_p_value(labels, probabilities, truth, weighted, theory, seed) < 0.05 else None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from twofold.core.arrays import Labels, Probabilities
 from twofold.core.errors import DataError, UsageError
 from twofold.core.hints import nearest
-from twofold.decision.bounds import allowed_failures, needed_trials, tail, upper_bound
+from twofold.decision.bounds import allowed_failures, needed_trials, simultaneous_confidence, tail, upper_bound
 from twofold.decision.rule import NEVER, PolicyRecord, Rule
 
 Failure = Literal["missed", "false alarms", "precision", "npv", "error"]
@@ -54,6 +54,11 @@ class Promise:
     def failure(self) -> Failure:
         """What breaks the promise."""
         return RATES[self.rate][1]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the rate only gets worse as a threshold moves one way."""
+        return self.failure in ("missed", "false alarms")
 
     @property
     def max_failure_rate(self) -> float:
@@ -102,9 +107,16 @@ class Units:
 
 
 def units_of(
-    labels: Labels, probabilities: Probabilities, groups: NDArray[np.int64] | None = None, seed: int = 0
+    labels: Labels,
+    probabilities: Probabilities,
+    groups: NDArray[np.int64] | None = None,
+    seed: int = 0,
+    prevalence: float | None = None,
 ) -> Units:
-    """The units of images (n,) in groups (n,); without groups each image is one."""
+    """The units of images (n,) in groups (n,); without groups each image is one.
+
+    With a prevalence, units of both classes are drawn so that `labels` have it: a bound holds for images like those it counts.
+    """
     groups = np.arange(len(labels)) if groups is None else groups
     order = np.random.default_rng(seed).permutation(len(labels))
     drawn = order[np.unique(groups[order], return_index=True)[1]]
@@ -112,8 +124,17 @@ def units_of(
     positives, negatives = (
         np.sort(probabilities[rows[np.unique(groups[rows], return_index=True)[1]]]) for rows in by_class
     )
+    drawn = drawn if prevalence is None else _at_prevalence(drawn, labels[drawn], prevalence)
     drawn = drawn[np.argsort(probabilities[drawn], kind="stable")]
     return Units(positives, negatives, labels[drawn], probabilities[drawn])
+
+
+def _at_prevalence(rows: NDArray[np.intp], labels: Labels, prevalence: float) -> NDArray[np.intp]:
+    """As many of these rows, in random order, as have this fraction of positive labels, at most."""
+    positives, negatives = int(np.sum(labels == 1)), int(np.sum(labels == 0))
+    total = min(positives / prevalence, negatives / (1 - prevalence))
+    counts = {1: round(total * prevalence), 0: round(total * (1 - prevalence))}
+    return np.concatenate([rows[labels == label][:count] for label, count in counts.items()])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,24 +153,28 @@ def promise_rule(
     *,
     confidence: float = 0.95,
     abstain: bool = False,
+    simultaneous: bool = False,
+    prevalence: float | None = None,
     groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Rule:
     """The rule that keeps all promises together at this confidence, and decides as many images as it can.
 
     Where the promises leave a choice the threshold is 0.5, or as near to it as they allow. Each of m promises is kept at
-    1 - (1 - C) / m (Bonferroni). Raises DataError where they cannot be kept; the message says what could be, and how many images
-    it would take.
+    1 - (1 - C) / m (Bonferroni). With `simultaneous` the bounds hold for every threshold at once, so that any number of promises
+    of recall and specificity may be drawn from the same scores. `prevalence` is the one at which the probabilities hold, None for
+    that of the labels. Raises DataError where promises cannot be kept; the message says what could be, and how many images it
+    would take. Raises UsageError for a simultaneous promise of a rate that a threshold does not order.
     """
-    units = units_of(labels, probabilities, groups, seed)
-    each = 1 - (1 - confidence) / len(promises)
+    units = units_of(labels, probabilities, groups, seed, prevalence)
+    levels = _Levels.of(promises, confidence, simultaneous=simultaneous)
     low, high = NEVER, 0.0  # images below `low` may be negative, those from `high` on positive
     for promise in promises:
         if promise.failure == "missed":
-            low = min(low, _highest_low(units.positives, promise, each))
+            low = min(low, _highest_low(units.positives, promise, levels.at(len(units.positives))))
         elif promise.failure == "false alarms":
-            high = max(high, _lowest_high(units.negatives, promise, each))
-    searched = [promise for promise in promises if promise.failure not in ("missed", "false alarms")]
+            high = max(high, _lowest_high(units.negatives, promise, levels.at(len(units.negatives))))
+    searched = [promise for promise in promises if not promise.is_ordered]
     bands = _bands(units, {promise.failure for promise in searched}, low, high)
     if not abstain:
         single = bands.low == bands.high
@@ -157,16 +182,56 @@ def promise_rule(
             raise DataError(_conflict_text(units, promises, low, high))
         bands = Bands(bands.low[single], bands.high[single])
     hint = "" if abstain else " With `abstain` images may be left unsure, which may help."
-    chosen = _search(units, bands, searched, each, hint) if searched else 0
-    rule = Rule(float(bands.low[chosen]), float(bands.high[chosen]))
-    parameters = {"promise": [str(promise) for promise in promises], "confidence": confidence, "abstain": abstain}
+    chosen = _search(units, bands, searched, levels.each, hint) if searched else 0
+    rule = Rule(float(bands.low[chosen]), float(bands.high[chosen]), prevalence=prevalence)
+    parameters = {
+        "promise": [str(promise) for promise in promises],
+        "confidence": confidence,
+        "abstain": abstain,
+        "simultaneous": simultaneous,
+    }
     evidence = {
         "positives": len(units.positives),
         "negatives": len(units.negatives),
         "units": len(units.labels),
-        "promises": [_kept(units, rule, promise, each) for promise in promises],
+        "promises": [_kept(units, rule, promise, levels) for promise in promises],
     }
     return replace(rule, policy=PolicyRecord("promise", parameters, evidence))
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """The confidence of `each` promise alone and, where it is to hold for every threshold at once, at each of them."""
+
+    each: float
+    simultaneous: bool
+
+    @classmethod
+    def of(cls, promises: Sequence[Promise], confidence: float, *, simultaneous: bool) -> "_Levels":
+        others = [promise for promise in promises if not promise.is_ordered or promise.max_failure_rate > 0.5]
+        if simultaneous and others:
+            raise UsageError(
+                f"{others[0]} cannot be promised for every threshold at once: leave out `simultaneous`, or promise a recall or "
+                "specificity of at least 0.5."
+            )
+        count = len({promise.failure for promise in promises}) if simultaneous else len(promises)
+        return cls(1 - (1 - confidence) / count, simultaneous)
+
+    def at(self, trials: int) -> float:
+        """The confidence at the threshold of a promise on this many units."""
+        return simultaneous_confidence(trials, self.each) if self.simultaneous and trials else self.each
+
+
+def check_possible(
+    promises: Sequence[Promise], positives: int, negatives: int, confidence: float, *, simultaneous: bool
+) -> None:
+    """DataError where so few images of the classes could not keep the promises even if none of them failed."""
+    levels = _Levels.of(promises, confidence, simultaneous=simultaneous)
+    trials = {"missed": (positives, "positive"), "false alarms": (negatives, "negative")}
+    for promise in promises:
+        count, kind = trials.get(promise.failure, (positives + negatives, "scored"))
+        if allowed_failures(count, promise.max_failure_rate, levels.at(count)) < 0:
+            raise DataError(_too_few_text(promise, count, levels.at(count), kind))
 
 
 def _highest_low(positives: Probabilities, promise: Promise, confidence: float) -> float:
@@ -257,9 +322,10 @@ def _allowed(trials: NDArray[np.float64], rate: float, confidence: float) -> NDA
     return np.asarray(np.where(tail(smallest, trials, rate) <= 1 - confidence, smallest, smallest - 1))
 
 
-def _kept(units: Units, rule: Rule, promise: Promise, confidence: float) -> dict[str, Any]:
+def _kept(units: Units, rule: Rule, promise: Promise, levels: _Levels) -> dict[str, Any]:
     """{"promise", "trials", "failures", "allowed", "confidence"}: the units that the promise rests on."""
     trials, failures = observed(units, rule, promise.failure)
+    confidence = levels.at(trials)
     allowed = allowed_failures(trials, promise.max_failure_rate, confidence)
     counts = {"trials": trials, "failures": failures, "allowed": allowed}
     return {"promise": str(promise), **counts, "confidence": confidence}

@@ -7,6 +7,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.decision.prevalence import change_prevalence
+
 NEGATIVE, POSITIVE, UNSURE = 0, 1, -1
 """Decisions. The first two are indices of `classes`, (negative, positive)."""
 
@@ -32,7 +34,8 @@ class Rule:
     """The decision for a probability: negative below `low`, positive at or above `high`, unsure between. With low = high the rule
     is one threshold.
 
-    `gate` is reserved for the familiarity gate, `prevalence` for the prevalence that the rule assumes; both may be None.
+    `gate` is reserved for the familiarity gate. `prevalence` is the one that the rule assumes, at which its
+    probabilities hold; None for that of the images that the calibration was fitted on.
     Raises ValueError unless 0 <= low <= high <= 1; `NEVER` is allowed as well.
     """
 
@@ -41,6 +44,7 @@ class Rule:
     gate: Mapping[str, Any] | None = None
     prevalence: float | None = None
     policy: PolicyRecord = field(default=PolicyRecord(), repr=False)
+    neutral: float = field(default=0.5, repr=False)  # not 0.5 only where the rule is restated for another prevalence
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= NEVER:
@@ -55,7 +59,7 @@ class Rule:
     def threshold(self) -> float:
         """The lowest probability that is answered by the positive class where every image is answered: 0.5, or the end of the
         unsure band that is nearest to it."""
-        return min(max(0.5, self.low), self.high)
+        return min(max(self.neutral, self.low), self.high)
 
     @property
     def abstains(self) -> bool:
@@ -78,20 +82,41 @@ class Rule:
 
         This includes ties: 1 - p is rounded, so each probability is kept on its side of the threshold.
         """
-        swapped = replace(self, low=_swap_threshold(self.high), high=_swap_threshold(self.low))
+        prevalence = None if self.prevalence is None else 1 - self.prevalence
+        low, high = _swap_threshold(self.high), _swap_threshold(self.low)
+        swapped = replace(self, low=low, high=high, prevalence=prevalence, neutral=1 - self.neutral)
         other_probabilities = 1 - probabilities
         ends = (self.high, swapped.low), (self.low, swapped.high), (self.threshold, swapped.threshold)
         for threshold, end in ends:
-            below = probabilities < threshold
-            other_probabilities = np.where(
-                below, np.maximum(other_probabilities, end), np.minimum(other_probabilities, np.nextafter(end, -np.inf))
-            )
+            other_probabilities = _on_sides(probabilities < threshold, other_probabilities, end)
         return swapped, other_probabilities
+
+    def restate(self, probabilities: NDArray[np.float64], prevalence: float) -> "tuple[Rule, NDArray[np.float64]]":
+        """The rule for probabilities (n,) that hold at another prevalence than the rule's, and these probabilities.
+
+        Each image gets the decision and the answer that the rule gives for its changed probability, also where numbers are
+        rounded.
+        """
+        if self.prevalence is None:
+            return self, probabilities
+        ends = np.array([self.low, self.high, self.neutral])
+        low, high, neutral = change_prevalence(ends, self.prevalence, prevalence).tolist()
+        rule = replace(self, low=low, high=high, neutral=neutral)
+        changed = change_prevalence(probabilities, prevalence, self.prevalence)
+        for end, restated in ((self.low, low), (self.high, high), (self.threshold, rule.threshold)):
+            probabilities = _on_sides(changed >= end, probabilities, restated)
+        return rule, probabilities
 
     def as_json(self) -> dict[str, Any]:
         """The block "rule" of a bundle."""
         ends = {"low": self.low, "high": self.high, "gate": self.gate, "prevalence": self.prevalence}
         return {**ends, "policy": self.policy.as_json()}
+
+
+def _on_sides(above: NDArray[np.bool_], probabilities: NDArray[np.float64], end: float) -> NDArray[np.float64]:
+    """The probabilities (n,), at or above the end of a band where `above` (n,) says so, and below it elsewhere."""
+    below_end = np.nextafter(end, -np.inf)
+    return np.where(above, np.maximum(probabilities, end), np.minimum(probabilities, below_end))
 
 
 def _swap_threshold(threshold: float) -> float:

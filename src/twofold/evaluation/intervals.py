@@ -45,7 +45,7 @@ class Interval:
 UNDEFINED = Interval(math.nan, math.nan, math.nan)
 
 
-def wilson(successes: int, trials: int, factor: float = 1.0) -> Interval:
+def wilson(successes: float, trials: float, factor: float = 1.0) -> Interval:
     """The rate successes / trials with Wilson's score interval (Wilson 1927); undefined for 0 / 0.
 
     Recommended by Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion". A factor divides the trials, as

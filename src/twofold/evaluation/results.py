@@ -23,7 +23,9 @@ from twofold.evaluation.intervals import (
     wilson,
 )
 from twofold.evaluation.metrics import log_losses, squared_errors
+from twofold.evaluation.operating_table import OperatingPoint, operating_table
 from twofold.evaluation.promise_checks import PromiseCheck
+from twofold.evaluation.rule_summary import RuleSample, RuleSummary
 from twofold.evaluation.sample import Sample, VarianceFactors
 from twofold.evaluation.slices import Slices
 
@@ -157,6 +159,22 @@ class Evaluation:
         }
 
     @property
+    def operating_table(self) -> list[OperatingPoint]:
+        """The operating table of these images; empty where a class has none."""
+        if self.missing:
+            return []
+        factor = 1.0 if self.factors is None else self.factors.decisions
+        return operating_table(self.labels, self.probabilities, self.groups, factor)
+
+    @property
+    def restated(self) -> RuleSummary | None:
+        """What the rule does at the prevalence that it assumes; None where it assumes none, or a class has no images."""
+        if self.rule.prevalence is None or self.missing:
+            return None
+        factor = 1.0 if self.factors is None else self.factors.decisions
+        return RuleSample(self.labels, self.probabilities, self.groups, self.rule.prevalence, factor).summary(self.rule)
+
+    @property
     def sample(self) -> Sample:
         """The images with the factors on the variances of their metrics."""
         factors = VarianceFactors() if self.factors is None else self.factors
@@ -164,13 +182,15 @@ class Evaluation:
         return Sample(self.labels, decisions, self.probabilities, self.ranks, self.groups, factors)
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks "images", "groups", "variance_factors", "threshold", "decided", "cost", "promises", "confusion", "metrics",
-        "per_class", "borderline", "best_threshold", "slices"; null where undefined."""
+        """The blocks "images", "groups", "variance_factors", "threshold", "operating_table", "restated", "decided", "cost",
+        "promises", "confusion", "metrics", "per_class", "borderline", "best_threshold", "slices"; null where undefined."""
         return {
             "images": len(self.labels),
             "groups": self.group_count,
             "variance_factors": None if self.factors is None else asdict(self.factors),
             "threshold": self.rule.threshold,
+            "operating_table": [point.as_json() for point in self.operating_table],
+            "restated": None if self.restated is None else self.restated.as_json(),
             "decided": {name: interval.as_json() for name, interval in self.decided.items()},
             "cost": None if self.cost is None else self.cost.as_json(),
             "promises": [check.as_json() for check in self.promises],

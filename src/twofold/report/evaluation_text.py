@@ -12,7 +12,7 @@ from twofold.evaluation import PER_CLASS_METRICS, Evaluation
 from twofold.report.comparison_text import comparison_lines
 from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.policy_text import outcome_lines
+from twofold.report.policy_text import operating_lines, outcome_lines, restated_lines
 from twofold.report.slices_text import slice_lines
 from twofold.report.timing_text import timing_text
 from twofold.workflows.evaluate import EvaluationResult
@@ -38,7 +38,8 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
         main_columns = {"first (unseen)": result.leakage.unseen, "second (unseen)": result.second_unseen}
         columns = main_columns | {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
     for name, evaluation in main_columns.items():
-        lines += [*decision_lines(name, evaluation), *outcome_lines(evaluation)]
+        lines += [*decision_lines(name, evaluation), *outcome_lines(evaluation), *restated_lines(evaluation)]
+        lines += operating_lines(evaluation.operating_table, evaluation.classes)
     if result.comparison is not None:
         position = "the same images" if result.second_unseen is None else "the unseen images"
         position += groups_text(next(iter(main_columns.values()))).replace("; ", ": ")

@@ -1,11 +1,13 @@
-"""How a rule was chosen and how it does, as text: its promises with the images that they rest on, and its expected cost."""
+"""How a rule was chosen and how it does, as text: promises with the images that they rest on, costs, and other thresholds."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from twofold.decision.rule import Rule
+from twofold.decision.rule import NEVER, Rule
 from twofold.evaluation import Evaluation
+from twofold.evaluation.operating_table import OperatingPoint
 from twofold.evaluation.promise_checks import PromiseCheck
-from twofold.report.layout import interval_text
+from twofold.report.layout import interval_text, short_names, table
 
 _FAILURES: Final = {
     "recall": "positives missed",
@@ -51,9 +53,42 @@ def _check_text(check: PromiseCheck) -> str:
 
 def _promise_lines(rule: Rule, evidence: Any) -> list[str]:
     confidence = rule.policy.parameters["confidence"]
-    lines = [f"Promised at {100 * confidence:g}% confidence, from scores of held-out images; each group counts once:"]
+    lines = [f"Promised at {100 * confidence:g}% confidence; each group of images counts once:"]
     for kept in evidence["promises"]:
         rate = kept["promise"].partition(">")[0].partition("<")[0]
         counts = f"{kept['failures']} of {kept['trials']} {_FAILURES[rate]}, {kept['allowed']} allowed"
         lines.append(f"  {kept['promise']}: {counts}")
     return lines
+
+
+def restated_lines(evaluation: Evaluation) -> list[str]:
+    """The rates at the prevalence that the rule assumes; none where it assumes none."""
+    summary, prevalence = evaluation.restated, evaluation.rule.prevalence
+    if summary is None:
+        return []
+    positive = short_names(evaluation.classes)[1]
+    rates = {
+        f"precision ({positive})": summary.rates["precision"],
+        "npv": summary.rates["npv"],
+        "error among decided": summary.error,
+    }
+    title = f"Where {prevalence:.2%} of the images are {positive}, as the rule assumes:"
+    return ["", title, *table([[name, interval_text(rate)] for name, rate in rates.items()])]
+
+
+def operating_lines(points: Sequence[OperatingPoint], classes: tuple[str, str]) -> list[str]:
+    """The operating table of a model with these (negative, positive) classes."""
+    if not points:
+        return []
+    negative, positive = short_names(classes)
+    rows = [["at most", "missed", "wrongly called", "threshold", "to promise"]]
+    for point in points:
+        threshold = "none" if point.threshold >= NEVER else f"{point.threshold:.4f}"
+        rates = interval_text(point.missed), interval_text(point.false_alarms)
+        rows.append([f"{point.limit:.0%}", *rates, threshold, f"{point.needed}"])
+    return [
+        "",
+        f"If at most so many {positive} may be missed, so many {negative} are wrongly called {positive}:",
+        *table(rows),
+        f"To promise a line at 95% confidence, it takes so many {positive} of which none is missed.",
+    ]

@@ -115,8 +115,7 @@ def evaluate_bundles(
 def is_alphabetical(bundle: Bundle) -> bool:
     """Whether the positive class of the bundle's model is the default, the second in alphabetical order."""
     options = bundle.record.get("options")
-    decision = options.get("decision") if isinstance(options, dict) else None
-    chosen = isinstance(decision, dict) and decision.get("positive") is not None
+    chosen = isinstance(options, dict) and options.get("positive") is not None
     return not chosen and bundle.model.classes[1] == max(bundle.model.classes)  # labels 9 and 10 are sorted as numbers
 
 

@@ -13,17 +13,16 @@ from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Head, Rule, choose_rule, fit_calibration, fit_head
 from twofold.decision.costs import Costs, cost_rule
 from twofold.decision.cross_fitting import cross_fit_probabilities
-from twofold.decision.promises import parse_promise, promise_rule
+from twofold.decision.promises import Promise, parse_promise, promise_rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.nested import NestedCrossValidation, variance_factors
 from twofold.networks import Backbone
 from twofold.workflows.nested_cross_validation import cross_validate_nested
 
 
-def check_promises(options: DecisionOptions) -> None:
-    """Raises UsageError for a text that is no promise, before any work."""
-    for text in options.promise:
-        parse_promise(text)
+def check_promises(options: DecisionOptions) -> list[Promise]:
+    """The promises of the options. Raises UsageError for a text that is none, before any work."""
+    return [parse_promise(text) for text in options.promise]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +33,30 @@ class DecisionPolicy:
     seed: int
 
     def choose(self, labels: Labels, probabilities: Probabilities, groups: NDArray[np.int64]) -> Rule:
-        """The rule, from out-of-fold probabilities (n,) of images in groups (n,).
+        """The rule, from probabilities (n,) at the prevalence of the options, of images in groups (n,).
 
         Raises UsageError for a text that is no promise, DataError where promises cannot be kept.
         """
-        options = self.options
+        options, prevalence, seed = self.options, self.options.fixed_prevalence, self.seed
         if options.promise:
-            promises = [parse_promise(text) for text in options.promise]
             return promise_rule(
                 labels,
                 probabilities,
-                promises,
+                check_promises(options),
                 confidence=options.confidence,
                 abstain=options.abstain,
+                simultaneous=options.simultaneous,
+                prevalence=prevalence,
                 groups=groups,
-                seed=self.seed,
+                seed=seed,
             )
         if options.cost_fp is not None and options.cost_fn is not None:
             costs = Costs(options.cost_fp, options.cost_fn, options.cost_unsure)
-            return cost_rule(labels, probabilities, costs, seed=self.seed)
-        return choose_rule(labels, probabilities, policy=options.optimize, fixed=options.threshold, seed=self.seed)
+            return cost_rule(labels, probabilities, costs, prevalence=prevalence, seed=seed)
+        policy = options.optimize or "accuracy"
+        return choose_rule(
+            labels, probabilities, policy=policy, fixed=options.threshold, prevalence=prevalence, seed=seed
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +107,7 @@ def fit_decision(
     """Calibration, rule and evaluation, all from the out-of-fold scores."""
     labels = dataset.labels[scores.rows]
     calibration = fit_calibration(scores.logits, labels)
-    probabilities = calibration.probabilities(scores.logits)
+    probabilities = calibration.at_prevalence(policy.options.fixed_prevalence).probabilities(scores.logits)
     groups = dataset.groups[scores.rows]
     rule = policy.choose(labels, probabilities, groups)
     model = Model(dataset.classes, backbone, head, calibration, rule)
@@ -129,9 +132,11 @@ def evaluate_scores(
     Probabilities are those of calibrations that are each fitted without one fold. The images are ordered by the logits, because
     calibrations that differ by fold would disturb the order. With `nested` the intervals are those of the model.
     """
+    probabilities = cross_fit_probabilities(scores.logits, labels, scores.folds, groups)
+    rule, probabilities = rule.restate(probabilities, float(np.mean(labels == 1)))
     return evaluate(
         labels,
-        cross_fit_probabilities(scores.logits, labels, scores.folds, groups),
+        probabilities,
         rule,
         classes=classes,
         seed=seed,

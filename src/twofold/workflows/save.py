@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twofold.audit import write_file_report
 from twofold.audit.leakage import LEAKAGE
-from twofold.bundle.card import render_card
+from twofold.bundle.card import decision_sentences, render_card
 from twofold.bundle.storage import new_bundle_folder, write_model
 from twofold.core.files import open_replacement, printable, write_errors
 from twofold.core.json_text import json_text
-from twofold.core.privacy import change_texts, public_address, relative_to, without_home
+from twofold.core.privacy import change_texts, public_word, relative_to
 from twofold.duplicates import index_fingerprints, write_index
 from twofold.workflows.training_result import TrainingResult, crop_choices
 
@@ -55,10 +55,6 @@ def _public_paths(training: TrainingResult) -> PublicPath:
     paths += [str(skip.path) for file_list in file_lists for skip in file_list.skips]
     roots = [root.parent if root.suffix.lower() == ".csv" else root for root in training.roots]
     return relative_to(roots, paths)
-
-
-def _public(word: str) -> str:
-    return without_home(public_address(printable(word)))
 
 
 def _write_text(text: str, path: Path) -> None:
@@ -117,8 +113,8 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
     return {
         "twofold": version("twofold"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [_public(word) for word in command],
-        "options": change_texts(_paths_as_text(asdict(training.options)), _public),
+        "command": [public_word(word) for word in command],
+        "options": change_texts(_paths_as_text(asdict(training.options)), public_word),
         "seed": training.options.cross_validation.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.dataset.as_json(),
@@ -146,7 +142,7 @@ def _card_values(training: TrainingResult, result: dict[str, Any], name: str) ->
         "test_columns": _test_columns(training),
         "negative": model.classes[0],
         "features": model.head.weights.size,
-        "rule": model.rule,
+        "decision": decision_sentences(model.rule, model.classes),
         "leakage_notes": [note for note in result["notes"] if note["code"] == LEAKAGE],
         "notes": [note for note in result["notes"] if note["code"] != LEAKAGE],
         "version": version("twofold"),

@@ -4,6 +4,7 @@ The steps: list the files, train a network where the mode asks for it, embed eve
 on the test set, audit.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +21,9 @@ from twofold.core.options import TrainingOptions
 from twofold.core.timing import Clock
 from twofold.data import FileList, IntensityRanges, list_labelled_files
 from twofold.dataset.labelled import LabelledDataset, alphabetical, full_images, labelled_dataset, list_test_files
+from twofold.decision.promises import check_possible
 from twofold.duplicates import index_fingerprints
 from twofold.embedding import Engine, Runtime, Source
-from twofold.evaluation import evaluate
 from twofold.learning.run_folder import RunFolder
 from twofold.networks import Backbone, Dtype, choose_dtype, offered_dtypes
 from twofold.workflows.crops import CropsChoice
@@ -55,9 +56,9 @@ def train(
     checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
     """
     check_promises(options.decision)
-    file_list = list_labelled_files(data, options.data, positive=options.decision.positive)
+    file_list = list_labelled_files(data, options.data, positive=options.positive)
     test_list = None if test is None else list_test_files(file_list.negative_and_positive, test, options.data)
-    if options.decision.positive is None:
+    if options.positive is None:
         file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.negative_and_positive)))
     result = train_files(file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder)
     return replace(result, roots=(data,) if test is None else (data, test))
@@ -73,7 +74,7 @@ def train_files(
     run_folder: RunFolder | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
-    check_promises(options.decision)
+    _check_promises(file_list, options)
     clock, mode, run, dtype = Clock(), options.learning.mode, None, _choose_dtype(options)
     if mode != "frozen":
         _check_learning(options)
@@ -121,6 +122,21 @@ def _interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:
         "tells how far such scores are from the model's."
     )
     return (Note("intervals-of-fixed-scores", text),)
+
+
+def _check_promises(file_list: FileList, options: TrainingOptions) -> None:
+    """DataError where too few files would be scored for the promises to be kept; before any work."""
+    promises = check_promises(options.decision)
+    if not promises:
+        return
+    learning, (_, positive) = options.learning, file_list.negative_and_positive
+    scored_fraction = 1.0 if learning.mode == "frozen" or learning.cv else learning.validation_fraction
+    units: dict[bool, set[str]] = {True: set(), False: set()}
+    for number, entry in enumerate(file_list.files):
+        units[entry.label == positive].add(f"file {number}" if entry.group is None else f"group {entry.group}")
+    positives, negatives = (math.ceil(scored_fraction * len(units[of_class])) for of_class in (True, False))
+    decision = options.decision
+    check_possible(promises, positives, negatives, decision.confidence, simultaneous=decision.simultaneous)
 
 
 def _choose_dtype(options: TrainingOptions) -> Dtype:
@@ -245,8 +261,5 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
 
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:
     model, rows = fit.model, ~run.validation & dataset.valid
-    probabilities = model.probabilities(dataset.table.features[rows])
-    groups = dataset.groups[rows]
-    return NetworkResult(
-        run, evaluate(dataset.labels[rows], probabilities, model.rule, classes=model.classes, groups=groups)
-    )
+    columns = dataset.table.features[rows], dataset.labels[rows], dataset.groups[rows]
+    return NetworkResult(run, model.evaluate_features(*columns))

@@ -1,0 +1,345 @@
+"""decide: another rule for a bundle, from its scores, without training again and without opening an image."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.audit.leakage import find_leakage, unseen_rows
+from twofold.bundle.card import decision_sentences
+from twofold.bundle.history import Decision, History
+from twofold.bundle.model import Model
+from twofold.bundle.storage import Bundle, prepare_output, write_decision
+from twofold.core.arrays import Labels
+from twofold.core.errors import BundleError, DataError, UsageError
+from twofold.core.files import write_errors
+from twofold.core.notes import Note, count_text
+from twofold.core.options import DataOptions, DecisionOptions
+from twofold.core.privacy import public_word
+from twofold.data import iterate_files
+from twofold.dataset.labelled import embed_files, list_test_files
+from twofold.decision import PolicyRecord, Rule
+from twofold.decision.costs import Costs
+from twofold.embedding import Runtime
+from twofold.evaluation.groups import Groups, has_groups
+from twofold.evaluation.operating_table import OperatingPoint, operating_table
+from twofold.evaluation.prevalence import PrevalenceEstimate, estimate_prevalence
+from twofold.evaluation.rule_summary import RuleSample, RuleSummary
+from twofold.workflows.fit import DecisionPolicy, check_promises
+
+ScoreSource = Literal["out-of-fold", "validation", "held-out"]
+
+_MIN_UNLABELLED: Final = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledScores:
+    """Logits (n,) of labelled images in groups (n,), the source of the scores, and the factor on the variances of rates."""
+
+    source: ScoreSource
+    labels: Labels = field(repr=False)
+    logits: NDArray[np.float64] = field(repr=False)
+    groups: Groups = field(repr=False)
+    factor: float = 1.0
+    left_out: int = 0  # images that resemble training images
+
+    @property
+    def digest(self) -> str:
+        """A digest that tells other scores apart."""
+        columns = self.labels, np.round(self.logits, 4) + 0.0, self.groups
+        return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """{"source", "images", "positives", "groups", "digest"}."""
+        counts = {
+            "images": len(self.labels),
+            "positives": int(self.labels.sum()),
+            "groups": len(np.unique(self.groups)),
+        }
+        return {"source": self.source, **counts, "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """When a rule was chosen, and by which command."""
+
+    created: str = ""
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionResult:
+    """What `decide` returns: the rule before and after, on the same scores; `after` is None where nothing was asked for.
+
+    `history` includes the new rule. `model` is the model with it.
+    """
+
+    model: Model = field(repr=False)
+    scores: LabelledScores
+    prevalence: float
+    estimate: PrevalenceEstimate | None
+    before: RuleSummary
+    after: RuleSummary | None
+    table: list[OperatingPoint] = field(repr=False)
+    history: History = field(repr=False)
+    notes: tuple[Note, ...] = field(repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return {
+            "scores": self.scores.as_json(),
+            "prevalence": self.prevalence,
+            "prevalence_estimate": None if self.estimate is None else self.estimate.as_json(),
+            "before": self.before.as_json(),
+            "after": None if self.after is None else self.after.as_json(),
+            "operating_table": [point.as_json() for point in self.table],
+            "decisions": self.history.as_json(),
+            "notes": [asdict(note) for note in self.notes],
+        }
+
+
+def decide(
+    bundle: Bundle,
+    options: DecisionOptions,
+    data_options: DataOptions,
+    runtime: Runtime,
+    origin: Origin,
+    *,
+    data: Path | None = None,
+) -> DecisionResult:
+    """Another rule for the bundle. Nothing is written.
+
+    The rule is chosen on the out-of-fold scores of the bundle or, with `data`, on labelled images that the model has not seen.
+    With `prevalence="auto"`, `data` are unlabelled images instead. Without a policy, the one in use is applied to another
+    prevalence or to other data. Raises BundleError for scores that cannot be used, DataError for data that cannot be, or where
+    promises cannot be kept, and UsageError for illegal options.
+    """
+    check_promises(options)
+    unlabelled = data if options.prevalence == "auto" else None
+    if options.prevalence == "auto" and data is None:
+        raise UsageError("`prevalence='auto'` needs unlabelled images: give them with `data`.")
+    held_out = data is not None and unlabelled is None
+    scores = _held_out_scores(bundle, data, data_options, runtime) if held_out and data else out_of_fold_scores(bundle)
+    estimate = None if unlabelled is None else _estimate(bundle, scores, unlabelled, runtime)
+    if estimate is not None:
+        options = replace(options, prevalence=estimate.prevalence.value)
+    asked = options.has_policy or options.prevalence is not None or held_out
+    history = _history(bundle, scores)
+    model = bundle.model
+    if asked:
+        model = replace(model, rule=choose(bundle, scores, options))
+        decision = Decision(origin.created, tuple(map(public_word, origin.command)), model.rule, scores.as_json())
+        notes = _history_notes(history, decision)
+        history = history.with_decision(decision)
+    else:
+        notes = []
+    return _result(bundle.model, model, scores, estimate, history, (*_source_notes(scores), *notes), asked=asked)
+
+
+def undo(bundle: Bundle) -> DecisionResult:
+    """The rule before the last decision. Nothing is written. UsageError where there is none."""
+    scores = out_of_fold_scores(bundle)
+    history, rule = _history(bundle, scores).undo()
+    return _result(bundle.model, replace(bundle.model, rule=rule), scores, None, history, (), asked=True)
+
+
+def check_target(path: Path | None, *, force: bool) -> None:
+    """UsageError where no bundle can be written at `path`; before any work."""
+    if path is not None:
+        prepare_output(path, force=force)
+
+
+def save(bundle: Bundle, result: DecisionResult, path: Path, *, force: bool) -> None:
+    """Writes the bundle with the rule of a result at `path`, whole or not at all. UsageError where there is no new rule."""
+    if result.after is None:
+        raise UsageError("There is nothing to write: give a policy, `prevalence` or `data`.")
+    rule = result.model.rule
+    text = decision_sentences(rule, result.model.classes)
+    if result.history.rules_in_use > 1:
+        text += " This rule was chosen after the training; the metrics above are those of the rule before."
+    with write_errors(path):
+        write_decision(bundle, result.model, result.history.as_json(), text, path, force=force)
+
+
+def choose(bundle: Bundle, scores: LabelledScores, options: DecisionOptions) -> Rule:
+    """The rule that these options choose on scores of the bundle's model; without a policy, by the one in use."""
+    options, seed = with_policy_of(bundle.model.rule, options), bundle.record.get("seed")
+    curve = bundle.model.calibration.at_prevalence(options.fixed_prevalence)
+    policy = DecisionPolicy(options, seed if isinstance(seed, int) else 0)
+    return policy.choose(scores.labels, curve.probabilities(scores.logits), scores.groups)
+
+
+def with_rule(bundle: Bundle, options: DecisionOptions) -> Bundle:
+    """The bundle with the rule that these options choose on its out-of-fold scores, to try it; itself without a policy."""
+    if not options.has_policy and options.prevalence is None:
+        return bundle
+    if options.prevalence == "auto":
+        raise UsageError("`prevalence='auto'` is for decide; give a number.")
+    check_promises(options)
+    if options.threshold is not None:
+        rule = Rule.at(options.threshold, PolicyRecord("fixed", {"threshold": options.threshold}))
+        rule = replace(rule, prevalence=options.fixed_prevalence or bundle.model.rule.prevalence)
+    else:
+        rule = choose(bundle, out_of_fold_scores(bundle), options)
+    return replace(bundle, model=replace(bundle.model, rule=rule))
+
+
+def with_policy_of(rule: Rule, options: DecisionOptions) -> DecisionOptions:
+    """The options with the policy that chose a rule, where they have none of their own, and with its prevalence."""
+    if options.prevalence is None and rule.prevalence is not None:
+        options = replace(options, prevalence=rule.prevalence)
+    return options if options.has_policy else replace(options, **_policy_options(rule.policy, rule))
+
+
+def _policy_options(policy: PolicyRecord, rule: Rule) -> dict[str, Any]:
+    parameters = policy.parameters
+    try:
+        if policy.name == "promise":
+            return {**parameters, "promise": tuple(parameters["promise"])}
+        if policy.name == "cost":
+            return {f"cost_{name}": cost for name, cost in parameters.items()}
+        return {"threshold": rule.low} if policy.name == "fixed" else {"optimize": parameters["optimize"]}
+    except KeyError as error:
+        raise BundleError(f"The bundle's policy {policy.name} lacks {error}; give a policy.") from error
+
+
+def out_of_fold_scores(bundle: Bundle) -> LabelledScores:
+    """The scores in the bundle. Raises BundleError where they are missing or altered."""
+    table, evidence = bundle.scores(), bundle.record.get("evidence")
+    source: ScoreSource = "validation" if evidence == "validation" else "out-of-fold"
+    return LabelledScores(source, table.labels, table.logits, table.groups, _variance_factor(bundle))
+
+
+def _variance_factor(bundle: Bundle) -> float:
+    """The factor on the variance of rates by nested cross-validation, which training measured; 1 where it did not."""
+    try:
+        evaluation = json.loads((bundle.path / "evaluation.json").read_text(encoding="utf-8"))
+        return max(1.0, float(evaluation[bundle.record["evidence"]]["variance_factors"]["decisions"]))
+    except (OSError, KeyError, TypeError, ValueError):
+        return 1.0
+
+
+def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: Runtime) -> LabelledScores:
+    """The model's scores of labelled images of both classes, without those that resemble a training image.
+
+    DataError where a class is missing, or where images are training images.
+    """
+    model = bundle.model
+    file_list = list_test_files(model.classes, data, options)
+    dataset = embed_files(file_list, file_list.paths, model.engine(runtime), runtime, what="images")
+    dataset.check_counts(1)
+    leaked = find_leakage(dataset, bundle.fingerprint_index())
+    copies = [image for image in leaked.values() if image.kind in ("exact", "pixels")]
+    if copies:
+        images = count_text(len(copies), "image is a training image", "images are training images")
+        raise DataError(
+            f"A rule cannot be chosen on images that the model was trained on: {images}, such as {copies[0].path} "
+            f"({copies[0].duplicate_of}). Leave them out."
+        )
+    rows = unseen_rows(dataset, leaked, np.flatnonzero(dataset.valid))
+    labels = dataset.labels[rows]
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            f"In {data} no image of one class is left: the others resemble training images. Give more images."
+        )
+    scores = LabelledScores("held-out", labels, model.logits(dataset.table.features[rows]), dataset.groups[rows])
+    return replace(scores, left_out=len(leaked))
+
+
+def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runtime) -> PrevalenceEstimate:
+    """The prevalence among the unlabelled images in DATA."""
+    model, paths = bundle.model, list(iterate_files([data]))
+    table = runtime.embed(paths, model.engine(runtime), what="images")
+    if len(table.features) < _MIN_UNLABELLED:
+        raise DataError(
+            f"The prevalence cannot be estimated from {len(table.features)} usable images in {data}; give at least "
+            f"{_MIN_UNLABELLED}, or the prevalence as a number."
+        )
+    unlabelled, labelled = (
+        model.calibration.probabilities(logits) for logits in (model.logits(table.features), scores.logits)
+    )
+    estimate = estimate_prevalence(unlabelled, scores.labels, labelled, scores.groups)
+    if not 0 < estimate.prevalence.value < 1:
+        kind = model.classes[int(estimate.prevalence.value)]
+        raise DataError(
+            f"All images in {data} appear to be {kind}: the prevalence of {model.classes[1]} lies between "
+            f"{estimate.prevalence.low:.4f} and {estimate.prevalence.high:.4f}. Give it as a number."
+        )
+    return estimate
+
+
+def _history(bundle: Bundle, scores: LabelledScores) -> History:
+    """The history of the bundle; its first rule was chosen on the out-of-fold scores."""
+    if scores.source == "held-out":
+        try:
+            scores = out_of_fold_scores(bundle)
+        except BundleError:
+            return History.of_record(bundle.record, {"source": "out-of-fold"})
+    return History.of_record(bundle.record, scores.as_json())
+
+
+def _result(
+    old: Model,
+    new: Model,
+    scores: LabelledScores,
+    estimate: PrevalenceEstimate | None,
+    history: History,
+    notes: tuple[Note, ...],
+    *,
+    asked: bool,
+) -> DecisionResult:
+    assumed, of_data = new.rule.prevalence, float(np.mean(scores.labels == 1))
+    curve = new.calibration.at_prevalence(assumed)
+    probabilities = curve.probabilities(scores.logits)
+    groups = scores.groups if has_groups(scores.groups) else None
+    sample = RuleSample(scores.labels, probabilities, groups, assumed, scores.factor)
+    # The old rule decides by its own probabilities, and is weighted as the new one.
+    old_sample = replace(sample, probabilities=old.probability_curve.probabilities(scores.logits))
+    costs = _costs(new.rule) or _costs(old.rule)
+    return DecisionResult(
+        new,
+        scores,
+        of_data if assumed is None else assumed,
+        estimate,
+        old_sample.summary(old.rule, costs),
+        sample.summary(new.rule, costs) if asked else None,
+        operating_table(scores.labels, probabilities, groups, scores.factor),
+        history,
+        notes,
+    )
+
+
+def _costs(rule: Rule) -> Costs | None:
+    return Costs(**rule.policy.parameters) if rule.policy.name == "cost" else None
+
+
+def _source_notes(scores: LabelledScores) -> list[Note]:
+    if scores.source == "held-out":
+        text = "The images are held out, so the bounds are exact for this model."
+        if scores.left_out:
+            text += f" Left out: {count_text(scores.left_out, 'image')} that may duplicate training images or show their objects."
+        return [Note("held-out-scores", text)]
+    if scores.source == "validation":
+        text = "The scores are those of the validation images, which chose the best epoch of the network, too."
+        return [Note("validation-scores", text)]
+    text = (
+        "The scores are out-of-fold: they come from heads that were each fitted on a part of the images. Promises hold for these "
+        "exactly, and closely for the model. For exact bounds give held-out images with `data`."
+    )
+    return [Note("out-of-fold-scores", text)]
+
+
+def _history_notes(history: History, decision: Decision) -> list[Note]:
+    """The note on further promises from the same scores."""
+    policy, earlier = decision.rule.policy, history.promises_on(decision.scores["digest"])
+    if policy.name != "promise" or not earlier or policy.parameters["simultaneous"]:
+        return []
+    text = (
+        f"{count_text(earlier, 'promise was', 'promises were')} made on these scores before. Each holds at its confidence, but "
+        "not all of them together; with `simultaneous` any number of promises of recall and specificity hold together."
+    )
+    return [Note("promises-on-the-same-scores", text)]
