@@ -64,6 +64,26 @@ def test_a_hostile_bundle_is_refused_or_answers_as_the_honest_one(good: Path, pl
         ),
         (("backbone", "preprocessing", "views"), [2], "'head.weights'|it has no head|cannot be used"),
         (("rule", "policy"), None, "'rule.policy' must be a JSON object"),
+        (
+            ("rule", "policy"),
+            {"name": "cost", "parameters": {"fp": 1}, "evidence": {}},
+            "lacks 'rule.policy.parameters.fn'",
+        ),
+        (
+            ("rule", "policy"),
+            {"name": "cost", "parameters": {"fp": 1, "fn": "2", "unsure": None}, "evidence": {}},
+            "'rule.policy.parameters.fn' must be a number from 0",
+        ),
+        (
+            ("rule", "policy"),
+            {"name": "promise", "parameters": {"promise": "recall>=0.9"}, "evidence": {}},
+            "'rule.policy.parameters.promise' must be a list of texts",
+        ),
+        (
+            ("rule", "policy"),
+            {"name": "promise", "parameters": {"promise": ["recal>=0.9"]}, "evidence": {}},
+            "'rule.policy.parameters.promise' must be a list of promises",
+        ),
     ],
 )
 def test_an_illegal_value_is_named_by_its_key(

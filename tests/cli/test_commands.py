@@ -30,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def figure_names(prefix: str) -> set[str]:
-    names = ("confusion", "precision_recall", "reliability", "roc", "scores")
+    names = ("confusion", "precision_recall", "reliability", "roc", "scores", "net_benefit", "cost_curve")
     return {f"{prefix}{name}{suffix}" for name in names for suffix in (".svg", ".png")}
 
 
@@ -73,6 +73,12 @@ def test_a_promise_is_kept_by_the_bundle_or_refused_before_it_is_written(
         "abstain": False,
         "simultaneous": False,
     }
+    other = draw_folder(tmp_path / "other", 10, start=70)
+    assert main(["evaluate", str(out), str(other), "--quiet"]) == 0
+    assert re.search(r"recall>=0.8 \(\w+ is positive\): 1.0000, kept; 0 of \d+ pos", one_line(capsys.readouterr().out))
+    assert main(["evaluate", str(out), str(other), "--quiet", "--json"]) == 0
+    checks = json.loads(capsys.readouterr().out)["promises"]
+    assert [(check["promise"], check["verdict"]) for check in checks] == [("recall>=0.8", "kept"), ("fpr<=0.2", "kept")]
 
 
 def test_unsure_images_have_no_label_and_a_reason(
@@ -92,6 +98,23 @@ def test_unsure_images_have_no_label_and_a_reason(
     assert all((row["label"], row["reason"]) == ("", "unsure") for row in unsure)
     assert main(["evaluate", str(out), str(drawn), "--quiet", "--require", "coverage>=0.99"]) == 3
     assert "coverage>=0.99 is not met" in capsys.readouterr().err
+    other = draw_folder(tmp_path / "other", 10, start=70)
+    assert main(["evaluate", str(out), str(other), "--quiet", "--require", "cost<=1000", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert 0 < result["cost"]["per_1000"]["value"] < 1.001
+    assert result["cost"]["always"] == {"bars": 500, "rings": 500}
+    assert main(["evaluate", str(out), str(other), "--quiet", "--require", "cost<=0.0001"]) == 3
+    captured = capsys.readouterr()
+    assert "Cost per 1,000 images: " in captured.out
+    assert "cost<=0.0001 is not met" in captured.err
+
+
+def test_a_cost_is_required_of_a_bundle_that_was_trained_for_costs(
+    bundle: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(bundle), str(drawn), "--quiet", "--require", "cost<=12"]) == 2
+    error = one_line(capsys.readouterr().err)
+    assert "'cost<=12': the rule of this bundle was chosen by the policy 'accuracy', which has no costs" in error
 
 
 def test_train_as_json_has_the_blocks_of_the_plan(

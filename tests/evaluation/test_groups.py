@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from twofold.decision import Rule
 from twofold.evaluation import compare, evaluate
 from twofold.evaluation.comparison import mcnemar, sign_flip_test
-from twofold.evaluation.groups import design_effect
+from twofold.evaluation.groups import design_effect, effect_of_correlation, group_correlation
 from twofold.evaluation.intervals import Z
 
 CLASSES = ("cats", "dogs")
@@ -61,6 +61,22 @@ def test_two_models_are_compared_by_groups() -> None:
 def test_the_design_effect_of_two_groups_by_hand() -> None:
     residuals, groups = np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1])
     assert design_effect(residuals, groups) == pytest.approx(8 / 4 * 2 / 1 * (12.706204736 / Z) ** 2)
+
+
+def test_the_correlation_within_groups_by_hand() -> None:
+    """Pairs (1, 1), (-1, -1), (1, -1), (-1, 1): the mean product is 0. With the last two alone it is -1, at least 0."""
+    pairs, groups = np.array([1.0, 1.0, -1.0, -1.0, 1.0, -1.0, -1.0, 1.0]), np.repeat(np.arange(4), 2)
+    assert group_correlation(pairs[:4], groups[:4]) == 1
+    assert group_correlation(pairs[:6], groups[:6]) == pytest.approx(1 / 3)
+    assert group_correlation(pairs, groups) == group_correlation(pairs[4:], groups[4:]) == 0
+    assert group_correlation(pairs, np.arange(8)) == group_correlation(pairs, None) == 0
+
+
+def test_the_factor_of_a_correlation_grows_with_the_groups() -> None:
+    """Kish: 1 + (m - 1) rho for groups of m; of 1 and 3 images m is (1 + 9) / 4."""
+    assert effect_of_correlation(0.5, np.repeat(np.arange(10), 5)) == pytest.approx(3)
+    assert effect_of_correlation(0.5, np.array([0, 1, 1, 1])) == pytest.approx(1.75)
+    assert effect_of_correlation(0.5, None) == effect_of_correlation(0.5, np.arange(4)) == 1
 
 
 def test_residuals_that_cancel_within_groups_do_not_narrow_an_interval() -> None:

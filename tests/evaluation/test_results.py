@@ -35,8 +35,9 @@ def evaluation() -> Evaluation:
 def test_the_json_has_the_blocks_of_the_design(evaluation: Evaluation) -> None:
     plain = evaluation.as_json()
     assert list(plain) == [
-        *("images", "groups", "variance_factors", "threshold", "decided"),
-        *("confusion", "metrics", "per_class", "borderline", "best_threshold"),
+        *("images", "groups", "variance_factors", "threshold", "operating_table", "restated"),
+        *("decided", "cost", "promises"),
+        *("confusion", "metrics", "per_class", "borderline", "best_threshold", "slices"),
     ]
     assert list(plain["confusion"]) == ["tn", "fp", "fn", "tp"]
     assert tuple(plain["metrics"]) == METRICS

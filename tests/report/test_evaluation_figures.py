@@ -9,6 +9,7 @@ import pytest
 from twofold.core.errors import UsageError
 from twofold.decision import Rule
 from twofold.evaluation import Evaluation, evaluate
+from twofold.evaluation.curves import net_benefit_at
 from twofold.report import FIGURES, check_drawing, write_figures
 from twofold.report.layout import interval_text
 
@@ -28,7 +29,7 @@ def text(file: Path) -> str:
 
 def test_each_figure_is_written_as_svg_and_png(tmp_path: Path) -> None:
     files = write_figures(evaluation(), tmp_path / "new" / "folder")
-    names = ("confusion", "roc", "precision_recall", "reliability", "scores")
+    names = ("confusion", "roc", "precision_recall", "reliability", "scores", "net_benefit", "cost_curve")
     assert {file.name for file in files} == {f"{name}{suffix}" for name in names for suffix in (".svg", ".png")}
     assert set((tmp_path / "new" / "folder").iterdir()) == set(files)
     assert (tmp_path / "new" / "folder" / "roc.png").read_bytes().startswith(b"\x89PNG")
@@ -50,6 +51,18 @@ def test_wrong_predictions_are_counted_by_class(tmp_path: Path) -> None:
     words = text(tmp_path / "scores.svg")
     assert f"wrong: {shown.confusion.fn}" in words
     assert f"wrong: {shown.confusion.fp}" in words
+
+
+def test_net_benefit_and_cost_stand_beside_one_answer_for_all_and_mark_the_threshold_in_use(tmp_path: Path) -> None:
+    shown = evaluation()
+    write_figures(shown, tmp_path)
+    for name in ("net_benefit", "cost_curve"):
+        words = text(tmp_path / f"{name}.svg")
+        assert "always cats" in words
+        assert "always dogs" in words
+        assert "threshold in use, 0.5" in words
+    assert interval_text(net_benefit_at(shown.sample, 0.5)) in text(tmp_path / "net_benefit.svg")
+    assert "threshold probability of dogs" in text(tmp_path / "net_benefit.svg")
 
 
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -81,7 +94,7 @@ def test_titles_and_file_names_say_which_images_were_evaluated(tmp_path: Path) -
     files = write_figures(evaluation(), tmp_path, title="test", prefix="test_")
     assert {file.stem for file in files} == {f"test_{name}" for name in FIGURES}
     for file in tmp_path.glob("*.svg"):
-        assert text(file).startswith("test ") or text(file).endswith(" test")
+        assert " test " in f" {text(file)} "
 
 
 def test_a_file_instead_of_the_folder_is_a_usage_error(tmp_path: Path) -> None:

@@ -13,10 +13,15 @@ from twofold.bundle.model import Prediction
 from twofold.decision import Rule
 from twofold.decision.rule import PolicyRecord
 from twofold.evaluation import Evaluation, Interval, evaluate
+from twofold.evaluation.promise_checks import PromiseCheck, Verdict
+from twofold.evaluation.sample import Sample
+from twofold.evaluation.slices import Slices, find_slices
 from twofold.report.audit_text import learning_curve_lines
 from twofold.report.evaluation_text import decision_lines, detail_lines, metric_lines
+from twofold.report.policy_text import outcome_lines
 from twofold.report.predictions_text import write_predictions
 from twofold.report.shortcuts_text import shortcut_lines
+from twofold.report.slices_text import slice_lines
 
 
 def evaluation(
@@ -76,6 +81,58 @@ def test_the_best_threshold_names_the_metric_of_another_policy() -> None:
     assert text.startswith("Best threshold on this data: ")
     assert "accuracy +" in text
     assert text.endswith(" The threshold in use optimizes F1, not accuracy.")
+
+
+def sliced(dark: float) -> Slices:
+    """Slices of 300 images by brightness: this fraction of the dark third is wrong, 2% of the others."""
+    labels = (np.arange(300) % 2).astype(np.int8)
+    wrong = np.concatenate([np.arange(100) < 100 * dark, np.arange(200) < 4])
+    decisions = np.where(wrong, 1 - labels, labels).astype(np.int8)
+    sample = Sample(labels, decisions, decisions * 0.8 + 0.1, decisions * 0.8 + 0.1, None)
+    found = find_slices(sample, {"brightness": np.arange(300.0), "pixels": np.repeat([1e6, 2e6], 150)})
+    assert found is not None
+    return found
+
+
+def test_the_worst_slice_is_named_with_its_values_and_its_images() -> None:
+    lines = slice_lines(sliced(0.4))
+    assert lines[1] == "slices: least accurate of 5 where brightness is 0 to 99 (100 images)"
+    assert lines[2].startswith("accuracy                  0.6000 [")
+    assert lines[3].startswith("minus that of all others  -0.3800 [")
+    assert lines[4:] == ["for all slices together, by brightness, pixels"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_slices_that_differ_by_chance_are_one_sentence_and_no_slices_are_none() -> None:
+    assert slice_lines(sliced(0.02))[1:] == [
+        "slices: none of 5 is less accurate than the other images by more than chance",
+        "(brightness, pixels).",
+    ]
+    assert slice_lines(None) == []
+
+
+def test_the_cost_stands_beside_one_answer_for_all() -> None:
+    shown = evaluation()
+    assert outcome_lines(shown) == []
+    policy = PolicyRecord("cost", {"fp": 1.0, "fn": 10.0, "unsure": None})
+    costly = evaluate(shown.labels, shown.probabilities, replace(shown.rule, policy=policy), classes=("free", "defect"))
+    (_, line) = outcome_lines(costly)
+    assert line.startswith("Cost per 1,000 images: ")
+    assert line.endswith("] (always free 3000.0, always defect 700.0).")
+
+
+@pytest.mark.parametrize(
+    ("failures", "verdict", "p_value", "text"),
+    [
+        (2, "kept", 0.9, "kept; 2 of"),
+        (6, "not significant", 0.38, "not significantly below (p = 0.38); 6 of"),
+        (12, "broken", 0.0043, "broken here (significantly, p = 0.0043); 12 of"),
+    ],
+)
+def test_a_promise_is_kept_or_broken_here(failures: int, verdict: Verdict, p_value: float, text: str) -> None:
+    check = PromiseCheck("recall>=0.95", "defect", 100, failures, 1 - failures / 100, 0.95, p_value, verdict)
+    (*_, line) = outcome_lines(replace(evaluation(), promises=(check,)))
+    assert line == f"  recall>=0.95 (defect is positive): {1 - failures / 100:.4f}, {text} 100 positives missed"
 
 
 def curve(error: Interval | None, log_loss: Interval | None) -> LearningCurve:

@@ -14,9 +14,11 @@ from typing import Any, Final, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.errors import UsageError
 from twofold.core.options import CropMode, FeatureSet, Filter
 from twofold.data import GRIDS, Preprocessing
 from twofold.decision import Calibration, Head, PolicyRecord, Rule
+from twofold.decision.promises import parse_promise
 from twofold.embedding import PROBES
 from twofold.networks import Dtype
 
@@ -277,10 +279,31 @@ def _rule(block: _Block) -> Rule:
     if block["gate"] is not None:
         raise ValueError(f"{block.name('gate')} must be null: it is not supported")
     prevalence = None if block["prevalence"] is None else _fraction(block, "prevalence")
-    policy = block.block("policy")
-    _check_keys(policy, {"name", "parameters", "evidence"})
-    parameters, evidence = policy.block("parameters").values, policy.block("evidence").values
-    return Rule(low, high, prevalence=prevalence, policy=PolicyRecord(_text(policy, "name"), parameters, evidence))
+    return Rule(low, high, prevalence=prevalence, policy=_policy(block.block("policy")))
+
+
+def _policy(block: _Block) -> PolicyRecord:
+    """The record of a policy; the parameters are checked of those policies that an evaluation comes back to."""
+    _check_keys(block, {"name", "parameters", "evidence"})
+    name, parameters = _text(block, "name"), block.block("parameters")
+    if name == "cost":
+        for key in ("fp", "fn", "unsure"):
+            if parameters[key] is not None or key != "unsure":
+                _number(parameters, key, 0)
+    if name == "promise":
+        _check_promises(parameters)
+    return PolicyRecord(name, parameters.values, block.block("evidence").values)
+
+
+def _check_promises(parameters: _Block) -> None:
+    promises = parameters["promise"]
+    if not isinstance(promises, list) or not all(isinstance(text, str) for text in promises):
+        raise ValueError(f"{parameters.name('promise')} must be a list of texts")
+    for text in promises:
+        try:
+            parse_promise(text)
+        except UsageError:
+            raise ValueError(f"{parameters.name('promise')} must be a list of promises such as recall>=0.98") from None
 
 
 def _probes(record: _Block) -> NDArray[np.float64] | None:

@@ -71,7 +71,8 @@ def evaluate(
     paths = [bundle, *map(Path, second)]
     bundles = [with_rule(load_bundle(path), decision_options) for path in paths]
     by_alphabet, classes = positive is None and is_alphabetical(bundles[0]), bundles[0].model.classes
-    requirements = [parse_requirement(text, classes, alphabetical=by_alphabet) for text in require or []]
+    rule = bundles[0].model.rule
+    requirements = [parse_requirement(text, classes, alphabetical=by_alphabet, rule=rule) for text in require or []]
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = resolve(data, runtime.folder, runtime.progress)
     result = evaluate_bundles(bundles, images, data_options, runtime, positive=positive)

@@ -4,7 +4,7 @@ Chow 1970, "On optimum recognition error and reject tradeoff".
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ class Costs:
     fp: float
     fn: float
     unsure: float | None = None
+
+    @classmethod
+    def of_rule(cls, rule: Rule) -> Self | None:
+        """The costs that a rule was chosen for; None for a rule of another policy."""
+        parameters = rule.policy.parameters
+        if rule.policy.name != "cost":
+            return None
+        return cls(parameters["fp"], parameters["fn"], parameters["unsure"])
 
     @property
     def threshold(self) -> float:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Reals
-from twofold.evaluation.intervals import Z
 
 Groups = NDArray[np.int64]
 
@@ -27,16 +26,16 @@ def count_groups(groups: Groups) -> int:
     return int(np.sum(ordered[1:] != ordered[:-1])) + 1 if len(groups) else 0
 
 
-def design_effect(residuals: Reals, groups: Groups | None) -> float:
+def design_effect(residuals: Reals, groups: Groups | None, level: float = 0.95) -> float:
     """The factor on the variance of a sum of residuals (n,) of mean 0, at least 1; 1 where each group (n,) is one image.
 
-    With few groups their sums are few: the factor includes the square of the t quantile over the normal one, for as many
-    degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong, each group counts as
-    one image.
+    With few groups their sums are few: the factor includes the square of the t quantile over the normal one, for an interval of
+    this level and as many degrees of freedom as there are groups, less one. Without any residual, as where no decision is wrong,
+    each group counts as one image.
     """
     if groups is None or not has_groups(groups):
         return 1.0
-    from scipy.special import stdtrit  # here, because predictions do not need it
+    from scipy.special import ndtri, stdtrit  # here, because predictions do not need it
 
     _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
@@ -44,8 +43,26 @@ def design_effect(residuals: Reals, groups: Groups | None) -> float:
     independent = float(np.sum(residuals**2))
     sums = np.bincount(number, residuals)
     effect = float(np.sum(sums**2)) / independent if independent > 0 else float(np.sum(sizes**2) / np.sum(sizes))
-    count = len(sizes)
-    return max(1.0, effect * count / (count - 1) * (float(stdtrit(count - 1, 0.975)) / Z) ** 2)
+    count, tail = len(sizes), (1 + level) / 2
+    return max(1.0, effect * count / (count - 1) * float(stdtrit(count - 1, tail) / ndtri(tail)) ** 2)
+
+
+def group_correlation(residuals: Reals, groups: Groups | None) -> float:
+    """The mean correlation of two residuals (n,) of mean 0 within a group, from 0 to 1; 0 where each group is one image."""
+    if groups is None or not has_groups(groups):
+        return 0.0
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    variance = float(np.mean(residuals**2))
+    products = float(np.sum(np.bincount(number, residuals) ** 2) - np.sum(residuals**2))
+    return min(max(products / (variance * float(np.sum(sizes * (sizes - 1)))), 0.0), 1.0) if variance > 0 else 0.0
+
+
+def effect_of_correlation(correlation: float, groups: Groups | None) -> float:
+    """The factor on the variance of a mean over images in groups (n,) of this correlation (Kish 1965)."""
+    if groups is None:
+        return 1.0
+    sizes = np.unique(groups, return_counts=True)[1]
+    return 1 + correlation * (float(np.sum(sizes**2)) / len(groups) - 1)
 
 
 def centred(values: Reals, labels: Labels) -> Reals:

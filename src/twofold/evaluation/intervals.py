@@ -63,6 +63,47 @@ def wilson(successes: float, trials: float, factor: float = 1.0) -> Interval:
     return Interval(rate, min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half)))
 
 
+def clopper_pearson(successes: int, trials: int, factor: float = 1.0, level: float = 0.95) -> Interval:
+    """The rate successes / trials with the exact interval of Clopper and Pearson 1934; undefined for 0 / 0.
+
+    For levels far above 95%, where Wilson's interval of a rate near 0 or 1 is too narrow. A factor divides the trials (Korn and
+    Graubard 1998).
+
+    >>> interval = clopper_pearson(9, 10)
+    >>> round(interval.low, 4), round(interval.high, 4)
+    (0.555, 0.9975)
+    """
+    from scipy.special import betaincinv  # here, because predictions do not need it
+
+    if trials == 0:
+        return UNDEFINED
+    rate, n = successes / trials, trials / factor
+    right, wrong, tail = rate * n, (1 - rate) * n, (1 - level) / 2
+    low = float(betaincinv(right, wrong + 1, tail)) if right > 0 else 0.0
+    high = float(betaincinv(right + 1, wrong, 1 - tail)) if wrong > 0 else 1.0
+    return Interval(rate, low, high)
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """First minus second, of independent values: the distances of the ends from the values add up as variances do.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10; for any intervals, Zou and
+    Donner 2008.
+    """
+    value = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value, value - below, value + above)
+
+
+def weighted(interval: Interval, weight: float) -> Interval:
+    """The interval of a value times a weight of either sign; 0 for a weight of 0, also where the value is undefined."""
+    if weight == 0:
+        return Interval(0.0, 0.0, 0.0)
+    low, high = sorted((weight * interval.low, weight * interval.high))
+    return Interval(weight * interval.value, low, high)
+
+
 def simulated_interval(
     confusion: ConfusionMatrix, score: Callable[[ConfusionMatrix], NDArray[np.float64]], seed: int, factor: float = 1.0
 ) -> Interval:

@@ -11,10 +11,13 @@ from unicodedata import normalize
 
 from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
+from twofold.decision.costs import Costs
+from twofold.decision.rule import Rule
 from twofold.evaluation.results import DECISION_METRICS, METRICS, PER_CLASS_METRICS, Evaluation
 
 RANGES = {
     "mcc": (-1, 1),
+    "cost": (0, inf),
     "log_loss": (0, inf),
     "calibration_slope": (-inf, inf),
     "calibration_intercept": (-inf, inf),
@@ -64,12 +67,14 @@ class Requirement:
         return f"{self} is not met: the value is undefined, because {why}."
 
 
-def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alphabetical: bool = False) -> Requirement:
+def parse_requirement(
+    text: str, classes: tuple[str, str] | None = None, *, alphabetical: bool = False, rule: Rule | None = None
+) -> Requirement:
     """The requirement of a text such as 'recall>=0.95'. Raises UsageError for any other text, with the legal values.
 
     Without the model's `classes`, (negative, positive), `class_name` is the text between the colon and the operator. With
     `alphabetical` the positive class is only the default, the second in alphabetical order, and a per-class metric must name its
-    class.
+    class. The `rule` of the model tells whether it has a cost.
 
     >>> parse_requirement("recall:solar cell.low >= 0.9", ("free", "solar cell"))
     Requirement(metric='recall', interval_field='low', operator='>=', bound=0.9, class_name='solar cell')
@@ -82,6 +87,8 @@ def parse_requirement(text: str, classes: tuple[str, str] | None = None, *, alph
     metric_text, colon, class_text = match[1].partition(":")
     name, interval_field = _metric(metric_text.strip())
     bound = _bound(name, match[3])
+    if name == "cost" and rule is not None and Costs.of_rule(rule) is None:
+        raise UsageError(_no_costs_text(text, rule))
     requirement = Requirement(name, interval_field, match[2], bound)
     if not colon:
         if alphabetical and classes is not None and name in PER_CLASS_METRICS:
@@ -143,6 +150,13 @@ def _class_missing_text(requirement: Requirement, classes: tuple[str, str]) -> s
     return (
         f"`require` '{requirement}' is a metric of one class, and {classes[1]!r} is positive by alphabetical order only: write "
         f"{forms}, or choose the positive class with `positive`."
+    )
+
+
+def _no_costs_text(text: str, rule: Rule) -> str:
+    return (
+        f"`require` {text!r}: the rule of this bundle was chosen by the policy {rule.policy.name!r}, which has no costs; give "
+        "`cost_fp` and `cost_fn` where the rule is chosen, or require another metric."
     )
 
 

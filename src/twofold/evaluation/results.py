@@ -11,6 +11,7 @@ from twofold.decision.rule import UNSURE, Rule
 from twofold.decision.sweep import Score
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.calibration_errors import ece_interval, recalibration
+from twofold.evaluation.expected_cost import ExpectedCost, expected_cost
 from twofold.evaluation.groups import Groups, design_effect, has_groups
 from twofold.evaluation.intervals import (
     UNDEFINED,
@@ -23,8 +24,10 @@ from twofold.evaluation.intervals import (
 )
 from twofold.evaluation.metrics import log_losses, squared_errors
 from twofold.evaluation.operating_table import OperatingPoint, operating_table
+from twofold.evaluation.promise_checks import PromiseCheck
 from twofold.evaluation.rule_summary import RuleSample, RuleSummary
 from twofold.evaluation.sample import Sample, VarianceFactors
+from twofold.evaluation.slices import Slices
 
 METRICS = (
     "accuracy",
@@ -44,8 +47,9 @@ METRICS = (
 )
 """The names of all metrics, in the order of the tables."""
 
-DECISION_METRICS = ("coverage", "error")
-"""The metrics of a rule that abstains: the fraction of the images that are decided, and the fraction of those that is wrong."""
+DECISION_METRICS = ("coverage", "error", "cost")
+"""The metrics of a rule's decisions: the fraction of the images that are decided, the fraction of those that is wrong, and the
+cost per 1,000 images of a rule that was chosen for costs."""
 
 PER_CLASS_METRICS = ("precision", "recall", "specificity", "f1", "average_precision")
 """The metrics of one class, by default of the positive one; the others are the same whichever class is positive."""
@@ -99,6 +103,9 @@ class Evaluation:
     borderline: Borderline = field(repr=False)
     best_threshold: BestThreshold | None = field(repr=False)  # None where a class has no images
     factors: VarianceFactors | None = field(repr=False, default=None)  # of cross-validation; None where not measured
+    cost: ExpectedCost | None = field(repr=False, default=None)  # None where the rule's policy has no costs
+    promises: tuple[PromiseCheck, ...] = field(repr=False, default=())  # of the rule, checked on a test set
+    slices: Slices | None = field(repr=False, default=None)  # None where not looked at, or nothing tells images apart
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Evaluation):
@@ -126,6 +133,8 @@ class Evaluation:
 
         A metric of `PER_CLASS_METRICS` is that of the class `label`, by default of the positive class.
         """
+        if name == "cost":
+            return UNDEFINED if self.cost is None else self.cost.per_1000
         if name in DECISION_METRICS:
             return self.decided[name]
         if label in (None, self.classes[1]):
@@ -140,7 +149,7 @@ class Evaluation:
 
     @property
     def decided(self) -> dict[str, Interval]:
-        """The metrics of `DECISION_METRICS`. All others are those of an answer for every image."""
+        """Coverage and error. All other metrics but the cost are those of an answer for every image."""
         sample, decided = self.sample, self.rule.decide(self.probabilities) != UNSURE
         wrong = int(np.sum(decided & (sample.decisions != self.labels)))
         effect = sample.factors.decisions * design_effect(decided - decided.mean(), self.groups)
@@ -173,8 +182,8 @@ class Evaluation:
         return Sample(self.labels, decisions, self.probabilities, self.ranks, self.groups, factors)
 
     def as_json(self) -> dict[str, Any]:
-        """The blocks "images", "groups", "variance_factors", "threshold", "operating_table", "restated", "decided", "confusion",
-        "metrics", "per_class", "borderline", "best_threshold"; null where undefined."""
+        """The blocks "images", "groups", "variance_factors", "threshold", "operating_table", "restated", "decided", "cost",
+        "promises", "confusion", "metrics", "per_class", "borderline", "best_threshold", "slices"; null where undefined."""
         return {
             "images": len(self.labels),
             "groups": self.group_count,
@@ -183,11 +192,14 @@ class Evaluation:
             "operating_table": [point.as_json() for point in self.operating_table],
             "restated": None if self.restated is None else self.restated.as_json(),
             "decided": {name: interval.as_json() for name, interval in self.decided.items()},
+            "cost": None if self.cost is None else self.cost.as_json(),
+            "promises": [check.as_json() for check in self.promises],
             "confusion": asdict(self.confusion),
             "metrics": {name: interval.as_json() for name, interval in self.metrics.items()},
             "per_class": {name: report.as_json() for name, report in self.per_class.items()},
             "borderline": asdict(self.borderline),
             "best_threshold": None if self.best_threshold is None else asdict(self.best_threshold),
+            "slices": None if self.slices is None else self.slices.as_json(),
         }
 
 
@@ -233,19 +245,23 @@ def evaluate(
         metrics |= _scores(evaluation.sample, seed)
     return replace(
         evaluation,
+        cost=expected_cost(evaluation.sample, rule, classes, seed),
         metrics=metrics if has_both_classes else _of_one_class(metrics),
         per_class=_per_class(evaluation.sample, confusion, classes, seed, has_both_classes=has_both_classes),
     )
 
 
 def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
-    """The evaluation of the same decisions with this class as the positive one."""
+    """The evaluation of the same decisions with this class as the positive one.
+
+    Costs and promises of the rule stay those of its own positive class.
+    """
     negative, current = evaluation.classes
     if positive == current:
         return evaluation
     assert positive == negative
     rule, probabilities = evaluation.rule.swap_classes(evaluation.probabilities)
-    return evaluate(
+    swapped = evaluate(
         1 - evaluation.labels,
         probabilities,
         rule,
@@ -254,6 +270,7 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
         ranks=None if evaluation.ranks is evaluation.probabilities else -evaluation.ranks,
         factors=evaluation.factors,
     )
+    return replace(swapped, cost=evaluation.cost, promises=evaluation.promises, slices=evaluation.slices)
 
 
 def _rates(sample: Sample, c: ConfusionMatrix, seed: int) -> dict[str, Interval]:

@@ -45,12 +45,12 @@ class Sample:
             ranks=-self.ranks,
         )
 
-    def of_rate(self, among: NDArray[np.bool_]) -> float:
-        """The factor of the rate of correct decisions among these images (n,)."""
+    def of_rate(self, among: NDArray[np.bool_], level: float = 0.95) -> float:
+        """The factor of the rate of correct decisions among these images (n,), for an interval of this level."""
         correct = (self.decisions == self.labels)[among].astype(np.float64)
         groups = None if self.groups is None else self.groups[among]
         residuals = correct - correct.mean() if len(correct) else correct
-        return self.factors.decisions * design_effect(residuals, groups)
+        return self.factors.decisions * design_effect(residuals, groups, level)
 
     def of_score(self, confusion: ConfusionMatrix, score: Score) -> float:
         """The factor of a score of the confusion matrix, from its derivatives by the rates of the classes."""

@@ -2,20 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from twofold.core.files import write_errors
 from twofold.evaluation import Evaluation
 from twofold.evaluation.curves import (
+    Band,
     Points,
+    always_positive_benefit,
+    expected_cost_at,
+    net_benefit_at,
+    net_benefit_curve,
     precision_recall_points,
     prevalence_of,
+    probability_cost,
     reliability_bins,
     roc_points,
     score_histogram,
 )
+from twofold.evaluation.curves import cost_curve as cost_curve_of
+from twofold.evaluation.intervals import UNDEFINED
 from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PALE, entitle, save_figure
 from twofold.report.layout import interval_text, short_names
 from twofold.report.metric_names import METRIC_NAMES
@@ -29,6 +37,12 @@ _CROWDED: Final = 0.97
 
 _MAX_VECTOR_DOTS: Final = 2000
 """Dots above which a panel is stored as pixels: SVG files of many thousand dots are slow to show."""
+
+
+_ALWAYS_POSITIVE: Final[dict[str, Any]] = {"color": GREY, "linewidth": 1, "linestyle": "dotted"}
+_ALWAYS_NEGATIVE: Final[dict[str, Any]] = {"color": GREY, "linewidth": 1, "linestyle": DASHED}
+
+_DOT: Final[dict[str, Any]] = {"markersize": 6, "markerfacecolor": "white", "zorder": 5}
 
 
 def write_figures(evaluation: Evaluation, folder: Path, *, title: str = "", prefix: str = "") -> list[Path]:
@@ -151,20 +165,66 @@ def scores(figure: "Figure", evaluation: Evaluation) -> None:
     wrong_bottom.set(xlabel=f"predicted probability of {names[1]}, {threshold}", xlim=(-0.02, 1.02))
 
 
+def net_benefit(figure: "Figure", evaluation: Evaluation) -> None:
+    """The net benefit at each threshold probability with its band, beside one answer for all; the threshold in use as a dot."""
+    negative, positive = _names(evaluation)
+    sample, threshold = evaluation.sample, evaluation.rule.threshold
+    band, prevalence = net_benefit_curve(sample), prevalence_of(evaluation.labels)
+    point = net_benefit_at(sample, threshold) if 0 < threshold < 1 else UNDEFINED
+    axes = figure.add_subplot(xlabel=f"threshold probability of {positive}", ylabel=f"net benefit ({positive} found)")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.12 * max(prevalence, 0.01), 1.08 * max(prevalence, 0.01)))
+    entitle(axes, "Net benefit", f"{interval_text(point)} at {threshold:.3g}, {_count(evaluation)}")
+    axes.plot(
+        band.x, always_positive_benefit(evaluation.labels, band.x), **_ALWAYS_POSITIVE, label=f"always {positive}"
+    )
+    axes.axhline(0, **_ALWAYS_NEGATIVE, label=f"always {negative}")
+    _band(axes, band)
+    _rule_point(axes, (threshold, point.value), evaluation)
+    figure.legend(loc="outside lower center", ncols=2)
+
+
+def cost_curve(figure: "Figure", evaluation: Evaluation) -> None:
+    """The normalised expected cost for each weight of the errors, and the line and the dot of the threshold in use."""
+    negative, positive = _names(evaluation)
+    sample, threshold = evaluation.sample, evaluation.rule.threshold
+    band = cost_curve_of(sample)
+    axes = figure.add_subplot(
+        xlabel=f"weight of missed {positive}: prevalence × cost", ylabel="normalised expected cost"
+    )
+    weight = 0.5 if evaluation.missing else probability_cost(evaluation.labels, min(threshold, 1.0))
+    point = expected_cost_at(sample, threshold, weight)
+    highest = np.nan_to_num(band.value).max(), np.nan_to_num(band.high).max()
+    axes.set(xlim=(-0.02, 1.02), ylim=(0, max(0.05, min(0.52, 2 * highest[1]), 1.05 * highest[0])))
+    entitle(axes, "Cost curve", f"{interval_text(point)} at {weight:.3g}, {_count(evaluation)}")
+    axes.plot([0, 1], [1, 0], **_ALWAYS_POSITIVE, label=f"always {positive}")
+    axes.plot([0, 1], [0, 1], **_ALWAYS_NEGATIVE, label=f"always {negative}")
+    ends = [expected_cost_at(sample, threshold, end).value for end in (0.0, 1.0)]
+    _band(axes, band)
+    line = [0, weight, 1], [ends[0], point.value, ends[1]]
+    label = f"threshold in use, {threshold:.3g}"
+    axes.plot(*line, "o-", color=INK, linewidth=0.8, markevery=[1], **_DOT, label=label)
+    figure.legend(loc="outside lower center", ncols=2)
+
+
 FIGURES: dict[str, Callable[["Figure", Evaluation], None]] = {
     "confusion": confusion,
     "roc": roc,
     "precision_recall": precision_recall,
     "reliability": reliability,
     "scores": scores,
+    "net_benefit": net_benefit,
+    "cost_curve": cost_curve,
 }
 """Functions that draw an evaluation on an empty figure, by the names of their files."""
 
 
 def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> None:
+    entitle(axes, title, f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, {_count(evaluation)}")
+
+
+def _count(evaluation: Evaluation) -> str:
     groups = "" if evaluation.groups is None else f" in {evaluation.group_count:,} groups"
-    n = f"n = {len(evaluation.labels):,}{groups}"
-    entitle(axes, title, f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, {n}")
+    return f"n = {len(evaluation.labels):,}{groups}"
 
 
 def _names(evaluation: Evaluation) -> tuple[str, str]:
@@ -194,10 +254,21 @@ def _curve(
     axes.plot(*points, color=ACCENT, linewidth=1.8, drawstyle="steps-pre" if steps else "default")
     if not axes.viewLim.contains(*threshold):  # outside of the enlarged corner, or undefined
         return
-    axes.plot(*threshold, "o", color=INK, markersize=6, markerfacecolor="white", clip_on=False, zorder=5)
+    axes.plot(*threshold, "o", color=INK, **_DOT, clip_on=False)
     side, offset = ("right", -6) if steps else ("left", 6)
     text = f"{evaluation.rule.threshold:.3g}"
     axes.annotate(text, threshold, (offset, -12), textcoords="offset points", ha=side)
+
+
+def _band(axes: "Axes", band: Band) -> None:
+    axes.fill_between(band.x, band.low, band.high, color=ACCENT, alpha=0.2, linewidth=0)
+    axes.plot(band.x, band.value, color=ACCENT, linewidth=1.8, label="this model, 95% band")
+
+
+def _rule_point(axes: "Axes", point: tuple[float, float], evaluation: Evaluation) -> None:
+    if axes.viewLim.contains(*point):  # else undefined, or far below
+        label = f"threshold in use, {evaluation.rule.threshold:.3g}"
+        axes.plot(*point, "o", color=INK, **_DOT, clip_on=False, label=label)
 
 
 def _histogram(

@@ -12,7 +12,8 @@ from twofold.evaluation import PER_CLASS_METRICS, Evaluation
 from twofold.report.comparison_text import comparison_lines
 from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.report.policy_text import operating_lines, restated_lines
+from twofold.report.policy_text import operating_lines, outcome_lines, restated_lines
+from twofold.report.slices_text import slice_lines
 from twofold.report.timing_text import timing_text
 from twofold.workflows.evaluate import EvaluationResult
 
@@ -37,7 +38,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
         main_columns = {"first (unseen)": result.leakage.unseen, "second (unseen)": result.second_unseen}
         columns = main_columns | {f"{name} (inflated)": evaluation for name, evaluation in columns.items()}
     for name, evaluation in main_columns.items():
-        lines += [*decision_lines(name, evaluation), *restated_lines(evaluation)]
+        lines += [*decision_lines(name, evaluation), *outcome_lines(evaluation), *restated_lines(evaluation)]
         lines += operating_lines(evaluation.operating_table, evaluation.classes)
     if result.comparison is not None:
         position = "the same images" if result.second_unseen is None else "the unseen images"
@@ -45,7 +46,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
         lines += comparison_lines(result.comparison, position)
     lines += metric_lines(columns)
     for name, evaluation in main_columns.items():
-        lines += detail_lines(name, evaluation)
+        lines += [*detail_lines(name, evaluation), *slice_lines(evaluation.slices)]
     lines += note_lines(note for note in result.notes if note.code != LEAKAGE)
     lines += ["", timing_text(result.seconds)]
     lines += [f"Wrote {out}"] if out is not None else []

@@ -10,6 +10,8 @@ from twofold.evaluation import Interval
 WIDTH: Final = 80
 """Columns of a terminal that every table fits into."""
 
+_UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
 
 def interval_text(interval: Interval, form: str = ".4f") -> str:
     """A value and its 95% interval.
@@ -33,6 +35,18 @@ def number_text(value: float | None) -> str:
     if value is None:
         return ""
     return "undefined" if math.isnan(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.2e}"
+
+
+def short_number(value: float) -> str:
+    """Three digits, with k, M or G for thousands, millions or billions.
+
+    >>> [short_number(value) for value in (0.1234, 64.0, 224.0, 7874.0, 82290.0, 1.5e7)]
+    ['0.123', '64', '224', '7.87k', '82.3k', '15M']
+    """
+    for unit, letter in _UNITS:
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
 
 
 def short_name(name: str, length: int = 16) -> str:

@@ -1,4 +1,4 @@
-"""How a rule was chosen, as text: its promises with the images that they rest on, or its expected cost; and other thresholds."""
+"""How a rule was chosen and how it does, as text: promises with the images that they rest on, costs, and other thresholds."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 from twofold.decision.rule import NEVER, Rule
 from twofold.evaluation import Evaluation
 from twofold.evaluation.operating_table import OperatingPoint
+from twofold.evaluation.promise_checks import PromiseCheck
 from twofold.report.layout import interval_text, short_names, table
 
 _FAILURES: Final = {
@@ -21,15 +22,33 @@ _FAILURES: Final = {
 
 
 def policy_lines(rule: Rule) -> list[str]:
-    """The lines for a rule that keeps promises or minimises costs; none for other rules."""
-    evidence = rule.policy.evidence
-    if rule.policy.name == "promise":
-        return ["", *_promise_lines(rule, evidence)]
-    if rule.policy.name == "cost":
-        costs = {name: f"{cost:.1f}" for name, cost in evidence["cost_per_1000"].items()}
-        others = ", ".join(f"{name} {cost}" for name, cost in costs.items() if name != "this rule")
-        return ["", f"Cost per 1,000 images: {costs['this rule']} ({others})."]
-    return []
+    """The lines on what the promises of a rule rest on; none for other rules."""
+    return ["", *_promise_lines(rule, rule.policy.evidence)] if rule.policy.name == "promise" else []
+
+
+def outcome_lines(evaluation: Evaluation) -> list[str]:
+    """The lines on the cost of a rule, and on its promises, in an evaluation; none for other rules."""
+    lines = []
+    if evaluation.cost is not None:
+        always = ", ".join(f"always {name} {cost:.1f}" for name, cost in evaluation.cost.always.items())
+        lines += ["", f"Cost per 1,000 images: {interval_text(evaluation.cost.per_1000, '.1f')} ({always})."]
+    if evaluation.promises:
+        lines += ["", "Promises on these images; each group counts once:"]
+        lines += [f"  {_check_text(check)}" for check in evaluation.promises]
+    return lines
+
+
+def _check_text(check: PromiseCheck) -> str:
+    rate = check.promise.partition(">")[0].partition("<")[0]
+    if check.rate is None:
+        return f"{check.promise}: undefined, because there are no such images"
+    counts = f"{check.failures} of {check.trials} {_FAILURES[rate]}"
+    texts = {
+        "kept": "kept",
+        "broken": f"broken here (significantly, p = {check.p_value:.2g})",
+        "not significant": f"not significantly {'above' if '<' in check.promise else 'below'} (p = {check.p_value:.2g})",
+    }
+    return f"{check.promise} ({check.positive} is positive): {check.rate:.4f}, {texts[check.verdict]}; {counts}"
 
 
 def _promise_lines(rule: Rule, evidence: Any) -> list[str]:

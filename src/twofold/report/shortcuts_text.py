@@ -6,14 +6,13 @@ from typing import Final
 
 from twofold.audit.shortcuts import MIN_AUC, Shortcut, Shortcuts
 from twofold.evaluation import Interval
-from twofold.report.layout import interval_text, short_name, table
+from twofold.report.layout import interval_text, short_name, short_number, table
 
 SHORTCUT: Final = "shortcut"
 """The code of the notes that the table replaces."""
 
 _MAX_ROWS: Final = 10
 _MAX_LENGTH: Final = 20  # characters of the values of a class
-_UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def shortcut_lines(shortcuts: Shortcuts, model_auc: Interval | None = None) -> list[str]:
@@ -59,19 +58,7 @@ def _range(quantiles: Sequence[float]) -> str:
     if not quantiles:
         return "unknown"
     dash = " to " if quantiles[2] < 0 else "–"
-    return f"{_number(quantiles[10])} ({_number(quantiles[2])}{dash}{_number(quantiles[18])})"
-
-
-def _number(value: float) -> str:
-    """Three digits, with k, M or G for thousands, millions or billions.
-
-    >>> [_number(value) for value in (0.1234, 64.0, 224.0, 7874.0, 82290.0, 1.5e7)]
-    ['0.123', '64', '224', '7.87k', '82.3k', '15M']
-    """
-    for unit, letter in _UNITS:
-        if abs(value) >= unit:
-            return f"{value / unit:.3g}{letter}"
-    return f"{value:.3g}"
+    return f"{short_number(quantiles[10])} ({short_number(quantiles[2])}{dash}{short_number(quantiles[18])})"
 
 
 def _frequent_values(fractions: Mapping[str, float]) -> str:

@@ -14,8 +14,9 @@ from twofold.report.evaluation_text import (
     warning_lines,
 )
 from twofold.report.layout import note_lines, number_text, table
-from twofold.report.policy_text import operating_lines, policy_lines, restated_lines
+from twofold.report.policy_text import operating_lines, outcome_lines, policy_lines, restated_lines
 from twofold.report.shortcuts_text import SHORTCUT, shortcut_lines
+from twofold.report.slices_text import slice_lines
 from twofold.report.sparkline import sparklines
 from twofold.report.timing_text import timing_text
 from twofold.report.tuning_text import tuning_lines
@@ -36,10 +37,10 @@ def training_text(result: TrainingResult, out: Path, figures: Path | None = None
     lines.append(data_line("train", result.dataset.as_json()))
     lines += [] if result.test is None else [data_line("test", result.test.dataset.as_json())]
     lines += decision_lines(headline, evaluation)
-    lines += [*policy_lines(evaluation.rule), *restated_lines(evaluation)]
+    lines += [*policy_lines(evaluation.rule), *outcome_lines(evaluation), *restated_lines(evaluation)]
     lines += operating_lines(evaluation.operating_table, evaluation.classes)
     lines += metric_lines(columns)
-    lines += detail_lines(headline, evaluation)
+    lines += [*detail_lines(headline, evaluation), *slice_lines(evaluation.slices)]
     if result.learning is not None:
         lines += _training_run_lines(result, result.learning)
     if result.audit.shortcuts is not None:

@@ -20,6 +20,7 @@ from twofold.data import choose_positive
 from twofold.dataset.labelled import LabelledDataset, alphabetical, embed_files, list_test_files
 from twofold.embedding import Runtime
 from twofold.evaluation import Comparison, Evaluation, compare, with_positive
+from twofold.workflows.sliced_evaluation import evaluate_test
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +89,7 @@ def evaluate_bundles(
         datasets[-1].check_any()
     rows = _rows_in_all(datasets)
     evaluations = [
-        with_positive(positive, model.evaluate(dataset, counted_rows))
+        with_positive(positive, evaluate_test(model, dataset, counted_rows))
         for model, dataset, counted_rows in zip(models, datasets, rows, strict=True)
     ]
     with clock("audit"):
@@ -124,7 +125,7 @@ def measure_leakage(
     """The leaked images among these usable rows of a test set, and the evaluation on the rest."""
     remaining_rows = unseen_rows(test, leaked_images, rows)
     images = tuple(leaked_images[row] for row in test.table.used[rows].tolist() if row in leaked_images)
-    return Leakage(images, model.evaluate(test, remaining_rows) if images and len(remaining_rows) else None)
+    return Leakage(images, evaluate_test(model, test, remaining_rows) if images and len(remaining_rows) else None)
 
 
 def _rows_in_all(datasets: Sequence[LabelledDataset]) -> list[NDArray[np.intp]]:

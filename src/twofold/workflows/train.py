@@ -30,6 +30,7 @@ from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import DecisionPolicy, Fit, check_promises
+from twofold.workflows.sliced_evaluation import evaluate_test, with_slices
 from twofold.workflows.strategies import FrozenStrategy, Strategy, TrainedStrategy
 from twofold.workflows.training_result import NetworkResult, TestResult, TrainingResult
 from twofold.workflows.views import note_smallest_detail
@@ -94,6 +95,7 @@ def train_files(
     with clock("embed"):
         fit = replace(result.fit, model=result.fit.model.with_probe_logits(runtime, result.engine))
     test_result = None if test is None else _evaluate_test(test, fit, result, runtime, clock)
+    fit = replace(fit, evaluation=with_slices(fit.evaluation, result.dataset, fit.scores.rows))
     result = replace(result, dataset=replace(result.dataset, images=None))  # a result does not hold its sources
     with clock("audit"):
         folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
@@ -254,7 +256,7 @@ def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtim
         index = index_fingerprints(*result.dataset.usable_fingerprints)
         leaked_images = find_leakage(dataset, index, result.dataset)
         leakage = measure_leakage(fit.model, dataset, leaked_images, np.flatnonzero(dataset.valid))
-    return TestResult(replace(dataset, images=None), fit.model.evaluate(dataset), leakage)
+    return TestResult(replace(dataset, images=None), evaluate_test(fit.model, dataset), leakage)
 
 
 def _network_result(run: "TrainingRun", fit: Fit, dataset: LabelledDataset) -> NetworkResult:
