@@ -1,5 +1,7 @@
 """Promises hold at their confidence, with one threshold or an unsure band, and say what cannot be promised."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -160,7 +162,9 @@ def test_what_cannot_be_promised_is_said_with_what_it_takes(text: str, message: 
 
 def test_a_rate_that_one_threshold_cannot_reach_says_so_and_what_may_help() -> None:
     labels, probabilities = draw(7, 1000)
-    with pytest.raises(DataError, match=r"error<=0.05 cannot .* hardly help\. About error<=.* With `abstain` images"):
+    with pytest.raises(
+        DataError, match=r"error<=0.05 cannot .* fail\. About error<=.* hardly help\. With `abstain` images"
+    ):
         promise_rule(labels, probabilities, [Promise("error", 0.05)])
     assert promise_rule(labels, probabilities, [Promise("error", 0.05)], abstain=True).abstains
 
@@ -216,3 +220,18 @@ def test_promises_that_too_few_images_can_keep_are_refused_without_scores() -> N
         check_possible(promises[:1], 58, 500, 0.95, simultaneous=False)
     with pytest.raises(DataError, match="error<=0.1 cannot be promised at 95% confidence with 28 scored images"):
         check_possible(promises[1:], 20, 8, 0.95, simultaneous=False)
+
+
+@pytest.mark.parametrize("text", ["error<=0.05", "precision>=0.9"])
+def test_as_many_images_as_are_said_to_be_needed_suffice_with_even_chances(text: str) -> None:
+    promise, needed = parse_promise(text), []
+    for seed in range(40):
+        with pytest.raises(DataError) as caught:
+            promise_rule(*draw(seed, 50), [promise], abstain=True)
+        message = re.search(r"it takes about (\d+) images or groups, (\d+) more", str(caught.value))
+        assert message is not None
+        assert int(message[1]) - int(message[2]) == 50
+        needed.append(int(message[1]))
+    median = int(np.median(needed))
+    assert len(rules([text], count=median // 2, seeds=200, abstain=True)) < 0.25 * 200
+    assert 0.3 * 200 < len(rules([text], count=median, seeds=200, abstain=True)) < 0.75 * 200

@@ -376,11 +376,32 @@ def _not_kept_text(units: Units, bands: Bands, promises: Sequence[Promise], star
             continue
         possible = promise.with_failure_rate(_rounded_up(upper_bound(failures, trials, confidence)))
         text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence: "
-        text += f"{failures} of {trials} decided images or groups fail"
-        needed = needed_trials(failures / trials if trials else 1.0, promise.max_failure_rate, confidence)
-        if needed is None or needed > _MANY_TIMES * max(trials, 1):
-            text += ", and more images like these would hardly help."
-        else:
-            text += f"; at this rate it takes {needed}, {needed - trials} more."
+        text += f"{failures} of {trials} decided images or groups fail."
         texts.append(f"{text} About {possible} can be promised." if failures < trials else text)
-    return " ".join(texts)
+    images, needed = len(units.labels), _needed_images(units, bands, promises, confidence)
+    if needed is None:
+        return f"{' '.join(texts)} More images like these would hardly help."
+    return f"{' '.join(texts)} By the probabilities it takes about {needed} images or groups, {needed - images} more."
+
+
+def _needed_images(units: Units, bands: Bands, promises: Sequence[Promise], confidence: float) -> int | None:
+    """The number of units with which the promises are kept with even chances, as predicted from probabilities; None where
+    `_MANY_TIMES` as many would not do."""
+    counts = [(promise, *_counts(units, bands, promise.failure)) for promise in promises]
+
+    def suffices(scale: float) -> bool:
+        power = np.ones(len(bands.low))
+        for promise, trials, _, predicted in counts:
+            many = np.rint(scale * trials)
+            rate = np.divide(predicted, trials, out=np.ones(len(trials)), where=trials > 0)
+            allowed = _allowed(many, promise.max_failure_rate, confidence)
+            power = np.minimum(power, np.where(allowed >= 0, tail(allowed, many, rate), 0.0))
+        return bool(power.max() >= 0.5)
+
+    low, high = 1.0, float(_MANY_TIMES)
+    if not suffices(high):
+        return None
+    while high - low > 0.01 * low:
+        middle = (low + high) / 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    return int(np.ceil(high * len(units.labels)))
