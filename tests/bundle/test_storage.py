@@ -101,7 +101,7 @@ def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:
     record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    assert record["format"] == 4
+    assert record["format"] == 5
     assert record["positive"] == "rings"
     assert record["rule"]["policy"]["name"] == "accuracy"
     assert record["command"] == ["twofold", "train"]
@@ -133,7 +133,7 @@ def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [(5, "update"), (3, "train it again"), (2, "train it again"), (1, "train it again")]
+    ("version", "advice"), [(6, "update"), (4, "train it again"), (3, "train it again"), (2, "train it again"), (1, "train it again")]
 )
 def test_another_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path, version: int, advice: str) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")

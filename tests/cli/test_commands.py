@@ -242,7 +242,7 @@ def test_predict_and_audit_replace_a_file_only_with_force(
 ) -> None:
     image, answers, file_report = tmp_path / "a.png", tmp_path / "answers.csv", tmp_path / "files.csv"
     draw("bars", 1).save(image)
-    answers.write_text("path,label,probability,logit,reason\n")
+    answers.write_text("path,label,probability,familiarity,logit,reason\n")
     file_report.write_text("path,label,status,reason\n")
     (tmp_path / "link.csv").symlink_to(answers)
     predict, audit = ["predict", str(bundle), str(image)], ["audit", str(drawn), "--quick"]

@@ -32,7 +32,7 @@ def test_predictions_go_to_the_given_output_alone(capsys: pytest.CaptureFixture[
     predictions = [Prediction("a.png", "cats", 0.25, -1.5, None), Prediction("b.png", None, None, None, "truncated")]
     rows, records = io.StringIO(), io.StringIO()
     assert write_predictions(predictions, rows, None, as_json=False) == 2
-    assert rows.getvalue() == "path,label,probability,logit,reason\na.png,cats,0.25,-1.5,\nb.png,,,,truncated\n"
+    assert rows.getvalue() == "path,label,probability,familiarity,logit,reason\na.png,cats,0.25,-1.5,\nb.png,,,,truncated\n"
     assert write_predictions(predictions, records, None, as_json=True) == 2
     assert [record["path"] for record in json.loads(records.getvalue())] == ["a.png", "b.png"]
     assert capsys.readouterr().out == ""

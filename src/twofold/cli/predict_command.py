@@ -29,10 +29,13 @@ def predict(
     runtime_options: RuntimeOptions,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
+    always_answer: Annotated[
+        bool, typer.Option("--always-answer", help="Label also images that are unsure or unfamiliar, by the threshold.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
-    """Predict the labels of images: path, label, probability, logit and, for an image without a label, the reason.
+    """Predict the labels of images: path, label, probability, familiarity, logit and, for an image without a label, the reason.
 
     The exit code is 1 where no image could be read.
     """
@@ -47,6 +50,8 @@ def predict(
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of predictions", force=force)
     loaded_bundle = load_bundle(bundle)
+    if always_answer:
+        loaded_bundle = loaded_bundle.always_answering()
     arguments = _lines() if paths == ["-"] else paths
     _check_no_addresses(arguments)
     # Rows on the terminal show the progress, and a bar would break them.

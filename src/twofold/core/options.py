@@ -213,6 +213,7 @@ class DecisionOptions:
     )
     confidence: float = _option(0.95, "Confidence at which all promises hold together.")
     abstain: bool = _option(False, "Leave images unsure where no single threshold keeps the promises.")
+    gate: bool = _option(True, "Give no label to images that are unlike the training images.")
 
     def __post_init__(self) -> None:
         _check_types(self)

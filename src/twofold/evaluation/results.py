@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
-from twofold.decision.rule import UNSURE, Rule
+from twofold.decision.rule import NEGATIVE, UNFAMILIAR, UNSURE, Rule
 from twofold.decision.sweep import Score
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.calibration_errors import ece_interval, recalibration
@@ -97,13 +98,14 @@ class Evaluation:
     borderline: Borderline = field(repr=False)
     best_threshold: BestThreshold | None = field(repr=False)  # None where a class has no images
     factors: VarianceFactors | None = field(repr=False, default=None)  # of cross-validation; None where not measured
+    familiarity: Reals | None = field(repr=False, default=None)  # (n,); None where the model has none
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        arrays = ("labels", "probabilities", "ranks", "groups")
+        arrays = ("labels", "probabilities", "ranks", "groups", "familiarity")
         names = (item.name for item in fields(self) if item.name not in arrays)
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays) and all(
+        return all(_same(getattr(self, name), getattr(other, name)) for name in arrays) and all(
             getattr(self, name) == getattr(other, name) for name in names
         )
 
@@ -139,13 +141,27 @@ class Evaluation:
     @property
     def decided(self) -> dict[str, Interval]:
         """The metrics of `DECISION_METRICS`. All others are those of an answer for every image."""
-        sample, decided = self.sample, self.rule.decide(self.probabilities) != UNSURE
+        sample, decided = self.sample, self.decisions >= NEGATIVE
         wrong = int(np.sum(decided & (sample.decisions != self.labels)))
-        effect = sample.factors.decisions * design_effect(decided - decided.mean(), self.groups)
         return {
-            "coverage": wilson(int(decided.sum()), len(decided), effect),
+            "coverage": self._fraction(decided),
             "error": wilson(wrong, int(decided.sum()), sample.of_rate(decided)),
         }
+
+    @property
+    def decisions(self) -> NDArray[np.int8]:
+        """The decision of the rule for each image, (n,), also UNSURE or UNFAMILIAR."""
+        return self.rule.decide(self.probabilities, self.familiarity)
+
+    @property
+    def undecided(self) -> dict[str, Interval]:
+        """The fraction of the images of each reason for no decision, "unsure" and "unfamiliar", where there are any."""
+        reasons = {"unsure": self.decisions == UNSURE, "unfamiliar": self.decisions == UNFAMILIAR}
+        return {name: self._fraction(rows) for name, rows in reasons.items() if rows.any()}
+
+    def _fraction(self, rows: NDArray[np.bool_]) -> Interval:
+        effect = self.sample.factors.decisions * design_effect(rows - rows.mean(), self.groups)
+        return wilson(int(rows.sum()), len(rows), effect)
 
     @property
     def sample(self) -> Sample:
@@ -162,7 +178,7 @@ class Evaluation:
             "groups": self.group_count,
             "variance_factors": None if self.factors is None else asdict(self.factors),
             "threshold": self.rule.threshold,
-            "decided": {name: interval.as_json() for name, interval in self.decided.items()},
+            "decided": {name: interval.as_json() for name, interval in {**self.decided, **self.undecided}.items()},
             "confusion": asdict(self.confusion),
             "metrics": {name: interval.as_json() for name, interval in self.metrics.items()},
             "per_class": {name: report.as_json() for name, report in self.per_class.items()},
@@ -181,14 +197,15 @@ def evaluate(
     groups: Groups | None = None,
     ranks: Reals | None = None,
     factors: VarianceFactors | None = None,
+    familiarity: Reals | None = None,
 ) -> Evaluation:
     """The evaluation of one or more images: every metric with its 95% interval.
 
     labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). Images of one
     group (n,) may depend on each other, those of different groups do not; by default each image is a group. `ranks` (n,), by
-    default the probabilities, order the images. `factors` widen the intervals of a cross-validation. The number of images of
-    each class is taken as fixed. Where a class has no images only accuracy and the recall of the other class are defined: a
-    precision of 1 would carry no information.
+    default the probabilities, order the images. `factors` widen the intervals of a cross-validation. `familiarity` (n,) is for
+    the gate of the rule. The number of images of each class is taken as fixed. Where a class has no images only accuracy and the
+    recall of the other class are defined: a precision of 1 would carry no information.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
@@ -207,6 +224,7 @@ def evaluate(
         borderline=_borderline(labels, probabilities, rule),
         best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if has_both_classes else None,
         factors=factors,
+        familiarity=familiarity,
     )
     metrics = _rates(evaluation.sample, confusion, seed)
     if has_both_classes:
@@ -216,6 +234,13 @@ def evaluate(
         metrics=metrics if has_both_classes else _of_one_class(metrics),
         per_class=_per_class(evaluation.sample, confusion, classes, seed, has_both_classes=has_both_classes),
     )
+
+
+def _same(first: NDArray[Any] | None, second: NDArray[Any] | None) -> bool:
+    """Whether both are None, or equal arrays, in which NaN equals NaN."""
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second, equal_nan=True)
 
 
 def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
@@ -233,6 +258,7 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
         groups=evaluation.groups,
         ranks=None if evaluation.ranks is evaluation.probabilities else -evaluation.ranks,
         factors=evaluation.factors,
+        familiarity=evaluation.familiarity,
     )
 
 
