@@ -35,7 +35,7 @@ NEAR: Final = 0.01
 """Added to the squared distance from the mean: within a tenth of the vectors' length the direction says little."""
 
 _MAX_NUMBERS: Final = 190_000  # in the axes: 380 kB in float16
-_MIN_STEP: Final = 1e-6  # between knots, which are float32 and below 1
+_MIN_STEP: Final = 1e-4  # between knots, which are at most 2
 _ROUNDING: Final = 1e-9
 _LONG: Final = 2048
 _BLOCK: Final = 1024  # images at a time, for memory
@@ -124,7 +124,12 @@ class FamiliarityFit:
 
 
 def fit_familiarity(
-    features: NDArray[np.float32], folds: NDArray[np.int64], groups: NDArray[np.int64], parts: Parts
+    features: NDArray[np.float32],
+    folds: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    parts: Parts,
+    *,
+    max_axes: int = MAX_AXES,
 ) -> FamiliarityFit:
     """The familiarity of images with features (n, d) in folds (n,) and groups (n,); `parts` are ranges of the features.
 
@@ -136,7 +141,7 @@ def fit_familiarity(
     unit = unit_vectors(features, parts).astype(np.float32)
     with threadpool_limits(1):  # several threads wait for each other in the small products
         coordinates, basis = _reduce(unit)
-        rests, mean, axes = _out_of_fold(coordinates, folds, _count_axes(unit.shape[1], groups, folds))
+        rests, mean, axes = _out_of_fold(coordinates, folds, min(max_axes, _count_axes(unit.shape[1], groups, folds)))
     mean, axes = (mean, axes) if basis is None else (basis @ mean, axes @ basis.T)
     measured = folds >= 0
     knots, levels, gate = _p_values(rests[measured], groups[measured])
@@ -169,7 +174,7 @@ def _count_axes(width: int, groups: NDArray[np.int64], folds: NDArray[np.int64])
     """The number of axes: fewer where few groups determine them, and for the size of the file."""
     everything = len(np.unique(groups))
     fewest = min(everything - len(np.unique(groups[folds == fold])) for fold in np.unique(folds[folds >= 0]))
-    return max(1, min(MAX_AXES, fewest // 4, width // 2, _MAX_NUMBERS // width))
+    return max(1, min(fewest // 4, width // 2, _MAX_NUMBERS // width))
 
 
 def _reduce(unit: Matrix) -> tuple[Matrix, Matrix | None]:
@@ -207,14 +212,19 @@ def _p_values(rests: Reals, groups: NDArray[np.int64]) -> tuple[Matrix, Matrix, 
     at_least = np.cumsum(weights[::-1])[::-1]
     allowed = max(allowed_failures(count, FALSE_ALARMS, CONFIDENCE), 0)
     last = int(np.argmax(at_least - weights <= allowed + _ROUNDING))  # what is larger than this value is unfamiliar
-    step = max((values[-1] - values[0]) / (MAX_KNOTS - 4), _MIN_STEP)
+    step = max((values[-1] - values[0]) / (MAX_KNOTS - 5), _MIN_STEP)
     chosen = _spaced(values, last, step)
-    ends = values[chosen[0]] - step, values[chosen[-1]] + step
-    knots = np.concatenate([ends[:1], values[chosen], ends[1:]]).astype(np.float32)
-    p_values = (1 + at_least) / (1 + count)
-    levels = np.concatenate([[1.0], p_values[chosen], [1 / (1 + count)]]).astype(np.float32)
-    gate = Gate(float(np.float32(p_values[last])), upper_bound(allowed, count, CONFIDENCE), CONFIDENCE, count)
-    return knots, levels, gate
+    p_values = (1 + at_least[chosen]) / (1 + count)
+    knots = [values[chosen[0]] - step, *values[chosen], values[chosen[-1]] + step]
+    levels = [1.0, *p_values, 1 / (1 + count)]
+    end = chosen.index(last) + 1
+    if knots[end + 1] > knots[end] + 1.5 * step:  # a gap: the p-value falls at its start, as that of the images does
+        knots.insert(end + 1, knots[end] + step)
+        levels.insert(end + 1, levels[end + 1])
+    # Between the last image that passes and the first that does not, so that rounding decides about neither.
+    level = float(levels[end] + levels[end + 1]) / 2
+    gate = Gate(level, upper_bound(allowed, count, CONFIDENCE), CONFIDENCE, count)
+    return np.array(knots, np.float32), np.array(levels, np.float32), gate
 
 
 def _spaced(values: Reals, first: int, step: float) -> list[int]:
