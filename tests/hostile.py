@@ -59,11 +59,13 @@ def honest(folder: Path) -> Path:
 
 
 def draw_hostile(bundle: Path, folder: Path, number: int) -> tuple[Path, str]:
-    """Number `number` of all that can be drawn, in `folder`, and what is wrong with it: each way in turn, drawn by itself."""
-    ways: Sequence[Way] = (of_record, of_network, of_file, of_operators, of_bytes, of_room, of_familiarity)
+    """Number `number` of all that can be drawn, in `folder`, and what is wrong with it: each way in turn, every tenth of a
+    familiarity, drawn by itself."""
+    ways: Sequence[Way] = (of_record, of_network, of_file, of_operators, of_bytes, of_room)
+    way = of_familiarity if number % 10 == 9 else ways[number % len(ways)]
     path = folder / f"hostile-{number}.twofold"
     shutil.copytree(bundle, path)
-    return path, ways[number % len(ways)](path, np.random.default_rng([7, number]))
+    return path, way(path, np.random.default_rng([7, number]))
 
 
 # The record
@@ -202,13 +204,17 @@ def scoring_at(path: Path) -> Scoring:
 def of_familiarity(path: Path, random: Random) -> str:
     """A network whose familiarity has arrays that none has, or others than its record says."""
     name = str(random.choice(list(FAMILIARITIES)))
+    spoil_familiarity(path, name)
+    return f"model.onnx: a familiarity with {name}"
+
+
+def spoil_familiarity(path: Path, name: str) -> None:
     scoring = scoring_at(path)
     arrays = {key: np.array(values) for key, values in scoring.familiarity.items()}
     FAMILIARITIES[name](arrays)
     graph = load_bundle(path).model.backbone.graph
     (path / "model.onnx").write_bytes(with_scores(graph, replace(scoring, familiarity=arrays)))
     reseal(path, record_of(path))
-    return f"model.onnx: a familiarity with {name}"
 
 
 def _at(key: str, place: int, value: float) -> Callable[[dict[str, Any]], None]:
