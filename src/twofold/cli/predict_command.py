@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twofold.bundle.model import Prediction
 
 _MAX_NAMED: Final = 3  # addresses
+_READABLE: Final = (None, "unsure", "unfamiliar")  # the reasons of images that could be read
 
 
 def predict(
@@ -71,11 +72,12 @@ def predict(
     if out is not None and not json:
         show(f"Wrote {out}: {count_text(count, 'image')}", wrap=False)
     show_notes(predictor.notes)  # stdout is for the predictions
-    total, predicted = reasons.total(), reasons.pop(None, 0)
+    total, readable = reasons.total(), sum(reasons[reason] for reason in _READABLE)
+    del reasons[None]
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
         show_error(f"twofold: no prediction for {reasons.total()} of {count_text(total, 'file')} ({counts}).")
-    return int(predicted == 0)
+    return int(readable == 0)
 
 
 def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], int]:

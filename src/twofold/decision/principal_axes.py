@@ -7,7 +7,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float32]
+from twofold.decision.logistic_regression import Matrix
 
 _SPARE: Final = 16  # axes that are computed and dropped: the last ones converge slowly
 _ROUNDS: Final = 5

@@ -45,7 +45,7 @@ class Scoring:
 
     def encode(self) -> dict[int, bytes]:
         """The fields that the scores add to a graph, by field number."""
-        graph = _Graph()
+        graph = _ScoreGraph()
         count = len(self.preprocessing.crops)
         features = "features" if count == 1 else _pool(graph, self.preprocessing, self.weights.size)
         _add_logit(graph, features, self)
@@ -61,7 +61,7 @@ class Scoring:
 
 
 @dataclass(slots=True)
-class _Graph:
+class _ScoreGraph:
     """Encoded operators, constants and outputs. Each method returns the name of a tensor."""
 
     nodes: list[bytes] = field(default_factory=list)
@@ -89,7 +89,7 @@ class _Graph:
         return self.add("MatMul", products, self.constant(f"{name}.ones", np.ones((width, 1))), name=name)
 
 
-def _pool(graph: _Graph, preprocessing: Preprocessing, width: int) -> str:
+def _pool(graph: _ScoreGraph, preprocessing: Preprocessing, width: int) -> str:
     """The features of each image, (images, d), from those of its k model inputs one after the other, as `Preprocessing.pool`."""
     grids = np.array([crop.grid for crop in preprocessing.crops])
     shape = graph.constant("crops.shape", [-1, len(grids), width // preprocessing.moments], np.int64)
@@ -105,19 +105,19 @@ def _pool(graph: _Graph, preprocessing: Preprocessing, width: int) -> str:
     return graph.add("Reshape", parts, graph.constant("image.shape", [-1, width], np.int64), name="image.features")
 
 
-def _mean(graph: _Graph, rows: str, chosen: NDArray[np.bool_], name: str) -> str:
+def _mean(graph: _ScoreGraph, rows: str, chosen: NDArray[np.bool_], name: str) -> str:
     """The mean over the chosen model inputs of each image, (images, k, d) -> (images, 1, d)."""
     weights = graph.constant(f"{name}.weights", (chosen / chosen.sum())[None, :])
     return graph.add("MatMul", weights, rows, name=f"{name}.mean")
 
 
-def _add_logit(graph: _Graph, features: str, scoring: Scoring) -> None:
+def _add_logit(graph: _ScoreGraph, features: str, scoring: Scoring) -> None:
     weights = graph.constant("head.weights", scoring.weights[:, None])
     column = graph.add("Gemm", features, weights, graph.constant("head.bias", [scoring.bias]), name="head.column")
     graph.add("Reshape", column, graph.constant("head.shape", [-1], np.int64), name="logit")
 
 
-def _add_probability(graph: _Graph, calibration: tuple[float, float, float, float]) -> None:
+def _add_probability(graph: _ScoreGraph, calibration: tuple[float, float, float, float]) -> None:
     slope, intercept, low, high = calibration
     scaled = graph.add("Mul", "logit", graph.constant("calibration.slope", slope), name="calibration.scaled")
     shifted = graph.add("Add", scaled, graph.constant("calibration.intercept", intercept), name="calibration.shifted")
@@ -127,7 +127,7 @@ def _add_probability(graph: _Graph, calibration: tuple[float, float, float, floa
 
 
 def _add_familiarity(
-    graph: _Graph, features: str, parts: tuple[tuple[int, int], ...], arrays: Mapping[str, NDArray[Any]]
+    graph: _ScoreGraph, features: str, parts: tuple[tuple[int, int], ...], arrays: Mapping[str, NDArray[Any]]
 ) -> None:
     mean, axes, knots, levels = (
         graph.constant(PREFIX + name, arrays[name], dtype) for name, dtype in FAMILIARITY.items()
@@ -151,7 +151,7 @@ def _add_familiarity(
     _interpolate(graph, rest, knots, levels, arrays["knots"].size)
 
 
-def _unit_vectors(graph: _Graph, features: str, parts: tuple[tuple[int, int], ...]) -> str:
+def _unit_vectors(graph: _ScoreGraph, features: str, parts: tuple[tuple[int, int], ...]) -> str:
     """The parts of the features, each with the length 1, and scaled to the length 1 together."""
     units = []
     for number, (start, end) in enumerate(parts):
@@ -168,7 +168,7 @@ def _unit_vectors(graph: _Graph, features: str, parts: tuple[tuple[int, int], ..
     return graph.add("Mul", joined, graph.constant(f"{PREFIX}scale", 1 / np.sqrt(len(parts))), name=f"{PREFIX}unit")
 
 
-def _interpolate(graph: _Graph, values: str, knots: str, levels: str, count: int) -> None:
+def _interpolate(graph: _ScoreGraph, values: str, knots: str, levels: str, count: int) -> None:
     """Linear interpolation of values (n, 1) from the highest knot down, where the levels are lowest and need most digits."""
     lower = graph.constant(f"{PREFIX}lower", np.arange(count - 1), np.int64)
     upper = graph.constant(f"{PREFIX}upper", np.arange(1, count), np.int64)
