@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import onnx
 from drawings import draw_folder
 from onnx import TensorProto, helper, numpy_helper
 
-from twofold.bundle.format import checksum, read_record
+from twofold.bundle.format import checksum
+from twofold.bundle.storage import load_bundle, scoring_of
 from twofold.core.options import BackboneOptions, RuntimeOptions, TrainingOptions
 from twofold.embedding import Runtime
-from twofold.networks import with_head, without_head
+from twofold.networks import Scoring, with_scores
 from twofold.workflows.save import save
 from twofold.workflows.train import train
 
@@ -57,11 +59,13 @@ def honest(folder: Path) -> Path:
 
 
 def draw_hostile(bundle: Path, folder: Path, number: int) -> tuple[Path, str]:
-    """Number `number` of all that can be drawn, in `folder`, and what is wrong with it: each way in turn, drawn by itself."""
+    """Number `number` of all that can be drawn, in `folder`, and what is wrong with it: each way in turn, every tenth of a
+    familiarity, drawn by itself."""
     ways: Sequence[Way] = (of_record, of_network, of_file, of_operators, of_bytes, of_room)
+    way = of_familiarity if number % 10 == 9 else ways[number % len(ways)]
     path = folder / f"hostile-{number}.twofold"
     shutil.copytree(bundle, path)
-    return path, ways[number % len(ways)](path, np.random.default_rng([7, number]))
+    return path, way(path, np.random.default_rng([7, number]))
 
 
 # The record
@@ -94,7 +98,21 @@ NUMBERS = {
 OTHERS = {
     "head.weights": ([], [0.0], [[1.0] * WIDTH], {"0": 1.0}, [float("nan")] * WIDTH, [1e39] * WIDTH, [0.5] * WIDTH),
     "classes": (["a", "b", "c"], ["a"], ["a", "a"], [], "ab", {"a": 1, "b": 2}, [1, 2], [["a"], ["b"]]),
-    "rule.gate": ({}, 0.5, "closed"),
+    "rule.gate": ({}, 0.5, "closed", {"level": 0.1}, {"level": 2, "false_alarms": 0.1, "confidence": 0.9, "groups": 5}),
+    "rule.gate.level": (-0.1, 1.5),
+    "rule.gate.groups": (0, 2.5, -1),
+    "familiarity": ({}, 0.5, [[0, 8]], {"parts": [[0, 8]], "axes": 4}),
+    "familiarity.parts": (
+        [],
+        [[0]],
+        [[0, 7]],
+        [[8, 0]],
+        [[0, 2**40]],
+        [[0, 4], [2, 8]],
+        [[0.0, 8.0]],
+        [[0, 8], [8, 9]],
+        8,
+    ),
     "rule.policy": ({}, "fixed", {"name": 5, "parameters": {}, "evidence": {}}),
     "positive": ("nobody", "", ["rings"]),
     "backbone.preprocessing.crop_mode": ("zoom", "", "CENTER", ["center"]),
@@ -108,7 +126,7 @@ OTHERS = {
     "backbone.preprocessing.integer_range": ([1], [5, 5], [9, 3], [0.5, 700.5], ["0", "1"], {"0": 1}, [0, True]),
     "backbone.preprocessing.float_range": ([1.0], [0.0, 0.0], [1.0, 0.0], [0.0, float("inf")], "01"),
     "probes": ([], [0.0] * 31, [0.0] * 33, [float("nan")] * 32, ["0"] * 32, [1e39] * 32, {"0": 1}),
-    "format": (1, 2, 3, 5, -1, 3.5, "3", 10**300, [3]),
+    "format": (1, 2, 3, 4, 6, -1, 3.5, "3", 10**300, [3]),
     "files": ([], "x", {}, {"model.onnx": 5}, {"../model.onnx": "0" * 64}, {"/etc/passwd": "0" * 64}),
 }
 NONSENSE = (None, True, "x", [], {}, float("nan"), float("inf"), -float("inf"), 10**400, [1.0], "NaN")
@@ -168,15 +186,69 @@ def of_network(path: Path, random: Random) -> str:
 
 
 def change(path: Path, way: Callable[[onnx.ModelProto], None]) -> None:
-    head = read_record((path / "bundle.json").read_bytes()).head
-    graph = without_head((path / "model.onnx").read_bytes(), head.weights, head.bias)
-    model = onnx.load_model_from_string(graph)
+    scoring, model = scoring_at(path), onnx.load_model_from_string(load_bundle(path).model.backbone.graph)
     way(model)
     written = model.SerializeToString(deterministic=True)
     with suppress(ValueError):  # as it is, then: the stranger has another program
-        written = with_head(written, head.weights, head.bias)
+        written = with_scores(written, scoring)
     (path / "model.onnx").write_bytes(written)
     reseal(path, record_of(path))
+
+
+def scoring_at(path: Path) -> Scoring:
+    """The scoring of an honest bundle."""
+    model = load_bundle(path).model
+    return scoring_of(model.backbone.preprocessing, model.head, model.calibration, model.familiarity)
+
+
+def of_familiarity(path: Path, random: Random) -> str:
+    """A network whose familiarity has arrays that none has, or others than its record says."""
+    name = str(random.choice(list(FAMILIARITIES)))
+    spoil_familiarity(path, name)
+    return f"model.onnx: a familiarity with {name}"
+
+
+def spoil_familiarity(path: Path, name: str) -> None:
+    scoring = scoring_at(path)
+    arrays = {key: np.array(values) for key, values in scoring.familiarity.items()}
+    FAMILIARITIES[name](arrays)
+    graph = load_bundle(path).model.backbone.graph
+    (path / "model.onnx").write_bytes(with_scores(graph, replace(scoring, familiarity=arrays)))
+    reseal(path, record_of(path))
+
+
+def _at(key: str, place: int, value: float) -> Callable[[dict[str, Any]], None]:
+    def spoil(arrays: dict[str, Any]) -> None:
+        arrays[key].flat[place] = value
+
+    return spoil
+
+
+def _as(key: str, form: Callable[[Any], Any]) -> Callable[[dict[str, Any]], None]:
+    def spoil(arrays: dict[str, Any]) -> None:
+        arrays[key] = form(arrays[key])
+
+    return spoil
+
+
+FAMILIARITIES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "a mean that is no number": _at("mean", 0, float("nan")),
+    "an infinite axis": _at("axes", 1, float("inf")),
+    "a long axis": _at("axes", 1, 60_000.0),
+    "knots that do not rise": _at("knots", 3, -1.0),
+    "a knot that is no number": _at("knots", -1, float("nan")),
+    "levels that do not fall": _at("levels", 1, 2.0),
+    "a level of 0": _at("levels", -1, 0.0),
+    "a level that is no number": _at("levels", 0, float("nan")),
+    "a longer mean": _as("mean", lambda values: np.append(values, values)),
+    "a mean of two dimensions": _as("mean", lambda values: values[None, :]),
+    "axes of one dimension": _as("axes", lambda values: values[0]),
+    "no axes": _as("axes", lambda values: values[:0]),
+    "more axes than features": _as("axes", lambda values: np.concatenate([values] * 20)),
+    "one level too few": _as("levels", lambda values: values[:-1]),
+    "one knot": _as("knots", lambda values: values[:1]),
+    "many knots": _as("knots", lambda values: np.linspace(0, 1, 10_000)),
+}
 
 
 def _weight(model: onnx.ModelProto) -> TensorProto:
@@ -528,6 +600,7 @@ NO_NETWORKS: dict[str, Callable[[bytes], bytes]] = {
     "small fields without end": lambda data: data + b"\x72\x00" * 2_000_000,
     "OpenVINO's XML before a network": lambda data: PAGE + data,
     "another head": lambda data: data.replace(b"head.bias", b"head.bya\x73"),
+    "another familiarity": lambda data: data.replace(b"familiarity.knots", b"familiarity.knotz"),
     "no head": lambda data: data.replace(b"Gemm", b"Gemn"),
 }
 

@@ -51,6 +51,14 @@ def test_it_learns_and_its_columns_follow_classes(fitted: BinaryImageClassifier)
     assert np.array_equal(fitted.decision_function(new) > 0, [False, True])
 
 
+def test_an_unfamiliar_image_is_answered_and_its_familiarity_says_so(fitted: BinaryImageClassifier) -> None:
+    images = [draw("bars", 80), np.zeros((64, 64, 3), np.uint8)]
+    assert fitted.model_.rule.gate is not None
+    assert (fitted.familiarity(images) < fitted.model_.rule.gate["level"]).tolist() == [False, True]
+    assert set(fitted.predict(images)) <= set(fitted.classes_)
+    assert BinaryImageClassifier(dtype="f32", gate=False).fit(IMAGES, LABELS).model_.rule.gate is None
+
+
 def test_paths_bytes_images_and_arrays_are_the_same_image(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
     path = tmp_path / "image.png"
     IMAGES[0].save(path)

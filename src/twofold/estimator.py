@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from twofold.bundle.model import Prediction
 from twofold.core.errors import DataError
 from twofold.core.options import (
     BackboneOptions,
@@ -110,6 +111,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         abstain: bool = _DECISION.abstain,
         simultaneous: bool = _DECISION.simultaneous,
         prevalence: float | None = None,
+        gate: bool = _DECISION.gate,
         folds: int = _CROSS_VALIDATION.folds,
         seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
@@ -154,6 +156,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.abstain = abstain
         self.simultaneous = simultaneous
         self.prevalence = prevalence
+        self.gate = gate
         self.folds = folds
         self.seed = seed
         self.cache = cache
@@ -200,13 +203,23 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return np.column_stack(columns)
 
     def predict(self, X: Images) -> NDArray[Any]:
-        """The predicted label of each image, (n,): the positive one where its probability is at or above `threshold_`."""
+        """The predicted label of each image, (n,): the positive one where its probability is at or above `threshold_`.
+
+        An unfamiliar image gets a label, too: every image of a test set has to count. `familiarity` says which these are. Raises
+        DataError where the rule is unsure about an image.
+        """
         probabilities = self._positive_probabilities(X)
         decisions = self.model_.rule.decide(probabilities)
         if unsure := int(np.sum(decisions == UNSURE)):
             raise DataError(f"The rule is unsure about {unsure} of {len(decisions)} images; use `predict_proba`.")
         column = self._positive_column()
         return np.asarray(self.classes_[np.where(decisions == POSITIVE, column, 1 - column)])
+
+    def familiarity(self, X: Images) -> NDArray[np.float64]:
+        """How much each image is like the training images, float64 (n,): a p-value in (0, 1]. An image is unfamiliar below
+        `model_.rule.gate["level"]`. NaN where the model has no familiarity."""
+        values = [prediction.familiarity for prediction in self._predictions(X)]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Writes a bundle, which `load_bundle` and the command line read. Labels become strings.
@@ -272,13 +285,16 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return int(str(self.classes_[1]) == self.model_.classes[1])
 
     def _positive_probabilities(self, X: Images) -> NDArray[np.float64]:
+        return np.array([prediction.probability for prediction in self._predictions(X)], np.float64)
+
+    def _predictions(self, X: Images) -> list[Prediction]:
         check_is_fitted(self)
         runtime = self._runtime()
         sources = image_sources(X)
         with Predictor(self.model_, runtime) as predictor:
             predictions = predictor.predict(sources)
         _check_usable(sources, [prediction.read_error for prediction in predictions])
-        return np.array([prediction.probability for prediction in predictions], np.float64)
+        return predictions
 
 
 def _name(source: Source, row: int) -> str:

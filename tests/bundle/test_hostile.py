@@ -9,7 +9,17 @@ import numpy as np
 import onnx
 import pytest
 from drawings import draw
-from hostile import SECRET, WIDTH, change, draw_hostile, honest, record_of, reseal
+from hostile import (
+    FAMILIARITIES,
+    SECRET,
+    WIDTH,
+    change,
+    draw_hostile,
+    honest,
+    record_of,
+    reseal,
+    spoil_familiarity,
+)
 
 from twofold.bundle.storage import Bundle, load_bundle
 from twofold.core.errors import BundleError
@@ -191,3 +201,46 @@ def test_a_network_may_take_its_room_and_no_more(good: Path, tmp_path: Path) -> 
         for each in (path, good)
     )
     assert np.allclose([answer.logit for answer in predictions], [answer.logit for answer in expected], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIARITIES)
+def test_a_familiarity_that_none_can_be_is_refused(good: Path, tmp_path: Path, name: str) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+    spoil_familiarity(path, name)
+    with pytest.raises(BundleError, match="familiarity"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("familiarity", "message"),
+    [
+        (None, "'rule.gate' needs 'familiarity'"),
+        ({"parts": [[0, WIDTH - 1]]}, "shapes of its familiarity"),
+        ({"parts": [[0, WIDTH // 2], [WIDTH // 2, WIDTH]]}, "no head, or other scores"),
+        ({"parts": [[4, 2]]}, "'familiarity.parts' must be ranges"),
+        ({"parts": [[0, 0]]}, "'familiarity.parts' must be ranges"),
+        ({"parts": []}, "'familiarity.parts' must be a list of one or two"),
+        ({"parts": [[0, WIDTH]], "level": 1}, "no other keys than parts"),
+    ],
+)
+def test_a_record_with_another_familiarity_is_refused(
+    good: Path, tmp_path: Path, familiarity: object, message: str
+) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+    record = record_of(path)
+    record["familiarity"] = familiarity
+    reseal(path, record)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("slope", 2.0), ("intercept", 0.5), ("low", 0.2), ("high", 0.8)])
+def test_a_calibration_other_than_that_of_the_network_is_refused(
+    good: Path, tmp_path: Path, key: str, value: float
+) -> None:
+    path = shutil.copytree(good, tmp_path / "copy.twofold")
+    record = record_of(path)
+    record["calibration"][key] = value
+    reseal(path, record)
+    with pytest.raises(BundleError, match="other scores than"):
+        load_bundle(path)

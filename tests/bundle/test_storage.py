@@ -5,12 +5,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 from drawings import draw
 from hostile import record_of, reseal
+from PIL import Image
 
 from twofold.bundle.storage import FILES, check_free, load_bundle, new_bundle_folder
 from twofold.core.errors import BundleError, UsageError
@@ -67,17 +69,54 @@ def test_where_bfloat16_gives_other_probes_float32_answers_with_a_note(drawn: Pa
     assert [note.code for note in predictor.notes] == ([] if native.exact else ["dtype-fallback"])
 
 
-def test_onnx_runtime_gives_the_logit_of_the_same_file(bundle: Path) -> None:
-    """With crop mode `both` it is the mean of the logits of the two model inputs."""
-    loaded = load_bundle(bundle)
-    image = draw("rings", 91)
-    preprocessed = preprocess(image, loaded.model.backbone.preprocessing)
-    assert isinstance(preprocessed, PreprocessedImage)
+SCORES = ("logit", "probability", "familiarity")
+
+
+def onnx_scores(bundle: Path, images: list[Image.Image]) -> dict[str, np.ndarray]:
+    """The scores of images by model.onnx in ONNX Runtime, the model inputs of each image one after the other."""
+    preprocessing, inputs = load_bundle(bundle).model.backbone.preprocessing, []
+    for image in images:
+        preprocessed = preprocess(image, preprocessing)
+        assert isinstance(preprocessed, PreprocessedImage)
+        inputs += preprocessed.model_inputs
     session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
-    (logits,) = session.run(["logit"], {"image": np.stack(preprocessed.model_inputs)})
-    (answer,) = Predictor(loaded).predict([image])
-    assert logits.shape == (len(preprocessed.model_inputs),)
-    assert logits.mean() == pytest.approx(answer.logit, rel=0.05, abs=0.2)  # int8 rounds differently in another runtime
+    return dict(zip(SCORES, session.run(list(SCORES), {"image": np.stack(inputs)}), strict=True))
+
+
+@pytest.mark.parametrize(
+    "crops", [{"crop_mode": "squash"}, {"crop_mode": "both"}, {"crop_mode": "both", "views": "2x2"}]
+)
+def test_onnx_runtime_gives_the_scores_of_the_predictor(
+    drawn: Path, runtime: Runtime, tmp_path: Path, crops: dict[str, Any]
+) -> None:
+    network = BackboneOptions(size=96, dtype="f32", **crops)
+    save(train(drawn, TrainingOptions(backbone=network), runtime), tmp_path / "f32.twofold")
+    images = [draw(pattern, number) for pattern in ("bars", "rings") for number in range(90, 96)]
+    images += [Image.new("RGB", (90, 60), colour) for colour in ("black", "red")]
+    answers, scores = (
+        Predictor(load_bundle(tmp_path / "f32.twofold")).predict(images),
+        onnx_scores(tmp_path / "f32.twofold", images),
+    )
+    for name in SCORES:
+        expected = np.array([getattr(answer, name) for answer in answers])
+        assert scores[name].shape == (len(images),)
+        assert np.allclose(scores[name], expected, atol=1e-5, rtol=1e-5), name
+    assert [answer.reason for answer in answers] == [None] * 12 + ["unfamiliar"] * 2
+
+
+def test_onnx_runtime_gives_about_the_same_in_int8(bundle: Path) -> None:
+    images = [draw("rings", 91), draw("bars", 92)]
+    expected = [answer.logit for answer in Predictor(load_bundle(bundle)).predict(images)]
+    assert onnx_scores(bundle, images)["logit"] == pytest.approx(expected, rel=0.05, abs=0.3)
+
+
+def test_a_bundle_that_always_answers_labels_what_is_unfamiliar(bundle: Path) -> None:
+    loaded, flat = load_bundle(bundle), Image.new("RGB", (90, 60), "red")
+    (refused,) = Predictor(loaded).predict([flat])
+    (answered,) = Predictor(loaded.always_answering()).predict([flat])
+    assert (refused.label, refused.reason) == (None, "unfamiliar")
+    assert answered.label in loaded.model.classes
+    assert answered == replace(refused, label=answered.label, reason=None)
 
 
 def test_scores_are_the_out_of_fold_scores(bundle: Path, training: TrainingResult) -> None:
@@ -87,6 +126,8 @@ def test_scores_are_the_out_of_fold_scores(bundle: Path, training: TrainingResul
     assert [data / row["path"] for row in rows] == list(map(Path, training.dataset.paths))
     assert np.allclose([float(row["logit"]) for row in rows], training.fit.scores.logits, rtol=1e-4)
     assert {row["label"] for row in rows} == {"bars", "rings"}
+    assert training.fit.familiarity is not None
+    assert np.allclose([float(row["familiarity"]) for row in rows], training.fit.familiarity, rtol=1e-4)
 
 
 def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult, tmp_path: Path) -> None:
@@ -101,7 +142,7 @@ def test_what_it_was_trained_on_is_known_under_any_name(training: TrainingResult
 
 def test_the_record_says_how_it_came_about(bundle: Path) -> None:
     record = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    assert record["format"] == 4
+    assert record["format"] == 5
     assert record["positive"] == "rings"
     assert record["rule"]["policy"]["name"] == "accuracy"
     assert record["command"] == ["twofold", "train"]
@@ -133,7 +174,7 @@ def test_a_changed_threshold_is_refused(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [(5, "update"), (3, "train it again"), (2, "train it again"), (1, "train it again")]
+    ("version", "advice"), [(6, "update"), *((version, "train it again") for version in (4, 3, 2, 1))]
 )
 def test_another_format_is_refused_with_what_to_do(bundle: Path, tmp_path: Path, version: int, advice: str) -> None:
     copy = shutil.copytree(bundle, tmp_path / "copy.twofold")

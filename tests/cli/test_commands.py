@@ -215,6 +215,54 @@ def test_evaluate_compares_two_bundles_on_the_same_images(
     assert comparison["p_value"] == 1.0
 
 
+def test_an_unfamiliar_image_has_no_label_unless_every_image_is_to_be_answered(
+    bundle: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (80, 80), "red").save(tmp_path / "red.png")
+    words = [str(tmp_path / "red.png"), str(drawn / "bars" / "bars-000.png")]
+    assert main(["predict", str(bundle), *words]) == 0
+    captured = capsys.readouterr()
+    (red, bars) = csv.DictReader(io.StringIO(captured.out))
+    assert list(red) == ["path", "label", "probability", "familiarity", "logit", "reason"]
+    assert (red["label"], red["reason"], bars["label"]) == ("", "unfamiliar", "bars")
+    assert captured.err == "twofold: no prediction for 1 of 2 files (1 unfamiliar).\n"
+    assert main(["predict", str(bundle), *words, "--always-answer"]) == 0
+    captured = capsys.readouterr()
+    (answered, _) = csv.DictReader(io.StringIO(captured.out))
+    assert answered["label"] in ("bars", "rings")
+    assert answered == {**red, "label": answered["label"], "reason": ""}
+    assert captured.err == ""
+
+
+def test_without_a_gate_every_image_is_answered_and_has_a_familiarity(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (80, 80), "red").save(tmp_path / "red.png")
+    bundle = tmp_path / "open.twofold"
+    assert main(["train", str(drawn), "--out", str(bundle), "--no-gate", "--effort", "fast", "--json"]) == 0
+    assert "few-images-for-gate" not in capsys.readouterr().out
+    assert main(["predict", str(bundle), str(tmp_path / "red.png")]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["label"] in ("bars", "rings")
+    assert 0 < float(row["familiarity"]) < 1
+
+
+def test_evaluate_counts_unfamiliar_images_as_undecided(
+    bundle: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bars", "rings"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        for number in range(8):
+            draw(name, 200 + number).save(tmp_path / "test" / name / f"{number}.png")
+        Image.new("RGB", (80, 80), "red" if name == "bars" else "blue").save(tmp_path / "test" / name / "flat.png")
+    assert main(["evaluate", str(bundle), str(tmp_path / "test"), "--json"]) == 0
+    decided = json.loads(capsys.readouterr().out)["decided"]
+    assert decided["unfamiliar"]["value"] == pytest.approx(2 / 18)
+    assert decided["coverage"]["value"] == pytest.approx(16 / 18)
+    assert main(["evaluate", str(bundle), str(tmp_path / "test")]) == 0
+    assert "images unlike the training images are unfamiliar" in capsys.readouterr().out
+
+
 def test_predict_keeps_the_order_and_gives_reasons(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,7 +318,7 @@ def test_predict_and_audit_replace_a_file_only_with_force(
 ) -> None:
     image, answers, file_report = tmp_path / "a.png", tmp_path / "answers.csv", tmp_path / "files.csv"
     draw("bars", 1).save(image)
-    answers.write_text("path,label,probability,logit,reason\n")
+    answers.write_text("path,label,probability,familiarity,logit,reason\n")
     file_report.write_text("path,label,status,reason\n")
     (tmp_path / "link.csv").symlink_to(answers)
     predict, audit = ["predict", str(bundle), str(image)], ["audit", str(drawn), "--quick"]

@@ -28,10 +28,10 @@ def test_unsure_images_are_those_where_a_decision_costs_more() -> None:
 def test_no_other_rule_costs_less_where_probabilities_are_right() -> None:
     labels, probabilities = draw(2, 200_000)
     costs = Costs(3, 1, 0.4)
-    least = costs.of(labels, probabilities, cost_rule(labels, probabilities, costs)).mean()
+    least = costs.of(labels, cost_rule(labels, probabilities, costs).decide(probabilities)).mean()
     for low in np.linspace(0, 1, 11):
         for high in np.linspace(low, 1, 5):
-            assert costs.of(labels, probabilities, Rule(float(low), float(high))).mean() > least - 0.002
+            assert costs.of(labels, Rule(float(low), float(high)).decide(probabilities)).mean() > least - 0.002
 
 
 def test_scores_of_another_scale_move_the_threshold() -> None:

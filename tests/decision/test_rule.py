@@ -3,7 +3,7 @@ import pytest
 
 from twofold.decision import Rule
 from twofold.decision.prevalence import change_prevalence
-from twofold.decision.rule import NEGATIVE, NEVER, POSITIVE, UNSURE
+from twofold.decision.rule import NEGATIVE, NEVER, POSITIVE, UNFAMILIAR, UNSURE
 
 
 def test_a_single_threshold_decides_positive_from_it_on() -> None:
@@ -13,6 +13,20 @@ def test_a_single_threshold_decides_positive_from_it_on() -> None:
 def test_between_two_thresholds_the_decision_is_unsure() -> None:
     decisions = Rule(0.2, 0.7).decide(np.array([0.1, 0.2, 0.5, 0.69, 0.7]))
     assert decisions.tolist() == [NEGATIVE, UNSURE, UNSURE, UNSURE, POSITIVE]
+
+
+def test_the_gate_comes_before_the_thresholds_and_answers_do_not_ask_it() -> None:
+    rule = Rule(0.2, 0.7, gate={"level": 0.01})
+    probabilities, familiarity = np.array([0.1, 0.5, 0.9, 0.9, 0.9]), np.array([0.5, 0.009, 0.009, 0.01, np.nan])
+    decisions = [NEGATIVE, UNFAMILIAR, UNFAMILIAR, POSITIVE, POSITIVE]
+    assert rule.decide(probabilities, familiarity).tolist() == decisions
+    assert rule.decide(probabilities).tolist() == [NEGATIVE, UNSURE, POSITIVE, POSITIVE, POSITIVE]
+    assert Rule(0.2, 0.7).decide(probabilities, familiarity).tolist() == rule.decide(probabilities).tolist()
+    answering = rule.always_answering()
+    assert answering.decide(probabilities, familiarity).tolist() == rule.answer(probabilities).tolist()
+    swapped, mirrored = rule.swap_classes(probabilities)
+    opposite = {NEGATIVE: POSITIVE, POSITIVE: NEGATIVE, UNFAMILIAR: UNFAMILIAR}
+    assert swapped.decide(mirrored, familiarity).tolist() == [opposite[decision] for decision in decisions]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The expected cost of a rule's decisions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,7 @@ from twofold.decision import Rule
 from twofold.decision.costs import Costs
 from twofold.decision.rule import PolicyRecord
 from twofold.evaluation import Evaluation, evaluate, parse_requirement, with_positive
-from twofold.evaluation.expected_cost import expected_cost
-from twofold.evaluation.sample import Sample
+from twofold.evaluation.expected_cost import DecidedImages
 
 CLASSES = ("free", "defect")
 
@@ -43,6 +44,16 @@ def test_unsure_images_cost_what_a_person_costs() -> None:
     cost = evaluation(Costs(3, 50, 2), 0.3, 0.7).cost
     assert cost is not None
     assert cost.per_1000.value == pytest.approx(1000 * (3 + 50 + 3 * 2) / 10)
+
+
+def test_unfamiliar_images_cost_what_unsure_ones_do_or_what_their_answers_do() -> None:
+    labels, probabilities = np.array([1, 0, 0], np.int8), np.array([0.2, 0.8, 0.1])
+    familiarity, gate = np.array([0.001, 0.001, 0.5]), {"level": 0.01}
+    for costs, expected in ((Costs(3, 50, 1), 1 + 1), (Costs(3, 50), 3 + 50)):
+        gated = replace(rule(costs, 0.5), gate=gate)
+        cost = evaluate(labels, probabilities, gated, classes=CLASSES, familiarity=familiarity).cost
+        assert cost is not None
+        assert cost.per_1000.value == pytest.approx(1000 * expected / 3)
 
 
 def test_a_rule_of_another_policy_has_no_cost() -> None:
@@ -81,10 +92,8 @@ def test_the_interval_holds_the_cost() -> None:
     for _ in range(200):
         wrong = rng.random(300) < np.where(labels == 1, 0.1, 0.05)
         decisions = np.where(wrong, 1 - labels, labels).astype(np.int8)
-        sample = Sample(labels, decisions, decisions * 0.8 + 0.1, decisions * 0.8 + 0.1, None)
-        cost = expected_cost(sample, rule(Costs(1, 20), 0.5), CLASSES, seed=0)
-        assert cost is not None
-        held += cost.per_1000.low <= truth <= cost.per_1000.high
+        cost = DecidedImages(labels, decisions, None).cost(Costs(1, 20), seed=0)
+        held += cost.low <= truth <= cost.high
     assert held >= (0.95 - 0.045) * 200
 
 

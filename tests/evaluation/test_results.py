@@ -179,3 +179,20 @@ def test_a_rule_that_abstains_has_coverage_and_an_error_among_decided_images() -
     assert result.confusion == ConfusionMatrix(tn=4, fp=1, fn=1, tp=2)  # of an answer for every image, at 0.5
     single = evaluate(labels, probabilities, Rule.at(0.5), classes=("cats", "dogs"))
     assert (single.decided["coverage"].value, single.decided["error"].value) == (1, 0.25)
+
+
+def test_unfamiliar_images_are_undecided_and_the_classic_metrics_answer_them() -> None:
+    """Ten images, of which the last three are unfamiliar: one of these and one of the others is wrong at 0.5."""
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 0, 1, 1], np.int8)
+    probabilities = np.array([0.1, 0.1, 0.1, 0.6, 0.9, 0.9, 0.45, 0.1, 0.1, 0.9])
+    familiarity = np.array([0.5] * 7 + [0.001] * 3)
+    rule = Rule(0.4, 0.5, gate={"level": 0.01})
+    result = evaluate(labels, probabilities, rule, classes=CLASSES, familiarity=familiarity)
+    assert result.decided == {"coverage": wilson(6, 10), "error": wilson(1, 6)}
+    assert result.undecided == {"unsure": wilson(1, 10), "unfamiliar": wilson(3, 10)}
+    assert list(result.as_json()["decided"]) == ["coverage", "error", "unsure", "unfamiliar"]
+    without = evaluate(labels, probabilities, rule, classes=CLASSES)
+    assert result.metrics == without.metrics
+    assert list(without.as_json()["decided"]) == ["coverage", "error", "unsure"]
+    assert result != without
+    assert with_positive("cats", result).decided == result.decided

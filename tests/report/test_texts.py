@@ -34,12 +34,19 @@ def evaluation(
 
 
 def test_predictions_go_to_the_given_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    predictions = [Prediction("a.png", "cats", 0.25, -1.5, None), Prediction("b.png", None, None, None, "truncated")]
+    predictions = [
+        Prediction("a.png", "cats", 0.25, 0.5, -1.5, None),
+        Prediction("b.png", None, None, None, None, "truncated"),
+        Prediction("c.png", None, 0.25, 0.001, -1.5, "unfamiliar"),
+    ]
     rows, records = io.StringIO(), io.StringIO()
-    assert write_predictions(predictions, rows, None, as_json=False) == 2
-    assert rows.getvalue() == "path,label,probability,logit,reason\na.png,cats,0.25,-1.5,\nb.png,,,,truncated\n"
-    assert write_predictions(predictions, records, None, as_json=True) == 2
-    assert [record["path"] for record in json.loads(records.getvalue())] == ["a.png", "b.png"]
+    assert write_predictions(predictions, rows, None, as_json=False) == 3
+    assert rows.getvalue() == (
+        "path,label,probability,familiarity,logit,reason\na.png,cats,0.25,0.5,-1.5,\nb.png,,,,,truncated\n"
+        "c.png,,0.25,0.001,-1.5,unfamiliar\n"
+    )
+    assert write_predictions(predictions, records, None, as_json=True) == 3
+    assert [record["path"] for record in json.loads(records.getvalue())] == ["a.png", "b.png", "c.png"]
     assert capsys.readouterr().out == ""
 
 

@@ -146,11 +146,11 @@ def test_a_bundle_of_both_predicts_the_mean_of_the_logits_of_its_two_model_input
     bundle, path = load_bundle(tmp_path / "b.twofold"), border / "yes" / "1.png"
     preprocessing = bundle.model.backbone.preprocessing
     session = onnxruntime.InferenceSession(tmp_path / "b.twofold" / "model.onnx")
-    logits = []
-    for crop in preprocessing.crops:
-        image = preprocess(path.read_bytes(), replace(preprocessing, crop_mode=crop.crop_mode))
-        (logit,) = session.run(["logit"], {"image": image.model_input[None]})  # type: ignore[union-attr]  # no read error
-        logits.append(float(logit[0]))
+    image = preprocess(path.read_bytes(), preprocessing)
+    inputs = np.stack(image.model_inputs)  # type: ignore[union-attr]  # no read error
+    features, logit = session.run(["features", "logit"], {"image": inputs})
+    logits = bundle.model.logits(features)
+    assert logit == pytest.approx([np.mean(logits)], abs=1e-3)
     with Predictor(bundle, runtime) as predictor:
         (prediction,) = predictor.predict([path])
         many = predictor.predict(sorted(border.rglob("*.png")))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawings import draw_folder
+from PIL import Image
 
 from twofold.bundle import Bundle, load_bundle
 from twofold.bundle.storage import write_model
@@ -67,6 +68,7 @@ def test_a_written_rule_decides_predictions_and_every_other_file_stays(
     assert (after.model.rule.low, after.model.rule.policy.name) == (1.0, "fixed")
     changed = {name for name, content in contents(copied).items() if before[name] != content}
     assert changed == {"bundle.json", "README.md"}
+    assert after.model.rule.gate == loaded.model.rule.gate
     assert "at least 1.0000" in (copied / "README.md").read_text(encoding="utf-8")
     with Predictor(after, runtime) as predictor:
         assert {prediction.label for prediction in predictor.predict(paths)} == {after.model.classes[0]}
@@ -167,9 +169,10 @@ def test_a_bundle_without_usable_scores_takes_only_held_out_images(
 
 @pytest.mark.parametrize(
     "content",
-    ["path,label\n", "path,label,group,fold,logit,probability\na,bars,0,0,nan,0.5\na,rings,1,0,1,0.5\n"]
+    ["path,label\n", "path,label,group,fold,logit,probability,familiarity\na,bars,0,0,nan,0.5,1\na,rings,1,0,1,0.5,\n"]
     + [
-        f"path,label,group,fold,logit,probability\na,bars,0,0,1,0.5\na,{name},x,0,1,0.5\n" for name in ("rings", "dogs")
+        f"path,label,group,fold,logit,probability,familiarity\na,bars,0,0,1,0.5,\na,{name},x,0,1,0.5,\n"
+        for name in ("rings", "dogs")
     ],
 )
 def test_scores_that_cannot_be_right_are_an_error(copied: Path, runtime: Runtime, content: str) -> None:
@@ -186,3 +189,23 @@ def test_an_illegal_history_is_an_error(copied: Path, runtime: Runtime, decision
     write_model(copied, loaded.model, {**loaded.record, "decisions": decisions})
     with pytest.raises(TwofoldError, match="history"):
         decide(load_bundle(copied), runtime, optimize="f1")
+
+
+def test_the_gate_is_left_out_and_comes_back(copied: Path, runtime: Runtime) -> None:
+    loaded = load_bundle(copied)
+    gate = loaded.model.rule.gate
+    assert gate is not None
+    workflow.save(loaded, decide(loaded, runtime, gate=False), copied, force=True)
+    assert load_bundle(copied).model.rule.gate is None
+    loaded = load_bundle(copied)
+    assert decide(loaded, runtime, threshold=0.4).model.rule.gate == gate
+    assert workflow.with_rule(loaded, DecisionOptions(threshold=0.4)).model.rule.gate is None
+
+
+def test_no_prevalence_is_estimated_among_other_images(bundle: Path, runtime: Runtime, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(40):
+        noise = random.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{number}.png")
+    with pytest.raises(DataError, match=r"differ from the training images: \d+ of 40 are unfamiliar"):
+        decide(load_bundle(bundle), runtime, prevalence="auto", data=tmp_path)

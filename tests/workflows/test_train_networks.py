@@ -100,6 +100,9 @@ def test_with_cv_every_image_is_scored_out_of_fold(drawn: Path, runtime: Runtime
     assert len(training.fit.scores.logits) == 40
     assert sorted(set(training.fit.scores.folds)) == [0, 1]
     assert sum(training.as_json()["cross_validation"]["confusion"].values()) == 40
+    assert training.fit.familiarity is not None  # only of images that the network of the model was not trained on
+    measured = np.isfinite(training.fit.familiarity)
+    assert measured.tolist() == training.training_run.validation[training.fit.scores.rows].tolist()  # type: ignore[union-attr]
     in_sample = training.fit.model.head.logits(training.dataset.table.features)
     assert not np.isclose(in_sample, training.fit.scores.logits).any()
 

@@ -18,17 +18,20 @@ from twofold.core.errors import UsageError
 from twofold.core.options import CropMode, FeatureSet, Filter
 from twofold.data import GRIDS, Preprocessing
 from twofold.decision import Calibration, Head, PolicyRecord, Rule
+from twofold.decision.familiarity import Parts
 from twofold.decision.promises import parse_promise
 from twofold.embedding import PROBES
 from twofold.networks import Dtype
 
-FORMAT: Final = 4  # raised whenever older bundles can no longer be used
+FORMAT: Final = 5  # raised whenever older bundles can no longer be used
 MAX_BYTES: Final = 32_000_000  # a head of 4,096 weights takes 100,000
 _MAX_SIDE: Final = 4096
 _MAX_NAME: Final = 100_000  # characters: class names come from tables of labels
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME: Final = re.compile(r"[\w-][\w.-]*")
 _LARGEST: Final = float(np.finfo(np.float32).max)
+_MAX_FEATURES: Final = 10_000_000
+_MAX_PARTS: Final = 2
 
 T = TypeVar("T")
 
@@ -75,6 +78,7 @@ class Record:
     head: Head
     calibration: Calibration
     rule: Rule
+    familiarity: Parts | None  # the ranges of the features; the arrays are in model.onnx
     probes: NDArray[np.float64] | None
     files: Mapping[str, str]
     content: dict[str, Any]
@@ -88,7 +92,9 @@ def read_record(data: bytes) -> Record:
         raise AnotherFormatError(version)
     if record["sha256"] != _checksum_of(record.values):
         raise ValueError("it is damaged, or was altered after it was written")
-    network = record.block("backbone")
+    network, rule, familiarity = record.block("backbone"), _rule(record.block("rule")), _familiarity(record)
+    if rule.gate is not None and familiarity is None:
+        raise ValueError("'rule.gate' needs 'familiarity'")
     return Record(
         classes=_classes(record),
         name=_text(network, "name"),
@@ -97,7 +103,8 @@ def read_record(data: bytes) -> Record:
         preprocessing=_preprocessing(network.block("preprocessing")),
         head=_head(record.block("head")),
         calibration=_calibration(record.block("calibration")),
-        rule=_rule(record.block("rule")),
+        rule=rule,
+        familiarity=familiarity,
         probes=_probes(record),
         files=_files(record.block("files")),
         content=record.values,
@@ -276,10 +283,8 @@ def _rule(block: _Block) -> Rule:
     low, high = _number(block, "low", 0, 1), _number(block, "high", 0, 1)
     if low > high:
         raise ValueError("'rule.low' must be at most 'rule.high'")
-    if block["gate"] is not None:
-        raise ValueError(f"{block.name('gate')} must be null: it is not supported")
     prevalence = None if block["prevalence"] is None else _fraction(block, "prevalence")
-    return Rule(low, high, prevalence=prevalence, policy=_policy(block.block("policy")))
+    return Rule(low, high, _gate(block), prevalence, _policy(block.block("policy")))
 
 
 def _policy(block: _Block) -> PolicyRecord:
@@ -304,6 +309,34 @@ def _check_promises(parameters: _Block) -> None:
             parse_promise(text)
         except UsageError:
             raise ValueError(f"{parameters.name('promise')} must be a list of promises such as recall>=0.98") from None
+
+
+def _gate(rule: _Block) -> dict[str, Any] | None:
+    """The block "rule.gate" as it is; None where it is null."""
+    if rule["gate"] is None:
+        return None
+    gate = rule.block("gate")
+    _check_keys(gate, {"level", "false_alarms", "confidence", "groups"})
+    for key in ("level", "false_alarms", "confidence"):
+        _number(gate, key, 0, 1)
+    _integer(gate, "groups", 1, 10**9)
+    return gate.values
+
+
+def _familiarity(record: _Block) -> Parts | None:
+    """The ranges of the features, (start, end), which ascend; None for a model without familiarity."""
+    if record["familiarity"] is None:
+        return None
+    block = record.block("familiarity")
+    _check_keys(block, {"parts"})
+    parts, name = block["parts"], block.name("parts")
+    if not isinstance(parts, list) or not 0 < len(parts) <= _MAX_PARTS:
+        raise ValueError(f"{name} must be a list of one or two ranges")
+    ends = [end for part in parts if isinstance(part, list) and len(part) == 2 for end in part]
+    legal = len(ends) == 2 * len(parts) and all(type(end) is int and 0 <= end <= _MAX_FEATURES for end in ends)
+    if not legal or ends != sorted(ends) or any(start == end for start, end in parts):
+        raise ValueError(f"{name} must be ranges of features, which ascend")
+    return tuple((start, end) for start, end in parts)
 
 
 def _probes(record: _Block) -> NDArray[np.float64] | None:

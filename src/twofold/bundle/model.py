@@ -14,8 +14,8 @@ from twofold.core.errors import BackboneError
 from twofold.core.notes import Note
 from twofold.data import ReadError
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import Calibration, Head, Rule
-from twofold.decision.rule import UNSURE
+from twofold.decision import Calibration, Familiarity, Head, Rule
+from twofold.decision.rule import UNFAMILIAR, UNSURE
 from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, probe_images, stream_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
@@ -23,14 +23,16 @@ from twofold.networks import Backbone
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one image. A prediction without a label has a `reason`: the code of its `read_error`, or `unsure`.
+    """The prediction for one image. A prediction without a label has a `reason`: the code of its `read_error`, `unsure`, or
+    `unfamiliar`.
 
-    `path` is empty for an image that is not a file.
+    `path` is empty for an image that is not a file. `familiarity` is None also where the model has none.
     """
 
     path: str
     label: str | None
     probability: float | None
+    familiarity: float | None
     logit: float | None
     reason: str | None
     read_error: ReadError | None = field(default=None, repr=False)
@@ -38,7 +40,8 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model. `classes` are (negative, positive); `rule` maps the probability of the positive class to one of them.
+    """A model. `classes` are (negative, positive); `rule` maps the probability of the positive class to one of them, or leaves
+    the image undecided, also by its familiarity where the model has one.
 
     `probe_logits` are the logits of the probe images where the model was trained; None where the network fails on them.
     """
@@ -49,6 +52,7 @@ class Model:
     calibration: Calibration
     rule: Rule
     probe_logits: NDArray[np.float64] | None = field(default=None, repr=False)
+    familiarity: Familiarity | None = None
 
     def engine(self, runtime: Runtime) -> Engine:
         """An engine for the backbone. It uses the fast dtype only where that reproduces the probe logits of the training."""
@@ -81,6 +85,10 @@ class Model:
             )
         return self.head.logits(features.reshape(-1, width))  # also where there are no rows
 
+    def familiarities(self, features: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """The familiarity of images with features (n, d), (n,); None for a model without one."""
+        return None if self.familiarity is None else self.familiarity.of(features)
+
     def stream(
         self,
         sources: Iterable[Source | str],
@@ -110,22 +118,29 @@ class Model:
 
     def _predictions(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
         pool = self.backbone.preprocessing.pool
-        features = [pool(row.features) for row in rows if row.features is not None]
-        # A row's logit and probability do not depend on the other rows, to the bit: chunks may be of any length.
-        logits = self.logits(np.stack(features) if features else np.empty((0, 0), np.float32))
-        probabilities = self.probability_curve.probabilities(logits)
-        scores = zip(self.rule.decide(probabilities), probabilities.tolist(), logits.tolist(), strict=True)
+        pooled = [pool(row.features) for row in rows if row.features is not None]
+        # A row's scores do not depend on the other rows, to the bit: chunks may be of any length.
+        scores = iter(self._scores(np.stack(pooled))) if pooled else iter(())
         return [
             self._prediction(path, *next(scores))
             if row.read_error is None
-            else Prediction(path, None, None, None, row.read_error.code, row.read_error)
+            else Prediction(path, None, None, None, None, row.read_error.code, row.read_error)
             for path, row in zip(paths, rows, strict=True)
         ]
 
-    def _prediction(self, path: str, decision: int, probability: float, logit: float) -> Prediction:
-        if decision == UNSURE:
-            return Prediction(path, None, probability, logit, "unsure")
-        return Prediction(path, self.classes[decision], probability, logit, None)
+    def _scores(self, features: NDArray[np.float32]) -> list[tuple[int, float, float | None, float]]:
+        """Decision, probability, familiarity and logit of images with features (n, d)."""
+        logits, familiarities = self.logits(features), self.familiarities(features)
+        probabilities = self.probability_curve.probabilities(logits)
+        decisions = self.rule.decide(probabilities, familiarities)
+        column = [None] * len(logits) if familiarities is None else familiarities.tolist()
+        return list(zip(decisions.tolist(), probabilities.tolist(), column, logits.tolist(), strict=True))
+
+    def _prediction(
+        self, path: str, decision: int, probability: float, familiarity: float | None, logit: float
+    ) -> Prediction:
+        reason = {UNSURE: "unsure", UNFAMILIAR: "unfamiliar"}.get(decision)
+        return Prediction(path, None if reason else self.classes[decision], probability, familiarity, logit, reason)
 
     def evaluate(self, dataset: LabelledDataset, rows: NDArray[np.intp] | None = None) -> Evaluation:
         """The evaluation on the valid images of a labelled dataset, or on these `rows` of its usable images."""
@@ -142,4 +157,5 @@ class Model:
         """
         probabilities = self.calibration.probabilities(self.logits(features))
         rule, probabilities = self.rule.restate(probabilities, self.calibration.prevalence)
-        return evaluate(labels, probabilities, rule, classes=self.classes, groups=groups)
+        familiarity = self.familiarities(features)
+        return evaluate(labels, probabilities, rule, classes=self.classes, groups=groups, familiarity=familiarity)

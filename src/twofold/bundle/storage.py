@@ -6,10 +6,10 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
@@ -21,10 +21,12 @@ from twofold.core.json_text import json_text
 from twofold.core.notes import Note
 from twofold.core.privacy import public_address
 from twofold.core.replacement import OLD, clear_leftovers, exchange, temporary_folder, try_lock
-from twofold.data import is_address
+from twofold.data import Preprocessing, is_address
+from twofold.decision import Calibration, Familiarity, Head
+from twofold.decision.familiarity import Parts
 from twofold.duplicates import FingerprintIndex, read_index
 from twofold.embedding import Engine, Runtime, Source
-from twofold.networks import Backbone, check_network, with_head, without_head
+from twofold.networks import Backbone, Scoring, check_network, read_familiarity, with_scores, without_scores
 
 FILES: Final = {
     *("README.md", "bundle.json", "evaluation.json", "fingerprints.csv", "history.csv"),
@@ -65,6 +67,10 @@ class Bundle:
             return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
         except ValueError as error:
             raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def always_answering(self) -> Self:
+        """The bundle with a label for every image that can be read, by the threshold alone."""
+        return replace(self, model=replace(self.model, rule=self.model.rule.always_answering()))
 
     def stream(
         self,
@@ -185,11 +191,8 @@ def _rescue(folder: Path, path: Path, error: OSError) -> str:
 
 def write_model(folder: Path, model: Model, record: dict[str, Any]) -> None:
     """Writes `model.onnx`, then `bundle.json` with `record`, the model and the hash of every file in the folder. Call it last."""
-    graph, head = model.backbone.graph, model.head
-    # With windows a logit depends on several model inputs, which the graph sees one by one.
-    if not model.backbone.preprocessing.views:
-        graph = with_head(graph, head.weights, head.bias)
-    (folder / "model.onnx").write_bytes(graph)
+    scoring = scoring_of(model.backbone.preprocessing, model.head, model.probability_curve, model.familiarity)
+    (folder / "model.onnx").write_bytes(with_scores(model.backbone.graph, scoring))
     content = {"format": FORMAT, **record, **_model_record(model)}
     content["files"] = {file.name: _sha256(file.read_bytes()) for file in sorted(folder.iterdir())}
     content["sha256"] = checksum(content)
@@ -220,9 +223,21 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     folder = Path(path)
     record = _record(folder)
-    backbone = Backbone(record.name, _graph(folder, record), record.preprocessing, record.dtype, record.features)
-    model = Model(record.classes, backbone, record.head, record.calibration, record.rule, record.probes)
+    graph, familiarity = _network(folder, record)
+    backbone = Backbone(record.name, graph, record.preprocessing, record.dtype, record.features)
+    model = Model(record.classes, backbone, record.head, record.calibration, record.rule, record.probes, familiarity)
     return Bundle(folder, model, record.content)
+
+
+def scoring_of(
+    preprocessing: Preprocessing, head: Head, calibration: Calibration, familiarity: Familiarity | None
+) -> Scoring:
+    """What the outputs `logit`, `probability` and `familiarity` of model.onnx are computed from."""
+    curve = (calibration.slope, calibration.intercept, calibration.low, calibration.high)
+    if familiarity is None:
+        return Scoring(preprocessing, head.weights, head.bias, curve)
+    arrays = {name: getattr(familiarity, name) for name in ("mean", "axes", "knots", "levels")}
+    return Scoring(preprocessing, head.weights, head.bias, curve, familiarity.parts, arrays)
 
 
 def _model_record(model: Model) -> dict[str, Any]:
@@ -238,6 +253,7 @@ def _model_record(model: Model) -> dict[str, Any]:
         },
         "calibration": asdict(model.calibration),
         "rule": model.rule.as_json(),
+        "familiarity": None if model.familiarity is None else {"parts": model.familiarity.parts},
         "head": {"bias": model.head.bias, "weights": [float(weight) for weight in model.head.weights]},
         "probes": None if probes is None else [round(float(logit), 6) for logit in probes],
     }
@@ -260,18 +276,27 @@ def _record(folder: Path) -> Record:
         raise BundleError(f"{folder / 'bundle.json'} cannot be used: {error}; {_ADVICE}.") from error
 
 
-def _graph(folder: Path, record: Record) -> bytes:
-    """The network without its head. Raises BundleError where the head differs from the one in the record."""
+def _network(folder: Path, record: Record) -> tuple[bytes, Familiarity | None]:
+    """The network without its scores, and the familiarity. BundleError where the scores differ from those of the record."""
     data = _read(folder, "model.onnx", record.files)
     head, preprocessing = record.head, record.preprocessing
     try:
-        graph = data if preprocessing.views else without_head(data, head.weights, head.bias)
+        familiarity = None if record.familiarity is None else _familiarity(data, record.familiarity, head)
+        curve = record.calibration.at_prevalence(record.rule.prevalence)
+        graph = without_scores(data, scoring_of(preprocessing, head, curve, familiarity))
         width = check_network(graph, preprocessing.size)
         if width is not None and width * preprocessing.moments != head.weights.size:
             raise ValueError(f"it gives {width} features, the head in bundle.json has {head.weights.size} weights")
     except ValueError as error:
         raise BundleError(f"{folder / 'model.onnx'} cannot be used: {error}; {_ADVICE}.") from error
-    return graph
+    return graph, familiarity
+
+
+def _familiarity(model: bytes, parts: Parts, head: Head) -> Familiarity:
+    """The familiarity in the constants of model.onnx. Raises ValueError where its arrays are illegal."""
+    familiarity = Familiarity(parts, **read_familiarity(model))
+    familiarity.check(head.weights.size)
+    return familiarity
 
 
 def _read(folder: Path, name: str, files: Mapping[str, str]) -> bytes:

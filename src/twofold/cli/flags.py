@@ -18,6 +18,7 @@ from twofold.core import options
 
 COMMAND_PARAMETERS: Final = (
     "against",
+    "always_answer",
     "data",
     "figures",
     "force",
@@ -162,4 +163,4 @@ def _record_flags() -> dict[str, str]:
     return {field.name: _flag_of(field) for field in documented_fields}
 
 
-_FLAGS: Final = {name: f"--{name}" for name in COMMAND_PARAMETERS} | _record_flags()
+_FLAGS: Final = {name: f"--{name.replace('_', '-')}" for name in COMMAND_PARAMETERS} | _record_flags()

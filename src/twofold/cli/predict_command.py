@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twofold.bundle.model import Prediction
 
 _MAX_NAMED: Final = 3  # addresses
+_READABLE: Final = (None, "unsure", "unfamiliar")  # the reasons of images that could be read
 
 
 def predict(
@@ -30,10 +31,13 @@ def predict(
     runtime_options: RuntimeOptions,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
+    always_answer: Annotated[
+        bool, typer.Option("--always-answer", help="Label also images that are unsure or unfamiliar, by the threshold.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
-    """Predict the labels of images: path, label, probability, logit and, for an image without a label, the reason.
+    """Predict the labels of images: path, label, probability, familiarity, logit and, for an image without a label, the reason.
 
     With a policy the bundle's rule is replaced for these predictions; nothing is written to it. The exit code is 1 where no image
     could be read.
@@ -50,6 +54,8 @@ def predict(
     if out is not None:
         check_replaceable(out, "path,label,probability,", "table of predictions", force=force)
     loaded_bundle = with_rule(load_bundle(bundle), decision_options)
+    if always_answer:
+        loaded_bundle = loaded_bundle.always_answering()
     arguments = _lines() if paths == ["-"] else paths
     _check_no_addresses(arguments)
     # Rows on the terminal show the progress, and a bar would break them.
@@ -69,11 +75,12 @@ def predict(
     if out is not None and not json:
         show(f"Wrote {out}: {count_text(count, 'image')}", wrap=False)
     show_notes(predictor.notes)  # stdout is for the predictions
-    total, predicted = reasons.total(), reasons.pop(None, 0)
+    total, readable = reasons.total(), sum(reasons[reason] for reason in _READABLE)
+    del reasons[None]
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
         show_error(f"twofold: no prediction for {reasons.total()} of {count_text(total, 'file')} ({counts}).")
-    return int(predicted == 0)
+    return int(readable == 0)
 
 
 def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], int]:

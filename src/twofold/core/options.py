@@ -222,6 +222,7 @@ class DecisionOptions:
         "Fraction of positives where the model is used; default: that of the data. With decide, auto estimates it from the "
         "unlabelled images of its data.",
     )
+    gate: bool = _option(True, "Give no label to images that are unlike the training images.")
 
     @property
     def has_policy(self) -> bool:

@@ -13,7 +13,7 @@ from twofold.core.arrays import Labels, Probabilities
 from twofold.decision.confusion import ConfusionMatrix
 from twofold.decision.policies import weighted_best
 from twofold.decision.prevalence import ClassWeights
-from twofold.decision.rule import NEVER, POSITIVE, UNSURE, PolicyRecord, Rule
+from twofold.decision.rule import NEVER, POSITIVE, PolicyRecord, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,17 @@ class Costs:
         images = confusion.tn + confusion.fp + confusion.fn + confusion.tp
         return np.asarray(-(self.fp * confusion.fp + self.fn * confusion.fn) / images, np.float64)
 
-    def of(self, labels: Labels, probabilities: Probabilities, rule: Rule) -> NDArray[np.float64]:
-        """The cost of each image, (n,)."""
-        decisions = rule.decide(probabilities)
+    def decide(
+        self, rule: Rule, probabilities: Probabilities, familiarity: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int8]:
+        """The decisions (n,) that have a cost. Where none is known for undecided images, unfamiliar ones count as answered."""
+        return rule.decide(probabilities, None if self.unsure is None else familiarity)
+
+    def of(self, labels: Labels, decisions: NDArray[np.int8]) -> NDArray[np.float64]:
+        """The cost of each image, (n,), with this decision, (n,)."""
         wrong = np.where(decisions == POSITIVE, self.fp, self.fn)
         costs = np.where(decisions == labels, 0.0, wrong)
-        return np.where(decisions == UNSURE, self.unsure or 0.0, costs)
+        return np.where(decisions < 0, self.unsure or 0.0, costs)
 
     def as_json(self) -> dict[str, float | None]:
         """{"fp", "fn", "unsure"}."""
@@ -81,7 +86,7 @@ def cost_rule(
     others = {"always positive": Rule.at(0.0), "always negative": Rule.at(NEVER), "threshold 0.5": Rule.at(0.5)}
     weights = ClassWeights.for_prevalence(labels, prevalence).of(labels)
     per_1000 = {
-        name: 1000 * float(np.mean(weights * costs.of(labels, probabilities, other)))
+        name: 1000 * float(np.mean(weights * costs.of(labels, other.decide(probabilities))))
         for name, other in {"this rule": rule, **others}.items()
     }
     evidence: dict[str, Any] = {"images": len(labels), "basis": basis, "cost_per_1000": per_1000}

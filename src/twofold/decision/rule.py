@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.decision.prevalence import change_prevalence
 
-NEGATIVE, POSITIVE, UNSURE = 0, 1, -1
+NEGATIVE, POSITIVE, UNSURE, UNFAMILIAR = 0, 1, -1, -2
 """Decisions. The first two are indices of `classes`, (negative, positive)."""
 
 NEVER: Final = float(np.nextafter(1.0, 2.0))
@@ -34,8 +34,8 @@ class Rule:
     """The decision for a probability: negative below `low`, positive at or above `high`, unsure between. With low = high the rule
     is one threshold.
 
-    `gate` is reserved for the familiarity gate. `prevalence` is the one that the rule assumes, at which its
-    probabilities hold; None for that of the images that the calibration was fitted on.
+    `gate` is None or has the `level` below which the familiarity of an image leaves it undecided, as JSON. `prevalence` is the
+    one that the rule assumes, at which its probabilities hold; None for that of the images that the calibration was fitted on.
     Raises ValueError unless 0 <= low <= high <= 1; `NEVER` is allowed as well.
     """
 
@@ -66,16 +66,25 @@ class Rule:
         """Whether there are probabilities without a decision."""
         return self.low < self.high
 
-    def decide(self, probabilities: NDArray[np.float64]) -> NDArray[np.int8]:
-        """The decision for each probability, int8 in the same shape: NEGATIVE, POSITIVE or UNSURE."""
+    def decide(
+        self, probabilities: NDArray[np.float64], familiarity: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int8]:
+        """The decision for each probability, int8 in the same shape: NEGATIVE, POSITIVE, UNSURE, or UNFAMILIAR where there is a
+        gate and the familiarity, in the same shape, is below its level. An image of unknown familiarity, NaN, passes the gate."""
         decisions = np.full(np.shape(probabilities), UNSURE, np.int8)
         decisions[np.asarray(probabilities) < self.low] = NEGATIVE
         decisions[np.asarray(probabilities) >= self.high] = POSITIVE
+        if self.gate is not None and familiarity is not None:
+            decisions[np.asarray(familiarity) < self.gate["level"]] = UNFAMILIAR
         return decisions
 
     def answer(self, probabilities: NDArray[np.float64]) -> NDArray[np.int8]:
         """NEGATIVE or POSITIVE for each probability, by the threshold alone, int8 in the same shape."""
         return np.asarray(np.asarray(probabilities) >= self.threshold, np.int8)
+
+    def always_answering(self) -> Self:
+        """The rule that decides every image by `answer`."""
+        return replace(self, low=self.threshold, high=self.threshold, gate=None)
 
     def swap_classes(self, probabilities: NDArray[np.float64]) -> "tuple[Rule, NDArray[np.float64]]":
         """The rule with the classes swapped, and the probabilities of the other class: every decision and answer stays the same.
@@ -109,7 +118,8 @@ class Rule:
 
     def as_json(self) -> dict[str, Any]:
         """The block "rule" of a bundle."""
-        ends = {"low": self.low, "high": self.high, "gate": self.gate, "prevalence": self.prevalence}
+        gate = None if self.gate is None else dict(self.gate)
+        ends = {"low": self.low, "high": self.high, "gate": gate, "prevalence": self.prevalence}
         return {**ends, "policy": self.policy.as_json()}
 
 

@@ -4,14 +4,17 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
-from twofold.decision.rule import UNSURE, Rule
+from twofold.decision.costs import Costs
+from twofold.decision.prevalence import ClassWeights, change_prevalence
+from twofold.decision.rule import NEGATIVE, UNFAMILIAR, UNSURE, Rule
 from twofold.decision.sweep import Score
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.calibration_errors import ece_interval, recalibration
-from twofold.evaluation.expected_cost import ExpectedCost, expected_cost
+from twofold.evaluation.expected_cost import DecidedImages, ExpectedCost
 from twofold.evaluation.groups import Groups, design_effect, has_groups
 from twofold.evaluation.intervals import (
     UNDEFINED,
@@ -106,13 +109,14 @@ class Evaluation:
     cost: ExpectedCost | None = field(repr=False, default=None)  # None where the rule's policy has no costs
     promises: tuple[PromiseCheck, ...] = field(repr=False, default=())  # of the rule, checked on a test set
     slices: Slices | None = field(repr=False, default=None)  # None where not looked at, or nothing tells images apart
+    familiarity: Reals | None = field(repr=False, default=None)  # (n,); None where the model has none
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        arrays = ("labels", "probabilities", "ranks", "groups")
+        arrays = ("labels", "probabilities", "ranks", "groups", "familiarity")
         names = (item.name for item in fields(self) if item.name not in arrays)
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays) and all(
+        return all(_same(getattr(self, name), getattr(other, name)) for name in arrays) and all(
             getattr(self, name) == getattr(other, name) for name in names
         )
 
@@ -150,11 +154,10 @@ class Evaluation:
     @property
     def decided(self) -> dict[str, Interval]:
         """Coverage and error. All other metrics but the cost are those of an answer for every image."""
-        sample, decided = self.sample, self.rule.decide(self.probabilities) != UNSURE
+        sample, decided = self.sample, self.decisions >= NEGATIVE
         wrong = int(np.sum(decided & (sample.decisions != self.labels)))
-        effect = sample.factors.decisions * design_effect(decided - decided.mean(), self.groups)
         return {
-            "coverage": wilson(int(decided.sum()), len(decided), effect),
+            "coverage": self._fraction(decided),
             "error": wilson(wrong, int(decided.sum()), sample.of_rate(decided)),
         }
 
@@ -163,16 +166,33 @@ class Evaluation:
         """The operating table of these images; empty where a class has none."""
         if self.missing:
             return []
-        factor = 1.0 if self.factors is None else self.factors.decisions
-        return operating_table(self.labels, self.probabilities, self.groups, factor)
+        # Thresholds are for probabilities at the prevalence that the rule assumes.
+        probabilities = change_prevalence(self.probabilities, self.rule.neutral, 0.5)
+        return operating_table(self.labels, probabilities, self.groups, self.sample.factors.decisions)
 
     @property
     def restated(self) -> RuleSummary | None:
         """What the rule does at the prevalence that it assumes; None where it assumes none, or a class has no images."""
         if self.rule.prevalence is None or self.missing:
             return None
-        factor = 1.0 if self.factors is None else self.factors.decisions
-        return RuleSample(self.labels, self.probabilities, self.groups, self.rule.prevalence, factor).summary(self.rule)
+        columns = self.labels, self.probabilities, self.groups
+        factor = self.sample.factors.decisions
+        return RuleSample(*columns, self.rule.prevalence, factor, self.familiarity).summary(self.rule)
+
+    @property
+    def decisions(self) -> NDArray[np.int8]:
+        """The decision of the rule for each image, (n,), also UNSURE or UNFAMILIAR."""
+        return self.rule.decide(self.probabilities, self.familiarity)
+
+    @property
+    def undecided(self) -> dict[str, Interval]:
+        """The fraction of the images of each reason for no decision, "unsure" and "unfamiliar", where there are any."""
+        reasons = {"unsure": self.decisions == UNSURE, "unfamiliar": self.decisions == UNFAMILIAR}
+        return {name: self._fraction(rows) for name, rows in reasons.items() if rows.any()}
+
+    def _fraction(self, rows: NDArray[np.bool_]) -> Interval:
+        effect = self.sample.factors.decisions * design_effect(rows - rows.mean(), self.groups)
+        return wilson(int(rows.sum()), len(rows), effect)
 
     @property
     def sample(self) -> Sample:
@@ -191,7 +211,7 @@ class Evaluation:
             "threshold": self.rule.threshold,
             "operating_table": [point.as_json() for point in self.operating_table],
             "restated": None if self.restated is None else self.restated.as_json(),
-            "decided": {name: interval.as_json() for name, interval in self.decided.items()},
+            "decided": {name: interval.as_json() for name, interval in {**self.decided, **self.undecided}.items()},
             "cost": None if self.cost is None else self.cost.as_json(),
             "promises": [check.as_json() for check in self.promises],
             "confusion": asdict(self.confusion),
@@ -213,14 +233,15 @@ def evaluate(
     groups: Groups | None = None,
     ranks: Reals | None = None,
     factors: VarianceFactors | None = None,
+    familiarity: Reals | None = None,
 ) -> Evaluation:
     """The evaluation of one or more images: every metric with its 95% interval.
 
     labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). Images of one
     group (n,) may depend on each other, those of different groups do not; by default each image is a group. `ranks` (n,), by
-    default the probabilities, order the images. `factors` widen the intervals of a cross-validation. The number of images of
-    each class is taken as fixed. Where a class has no images only accuracy and the recall of the other class are defined: a
-    precision of 1 would carry no information.
+    default the probabilities, order the images. `factors` widen the intervals of a cross-validation. `familiarity` (n,) is for
+    the gate of the rule. The number of images of each class is taken as fixed. Where a class has no images only accuracy and the
+    recall of the other class are defined: a precision of 1 would carry no information.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0
@@ -239,16 +260,36 @@ def evaluate(
         borderline=_borderline(labels, probabilities, rule),
         best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if has_both_classes else None,
         factors=factors,
+        familiarity=familiarity,
     )
     metrics = _rates(evaluation.sample, confusion, seed)
     if has_both_classes:
         metrics |= _scores(evaluation.sample, seed)
     return replace(
         evaluation,
-        cost=expected_cost(evaluation.sample, rule, classes, seed),
+        cost=_expected_cost(evaluation, seed),
         metrics=metrics if has_both_classes else _of_one_class(metrics),
         per_class=_per_class(evaluation.sample, confusion, classes, seed, has_both_classes=has_both_classes),
     )
+
+
+def _expected_cost(evaluation: Evaluation, seed: int) -> ExpectedCost | None:
+    """The expected cost at the prevalence that the rule assumes; None where its policy has no costs."""
+    rule, labels = evaluation.rule, evaluation.labels
+    costs = Costs.of_rule(rule)
+    if costs is None:
+        return None
+    decisions = costs.decide(rule, evaluation.probabilities, evaluation.familiarity)
+    weights, factor = ClassWeights.for_prevalence(labels, rule.prevalence), evaluation.sample.factors.decisions
+    images = DecidedImages(labels, decisions, evaluation.groups, weights, factor)
+    return images.expected_cost(costs, evaluation.classes, seed)
+
+
+def _same(first: NDArray[Any] | None, second: NDArray[Any] | None) -> bool:
+    """Whether both are None, or equal arrays, in which NaN equals NaN."""
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second, equal_nan=True)
 
 
 def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
@@ -269,6 +310,7 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
         groups=evaluation.groups,
         ranks=None if evaluation.ranks is evaluation.probabilities else -evaluation.ranks,
         factors=evaluation.factors,
+        familiarity=evaluation.familiarity,
     )
     return replace(swapped, cost=evaluation.cost, promises=evaluation.promises, slices=evaluation.slices)
 

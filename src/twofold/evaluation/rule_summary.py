@@ -10,8 +10,9 @@ from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.decision.costs import Costs
 from twofold.decision.prevalence import ClassWeights
 from twofold.decision.rule import NEGATIVE, POSITIVE, Rule
+from twofold.evaluation.expected_cost import DecidedImages
 from twofold.evaluation.groups import Groups, centred, design_effect, has_groups
-from twofold.evaluation.intervals import UNDEFINED, Interval, Z, wilson
+from twofold.evaluation.intervals import UNDEFINED, Interval, wilson
 
 RATES: Final = ("recall", "specificity", "precision", "npv")
 """The rates of the decisions. As in promises, images without a decision are no failures of recall and specificity."""
@@ -59,10 +60,11 @@ class RuleSample:
     groups: Groups | None = field(repr=False, default=None)
     prevalence: float | None = None
     factor: float = 1.0
+    familiarity: Reals | None = field(repr=False, default=None)
 
     def summary(self, rule: Rule, costs: Costs | None = None) -> RuleSummary:
         """The rule's summary on these images."""
-        decisions, positive = rule.decide(self.probabilities), self.labels == 1
+        decisions, positive = rule.decide(self.probabilities, self.familiarity), self.labels == 1
         called_negative, called_positive = decisions == NEGATIVE, decisions == POSITIVE
         decided, wrong = called_negative | called_positive, np.where(positive, called_negative, called_positive)
         among = {"recall": positive, "specificity": ~positive, "precision": called_positive, "npv": called_negative}
@@ -73,7 +75,7 @@ class RuleSample:
             self._rate(decided, everywhere),
             self._rate(wrong, decided),
             {name: self._rate(~wrong, images) for name, images in among.items()},
-            None if costs is None else self._mean(1000 * costs.of(self.labels, self.probabilities, rule)),
+            None if costs is None else self._cost(rule, costs),
         )
 
     @property
@@ -97,6 +99,11 @@ class RuleSample:
             ]
         )
 
+    def _cost(self, rule: Rule, costs: Costs) -> Interval:
+        decisions = costs.decide(rule, self.probabilities, self.familiarity)
+        weights = ClassWeights.for_prevalence(self.labels, self.prevalence)
+        return DecidedImages(self.labels, decisions, self._clusters, weights, self.factor).cost(costs, seed=0)
+
     def _rate(self, successes: NDArray[np.bool_], among: NDArray[np.bool_]) -> Interval:
         """The weighted fraction of successes among some images, with Wilson's interval."""
         weights = np.where(among, self._weights, 0.0)
@@ -114,12 +121,3 @@ class RuleSample:
             else count * float(np.sum(weights**2)) / total**2
         )
         return wilson(value * count, count, self.factor * spread * design_effect(residuals, self._clusters))
-
-    def _mean(self, values: Reals) -> Interval:
-        """The weighted mean of values (n,) with a normal interval. The number of images of each class is fixed."""
-        weights = self._weights
-        residuals = centred(weights * values, self.labels)
-        effect = self.factor * design_effect(residuals, self._clusters)
-        half = Z * float(np.sqrt(effect * np.sum(residuals**2))) / len(values)
-        mean = float(np.mean(weights * values))
-        return Interval(mean, max(0.0, mean - half), mean + half)

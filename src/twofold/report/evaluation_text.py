@@ -89,19 +89,23 @@ def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
         f"{name}: confusion matrix (rows: true class, columns: predicted)",
         *lines,
         _baseline(evaluation),
-        *_unsure_lines(evaluation),
+        *_undecided_lines(evaluation),
     ]
 
 
-def _unsure_lines(evaluation: Evaluation) -> list[str]:
-    """How many images a rule that abstains decides, and how many of those wrongly; the matrix answers all of them."""
-    if not evaluation.rule.abstains:
+def _undecided_lines(evaluation: Evaluation) -> list[str]:
+    """How many images are decided, and how many of those wrongly; the matrix answers all of them."""
+    rule, undecided = evaluation.rule, evaluation.undecided
+    if not rule.abstains and not undecided:
         return []
-    rule, (coverage, error) = evaluation.rule, evaluation.decided.values()
+    reasons = [f"unsure between {rule.low:.4f} and {rule.high:.4f}"] if rule.abstains else []
+    reasons += ["images unlike the training images are unfamiliar"] if "unfamiliar" in undecided else []
+    rows = {**evaluation.decided, **undecided}
+    names = {"coverage": "decided", "error": "error among decided"}
     return [
         "",
-        f"unsure between {rule.low:.4f} and {rule.high:.4f}; the matrix has an answer for every image, at {rule.threshold:.4f}",
-        *table([["decided", interval_text(coverage)], ["error among decided", interval_text(error)]]),
+        f"{'; '.join(reasons)}; the matrix has an answer for every image, at {rule.threshold:.4f}",
+        *table([[names.get(name, name), interval_text(interval)] for name, interval in rows.items()]),
     ]
 
 

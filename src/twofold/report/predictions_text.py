@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from twofold.bundle.model import Prediction
 from twofold.core.files import open_replacement, printable
 
-_COLUMNS: Final = ("path", "label", "probability", "logit", "reason")
+_COLUMNS: Final = ("path", "label", "probability", "familiarity", "logit", "reason")
 
 
 def write_predictions(predictions: Iterable[Prediction], output: TextIO, out: Path | None, *, as_json: bool) -> int:
@@ -34,7 +34,7 @@ def _to_csv(predictions: Iterable[Prediction], file: TextIO, *, flush: bool = Fa
     """The same predictions, each written to the file before it is passed on."""
     file.write(_csv_row(*_COLUMNS))
     for prediction in predictions:
-        numbers = (prediction.probability, prediction.logit)
+        numbers = (prediction.probability, prediction.familiarity, prediction.logit)
         cells = ("" if number is None else f"{number:.6g}" for number in numbers)
         file.write(_csv_row(printable(prediction.path), prediction.label or "", *cells, prediction.reason or ""))
         if flush:

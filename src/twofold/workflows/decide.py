@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,7 +15,7 @@ from twofold.bundle.card import decision_sentences
 from twofold.bundle.history import Decision, History
 from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle, prepare_output, write_decision
-from twofold.core.arrays import Labels
+from twofold.core.arrays import Labels, Reals
 from twofold.core.errors import BundleError, DataError, UsageError
 from twofold.core.files import write_errors
 from twofold.core.notes import Note, count_text
@@ -23,6 +24,7 @@ from twofold.core.privacy import public_word
 from twofold.data import iterate_files
 from twofold.dataset.labelled import embed_files, list_test_files
 from twofold.decision import PolicyRecord, Rule
+from twofold.decision.bounds import tail
 from twofold.decision.costs import Costs
 from twofold.embedding import Runtime
 from twofold.evaluation.groups import Groups, count_groups, has_groups
@@ -34,6 +36,7 @@ from twofold.workflows.fit import DecisionPolicy, check_promises
 ScoreSource = Literal["out-of-fold", "validation", "held-out"]
 
 _MIN_UNLABELLED: Final = 30
+_SIGNIFICANCE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,7 @@ class LabelledScores:
     labels: Labels = field(repr=False)
     logits: NDArray[np.float64] = field(repr=False)
     groups: Groups | None = field(repr=False)  # None where each image is a group
+    familiarity: Reals | None = field(repr=False, default=None)
     factor: float = 1.0
     left_out: int = 0  # images that resemble training images
 
@@ -132,12 +136,13 @@ def decide(
     estimate = None if unlabelled is None else _estimate(bundle, scores, unlabelled, runtime)
     if estimate is not None:
         options = replace(options, prevalence=estimate.prevalence.value)
-    asked = options.has_policy or options.prevalence is not None or held_out
+    asked = options.has_policy or options.prevalence is not None or held_out or not options.gate
     evidence = scores.as_json()
     history = _history(bundle, scores, evidence)
     model = bundle.model
     if asked:
-        model = replace(model, rule=choose(bundle, scores, options))
+        gate = _gate(history) if options.gate else None
+        model = replace(model, rule=replace(choose(bundle, scores, options), gate=gate))
         decision = Decision(origin.created, tuple(map(public_word, origin.command)), model.rule, evidence)
         notes = _history_notes(history, decision)
         history = history.with_decision(decision)
@@ -181,17 +186,18 @@ def choose(bundle: Bundle, scores: LabelledScores, options: DecisionOptions) -> 
 
 def with_rule(bundle: Bundle, options: DecisionOptions) -> Bundle:
     """The bundle with the rule that these options choose on its out-of-fold scores, to try it; itself without a policy."""
+    model, gate = bundle.model, bundle.model.rule.gate if options.gate else None
     if not options.has_policy and options.prevalence is None:
-        return bundle
+        return bundle if options.gate else replace(bundle, model=replace(model, rule=replace(model.rule, gate=None)))
     if options.prevalence == "auto":
         raise UsageError("`prevalence='auto'` is for decide; give a number.")
     check_promises(options)
     if options.threshold is not None:
         rule = Rule.at(options.threshold, PolicyRecord("fixed", {"threshold": options.threshold}))
-        rule = replace(rule, prevalence=options.fixed_prevalence or bundle.model.rule.prevalence)
+        rule = replace(rule, prevalence=options.fixed_prevalence or model.rule.prevalence)
     else:
         rule = choose(bundle, out_of_fold_scores(bundle), options)
-    return replace(bundle, model=replace(bundle.model, rule=rule))
+    return replace(bundle, model=replace(model, rule=replace(rule, gate=gate)))
 
 
 def with_policy_of(rule: Rule, options: DecisionOptions) -> DecisionOptions:
@@ -218,7 +224,7 @@ def out_of_fold_scores(bundle: Bundle) -> LabelledScores:
     table, evidence = bundle.scores(), bundle.record.get("evidence")
     source: ScoreSource = "validation" if evidence == "validation" else "out-of-fold"
     groups = table.groups if has_groups(table.groups) else None
-    return LabelledScores(source, table.labels, table.logits, groups, _variance_factor(bundle))
+    return LabelledScores(source, table.labels, table.logits, groups, table.familiarity, _variance_factor(bundle))
 
 
 def _variance_factor(bundle: Bundle) -> float:
@@ -253,8 +259,10 @@ def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: 
         raise DataError(
             f"In {data} no image of one class is left: the others resemble training images. Give more images."
         )
-    groups, logits = dataset.groups[rows], model.logits(dataset.table.features[rows])
-    return LabelledScores("held-out", labels, logits, groups if has_groups(groups) else None, left_out=len(leaked))
+    groups, features = dataset.groups[rows], dataset.table.features[rows]
+    logits, familiarity = model.logits(features), model.familiarities(features)
+    groups_or_none = groups if has_groups(groups) else None
+    return LabelledScores("held-out", labels, logits, groups_or_none, familiarity, left_out=len(leaked))
 
 
 def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runtime) -> PrevalenceEstimate:
@@ -266,6 +274,7 @@ def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runti
             f"The prevalence cannot be estimated from {len(table.features)} usable images in {data}; give at least "
             f"{_MIN_UNLABELLED}, or the prevalence as a number."
         )
+    _check_familiar(model, table.features, data)
     unlabelled, labelled = (
         model.calibration.probabilities(logits) for logits in (model.logits(table.features), scores.logits)
     )
@@ -277,6 +286,26 @@ def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runti
             f"{estimate.prevalence.low:.4f} and {estimate.prevalence.high:.4f}. Give it as a number."
         )
     return estimate
+
+
+def _check_familiar(model: Model, features: NDArray[np.float32], data: Path) -> None:
+    """DataError where more images are unfamiliar than the gate allows: then more differs than the numbers of the classes."""
+    gate, familiarity = model.rule.gate, model.familiarities(features)
+    if gate is None or familiarity is None:
+        return
+    unfamiliar, count = int(np.sum(familiarity < gate["level"])), len(features)
+    if float(tail(count - unfamiliar, count, 1 - gate["false_alarms"])) < _SIGNIFICANCE:
+        raise DataError(
+            f"The prevalence cannot be estimated, because the images in {data} differ from the training images: {unfamiliar} of "
+            f"{count} are unfamiliar. Give it as a number, or train with images like these."
+        )
+
+
+def _gate(history: History) -> Mapping[str, Any] | None:
+    """The last familiarity gate of the bundle's rules; None where none had one."""
+    return next(
+        (decision.rule.gate for decision in reversed(history.decisions) if decision.rule.gate is not None), None
+    )
 
 
 def _history(bundle: Bundle, scores: LabelledScores, evidence: dict[str, Any]) -> History:
@@ -302,10 +331,10 @@ def _result(
     assumed, of_data = new.rule.prevalence, float(np.mean(scores.labels == 1))
     curve = new.calibration.at_prevalence(assumed)
     probabilities = curve.probabilities(scores.logits)
-    sample = RuleSample(scores.labels, probabilities, scores.groups, assumed, scores.factor)
+    sample = RuleSample(scores.labels, probabilities, scores.groups, assumed, scores.factor, scores.familiarity)
     # The old rule decides by its own probabilities, and is weighted as the new one.
     old_sample = replace(sample, probabilities=old.probability_curve.probabilities(scores.logits))
-    costs = _costs(new.rule) or _costs(old.rule)
+    costs = Costs.of_rule(new.rule) or Costs.of_rule(old.rule)
     return DecisionResult(
         new,
         scores,
@@ -317,10 +346,6 @@ def _result(
         history,
         notes,
     )
-
-
-def _costs(rule: Rule) -> Costs | None:
-    return Costs(**rule.policy.parameters) if rule.policy.name == "cost" else None
 
 
 def _source_notes(scores: LabelledScores) -> list[Note]:

@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle.model import Model
-from twofold.core.arrays import Labels, Probabilities
+from twofold.core.arrays import Labels, Probabilities, Reals
+from twofold.core.notes import Note, count_text
 from twofold.core.options import DecisionOptions
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import Head, Rule, choose_rule, fit_calibration, fit_head
+from twofold.decision import FamiliarityFit, Head, Rule, choose_rule, fit_calibration, fit_familiarity, fit_head
+from twofold.decision.bounds import needed_trials
 from twofold.decision.costs import Costs, cost_rule
 from twofold.decision.cross_fitting import cross_fit_probabilities
+from twofold.decision.familiarity import CONFIDENCE, FALSE_ALARMS, MAX_WIDTH
 from twofold.decision.promises import Promise, parse_promise, promise_rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.nested import NestedCrossValidation, variance_factors
-from twofold.networks import Backbone
+from twofold.networks import Backbone, last_pooling
 from twofold.workflows.nested_cross_validation import cross_validate_nested
 
 
@@ -73,12 +76,17 @@ class OutOfFoldScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """A model, and the scores that its calibration, rule and evaluation come from; `C` is the head's inverse strength."""
+    """A model, and the scores that its calibration, rule and evaluation come from; `C` is the head's inverse strength.
+
+    `familiarity` (n,) is out-of-fold, NaN where an image was in no fold; None where the model has none.
+    """
 
     model: Model
     scores: OutOfFoldScores
     C: float | None
     evaluation: Evaluation
+    familiarity: Reals | None = field(default=None, repr=False)
+    notes: tuple[Note, ...] = ()
 
 
 def fit_model(
@@ -92,7 +100,47 @@ def fit_model(
     head = fit_head(features, labels, fold)
     nested = cross_validate_nested(features, labels, dataset.groups[rows], head.C, policy.seed)
     scores = OutOfFoldScores(rows, fold, head.logits)
-    return fit_decision(dataset, scores, backbone, head.head, head.C, policy, nested)
+    familiarity = fit_gate(dataset, backbone, scores)
+    return fit_decision(dataset, scores, backbone, head.head, head.C, policy, nested, familiarity)
+
+
+def fit_gate(
+    dataset: LabelledDataset,
+    backbone: Backbone,
+    scores: OutOfFoldScores,
+    unmeasured: NDArray[np.int64] | None = None,
+) -> FamiliarityFit | None:
+    """The familiarity of the images that have scores, on the last pooling of the network; None where it has too many features.
+
+    `unmeasured` are further rows, whose images have a part in the axes only: the network was trained on them.
+    """
+    more = np.empty(0, np.int64) if unmeasured is None else unmeasured
+    rows = np.concatenate([scores.rows, more])
+    folds = np.concatenate([scores.folds, np.full(len(more), -1)])
+    width = dataset.table.image_features.shape[1]
+    parts = last_pooling(backbone.name, backbone.features, width)
+    if sum(end - start for start, end in parts) > MAX_WIDTH:
+        return None
+    features = dataset.table.features
+    features = features if np.array_equal(rows, np.arange(len(features))) else features[rows]
+    fit = fit_familiarity(features, folds, dataset.groups[rows], parts)
+    return replace(fit, values=fit.values[: len(scores.rows)])
+
+
+def gate_notes(fit: FamiliarityFit | None) -> tuple[Note, ...]:
+    """A note where the gate rests on so few images that it may raise more false alarms."""
+    if fit is None:
+        text = f"There is no familiarity gate: the network has more than {MAX_WIDTH:,} features."
+        return (Note("no-gate", text),)
+    gate, needed = fit.gate, needed_trials(0.0, FALSE_ALARMS, CONFIDENCE)
+    if gate.false_alarms <= FALSE_ALARMS:
+        return ()
+    text = (
+        f"The familiarity gate rests on {count_text(gate.groups, 'group')} of images: it may call up to "
+        f"{100 * gate.false_alarms:.1f}% of images like the training images unfamiliar; {needed} groups are needed for "
+        f"{100 * FALSE_ALARMS:.0f}%."
+    )
+    return (Note("few-images-for-gate", text),)
 
 
 def fit_decision(
@@ -103,6 +151,7 @@ def fit_decision(
     C: float | None,
     policy: DecisionPolicy,
     nested: NestedCrossValidation | None = None,
+    familiarity: FamiliarityFit | None = None,
 ) -> Fit:
     """Calibration, rule and evaluation, all from the out-of-fold scores."""
     labels = dataset.labels[scores.rows]
@@ -110,11 +159,25 @@ def fit_decision(
     probabilities = calibration.at_prevalence(policy.options.fixed_prevalence).probabilities(scores.logits)
     groups = dataset.groups[scores.rows]
     rule = policy.choose(labels, probabilities, groups)
-    model = Model(dataset.classes, backbone, head, calibration, rule)
+    values = None
+    if familiarity is not None:
+        values, gate = familiarity.values, familiarity.gate.as_json() if policy.options.gate else None
+        rule = replace(rule, gate=gate)
+    model = Model(
+        dataset.classes,
+        backbone,
+        head,
+        calibration,
+        rule,
+        familiarity=None if familiarity is None else familiarity.familiarity,
+    )
     # Logits of networks trained without different folds differ in scale, so calibrations see images of all folds.
     comparable = scores if C is not None else replace(scores, folds=np.zeros_like(scores.folds))
-    evaluation = evaluate_scores(comparable, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested)
-    return Fit(model, scores, C, evaluation)
+    evaluation = evaluate_scores(
+        comparable, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested, familiarity=values
+    )
+    notes = gate_notes(familiarity) if policy.options.gate else ()
+    return Fit(model, scores, C, evaluation, values, notes)
 
 
 def evaluate_scores(
@@ -126,6 +189,7 @@ def evaluate_scores(
     *,
     seed: int,
     nested: NestedCrossValidation | None = None,
+    familiarity: Reals | None = None,
 ) -> Evaluation:
     """The evaluation of out-of-fold scores, for the model that is fitted on all images.
 
@@ -143,4 +207,5 @@ def evaluate_scores(
         groups=groups,
         ranks=scores.logits,
         factors=None if nested is None else variance_factors(nested, rule.threshold),
+        familiarity=familiarity,
     )

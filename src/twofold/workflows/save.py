@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from twofold.audit import write_file_report
 from twofold.audit.leakage import LEAKAGE
 from twofold.bundle.card import decision_sentences, render_card
@@ -79,14 +81,26 @@ def _write_scores(training: TrainingResult, public_path: PublicPath, path: Path)
     dataset, scores = training.dataset, training.fit.scores
     files = [dataset.file_list.files[row] for row in dataset.table.used[scores.rows]]
     groups = dataset.groups[scores.rows]
-    columns = zip(files, groups, scores.folds, scores.logits, training.fit.evaluation.probabilities, strict=True)
+    numbers = _score_columns(training)
+    columns = zip(files, groups, scores.folds, *numbers, strict=True)
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         rows = csv.writer(file)
-        rows.writerow(("path", "label", "group", "fold", "logit", "probability"))
+        rows.writerow(("path", "label", "group", "fold", "logit", "probability", "familiarity"))
         rows.writerows(
-            (public_path(str(entry.path)), entry.label, group, fold, f"{logit:.6g}", f"{probability:.6g}")
-            for entry, group, fold, logit, probability in columns
+            (public_path(str(entry.path)), entry.label, group, fold, *map(_number_text, scores_of_image))
+            for entry, group, fold, *scores_of_image in columns
         )
+
+
+def _score_columns(training: TrainingResult) -> list[Any]:
+    """Logit, probability and familiarity of each scored image, NaN where it is unknown."""
+    fit = training.fit
+    familiarity = np.full(len(fit.scores.rows), np.nan) if fit.familiarity is None else fit.familiarity
+    return [fit.scores.logits, fit.evaluation.probabilities, familiarity]
+
+
+def _number_text(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.6g}"
 
 
 def _write_history(epochs: Sequence[dict[str, float]], path: Path) -> None:
@@ -142,6 +156,7 @@ def _card_values(training: TrainingResult, result: dict[str, Any], name: str) ->
         "test_columns": _test_columns(training),
         "negative": model.classes[0],
         "features": model.head.weights.size,
+        "rule": model.rule,
         "decision": decision_sentences(model.rule, model.classes),
         "leakage_notes": [note for note in result["notes"] if note["code"] == LEAKAGE],
         "notes": [note for note in result["notes"] if note["code"] != LEAKAGE],

@@ -10,12 +10,13 @@ from twofold.core.errors import DataError
 from twofold.core.options import BackboneOptions, Mode
 from twofold.data import FileList, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset
+from twofold.decision import FamiliarityFit
 from twofold.embedding import FeatureRow, FeatureTable, Runtime, Source
 from twofold.networks import Backbone, Dtype, load_backbone, with_intensity_ranges
 from twofold.workflows.crop_mode import SINGLE, WHOLE
 from twofold.workflows.crops import CropsChoice, choose_crops
 from twofold.workflows.embedded_sample import EmbeddedSample
-from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_model
+from twofold.workflows.fit import DecisionPolicy, Fit, OutOfFoldScores, fit_decision, fit_gate, fit_model
 
 if TYPE_CHECKING:
     from twofold.learning.training_run import TrainingRun
@@ -124,7 +125,24 @@ class TrainedStrategy:
                 "the trained weights, or start again with `force=True`."
             )
         scores = self._scores(dataset)
-        return fit_decision(dataset, scores, backbone, self.run.head, None, self.policy)
+        return fit_decision(
+            dataset,
+            scores,
+            backbone,
+            self.run.head,
+            None,
+            self.policy,
+            familiarity=self._familiarity(dataset, backbone, scores),
+        )
+
+    def _familiarity(
+        self, dataset: LabelledDataset, backbone: Backbone, scores: OutOfFoldScores
+    ) -> FamiliarityFit | None:
+        """The familiarity, measured on the validation images: the network was trained on the others."""
+        validation = self.run.validation[scores.rows]
+        measured = replace(scores, folds=np.where(validation, 0, -1))
+        train = np.flatnonzero(dataset.valid & ~self.run.validation)
+        return fit_gate(dataset, backbone, measured, np.setdiff1d(train, scores.rows))
 
     def _scores(self, dataset: LabelledDataset) -> OutOfFoldScores:
         run = self.run

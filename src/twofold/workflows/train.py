@@ -103,7 +103,7 @@ def train_files(
     run_notes = () if run is None else run.notes
     choice_notes = () if choice is None else choice.notes()
     detail_notes = note_smallest_detail(result.dataset.table.metadata, fit.model.backbone.preprocessing)
-    earlier_notes = (*range_notes, *choice_notes, *detail_notes, *_interval_notes(fit, run))
+    earlier_notes = (*range_notes, *choice_notes, *detail_notes, *fit.notes, *_interval_notes(fit, run))
     notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
