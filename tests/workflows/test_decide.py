@@ -1,5 +1,6 @@
 """decide: rules from the scores of a bundle, on held-out images, at another prevalence, and the history of a bundle."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from twofold.workflows import decide as workflow
 from twofold.workflows.predict import Predictor
 
 ALL_FILES = DataOptions()
+HEADER = "path,label,group,fold,logit,probability,familiarity\n"
 
 
 def decide(bundle: Bundle, runtime: Runtime, *, data: Path | None = None, **options: object) -> workflow.DecisionResult:
@@ -45,6 +47,10 @@ def test_the_policy_of_the_training_chooses_its_rule_again(bundle: Path, runtime
     assert result.after is not None
     assert result.after.rule.low == pytest.approx(loaded.model.rule.low, abs=1e-6)
     assert result.after.rule.policy.name == loaded.model.rule.policy.name
+    trained = json.loads((bundle / "evaluation.json").read_text(encoding="utf-8"))["cross_validation"]
+    for point, expected in zip(result.table, trained["operating_table"], strict=True):
+        assert point.threshold == pytest.approx(expected["threshold"], abs=1e-6)
+        assert point.false_alarms.as_json() == pytest.approx(expected["false_alarms"])
     assert result.scores.source == "out-of-fold"
 
 
@@ -169,7 +175,7 @@ def test_a_bundle_without_usable_scores_takes_only_held_out_images(
 
 @pytest.mark.parametrize(
     "content",
-    ["path,label\n", "path,label,group,fold,logit,probability,familiarity\na,bars,0,0,nan,0.5,1\na,rings,1,0,1,0.5,\n"]
+    ["path,label\n", HEADER + "a,bars,0,0,nan,0.5,1\na,rings,1,0,1,0.5,\n"]
     + [
         f"path,label,group,fold,logit,probability,familiarity\na,bars,0,0,1,0.5,\na,{name},x,0,1,0.5,\n"
         for name in ("rings", "dogs")

@@ -110,11 +110,12 @@ class Evaluation:
     promises: tuple[PromiseCheck, ...] = field(repr=False, default=())  # of the rule, checked on a test set
     slices: Slices | None = field(repr=False, default=None)  # None where not looked at, or nothing tells images apart
     familiarity: Reals | None = field(repr=False, default=None)  # (n,); None where the model has none
+    model_probabilities: Probabilities | None = field(repr=False, default=None)  # (n,), as in `evaluate`
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Evaluation):
             return NotImplemented
-        arrays = ("labels", "probabilities", "ranks", "groups", "familiarity")
+        arrays = ("labels", "probabilities", "ranks", "groups", "familiarity", "model_probabilities")
         names = (item.name for item in fields(self) if item.name not in arrays)
         return all(_same(getattr(self, name), getattr(other, name)) for name in arrays) and all(
             getattr(self, name) == getattr(other, name) for name in names
@@ -167,7 +168,9 @@ class Evaluation:
         if self.missing:
             return []
         # Thresholds are for probabilities at the prevalence that the rule assumes.
-        probabilities = change_prevalence(self.probabilities, self.rule.neutral, 0.5)
+        probabilities = self.model_probabilities
+        if probabilities is None:
+            probabilities = change_prevalence(self.probabilities, self.rule.neutral, 0.5)
         return operating_table(self.labels, probabilities, self.groups, self.sample.factors.decisions)
 
     @property
@@ -234,13 +237,15 @@ def evaluate(
     ranks: Reals | None = None,
     factors: VarianceFactors | None = None,
     familiarity: Reals | None = None,
+    model_probabilities: Probabilities | None = None,
 ) -> Evaluation:
     """The evaluation of one or more images: every metric with its 95% interval.
 
     labels (n,) are 0 or 1, probabilities (n,) are those of the second class of `classes`, (negative, positive). Images of one
     group (n,) may depend on each other, those of different groups do not; by default each image is a group. `ranks` (n,), by
     default the probabilities, order the images. `factors` widen the intervals of a cross-validation. `familiarity` (n,) is for
-    the gate of the rule. The number of images of each class is taken as fixed. Where a class has no images only accuracy and the
+    the gate of the rule. `model_probabilities` (n,) are those of the model itself, which thresholds are shown for, where
+    `probabilities` are those of calibrations of the folds. The number of images of each class is taken as fixed. Where a class has no images only accuracy and the
     recall of the other class are defined: a precision of 1 would carry no information.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
@@ -261,6 +266,7 @@ def evaluate(
         best_threshold=find_best_threshold(labels, probabilities, rule, seed=seed) if has_both_classes else None,
         factors=factors,
         familiarity=familiarity,
+        model_probabilities=model_probabilities,
     )
     metrics = _rates(evaluation.sample, confusion, seed)
     if has_both_classes:
@@ -311,6 +317,7 @@ def with_positive(positive: str, evaluation: Evaluation) -> Evaluation:
         ranks=None if evaluation.ranks is evaluation.probabilities else -evaluation.ranks,
         factors=evaluation.factors,
         familiarity=evaluation.familiarity,
+        model_probabilities=None if evaluation.model_probabilities is None else 1 - evaluation.model_probabilities,
     )
     return replace(swapped, cost=evaluation.cost, promises=evaluation.promises, slices=evaluation.slices)
 

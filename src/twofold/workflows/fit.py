@@ -174,7 +174,15 @@ def fit_decision(
     # Logits of networks trained without different folds differ in scale, so calibrations see images of all folds.
     comparable = scores if C is not None else replace(scores, folds=np.zeros_like(scores.folds))
     evaluation = evaluate_scores(
-        comparable, labels, groups, rule, dataset.classes, seed=policy.seed, nested=nested, familiarity=values
+        comparable,
+        labels,
+        groups,
+        rule,
+        dataset.classes,
+        seed=policy.seed,
+        nested=nested,
+        familiarity=values,
+        model_probabilities=probabilities,
     )
     notes = gate_notes(familiarity) if policy.options.gate else ()
     return Fit(model, scores, C, evaluation, values, notes)
@@ -190,6 +198,7 @@ def evaluate_scores(
     seed: int,
     nested: NestedCrossValidation | None = None,
     familiarity: Reals | None = None,
+    model_probabilities: Probabilities | None = None,
 ) -> Evaluation:
     """The evaluation of out-of-fold scores, for the model that is fitted on all images.
 
@@ -208,4 +217,5 @@ def evaluate_scores(
         ranks=scores.logits,
         factors=None if nested is None else variance_factors(nested, rule.threshold),
         familiarity=familiarity,
+        model_probabilities=model_probabilities,
     )
