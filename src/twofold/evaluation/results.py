@@ -245,8 +245,8 @@ def evaluate(
     group (n,) may depend on each other, those of different groups do not; by default each image is a group. `ranks` (n,), by
     default the probabilities, order the images. `factors` widen the intervals of a cross-validation. `familiarity` (n,) is for
     the gate of the rule. `model_probabilities` (n,) are those of the model itself, which thresholds are shown for, where
-    `probabilities` are those of calibrations of the folds. The number of images of each class is taken as fixed. Where a class has no images only accuracy and the
-    recall of the other class are defined: a precision of 1 would carry no information.
+    `probabilities` are those of calibrations of the folds. The number of images of each class is taken as fixed. Where a class
+    has no images only accuracy and the recall of the other class are defined: a precision of 1 would carry no information.
     """
     labels, probabilities = np.asarray(labels, np.int8), np.asarray(probabilities, np.float64)
     assert len(labels) == len(probabilities) > 0

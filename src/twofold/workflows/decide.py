@@ -148,7 +148,9 @@ def decide(
         history = history.with_decision(decision)
     else:
         notes = []
-    return _result(bundle.model, model, scores, estimate, history, (*_source_notes(scores), *notes), asked=asked)
+    return _result(
+        bundle.model, model, scores, estimate, history, (*_source_notes(scores, model.rule), *notes), asked=asked
+    )
 
 
 def undo(bundle: Bundle) -> DecisionResult:
@@ -348,7 +350,7 @@ def _result(
     )
 
 
-def _source_notes(scores: LabelledScores) -> list[Note]:
+def _source_notes(scores: LabelledScores, rule: Rule) -> list[Note]:
     if scores.source == "held-out":
         text = "The images are held out, so the bounds are exact for this model."
         if scores.left_out:
@@ -357,10 +359,9 @@ def _source_notes(scores: LabelledScores) -> list[Note]:
     if scores.source == "validation":
         text = "The scores are those of the validation images, which chose the best epoch of the network, too."
         return [Note("validation-scores", text)]
-    text = (
-        "The scores are out-of-fold: they come from heads that were each fitted on a part of the images. Promises hold for these "
-        "exactly, and closely for the model. For exact bounds give held-out images with `data`."
-    )
+    text = "The scores are out-of-fold: they come from heads that were each fitted on a part of the images."
+    if rule.policy.name == "promise":
+        text += " Promises hold for these exactly, and closely for the model. For exact bounds give held-out images with `data`."
     return [Note("out-of-fold-scores", text)]
 
 
