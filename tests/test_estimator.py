@@ -133,6 +133,15 @@ def test_it_goes_through_cross_val_score_grid_search_clone_and_pickle(fitted: Bi
     assert np.array_equal(again.predict_proba(IMAGES[:3]), fitted.predict_proba(IMAGES[:3]))
 
 
+def test_a_promise_goes_through_cross_val_score() -> None:
+    keeps = BinaryImageClassifier(dtype="f32", crop_mode="squash", promise=("recall>=0.6", "fpr<=0.4"))
+    scores = cross_val_score(keeps, IMAGES, LABELS, cv=2)
+    assert scores.tolist() == [1.0, 1.0]
+    rare = clone(keeps).set_params(prevalence=0.01, promise=()).fit(IMAGES, LABELS)
+    assert rare.model_.rule.prevalence == 0.01
+    assert rare.predict_proba(IMAGES)[:, 1].mean() < 0.5
+
+
 def test_it_saves_a_bundle_that_answers_alike(fitted: BinaryImageClassifier, tmp_path: Path) -> None:
     fitted.save(tmp_path / "drawn.twofold")
     answers = Predictor(load_bundle(tmp_path / "drawn.twofold")).predict(IMAGES[:4])

@@ -171,22 +171,11 @@ def promise_rule(
     """
     units = units_of(labels, probabilities, groups, seed, prevalence)
     levels = _Levels.of(promises, confidence, simultaneous=simultaneous)
-    low, high = NEVER, 0.0  # images below `low` may be negative, those from `high` on positive
-    for promise in promises:
-        if promise.failure == "missed":
-            low = min(low, _highest_low(units.positives, promise, levels.at(len(units.positives))))
-        elif promise.failure == "false alarms":
-            high = max(high, _lowest_high(units.negatives, promise, levels.at(len(units.negatives))))
-    searched = [promise for promise in promises if not promise.is_ordered]
-    bands = _bands(units, {promise.failure for promise in searched}, low, high)
-    if not abstain:
-        single = bands.low == bands.high
-        if not single.any():
-            raise DataError(_conflict_text(units, promises, low, high))
-        bands = Bands(bands.low[single], bands.high[single])
-    hint = "" if abstain else " With `abstain` images may be left unsure, which may help."
-    chosen = _search(units, bands, searched, levels.each, hint) if searched else 0
-    rule = Rule(float(bands.low[chosen]), float(bands.high[chosen]), prevalence=prevalence)
+    try:
+        low, high = _choose_band(units, promises, levels, abstain=abstain)
+    except DataError as error:
+        raise DataError(f"{error}{levels.remark}") from None
+    rule = Rule(low, high, prevalence=prevalence)
     parameters = {
         "promise": [str(promise) for promise in promises],
         "confidence": confidence,
@@ -202,12 +191,48 @@ def promise_rule(
     return replace(rule, policy=PolicyRecord("promise", parameters, evidence))
 
 
+def _choose_band(units: Units, promises: Sequence[Promise], levels: "_Levels", *, abstain: bool) -> tuple[float, float]:
+    """The ends of the unsure band, or the threshold twice. DataError where the promises cannot be kept."""
+    low, high = NEVER, 0.0  # images below `low` may be negative, those from `high` on positive
+    for promise in promises:
+        if promise.failure == "missed":
+            low = min(low, _highest_low(units.positives, promise, levels.at(len(units.positives))))
+        elif promise.failure == "false alarms":
+            high = max(high, _lowest_high(units.negatives, promise, levels.at(len(units.negatives))))
+    searched = [promise for promise in promises if not promise.is_ordered]
+    bands = _bands(units, {promise.failure for promise in searched}, low, high)
+    if not abstain:
+        single = bands.low == bands.high
+        if not single.any():
+            raise DataError(_conflict_text(units, promises, low, high))
+        bands = Bands(bands.low[single], bands.high[single])
+    hint = "" if abstain else " With `abstain` images may be left unsure, which may help."
+    chosen = _search(units, bands, searched, levels.each, hint) if searched else 0
+    return float(bands.low[chosen]), float(bands.high[chosen])
+
+
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """The confidence of `each` promise alone and, where it is to hold for every threshold at once, at each of them."""
+    """The confidence of `each` of `count` promises alone and, where it is to hold for every threshold at once, at each of them.
+    Together they hold at the confidence `total`."""
 
-    each: float
+    total: float
+    count: int
     simultaneous: bool
+
+    @property
+    def each(self) -> float:
+        """By Bonferroni's inequality."""
+        return 1 - (1 - self.total) / self.count
+
+    @property
+    def remark(self) -> str:
+        """Why the confidence in a message is higher than the one asked for; empty where it is not."""
+        if self.simultaneous:
+            return f" All thresholds together hold at {100 * self.total:.4g}%."
+        if self.count > 1:
+            return f" The {self.count} promises together hold at {100 * self.total:.4g}%."
+        return ""
 
     @classmethod
     def of(cls, promises: Sequence[Promise], confidence: float, *, simultaneous: bool) -> "_Levels":
@@ -218,7 +243,7 @@ class _Levels:
                 "specificity of at least 0.5."
             )
         count = len({promise.failure for promise in promises}) if simultaneous else len(promises)
-        return cls(1 - (1 - confidence) / count, simultaneous)
+        return cls(confidence, count, simultaneous)
 
     def at(self, trials: int) -> float:
         """The confidence at the threshold of a promise on this many units."""
@@ -234,7 +259,7 @@ def check_possible(
     for promise in promises:
         count, kind = trials.get(promise.failure, (positives + negatives, "scored"))
         if allowed_failures(count, promise.max_failure_rate, levels.at(count)) < 0:
-            raise DataError(_too_few_text(promise, count, levels.at(count), kind))
+            raise DataError(_too_few_text(promise, count, levels.at(count), kind) + levels.remark)
 
 
 def _highest_low(positives: Probabilities, promise: Promise, confidence: float) -> float:
