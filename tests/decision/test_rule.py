@@ -92,6 +92,9 @@ def test_a_restated_rule_decides_each_image_as_the_rule_itself(low: float, high:
     assert restated.decide(images).tolist() == rule.decide(deployed).tolist()
     assert restated.answer(images).tolist() == rule.answer(deployed).tolist()
     assert np.abs(images - probabilities).max() < 1e-12
+    original = restated.original
+    assert (original.low, original.high) == pytest.approx((low, high))
+    assert original.threshold == pytest.approx(rule.threshold)
 
 
 def test_a_rule_without_a_prevalence_is_not_restated() -> None:

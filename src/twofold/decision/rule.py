@@ -116,6 +116,12 @@ class Rule:
             probabilities = _on_sides(changed >= end, probabilities, restated)
         return rule, probabilities
 
+    @property
+    def original(self) -> Self:
+        """The rule before it was restated, but for rounding: its thresholds are those that a bundle has."""
+        low, high = change_prevalence(np.array([self.low, self.high]), self.neutral, 0.5).tolist()
+        return replace(self, low=low, high=high, neutral=0.5)
+
     def as_json(self) -> dict[str, Any]:
         """The block "rule" of a bundle."""
         gate = None if self.gate is None else dict(self.gate)

@@ -211,7 +211,7 @@ class Evaluation:
             "images": len(self.labels),
             "groups": self.group_count,
             "variance_factors": None if self.factors is None else asdict(self.factors),
-            "threshold": self.rule.threshold,
+            "threshold": self.rule.original.threshold,
             "operating_table": [point.as_json() for point in self.operating_table],
             "restated": None if self.restated is None else self.restated.as_json(),
             "decided": {name: interval.as_json() for name, interval in {**self.decided, **self.undecided}.items()},

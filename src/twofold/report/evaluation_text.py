@@ -95,7 +95,7 @@ def decision_lines(name: str, evaluation: Evaluation) -> list[str]:
 
 def _undecided_lines(evaluation: Evaluation) -> list[str]:
     """How many images are decided, and how many of those wrongly; the matrix answers all of them."""
-    rule, undecided = evaluation.rule, evaluation.undecided
+    rule, undecided = evaluation.rule.original, evaluation.undecided
     if not rule.abstains and not undecided:
         return []
     reasons = [f"unsure between {rule.low:.4f} and {rule.high:.4f}"] if rule.abstains else []

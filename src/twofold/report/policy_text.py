@@ -73,7 +73,8 @@ def restated_lines(evaluation: Evaluation) -> list[str]:
         "error among decided": summary.error,
     }
     title = f"Where {prevalence:.2%} of the images are {positive}, as the rule assumes:"
-    return ["", title, *table([[name, interval_text(rate)] for name, rate in rates.items()])]
+    remark = "All other rates are those of the images as they are, borderline predictions those at the training's prevalence."
+    return ["", title, *table([[name, interval_text(rate)] for name, rate in rates.items()]), remark]
 
 
 def operating_lines(points: Sequence[OperatingPoint], classes: tuple[str, str]) -> list[str]:
