@@ -69,7 +69,7 @@ def test_an_unknown_choice_is_an_error_that_lists_the_choices(record: type, name
         (
             DecisionOptions,
             {"prevalence": 2},
-            "`prevalence` must be between 0 and 1, got 2.0; 2 percent is written 0.02.",
+            "`prevalence` must be between 0.000001 and 0.999999, got 2.0; 2 percent is written 0.02.",
         ),
         (DecisionOptions, {"simultaneous": True}, "`simultaneous` needs a `promise`."),
         (BackboneOptions, {"size": 224.0}, "`size` must be an integer or None, got 224.0."),

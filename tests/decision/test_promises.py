@@ -149,7 +149,7 @@ def test_ties_are_all_missed_or_none() -> None:
             "recall>=0.98",
             r"cannot be promised at 95% confidence with 30 positive images or groups: it takes 149 .* 119 more",
         ),
-        ("fpr<=0.02", r"with 30 negative .* fpr<=0.096 can be promised"),
+        ("fpr<=0.02", r"with 30 negative .* These 30 can promise fpr<=0.096"),
         ("precision>=0.99", r"precision>=0.99 cannot be promised"),
     ],
 )
@@ -207,9 +207,16 @@ def test_a_simultaneous_promise_allows_fewer_misses_than_one_alone() -> None:
     assert kept["failures"] <= kept["allowed"] < alone.policy.evidence["promises"][0]["allowed"]
 
 
-@pytest.mark.parametrize("text", ["precision>=0.9", "error<=0.05", "recall>=0.3"])
-def test_rates_without_simultaneous_bounds_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="cannot be promised for every threshold at once"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("precision>=0.9", "no threshold orders this rate"),
+        ("error<=0.05", "no threshold orders this rate"),
+        ("recall>=0.3", r"its failure rate is above 0\.5"),
+    ],
+)
+def test_rates_without_simultaneous_bounds_are_refused(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot be promised for every threshold at once, because {why}"):
         promise_rule(*draw(6), [parse_promise(text)], simultaneous=True)
 
 

@@ -53,3 +53,14 @@ def test_a_model_that_distinguishes_nothing_estimates_nothing() -> None:
     labels = np.arange(100, dtype=np.int8) % 2
     with pytest.raises(DataError, match="cannot be estimated"):
         estimate_prevalence(np.full(50, 0.5), labels, np.full(100, 0.5))
+
+
+def test_a_few_images_of_one_class_do_not_exclude_the_other() -> None:
+    random, inside = np.random.default_rng(2), []
+    labels, logits = draw(random, 2000, 0.5)
+    probabilities = 1 / (1 + np.exp(-3 * logits))
+    for _ in range(300):
+        unlabelled = 1 / (1 + np.exp(-3 * draw(random, 40, 0.02)[1]))
+        interval = estimate_prevalence(unlabelled, labels, probabilities).prevalence
+        inside.append(interval.low <= 0.02 <= interval.high)
+    assert np.mean(inside) >= 0.93

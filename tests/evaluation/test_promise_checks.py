@@ -59,3 +59,17 @@ def test_another_rule_has_no_checks_and_swapped_classes_keep_them() -> None:
     checked = replace(plain, promises=checks(1, 10, "recall>=0.95"))
     assert with_positive("free", checked).promises == checked.promises
     assert checked.as_json()["promises"][0]["positive"] == "defect"
+
+
+def test_a_promise_for_another_prevalence_is_checked_there() -> None:
+    labels = np.repeat(np.array([1, 0], np.int8), [1000, 1000])
+    wrong = np.arange(2000) % 10 == 0
+    probabilities = np.where(wrong, 1 - labels, labels) * 0.8 + 0.1
+    policy = PolicyRecord("promise", {"promise": ["precision>=0.8"], "confidence": 0.95, "abstain": False})
+    plain, rare = (
+        observe_promises(evaluate(labels, probabilities, rule, classes=CLASSES).sample, rule, CLASSES[1])[0]
+        for rule in (Rule(0.5, 0.5, policy=policy), Rule(0.5, 0.5, prevalence=0.05, policy=policy))
+    )
+    # About 90% of 53 positives and 10% of 1000 negatives are called: 1 in 3 is right, not 9 in 10.
+    assert (plain.verdict, rare.verdict) == ("kept", "broken")
+    assert rare.rate == pytest.approx(0.05 * 0.9 / (0.05 * 0.9 + 0.95 * 0.1), abs=0.04)

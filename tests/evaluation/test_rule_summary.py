@@ -21,14 +21,14 @@ def test_decisions_and_rates_are_counted() -> None:
     assert summary.coverage.value == pytest.approx(17 / 20)
     assert summary.error.value == pytest.approx(3 / 17)
     values = {name: rate.value for name, rate in summary.rates.items()}
-    assert values == pytest.approx({"recall": 0.9, "specificity": 0.8, "precision": 8 / 10, "npv": 6 / 7})
+    assert values == pytest.approx({"missed": 0.1, "false_alarms": 0.2, "precision": 8 / 10, "npv": 6 / 7})
     assert summary.cost is not None
     assert summary.cost.value == pytest.approx(1000 * (2 * 2 + 10 * 1 + 1 * 3) / 20)
 
 
 def test_unweighted_rates_have_the_intervals_of_wilson() -> None:
     summary = RuleSample(LABELS, PROBABILITIES).summary(RULE)
-    for rate, expected in ((summary.error, wilson(3, 17)), (summary.rates["recall"], wilson(9, 10))):
+    for rate, expected in ((summary.error, wilson(3, 17)), (summary.rates["missed"], wilson(1, 10))):
         assert (rate.low, rate.high) == pytest.approx((expected.low, expected.high))
     assert summary.cost is None
 
@@ -39,7 +39,7 @@ def test_another_prevalence_weights_the_classes() -> None:
     assert summary.coverage.value == pytest.approx(0.81)
     assert summary.error.value == pytest.approx(190 / 810)
     assert summary.rates["precision"].value == pytest.approx(80 / 260)
-    assert summary.rates["recall"].value == pytest.approx(0.9)
+    assert summary.rates["missed"].value == pytest.approx(0.1)
     assert summary.cost is not None
     assert summary.cost.value == pytest.approx(2 * 180 + 10 * 10 + 190)
 

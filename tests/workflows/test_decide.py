@@ -197,15 +197,42 @@ def test_an_illegal_history_is_an_error(copied: Path, runtime: Runtime, decision
         decide(load_bundle(copied), runtime, optimize="f1")
 
 
-def test_the_gate_is_left_out_and_comes_back(copied: Path, runtime: Runtime) -> None:
+def test_the_gate_is_left_out_until_that_is_undone(copied: Path, held_out: Path, runtime: Runtime) -> None:
     loaded = load_bundle(copied)
-    gate = loaded.model.rule.gate
+    workflow.save(loaded, decide(loaded, runtime, data=held_out, threshold=0.4), copied, force=True)
+    loaded = load_bundle(copied)
+    gate, low = loaded.model.rule.gate, loaded.model.rule.low
     assert gate is not None
-    workflow.save(loaded, decide(loaded, runtime, gate=False), copied, force=True)
-    assert load_bundle(copied).model.rule.gate is None
+    without = decide(loaded, runtime, gate=False)
+    assert (without.model.rule.gate, without.model.rule.low) == (None, low)  # the rule of the held-out images stays
+    workflow.save(loaded, without, copied, force=True)
     loaded = load_bundle(copied)
-    assert decide(loaded, runtime, threshold=0.4).model.rule.gate == gate
+    assert decide(loaded, runtime, threshold=0.4).model.rule.gate is None
     assert workflow.with_rule(loaded, DecisionOptions(threshold=0.4)).model.rule.gate is None
+    assert workflow.undo(loaded).model.rule.gate == gate
+
+
+def test_a_rule_that_is_no_longer_that_of_held_out_images_says_so(
+    copied: Path, held_out: Path, runtime: Runtime
+) -> None:
+    loaded = load_bundle(copied)
+    workflow.save(loaded, decide(loaded, runtime, data=held_out, threshold=0.4), copied, force=True)
+    loaded = load_bundle(copied)
+    assert "rule-of-held-out-images" in {note.code for note in decide(loaded, runtime, prevalence=0.2).notes}
+    again = decide(loaded, runtime, prevalence=0.2, data=held_out)
+    assert "rule-of-held-out-images" not in {note.code for note in again.notes}
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{}"])
+def test_an_altered_evaluation_is_an_error(copied: Path, runtime: Runtime, content: str) -> None:
+    (copied / "evaluation.json").write_text(content, encoding="utf-8")
+    with pytest.raises(BundleError, match="evaluation.json is damaged"):
+        decide(load_bundle(copied), runtime)
+
+
+def test_no_bundle_is_written_inside_the_bundle(copied: Path) -> None:
+    with pytest.raises(UsageError, match="is inside the bundle"):
+        workflow.check_target(load_bundle(copied), copied / "inner.twofold", force=True)
 
 
 def test_no_prevalence_is_estimated_among_other_images(bundle: Path, runtime: Runtime, tmp_path: Path) -> None:
@@ -215,3 +242,11 @@ def test_no_prevalence_is_estimated_among_other_images(bundle: Path, runtime: Ru
         Image.fromarray(noise).save(tmp_path / f"{number}.png")
     with pytest.raises(DataError, match=r"differ from the training images: \d+ of 40 are unfamiliar"):
         decide(load_bundle(bundle), runtime, prevalence="auto", data=tmp_path)
+
+
+def test_unlabelled_data_that_is_missing_or_a_table_is_named(bundle: Path, runtime: Runtime, tmp_path: Path) -> None:
+    table = tmp_path / "images.csv"
+    table.write_text("path\n", encoding="utf-8")
+    for data, message in ((tmp_path / "nothere", "There is no .*nothere"), (table, "is a table")):
+        with pytest.raises(DataError, match=message):
+            decide(load_bundle(bundle), runtime, prevalence="auto", data=data)

@@ -42,9 +42,17 @@ class History:
             first = {"created": record.get("created"), "command": record.get("command"), "rule": record["rule"]}
             entries = [{**first, "scores": trained_on, "undone": False}]
         try:
-            return cls(tuple(_decision(entry) for entry in entries))
+            history = cls(tuple(_decision(entry) for entry in entries))
+            if not history.rules_in_use:
+                raise ValueError("every decision is undone")
+            return history
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The bundle's history of decisions cannot be used ({error}); train it again.") from error
+
+    @property
+    def in_use(self) -> Decision:
+        """The decision in use: the last one that was not undone."""
+        return next(decision for decision in reversed(self.decisions) if not decision.undone)
 
     @property
     def rules_in_use(self) -> int:

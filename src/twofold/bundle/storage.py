@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ _MAX_FILE_BYTES: Final = {
     "model.onnx": 2**31 - 1,
     "fingerprints.csv": 10**9,
     "scores.csv": 10**9,
+    "evaluation.json": 10**9,
 }
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
@@ -57,6 +59,16 @@ class Bundle:
             return read_index(io.StringIO(data.decode("utf-8"), newline=""))
         except ValueError as error:
             raise BundleError(f"{self.path / 'fingerprints.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def evaluation(self) -> dict[str, Any]:
+        """The content of evaluation.json; empty where there is none. Raises BundleError where it was altered."""
+        if not (self.path / "evaluation.json").exists():
+            return {}
+        try:
+            plain = json.loads(_read(self.path, "evaluation.json", self.record["files"]))
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{self.path / 'evaluation.json'} is damaged; {_ADVICE}.") from error
+        return plain if isinstance(plain, dict) else {}
 
     def scores(self) -> ScoreTable:
         """The scores that the model's calibration comes from. Raises BundleError where they are missing or altered."""

@@ -1,5 +1,6 @@
 """twofold decide"""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -51,11 +52,14 @@ def decide(
 
     if write and out is not None:
         raise UsageError("`write` changes the bundle and `out` writes another one; give one of them.")
-    if undo and (decision_options.has_policy or decision_options.prevalence is not None or data is not None):
+    if undo and (decision_options != DecisionOptions() or data is not None):
         raise UsageError("`undo` returns to an earlier rule; give no policy, prevalence or data with it.")
     loaded_bundle = load_bundle(bundle)
+    if data is None and data_options != DataOptions():
+        raise UsageError("`classes` and `label_pattern` are for `data`.")
     target = bundle if write else out
-    workflow.check_target(target, force=write or force)
+    place = None if target is None else Path(os.path.abspath(target))  # of "." the name
+    workflow.check_target(loaded_bundle, place, force=write or force)
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     if undo:
         result = workflow.undo(loaded_bundle)
@@ -63,8 +67,8 @@ def decide(
         origin = workflow.Origin(datetime.now(UTC).isoformat(timespec="seconds"), tuple(context.obj))
         images = None if data is None else resolve(data, runtime.folder, runtime.progress)
         result = workflow.decide(loaded_bundle, decision_options, data_options, runtime, origin, data=images)
-    if target is not None:
-        workflow.save(loaded_bundle, result, target, force=write or force)
+    if place is not None:
+        workflow.save(loaded_bundle, result, place, force=write or force)
     if json:
         show_json(result.as_json())
     else:

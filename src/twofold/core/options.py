@@ -248,8 +248,10 @@ class DecisionOptions:
         _check_types(self)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise UsageError(f"`threshold` must be in [0, 1], got {self.threshold}.")
-        if not 0.5 <= self.confidence < 1:
-            raise UsageError(f"`confidence` must be in [0.5, 1), got {self.confidence:g}; 95 percent is written 0.95.")
+        if not 0.5 <= self.confidence <= 0.9999:
+            raise UsageError(
+                f"`confidence` must be in [0.5, 0.9999], got {self.confidence:g}; 95 percent is written 0.95."
+            )
         if len(self._policies) > 1:
             names = " or ".join(f"`{name}`" for name in self._policies)
             raise UsageError(f"The rule is chosen in one way: give {names}.")
@@ -257,14 +259,16 @@ class DecisionOptions:
         changed = _list_changed(self, ("abstain", "confidence", "simultaneous"))
         if not self.promise and changed:
             raise UsageError(f"`{changed[0]}` needs a `promise`.")
-        if self.fixed_prevalence is not None and not 0 < self.fixed_prevalence < 1:
-            raise UsageError(f"`prevalence` must be between 0 and 1, got {self.prevalence}; 2 percent is written 0.02.")
+        if self.fixed_prevalence is not None and not 1e-6 <= self.fixed_prevalence <= 1 - 1e-6:
+            raise UsageError(
+                f"`prevalence` must be between 0.000001 and 0.999999, got {self.prevalence}; 2 percent is written 0.02."
+            )
 
     def _check_costs(self) -> None:
         for name in ("cost_fp", "cost_fn", "cost_unsure"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"`{name}` must be above 0, got {value:g}.")
+            if value is not None and not 1e-9 <= value <= 1e9:
+                raise UsageError(f"`{name}` must be above 0 and at most 1e9, got {value:g}.")
         if (self.cost_fp is None) != (self.cost_fn is None):
             missing = "cost_fn" if self.cost_fn is None else "cost_fp"
             raise UsageError(f"`cost_fp` and `cost_fn` belong together: give `{missing}`, too.")

@@ -48,7 +48,7 @@ class Promise:
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.rate}{RATES[self.rate][0]}{self.bound:g}"
+        return f"{self.rate}{RATES[self.rate][0]}{self.bound:.12g}"
 
     @property
     def failure(self) -> Failure:
@@ -87,7 +87,7 @@ def parse_promise(text: str) -> Promise:
         bound = float(match[3])
     except ValueError:
         raise UsageError(f"`promise`: {match[3]!r} is not a number; write '{rate}{operator}0.95'.") from None
-    if not 0 < bound < 1:
+    if not 1e-6 <= bound <= 1 - 1e-6:
         raise UsageError(f"`promise`: {rate} must lie between 0 and 1, got {match[3]}; 95 percent is written 0.95.")
     return Promise(rate, bound)
 
@@ -174,7 +174,10 @@ def promise_rule(
     try:
         low, high = _choose_band(units, promises, levels, abstain=abstain)
     except DataError as error:
-        raise DataError(f"{error}{levels.remark}") from None
+        drawn = (
+            f" {len(units.labels)} images or groups are counted: as many as have this prevalence." if prevalence else ""
+        )
+        raise DataError(f"{error}{levels.remark}{drawn}") from None
     rule = Rule(low, high, prevalence=prevalence)
     parameters = {
         "promise": [str(promise) for promise in promises],
@@ -229,19 +232,21 @@ class _Levels:
     def remark(self) -> str:
         """Why the confidence in a message is higher than the one asked for; empty where it is not."""
         if self.simultaneous:
-            return f" All thresholds together hold at {100 * self.total:.4g}%."
+            return f" It is higher than asked for, so that the bounds at all thresholds hold at {100 * self.total:.4g}% together."
         if self.count > 1:
-            return f" The {self.count} promises together hold at {100 * self.total:.4g}%."
+            return (
+                f" It is higher than asked for, so that {self.count} promises hold at {100 * self.total:.4g}% together."
+            )
         return ""
 
     @classmethod
     def of(cls, promises: Sequence[Promise], confidence: float, *, simultaneous: bool) -> "_Levels":
-        others = [promise for promise in promises if not promise.is_ordered or promise.max_failure_rate > 0.5]
-        if simultaneous and others:
-            raise UsageError(
-                f"{others[0]} cannot be promised for every threshold at once: leave out `simultaneous`, or promise a recall or "
-                "specificity of at least 0.5."
-            )
+        for promise in promises if simultaneous else ():
+            if not promise.is_ordered or promise.max_failure_rate > 0.5:
+                why = "its failure rate is above 0.5" if promise.is_ordered else "no threshold orders this rate"
+                raise UsageError(
+                    f"{promise} cannot be promised for every threshold at once, because {why}; leave out `simultaneous`."
+                )
         count = len({promise.failure for promise in promises}) if simultaneous else len(promises)
         return cls(confidence, count, simultaneous)
 
@@ -374,8 +379,8 @@ def _too_few_text(promise: Promise, trials: int, confidence: float, kind: str) -
     needed = needed_trials(0.0, promise.max_failure_rate, confidence)
     possible = promise.with_failure_rate(_rounded_up(upper_bound(0, trials, confidence)))
     text = f"{promise} cannot be promised at {100 * confidence:.4g}% confidence with {trials} {kind} images or groups"
-    text += f": it takes {needed} of which none fails, {(needed or 0) - trials} more."
-    return text if not trials else f"{text} With these, {possible} can be promised."
+    text += f": it takes {needed} of which none fails, {(needed or 0) - trials} more than there are."
+    return text if not trials else f"{text} These {trials} can promise {possible}."
 
 
 def _rounded_up(rate: float) -> float:

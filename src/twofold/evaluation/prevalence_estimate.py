@@ -1,5 +1,6 @@
 """The prevalence among unlabelled images, estimated from their probabilities."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -51,9 +52,8 @@ def estimate_prevalence(
         unobserved = distance / rows.sum()  # one further image of the class that looks like the other
         of_class = _variance_of_mean(of_labelled[rows], None if groups is None else groups[rows])
         variance += factor**2 * (of_class + unobserved**2)
-    half = Z * float(np.sqrt(variance)) / distance
-    low, high = (float(np.clip(end, 0, 1)) for end in (value - half, value + half))
-    return PrevalenceEstimate(Interval(fraction, low, high), len(unlabelled))
+    low, high = _interval(value, float(variance) / distance**2, len(unlabelled))
+    return PrevalenceEstimate(Interval(fraction, min(fraction, low), max(fraction, high)), len(unlabelled))
 
 
 def _most_likely(probabilities: Probabilities, fraction: float) -> float:
@@ -74,3 +74,16 @@ def _slopes(probabilities: Probabilities, fraction: float, prevalence: float) ->
 
 def _variance_of_mean(values: Reals, groups: Groups | None) -> float:
     return float(values.var()) / len(values) * design_effect(values - values.mean(), groups)
+
+
+def _interval(value: float, variance: float, images: int) -> tuple[float, float]:
+    """The ends of the interval of a fraction of so many images with this variance.
+
+    The upper end is Wilson's with this variance where that is higher, and the lower end likewise: among a few images of which
+    none is positive the variance is 0, and still some of the next ones may be.
+    """
+    shift, half = Z**2 / images, Z * math.sqrt(variance)
+    centre = (min(max(value, 0.0), 1.0) + shift / 2) / (1 + shift)
+    wide = Z / (1 + shift) * math.sqrt(variance + shift / (4 * images))
+    low, high = min(value - half, centre - wide), max(value + half, centre + wide)
+    return min(max(low, 0.0), 1.0), min(max(high, 0.0), 1.0)

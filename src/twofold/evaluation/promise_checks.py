@@ -37,10 +37,11 @@ class PromiseCheck:
 
 
 def observe_promises(sample: Sample, rule: Rule, positive: str) -> tuple[PromiseCheck, ...]:
-    """A check of each promise of a rule on a sample; none for a rule of another policy. One image of each group counts."""
+    """A check of each promise of a rule on a sample; none for a rule of another policy. One image of each group counts, as many
+    of each class as have the prevalence that the rule assumes."""
     if rule.policy.name != "promise":
         return ()
-    units = units_of(sample.labels, sample.probabilities, sample.groups)
+    units = units_of(sample.labels, sample.probabilities, sample.groups, prevalence=rule.prevalence)
     return tuple(_check(units, rule, parse_promise(text), positive) for text in rule.policy.parameters["promise"])
 
 

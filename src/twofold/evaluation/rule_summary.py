@@ -14,8 +14,9 @@ from twofold.evaluation.expected_cost import DecidedImages
 from twofold.evaluation.groups import Groups, centred, design_effect, has_groups
 from twofold.evaluation.intervals import UNDEFINED, Interval, wilson
 
-RATES: Final = ("recall", "specificity", "precision", "npv")
-"""The rates of the decisions. As in promises, images without a decision are no failures of recall and specificity."""
+RATES: Final = ("missed", "false_alarms", "precision", "npv")
+"""The fraction of the positives that are called negative, that of the negatives that are called positive, and the fractions of
+positive and of negative decisions that are right. Images without a decision are neither missed nor false alarms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ class RuleSummary:
     cost: Interval | None
 
     def as_json(self) -> dict[str, Any]:
-        """{"rule", "per_1000", "coverage", "error", "recall", "specificity", "precision", "npv", "cost"}."""
+        """{"rule", "per_1000", "coverage", "error", "missed", "false_alarms", "precision", "npv", "cost"}."""
         rates = {"coverage": self.coverage, "error": self.error, **self.rates}
         cells = zip(("negative", "positive"), self.per_1000.tolist(), strict=True)
         return {
@@ -67,14 +68,19 @@ class RuleSample:
         decisions, positive = rule.decide(self.probabilities, self.familiarity), self.labels == 1
         called_negative, called_positive = decisions == NEGATIVE, decisions == POSITIVE
         decided, wrong = called_negative | called_positive, np.where(positive, called_negative, called_positive)
-        among = {"recall": positive, "specificity": ~positive, "precision": called_positive, "npv": called_negative}
+        right = decided & ~wrong
         everywhere = np.ones(len(positive), np.bool_)
         return RuleSummary(
             rule,
             self._per_1000(called_negative, called_positive),
             self._rate(decided, everywhere),
             self._rate(wrong, decided),
-            {name: self._rate(~wrong, images) for name, images in among.items()},
+            {
+                "missed": self._rate(wrong, positive),
+                "false_alarms": self._rate(wrong, ~positive),
+                "precision": self._rate(right, called_positive),
+                "npv": self._rate(right, called_negative),
+            },
             None if costs is None else self._cost(rule, costs),
         )
 

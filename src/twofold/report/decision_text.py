@@ -49,8 +49,8 @@ def _summary_lines(summaries: dict[str, RuleSummary], positive: str) -> list[str
     rates = {
         "decided": [summary.coverage for summary in summaries.values()],
         "error among decided": [summary.error for summary in summaries.values()],
-        f"recall ({positive})": [summary.rates["recall"] for summary in summaries.values()],
-        "specificity": [summary.rates["specificity"] for summary in summaries.values()],
+        f"{positive} missed": [summary.rates["missed"] for summary in summaries.values()],
+        f"called {positive} wrongly": [summary.rates["false_alarms"] for summary in summaries.values()],
         f"precision ({positive})": [summary.rates["precision"] for summary in summaries.values()],
         "npv": [summary.rates["npv"] for summary in summaries.values()],
     }

@@ -104,7 +104,7 @@ def _undecided_lines(evaluation: Evaluation) -> list[str]:
     names = {"coverage": "decided", "error": "error among decided"}
     return [
         "",
-        f"{'; '.join(reasons)}; the matrix has an answer for every image, at {rule.threshold:.4f}",
+        f"{'; '.join(reasons)}; the matrix has an answer for every image, by the threshold {rule.threshold:.4f}",
         *table([[names.get(name, name), interval_text(interval)] for name, interval in rows.items()]),
     ]
 

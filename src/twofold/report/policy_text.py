@@ -82,14 +82,14 @@ def operating_lines(points: Sequence[OperatingPoint], classes: tuple[str, str]) 
     if not points:
         return []
     negative, positive = short_names(classes)
-    rows = [["at most", "missed", "wrongly called", "threshold", "to promise"]]
+    rows = [["limit", "missed", "wrongly called", "threshold", "to promise"]]
     for point in points:
         threshold = "none" if point.threshold >= NEVER else f"{point.threshold:.4f}"
         rates = interval_text(point.missed), interval_text(point.false_alarms)
         rows.append([f"{point.limit:.0%}", *rates, threshold, f"{point.needed}"])
     return [
         "",
-        f"If at most so many {positive} may be missed, so many {negative} are wrongly called {positive}:",
+        f"Fraction of {positive} missed, and of {negative} wrongly called {positive}, by the threshold:",
         *table(rows),
-        f"To promise a line at 95% confidence, it takes so many {positive} of which none is missed.",
+        f"To promise: the number of {positive}, none of them missed, that promise the limit at 95% confidence.",
     ]

@@ -1,8 +1,6 @@
 """decide: another rule for a bundle, from its scores, without training again and without opening an image."""
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -136,21 +134,21 @@ def decide(
     estimate = None if unlabelled is None else _estimate(bundle, scores, unlabelled, runtime)
     if estimate is not None:
         options = replace(options, prevalence=estimate.prevalence.value)
-    asked = options.has_policy or options.prevalence is not None or held_out or not options.gate
+    anew = options.has_policy or options.prevalence is not None or held_out
     evidence = scores.as_json()
     history = _history(bundle, scores, evidence)
     model = bundle.model
-    if asked:
-        gate = _gate(history) if options.gate else None
-        model = replace(model, rule=replace(choose(bundle, scores, options), gate=gate))
-        decision = Decision(origin.created, tuple(map(public_word, origin.command)), model.rule, evidence)
-        notes = _history_notes(history, decision)
+    if anew or not options.gate:
+        rule = choose(bundle, scores, options) if anew else model.rule
+        model = replace(model, rule=replace(rule, gate=model.rule.gate if options.gate else None))
+        used = evidence if anew else history.in_use.scores
+        decision = Decision(origin.created, tuple(map(public_word, origin.command)), model.rule, used)
+        notes = _history_notes(history, decision) if anew else []
         history = history.with_decision(decision)
     else:
         notes = []
-    return _result(
-        bundle.model, model, scores, estimate, history, (*_source_notes(scores, model.rule), *notes), asked=asked
-    )
+    all_notes, asked = (*_source_notes(scores, model.rule), *notes), anew or not options.gate
+    return _result(bundle.model, model, scores, estimate, history, all_notes, asked=asked)
 
 
 def undo(bundle: Bundle) -> DecisionResult:
@@ -160,10 +158,13 @@ def undo(bundle: Bundle) -> DecisionResult:
     return _result(bundle.model, replace(bundle.model, rule=rule), scores, None, history, (), asked=True)
 
 
-def check_target(path: Path | None, *, force: bool) -> None:
+def check_target(bundle: Bundle, path: Path | None, *, force: bool) -> None:
     """UsageError where no bundle can be written at `path`; before any work."""
-    if path is not None:
-        prepare_output(path, force=force)
+    if path is None:
+        return
+    if bundle.path.resolve() in path.resolve().parents:
+        raise UsageError(f"{path} is inside the bundle {bundle.path}; give a path outside of it.")
+    prepare_output(path, force=force)
 
 
 def save(bundle: Bundle, result: DecisionResult, path: Path, *, force: bool) -> None:
@@ -230,12 +231,11 @@ def out_of_fold_scores(bundle: Bundle) -> LabelledScores:
 
 
 def _variance_factor(bundle: Bundle) -> float:
-    """The factor on the variance of rates by nested cross-validation, which training measured; 1 where it did not."""
-    try:
-        evaluation = json.loads((bundle.path / "evaluation.json").read_text(encoding="utf-8"))
-        return max(1.0, float(evaluation[bundle.record["evidence"]]["variance_factors"]["decisions"]))
-    except (OSError, KeyError, TypeError, ValueError):
-        return 1.0
+    """The factor on the variance of rates by nested cross-validation; 1 where training did not measure it."""
+    evaluation = bundle.evaluation().get(str(bundle.record.get("evidence")))
+    factors = evaluation.get("variance_factors") if isinstance(evaluation, dict) else None
+    decisions = factors.get("decisions") if isinstance(factors, dict) else None
+    return max(1.0, float(decisions)) if isinstance(decisions, int | float) else 1.0
 
 
 def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: Runtime) -> LabelledScores:
@@ -269,6 +269,10 @@ def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: 
 
 def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runtime) -> PrevalenceEstimate:
     """The prevalence among the unlabelled images in DATA."""
+    if data.suffix.lower() == ".csv":
+        raise DataError(f"{data} is a table; give the unlabelled images as a folder, an archive or a file.")
+    if not data.exists():
+        raise DataError(f"There is no {data}: give a folder or an archive of unlabelled images.")
     model, paths = bundle.model, list(iterate_files([data]))
     table = runtime.embed(paths, model.engine(runtime), what="images")
     if len(table.features) < _MIN_UNLABELLED:
@@ -301,13 +305,6 @@ def _check_familiar(model: Model, features: NDArray[np.float32], data: Path) -> 
             f"The prevalence cannot be estimated, because the images in {data} differ from the training images: {unfamiliar} of "
             f"{count} are unfamiliar. Give it as a number, or train with images like these."
         )
-
-
-def _gate(history: History) -> Mapping[str, Any] | None:
-    """The last familiarity gate of the bundle's rules; None where none had one."""
-    return next(
-        (decision.rule.gate for decision in reversed(history.decisions) if decision.rule.gate is not None), None
-    )
 
 
 def _history(bundle: Bundle, scores: LabelledScores, evidence: dict[str, Any]) -> History:
@@ -359,19 +356,23 @@ def _source_notes(scores: LabelledScores, rule: Rule) -> list[Note]:
     if scores.source == "validation":
         text = "The scores are those of the validation images, which chose the best epoch of the network, too."
         return [Note("validation-scores", text)]
-    text = "The scores are out-of-fold: they come from heads that were each fitted on a part of the images."
+    text = "The scores are out-of-fold: they come from models that were each fitted on a part of the images."
     if rule.policy.name == "promise":
-        text += " Promises hold for these exactly, and closely for the model. For exact bounds give held-out images with `data`."
+        text += " The bounds are exact for those, approximate for this model. For exact ones give held-out images with `data`."
     return [Note("out-of-fold-scores", text)]
 
 
 def _history_notes(history: History, decision: Decision) -> list[Note]:
-    """The note on further promises from the same scores."""
+    """The notes on further promises from the same scores, and on a rule that was chosen on held-out images before."""
     policy, earlier = decision.rule.policy, history.promises_on(decision.scores["digest"])
-    if policy.name != "promise" or not earlier or policy.parameters["simultaneous"]:
-        return []
-    text = (
-        f"{count_text(earlier, 'promise was', 'promises were')} made on these scores before. Each holds at its confidence, but "
-        "not all of them together; with `simultaneous` any number of promises of recall and specificity hold together."
-    )
-    return [Note("promises-on-the-same-scores", text)]
+    notes = []
+    if policy.name == "promise" and earlier and not policy.parameters["simultaneous"]:
+        text = (
+            f"{count_text(earlier, 'promise was', 'promises were')} made on these scores before. Each holds at its confidence, "
+            "not all of them together; with `simultaneous` any number of promises of recall and specificity hold together."
+        )
+        notes.append(Note("promises-on-the-same-scores", text))
+    if history.in_use.scores.get("source") == "held-out" != decision.scores["source"]:
+        text = "The rule before was chosen on held-out images, this one is not: give them with `data` to choose on them again."
+        notes.append(Note("rule-of-held-out-images", text))
+    return notes
