@@ -126,7 +126,7 @@ def prevalence(seeds: int) -> Iterator[str]:
 
 
 def simultaneous(seeds: int) -> Iterator[str]:
-    random, rates = np.random.default_rng(0), np.linspace(0.005, 0.5, 199)
+    random, rates = np.random.default_rng(0), np.linspace(0.005, 0.2, 79)
     for trials in (100, 300, 1000, 3000):
         confidence = simultaneous_confidence(trials, 0.95)
         allowed = np.array([allowed_failures(trials, rate, confidence) for rate in rates])

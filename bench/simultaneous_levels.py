@@ -3,20 +3,22 @@
     python bench/simultaneous_levels.py
 
 The failure rate below the k-th of n sorted scores is, at worst, the k-th of n sorted uniform numbers. The bounds at all k up to
-n / 2 have the same level of their beta distributions. The probability that any of them is violated is exact: the last violation
+n / 5 have the same level of their beta distributions. The probability that any of them is violated is exact: the last violation
 is at some k, and what follows is the same problem with fewer numbers. Takes some minutes.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, gammaln
 
-from twofold.decision.bounds import _CONFIDENCES, _TRIALS
+from twofold.decision.bounds import _CONFIDENCES, _TRIALS, MAX_SIMULTANEOUS_RATE
 
 
 def probability_inside(trials: int, level: float) -> float:
-    """The probability that no bound is violated: that the sorted uniform numbers from the middle on lie above theirs."""
-    k = np.arange(max(1, -(-trials // 2)), trials + 1)
+    """The probability that no bound is violated: that the largest fifth of the sorted uniform numbers lies above theirs."""
+    k = np.arange(max(1, math.ceil((1 - MAX_SIMULTANEOUS_RATE) * trials)), trials + 1)
     bounds, log_factorials = betaincinv(k, trials - k + 1, level), gammaln(np.arange(trials + 1) + 1)
 
     def no_violation(rest: int, below: NDArray[np.int64], at: NDArray[np.float64], after: NDArray[np.float64]) -> float:

@@ -11,17 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 
 _MOST_TRIALS: Final = 10**9
 
-_TRIALS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000)
+MAX_SIMULTANEOUS_RATE: Final = 0.2
+"""The largest failure rate of a threshold whose bound holds together with those of all others."""
+
+_TRIALS: Final = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 _CONFIDENCES: Final = (0.5, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995)
 _LOCAL_LEVELS: Final = (
     (0.5, 0.2, 0.1, 0.05, 0.025, 0.01, 0.005),
-    (0.358, 0.126, 0.0597, 0.0287, 0.0139, 0.00541, 0.00266),
-    (0.226, 0.0695, 0.0308, 0.0141, 0.00659, 0.00245, 0.00118),
-    (0.164, 0.0467, 0.02, 0.00889, 0.00405, 0.00147, 0.000691),
-    (0.119, 0.0316, 0.0131, 0.00567, 0.00253, 0.000899, 0.000417),
-    (0.0915, 0.0232, 0.00941, 0.00402, 0.00177, 0.00062, 0.000285),
-    (0.0712, 0.0174, 0.00696, 0.00294, 0.00128, 0.000444, 0.000202),
-    (0.0582, 0.0139, 0.0055, 0.00231, 0.001, 0.000345, 0.000157),
+    (0.5, 0.2, 0.1, 0.05, 0.025, 0.01, 0.005),
+    (0.316, 0.108, 0.05, 0.0237, 0.0114, 0.00435, 0.00212),
+    (0.235, 0.0734, 0.0328, 0.0151, 0.00706, 0.00263, 0.00126),
+    (0.167, 0.0478, 0.0205, 0.00914, 0.00417, 0.00151, 0.000712),
+    (0.125, 0.0336, 0.014, 0.00608, 0.00272, 0.000968, 0.000449),
+    (0.0941, 0.024, 0.00974, 0.00416, 0.00184, 0.000643, 0.000295),
+    (0.0748, 0.0184, 0.00737, 0.00311, 0.00136, 0.000472, 0.000215),
+    (0.0599, 0.0143, 0.00568, 0.00238, 0.00104, 0.000356, 0.000162),
+    (0.0499, 0.0118, 0.00463, 0.00193, 0.000838, 0.000287, 0.00013),
 )
 """By `bench/simultaneous_levels.py`: a row for each of `_TRIALS`, a column for each of `_CONFIDENCES`."""
 
@@ -92,8 +97,8 @@ def upper_bound(failures: int, trials: int, confidence: float) -> float:
 def simultaneous_confidence(trials: int, confidence: float) -> float:
     """The confidence of one bound with which the bounds at all thresholds hold together at `confidence`.
 
-    The thresholds are those with a failure rate of at most one half. All have the same local level (Berk and Jones 1979),
-    interpolated in a table of exact values.
+    The thresholds are those with a failure rate of at most `MAX_SIMULTANEOUS_RATE`. All have the same local level (Berk and
+    Jones 1979), interpolated in a table of exact values.
 
     >>> allowed_failures(1000, 0.05, simultaneous_confidence(1000, 0.95))
     32

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from twofold.core.arrays import Labels, Probabilities
 from twofold.core.errors import DataError, UsageError
 from twofold.core.hints import nearest
-from twofold.decision.bounds import allowed_failures, needed_trials, simultaneous_confidence, tail, upper_bound
+from twofold.decision.bounds import (
+    MAX_SIMULTANEOUS_RATE,
+    allowed_failures,
+    needed_trials,
+    simultaneous_confidence,
+    tail,
+    upper_bound,
+)
 from twofold.decision.rule import NEVER, PolicyRecord, Rule
 
 Failure = Literal["missed", "false alarms", "precision", "npv", "error"]
@@ -242,8 +249,12 @@ class _Levels:
     @classmethod
     def of(cls, promises: Sequence[Promise], confidence: float, *, simultaneous: bool) -> "_Levels":
         for promise in promises if simultaneous else ():
-            if not promise.is_ordered or promise.max_failure_rate > 0.5:
-                why = "its failure rate is above 0.5" if promise.is_ordered else "no threshold orders this rate"
+            if not promise.is_ordered or promise.max_failure_rate > MAX_SIMULTANEOUS_RATE:
+                why = (
+                    f"its failure rate is above {MAX_SIMULTANEOUS_RATE}"
+                    if promise.is_ordered
+                    else "no threshold orders this rate"
+                )
                 raise UsageError(
                     f"{promise} cannot be promised for every threshold at once, because {why}; leave out `simultaneous`."
                 )
