@@ -36,8 +36,8 @@ def test_freed_memory_is_kept_during_training_and_not_after(tmp_path: Path) -> N
     callback, devices = FreeMemory(), Devices("32-true", quiet=True)
     with pytest.raises(StoppedError):
         train_network(learner(SMALL), batches(SMALL), tmp_path, devices, callbacks=(callback,))
-    assert callback.after > callback.before + 350
-    assert resident() < callback.after - 350
+    assert callback.after > callback.before + 250  # some of it may lie in memory that was kept before
+    assert resident() < callback.after - 250
     before = resident()
     np.ones(50_000_000)
     assert resident() < before + 50
