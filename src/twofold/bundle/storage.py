@@ -73,7 +73,9 @@ class Bundle:
     def scores(self) -> ScoreTable:
         """The scores that the model's calibration comes from. Raises BundleError where they are missing or altered."""
         if not (self.path / "scores.csv").exists():
-            raise BundleError(f"{self.path} holds no scores.csv to choose a rule on; give labelled images with `data`.")
+            raise BundleError(
+                f"{self.path} holds no scores.csv: restore it from a backup, or choose a rule on labelled images with `data`."
+            )
         data = _read(self.path, "scores.csv", self.record["files"])
         try:
             return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)

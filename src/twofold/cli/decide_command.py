@@ -55,6 +55,8 @@ def decide(
     if undo and (decision_options != DecisionOptions() or data is not None):
         raise UsageError("`undo` returns to an earlier rule; give no policy, prevalence or data with it.")
     loaded_bundle = load_bundle(bundle)
+    if force and out is None:
+        raise UsageError("`force` is for `out`; `write` replaces the rule of the bundle without it.")
     if data is None and data_options != DataOptions():
         raise UsageError("`classes` and `label_pattern` are for `data`.")
     target = bundle if write else out

@@ -15,7 +15,7 @@ from twofold.decision.sweep import Score
 from twofold.evaluation.best_threshold import BestThreshold, find_best_threshold
 from twofold.evaluation.calibration_errors import ece_interval, recalibration
 from twofold.evaluation.expected_cost import DecidedImages, ExpectedCost
-from twofold.evaluation.groups import Groups, design_effect, has_groups
+from twofold.evaluation.groups import Groups, count_groups, design_effect, has_groups
 from twofold.evaluation.intervals import (
     UNDEFINED,
     Interval,
@@ -126,7 +126,7 @@ class Evaluation:
     @property
     def group_count(self) -> int:
         """The number of groups; that of the images where each is a group."""
-        return len(self.labels) if self.groups is None else len(np.unique(self.groups))
+        return len(self.labels) if self.groups is None else count_groups(self.groups)
 
     @property
     def missing(self) -> list[str]:
