@@ -22,7 +22,8 @@ from twofold.core.errors import DataError
 from twofold.core.options import BackboneOptions
 from twofold.dataset import folds
 from twofold.decision import Rule, fit_calibration, fit_head
-from twofold.decision.promises import Promise, Units, observed, parse_promise, promise_rule, units_of
+from twofold.decision.promises import Promise, parse_promise, promise_rule
+from twofold.decision.units import Units, observed, units_of
 from twofold.embedding import Runtime
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]  # labels, probabilities, groups

@@ -8,7 +8,8 @@ from twofold.decision import Calibration, choose_rule
 from twofold.decision.confusion import ConfusionMatrix, precision
 from twofold.decision.costs import Costs, cost_rule
 from twofold.decision.prevalence import ClassWeights, change_prevalence
-from twofold.decision.promises import parse_promise, promise_rule, units_of
+from twofold.decision.promises import parse_promise, promise_rule
+from twofold.decision.units import units_of
 
 
 def draw(seed: int, count: int, prevalence: float) -> tuple[np.ndarray, np.ndarray]:

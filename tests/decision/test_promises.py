@@ -7,8 +7,9 @@ import pytest
 
 from twofold.core.errors import DataError, UsageError
 from twofold.decision.bounds import allowed_failures, simultaneous_confidence
-from twofold.decision.promises import RATES, Promise, check_possible, parse_promise, promise_rule, units_of
+from twofold.decision.promises import RATES, Promise, check_possible, parse_promise, promise_rule
 from twofold.decision.rule import NEGATIVE, POSITIVE, Rule
+from twofold.decision.units import units_of
 
 
 def draw(seed: int, count: int = 1000, prevalence: float = 0.5, distance: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

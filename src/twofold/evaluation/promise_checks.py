@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from twofold.decision.bounds import tail
-from twofold.decision.promises import RATES, Promise, Units, observed, parse_promise, units_of
+from twofold.decision.promises import RATES, Promise, parse_promise
 from twofold.decision.rule import Rule
+from twofold.decision.units import Units, observed, units_of
 from twofold.evaluation.sample import Sample
 
 Verdict = Literal["kept", "not significant", "broken", "undefined"]

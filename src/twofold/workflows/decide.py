@@ -1,73 +1,28 @@
-"""decide: another rule for a bundle, from its scores, without training again and without opening an image."""
+"""decide: another rule for a bundle, from scores and without training again."""
 
-import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twofold.audit.leakage import find_leakage, unseen_rows
 from twofold.bundle.card import decision_sentences
 from twofold.bundle.history import Decision, History
 from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle, prepare_output, write_decision
-from twofold.core.arrays import Labels, Reals
-from twofold.core.errors import BundleError, DataError, UsageError
+from twofold.core.errors import BundleError, UsageError
 from twofold.core.files import write_errors
 from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions, DecisionOptions
 from twofold.core.privacy import public_word
-from twofold.data import iterate_files
-from twofold.dataset.labelled import embed_files, list_test_files
 from twofold.decision import PolicyRecord, Rule
-from twofold.decision.bounds import tail
 from twofold.decision.costs import Costs
 from twofold.embedding import Runtime
-from twofold.evaluation.groups import Groups, count_groups, has_groups
 from twofold.evaluation.operating_table import OperatingPoint, operating_table
-from twofold.evaluation.prevalence_estimate import PrevalenceEstimate, estimate_prevalence
+from twofold.evaluation.prevalence_estimate import PrevalenceEstimate
 from twofold.evaluation.rule_summary import RuleSample, RuleSummary
 from twofold.workflows.fit import DecisionPolicy, check_promises
-
-ScoreSource = Literal["out-of-fold", "validation", "held-out"]
-
-_MIN_UNLABELLED: Final = 30
-_SIGNIFICANCE: Final = 0.01
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledScores:
-    """Logits (n,) of labelled images in groups (n,), the source of the scores, and the factor on the variances of rates."""
-
-    source: ScoreSource
-    labels: Labels = field(repr=False)
-    logits: NDArray[np.float64] = field(repr=False)
-    groups: Groups | None = field(repr=False)  # None where each image is a group
-    familiarity: Reals | None = field(repr=False, default=None)
-    factor: float = 1.0
-    left_out: int = 0  # images that resemble training images
-
-    @property
-    def group_count(self) -> int:
-        """The number of groups; that of the images where each is a group."""
-        return len(self.labels) if self.groups is None else count_groups(self.groups)
-
-    @property
-    def digest(self) -> str:
-        """A digest that tells other scores apart."""
-        columns = self.labels, np.round(self.logits, 4) + 0.0, *(() if self.groups is None else (self.groups,))
-        return hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
-
-    def as_json(self) -> dict[str, Any]:
-        """{"source", "images", "positives", "groups", "digest"}."""
-        counts = {
-            "images": len(self.labels),
-            "positives": int(self.labels.sum()),
-            "groups": self.group_count,
-        }
-        return {"source": self.source, **counts, "digest": self.digest}
+from twofold.workflows.labelled_scores import LabelledScores, out_of_fold_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +81,10 @@ def decide(
     promises cannot be kept, and UsageError for illegal options.
     """
     check_promises(options)
-    unlabelled = data if options.prevalence == "auto" else None
     if options.prevalence == "auto" and data is None:
         raise UsageError("`prevalence='auto'` needs unlabelled images: give them with `data`.")
-    held_out = data is not None and unlabelled is None
-    scores = _held_out_scores(bundle, data, data_options, runtime) if held_out and data else out_of_fold_scores(bundle)
-    estimate = None if unlabelled is None else _estimate(bundle, scores, unlabelled, runtime)
+    held_out = data is not None and options.prevalence != "auto"
+    scores, estimate = _evidence(bundle, options, data_options, runtime, data)
     if estimate is not None:
         options = replace(options, prevalence=estimate.prevalence.value)
     anew = options.has_policy or options.prevalence is not None or held_out
@@ -149,6 +102,20 @@ def decide(
         notes = []
     all_notes, asked = (*_source_notes(scores, model.rule), *notes), anew or not options.gate
     return _result(bundle.model, model, scores, estimate, history, all_notes, asked=asked)
+
+
+def _evidence(
+    bundle: Bundle, options: DecisionOptions, data_options: DataOptions, runtime: Runtime, data: Path | None
+) -> tuple[LabelledScores, PrevalenceEstimate | None]:
+    """The scores to choose a rule on, and the prevalence among unlabelled images."""
+    if data is None:
+        return out_of_fold_scores(bundle), None
+    from twofold.workflows.decision_images import estimate_from, held_out_scores  # here: others open no image
+
+    if options.prevalence != "auto":
+        return held_out_scores(bundle, data, data_options, runtime), None
+    scores = out_of_fold_scores(bundle)
+    return scores, estimate_from(bundle, scores, data, runtime)
 
 
 def undo(bundle: Bundle) -> DecisionResult:
@@ -220,91 +187,6 @@ def _policy_options(policy: PolicyRecord, rule: Rule) -> dict[str, Any]:
         return {"threshold": rule.low} if policy.name == "fixed" else {"optimize": parameters["optimize"]}
     except KeyError as error:
         raise BundleError(f"The bundle's policy {policy.name} lacks {error}; give a policy.") from error
-
-
-def out_of_fold_scores(bundle: Bundle) -> LabelledScores:
-    """The scores in the bundle. Raises BundleError where they are missing or altered."""
-    table, evidence = bundle.scores(), bundle.record.get("evidence")
-    source: ScoreSource = "validation" if evidence == "validation" else "out-of-fold"
-    groups = table.groups if has_groups(table.groups) else None
-    return LabelledScores(source, table.labels, table.logits, groups, table.familiarity, _variance_factor(bundle))
-
-
-def _variance_factor(bundle: Bundle) -> float:
-    """The factor on the variance of rates by nested cross-validation; 1 where training did not measure it."""
-    evaluation = bundle.evaluation().get(str(bundle.record.get("evidence")))
-    factors = evaluation.get("variance_factors") if isinstance(evaluation, dict) else None
-    decisions = factors.get("decisions") if isinstance(factors, dict) else None
-    return max(1.0, float(decisions)) if isinstance(decisions, int | float) else 1.0
-
-
-def _held_out_scores(bundle: Bundle, data: Path, options: DataOptions, runtime: Runtime) -> LabelledScores:
-    """The model's scores of labelled images of both classes, without those that resemble a training image.
-
-    DataError where a class is missing, or where images are training images.
-    """
-    model = bundle.model
-    file_list = list_test_files(model.classes, data, options)
-    dataset = embed_files(file_list, file_list.paths, model.engine(runtime), runtime, what="images")
-    dataset.check_counts(1)
-    leaked = find_leakage(dataset, bundle.fingerprint_index())
-    copies = [image for image in leaked.values() if image.kind in ("exact", "pixels")]
-    if copies:
-        images = count_text(len(copies), "image is a training image", "images are training images")
-        raise DataError(
-            f"A rule cannot be chosen on images that the model was trained on: {images}, such as {copies[0].path} "
-            f"({copies[0].duplicate_of}). Leave them out."
-        )
-    rows = unseen_rows(dataset, leaked, np.flatnonzero(dataset.valid))
-    labels = dataset.labels[rows]
-    if len(np.unique(labels)) < 2:
-        raise DataError(
-            f"In {data} no image of one class is left: the others resemble training images. Give more images."
-        )
-    groups, features = dataset.groups[rows], dataset.table.features[rows]
-    logits, familiarity = model.logits(features), model.familiarities(features)
-    groups_or_none = groups if has_groups(groups) else None
-    return LabelledScores("held-out", labels, logits, groups_or_none, familiarity, left_out=len(leaked))
-
-
-def _estimate(bundle: Bundle, scores: LabelledScores, data: Path, runtime: Runtime) -> PrevalenceEstimate:
-    """The prevalence among the unlabelled images in DATA."""
-    if data.suffix.lower() == ".csv":
-        raise DataError(f"{data} is a table; give the unlabelled images as a folder, an archive or a file.")
-    if not data.exists():
-        raise DataError(f"There is no {data}: give a folder or an archive of unlabelled images.")
-    model, paths = bundle.model, list(iterate_files([data]))
-    table = runtime.embed(paths, model.engine(runtime), what="images")
-    if len(table.features) < _MIN_UNLABELLED:
-        raise DataError(
-            f"The prevalence cannot be estimated from {len(table.features)} usable images in {data}; give at least "
-            f"{_MIN_UNLABELLED}, or the prevalence as a number."
-        )
-    _check_familiar(model, table.features, data)
-    unlabelled, labelled = (
-        model.calibration.probabilities(logits) for logits in (model.logits(table.features), scores.logits)
-    )
-    estimate = estimate_prevalence(unlabelled, scores.labels, labelled, scores.groups)
-    if not 0 < estimate.prevalence.value < 1:
-        kind = model.classes[int(estimate.prevalence.value)]
-        raise DataError(
-            f"All images in {data} appear to be {kind}: the prevalence of {model.classes[1]} lies between "
-            f"{estimate.prevalence.low:.4f} and {estimate.prevalence.high:.4f}. Give it as a number."
-        )
-    return estimate
-
-
-def _check_familiar(model: Model, features: NDArray[np.float32], data: Path) -> None:
-    """DataError where more images are unfamiliar than the gate allows: then more differs than the numbers of the classes."""
-    gate, familiarity = model.rule.gate, model.familiarities(features)
-    if gate is None or familiarity is None:
-        return
-    unfamiliar, count = int(np.sum(familiarity < gate["level"])), len(features)
-    if float(tail(count - unfamiliar, count, 1 - gate["false_alarms"])) < _SIGNIFICANCE:
-        raise DataError(
-            f"The prevalence cannot be estimated, because the images in {data} differ from the training images: {unfamiliar} of "
-            f"{count} are unfamiliar. Give it as a number, or train with images like these."
-        )
 
 
 def _history(bundle: Bundle, scores: LabelledScores, evidence: dict[str, Any]) -> History:
