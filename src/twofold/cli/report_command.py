@@ -1,0 +1,77 @@
+"""twofold report"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twofold.cli import terminal
+from twofold.cli.flags import with_flags
+from twofold.cli.output import show, show_error
+from twofold.core.options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from twofold.workflows.report import ReportData
+
+
+def report(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
+    runtime_options: RuntimeOptions,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="The images that the bundle was trained on, to show them; files that have moved are found by their content.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The HTML file to write; default: report.html in the bundle.", rich_help_panel="Output"),
+    ] = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the report in the browser.", rich_help_panel="Output")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
+) -> int:
+    """Write the report of a bundle: one HTML file with its evaluation, to read and to try other thresholds.
+
+    Without --data it shows no images.
+    """
+    from twofold.bundle.storage import load_bundle
+    from twofold.core.files import check_writable_file
+    from twofold.fetching import resolve
+    from twofold.workflows.report import report_of_bundle
+
+    loaded_bundle = load_bundle(bundle)
+    path = bundle / "report.html" if out is None else out
+    check_writable_file(path)
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
+    images = None if data is None else resolve(data, runtime.folder, runtime.progress)
+    result = report_of_bundle(loaded_bundle, images, max_pixels=runtime.options.max_pixels)
+    write_page(result, path)
+    for remark in result.remarks:
+        show_error(f"note: {remark}")
+    show(f"Wrote {path}")
+    if open_:
+        _open(path)
+    return 0
+
+
+def write_page(report_data: "ReportData", path: Path) -> None:
+    """Writes the page, whole or not at all."""
+    from twofold.core.files import open_replacement, write_errors
+    from twofold.report.page import report_page
+
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_replacement(path) as file:
+            file.write(report_page(report_data, with_flags))
+
+
+def _open(path: Path) -> None:
+    """Opens the file in the browser; where there is none, its address is printed."""
+    import webbrowser
+
+    address = path.resolve().as_uri()
+    if not webbrowser.open(address):
+        show_error(f"twofold: No browser could be opened; open {address} in one.")
