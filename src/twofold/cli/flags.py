@@ -31,6 +31,7 @@ COMMAND_PARAMETERS: Final = (
     "resume",
     "sha256",
     "test",
+    "thumbnails",
     "undo",
     "write",
 )

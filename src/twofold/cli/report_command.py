@@ -1,5 +1,7 @@
 """twofold report"""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,8 @@ from twofold.cli.output import show, show_error
 from twofold.core.options import RuntimeOptions
 
 if TYPE_CHECKING:
-    from twofold.workflows.report import ReportData
+    from twofold.workflows.report import ImageKey, ReportData
+    from twofold.workflows.thumbnails import Thumbnails
 
 
 def report(
@@ -35,7 +38,7 @@ def report(
 ) -> int:
     """Write the report of a bundle: one HTML file with its evaluation, to read and to try other thresholds.
 
-    Without --data it shows no images.
+    Without --data it shows the images of the report in the bundle, if there are any.
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.files import check_writable_file
@@ -48,13 +51,37 @@ def report(
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = None if data is None else resolve(data, runtime.folder, runtime.progress)
     result = report_of_bundle(loaded_bundle, images, max_pixels=runtime.options.max_pixels)
-    write_page(result, path)
+    old = None if images is not None else read_report_images(bundle / "report.html")
+    write_page(result if old is None else replace(result, thumbnails=old), path)
     for remark in result.remarks:
         show_error(f"note: {remark}")
     show(f"Wrote {path}")
     if open_:
         _open(path)
     return 0
+
+
+def write_report(make: "Callable[[], ReportData]", path: Path) -> None:
+    """Writes the page of a result that is saved already. Where that fails, a note says so: the result itself is safe."""
+    try:
+        write_page(make(), path)
+    except Exception as error:  # whatever it is, hours of training must not end in a traceback
+        show_error(f"note: {path} could not be written ({error}); everything else was. Write it with twofold report.")
+
+
+def write_decided_report(bundle: Path, thumbnails: "Thumbnails[ImageKey]") -> None:
+    """Writes the page of a bundle that has another rule now, with the images of the page that it had before."""
+    from twofold.bundle.storage import load_bundle
+    from twofold.workflows.report import report_of_bundle
+
+    write_report(lambda: replace(report_of_bundle(load_bundle(bundle)), thumbnails=thumbnails), bundle / "report.html")
+
+
+def read_report_images(page: Path) -> "Thumbnails[ImageKey] | None":
+    """The images of a page; None where there is no page."""
+    from twofold.report.page import read_thumbnails
+
+    return read_thumbnails(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
 
 
 def write_page(report_data: "ReportData", path: Path) -> None:

@@ -19,7 +19,7 @@ from twofold.embedding import Source, read_content
 from twofold.evaluation.results import BORDERLINE_DISTANCE
 from twofold.evaluation.sample import Sample
 
-MOST_OF_CELL: Final = {True: 60, False: 24}
+MOST_OF_CELL: Final = {True: 120, False: 60}
 """The number of images that a cell of the confusion matrix opens, by whether they are errors."""
 MOST_OF_KIND: Final = 24
 """The number of images of each kind in the gallery."""

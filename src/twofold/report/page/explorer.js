@@ -153,6 +153,13 @@ customElements.define("threshold-explorer", class extends HTMLElement {
     }
     this.find("single").checked = this.low === this.high;
     for (const end of ["low", "high"]) this.listen(end);
+    for (const tick of [0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]) {
+      const at = this.position(tick), label = document.createElement("span");
+      if (at <= 0 || at >= 1000) continue;
+      label.textContent = String(tick);
+      label.style.left = at / 10 + "%";
+      this.find("ticks").append(label);
+    }
     this.find("single").addEventListener("change", event => { if (event.target.checked) this.high = this.low; this.show(); });
     for (const id of ["prevalence", "cost-fp", "cost-fn", "cost-unsure", "most-missed", "most-called"]) {
       this.find(id).addEventListener("input", () => { this.readPrevalence(); this.show(); });

@@ -1,6 +1,8 @@
 """The images of the page: thumbnails, the cells of the matrices, the gallery and pairs of duplicates."""
 
 import base64
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,7 +11,7 @@ from twofold.core.files import printable
 from twofold.core.notes import count_text
 from twofold.workflows.report import ImageKey, Pair, ReportData, role_of
 from twofold.workflows.report_images import ScoredImages
-from twofold.workflows.thumbnails import COLUMNS, Thumbnails
+from twofold.workflows.thumbnails import COLUMNS, Sheet, Thumbnails
 
 _KINDS: Final = {
     "exact": "equal files",
@@ -17,6 +19,11 @@ _KINDS: Final = {
     "near": "near duplicates",
     "same-scene": "the same object",
 }
+
+_PLACES: Final = re.compile(r'<script type="application/json" id="thumbnails">(.*?)</script>', re.DOTALL)
+_SHEET: Final = re.compile(
+    r"--rows: (\d{1,3}); background-size: [\d% ]+; background-image: url\(data:image/jpeg;base64,([\w+/=]+)\)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,27 @@ def sheets(thumbnails: Thumbnails[ImageKey]) -> str:
         f"background-image: url(data:image/jpeg;base64,{base64.b64encode(sheet.jpeg).decode()}); }}"
         for number, sheet in enumerate(thumbnails.sheets)
     )
+
+
+def places_json(thumbnails: Thumbnails[ImageKey]) -> list[list[Any]]:
+    """[role, path, sheet, cell] of each thumbnail, from which `read_thumbnails` knows them again."""
+    return [[*key, *place] for key, place in thumbnails.places.items()]
+
+
+def read_thumbnails(page: str) -> Thumbnails[ImageKey]:
+    """The thumbnails in a page that was written before; none where it is another page, or was altered."""
+    block = _PLACES.search(page)
+    try:
+        places = {
+            (role, path): (int(sheet), int(cell)) for role, path, sheet, cell in json.loads(block[1] if block else "")
+        }
+        sheets = tuple(Sheet(base64.b64decode(data, validate=True), int(rows)) for rows, data in _SHEET.findall(page))
+    except (ValueError, TypeError, RecursionError):
+        return Thumbnails()
+    usable = all(sheet.jpeg.startswith(b"\xff\xd8\xff") for sheet in sheets)
+    if not usable or any(not 0 <= sheet < len(sheets) for sheet, _ in places.values()):
+        return Thumbnails()
+    return Thumbnails(sheets, places)
 
 
 def cells(scored: ScoredImages, data: ReportData) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from twofold.core.notes import count_text
 from twofold.decision.rule import NEVER
 from twofold.report.layout import short_number
 from twofold.report.metric_names import METRIC_NAMES
@@ -119,6 +122,22 @@ def rule_rows(data: ReportData) -> list[tuple[str, str]]:
     }
     rows = [(name, interval(rate)) for name, rate in rates.items()]
     return [*rows, ("cost per 1,000 images", interval(summary["cost"], 1))] if summary["cost"] is not None else rows
+
+
+def rule_difference(data: ReportData) -> str:
+    """Why the rule has other numbers here than in the matrix of the training; empty where it has the same."""
+    scores, own = data.thresholds, [scored for scored in data.scored if not scored.name.startswith("test")]
+    if scores is None or not own or len(own[0].sample.labels) != len(scores.labels):
+        return ""
+    differ = int(np.sum(own[0].sample.decisions != scores.rule.answer(scores.probabilities)))
+    unfamiliar = " The matrix also has an answer for unfamiliar images." if scores.rule.gate is not None else ""
+    if not differ:
+        return unfamiliar.strip()
+    return (
+        "Thresholds are tried with the calibration of the bundle, as twofold decide does. The confusion matrix uses "
+        f"calibrations that are each fitted without one fold: {count_text(differ, 'image has', 'images have')} another answer "
+        f"there.{unfamiliar}"
+    )
 
 
 def operating_rows(data: ReportData) -> list[list[str]]:

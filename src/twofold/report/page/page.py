@@ -8,8 +8,16 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from twofold.report.page.evidence import answer, curve_figures, learning_figures, notes, shortcut_figures, size_figure
-from twofold.report.page.images import cells, gallery, pair_cards, sheets
-from twofold.report.page.numbers import class_report, matrices, metric_rows, operating_rows, rule_rows, slice_rows
+from twofold.report.page.images import cells, gallery, pair_cards, places_json, sheets
+from twofold.report.page.numbers import (
+    class_report,
+    matrices,
+    metric_rows,
+    operating_rows,
+    rule_difference,
+    rule_rows,
+    slice_rows,
+)
 from twofold.report.page.provenance import file_counts, file_rows, provenance
 from twofold.report.page.scores_block import scores_block
 from twofold.workflows.report import ReportData
@@ -58,6 +66,7 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
     parts = [{"name": scored.name, "cells": cells(scored, data)} for scored in data.scored]
     return {
         "policy": POLICY,
+        "places": page_json(places_json(data.thumbnails)),
         "style": Markup("\n".join(map(_asset, _STYLES)) + "\n" + sheets(data.thumbnails)),
         "script": Markup("\n".join(map(_asset, _SCRIPTS))),
         "state": page_json({"classes": list(data.classes), "parts": parts, "explorer": explorer}),
@@ -74,6 +83,7 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
         "explorer": data.thresholds,
         "rule_rows": rule_rows(data),
         "operating": operating_rows(data),
+        "difference": rule_difference(data),
         "learning": learning_figures(data),
         "curves": curve_figures(data),
         "gallery": gallery(data),

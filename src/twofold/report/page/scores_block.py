@@ -42,7 +42,7 @@ def scores_block(scores: ThresholdScores) -> ScoresBlock:
     columns = [scores.probabilities[rows] for rows in orders] + ([units.negatives, units.positives] if grouped else [])
     bands = [rate_bounds(len(column)) for column in (units.positives, units.negatives)]
     floats = [_as_float32(column, rule) for column in columns]
-    parts = [*floats, *bands, *(unfamiliar[rows].astype(np.uint8) for rows in orders)]
+    parts: list[NDArray[Any]] = [*floats, *bands, *(unfamiliar[rows].astype(np.uint8) for rows in orders)]
     costs = Costs.of_rule(rule)
     header = {
         "images": [len(rows) for rows in orders],
