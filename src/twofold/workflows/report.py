@@ -10,6 +10,7 @@ import numpy as np
 from twofold.audit.leakage import Leakage
 from twofold.bundle.storage import Bundle
 from twofold.core.arrays import Labels, Probabilities, Reals
+from twofold.core.errors import BundleError
 from twofold.core.privacy import change_texts, relative_to
 from twofold.data import MAX_PIXELS, NO_RANGES, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset
@@ -142,15 +143,18 @@ def report_of_evaluation(
 ) -> ReportData:
     """The report of an evaluation of the bundle `name`, or of two, on labelled images."""
     public_path = relative_to([], map(str, result.dataset.file_list.paths))
-    column, evaluation = result.leakage.headline(result.evaluation)
-    scored = _scored_dataset(column, result.dataset, evaluation, result.leakage, public_path)
+    _, evaluation = result.leakage.headline(result.evaluation)
+    columns = _evaluation_columns(result)
+    scored = _scored_dataset(columns[0].name, result.dataset, evaluation, result.leakage, public_path)
     own_positive = evaluation.classes == bundle.model.classes
     report = ReportData(
         name,
         evaluation.classes,
-        _evaluation_columns(result),
+        columns,
         () if scored is None else (scored,),
-        _evaluation_thresholds(column, evaluation, bundle) if own_positive and not evaluation.missing else None,
+        _evaluation_thresholds(columns[0].name, evaluation, bundle)
+        if own_positive and not evaluation.missing
+        else None,
         change_texts(result.as_json(), public_path),
         _plain_record(bundle),
         pairs=tuple(
@@ -166,7 +170,7 @@ def report_of_evaluation(
 
 def role_of(name: str) -> str:
     """Whether the images of a column are those of the training or of a test set."""
-    return "test" if name.startswith("test") else "train"
+    return "test" if name.startswith(("test", "first", "second")) else "train"
 
 
 def _of_bundle(bundle: Bundle) -> ReportData:
@@ -174,6 +178,10 @@ def _of_bundle(bundle: Bundle) -> ReportData:
     evidence = str(record.get("evidence", "cross_validation"))
     rows = bundle.file_rows()
     columns = _training_columns(result, evidence)
+    if not columns:
+        raise BundleError(
+            f"{bundle.path} holds no evaluation.json, which a report is made from: restore it from a backup, or train it again."
+        )
     return ReportData(
         bundle.path.resolve().name,
         bundle.model.classes,

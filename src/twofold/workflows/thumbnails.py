@@ -1,7 +1,7 @@
 """Thumbnails: small JPEG images, put together in sheets, so that a page holds a few images instead of hundreds."""
 
 import io
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -19,6 +19,8 @@ COLUMNS: Final = 10
 """Thumbnails in a row of a sheet."""
 _ROWS: Final = 10  # of a full sheet
 _QUALITY: Final = 70
+MAX_BYTES: Final = 2_000_000
+"""Bytes of all sheets together; images beyond have no thumbnail."""
 _GREY: Final = 128  # as beside images that are not square
 
 Key = TypeVar("Key", bound=Hashable)
@@ -49,10 +51,20 @@ def make_thumbnails(sources: Mapping[Key, Source], ranges: IntensityRanges, max_
     with ThreadPoolExecutor(min(available_processors(), 4)) as pool:  # Pillow decodes without the interpreter's lock
         images = dict(zip(sources, pool.map(load, sources.values()), strict=True))
     usable = {key: image for key, image in images.items() if image is not None}
-    size = COLUMNS * _ROWS
-    stacked = list(usable.values())
-    sheets = tuple(_sheet(stacked[start : start + size]) for start in range(0, len(stacked), size))
-    return Thumbnails(sheets, {key: divmod(number, size) for number, key in enumerate(usable)})
+    return _within_budget(list(usable), list(usable.values()))
+
+
+def _within_budget(keys: Sequence[Key], images: Sequence[ImageArray]) -> Thumbnails[Key]:
+    """The images in sheets, as many of these as fit into `MAX_BYTES`."""
+    size, sheets, total = COLUMNS * _ROWS, list[Sheet](), 0
+    for start in range(0, len(images), size):
+        sheet = _sheet(images[start : start + size])
+        total += len(sheet.jpeg)
+        if total > MAX_BYTES:
+            break
+        sheets.append(sheet)
+    places = {key: divmod(number, size) for number, key in enumerate(keys[: size * len(sheets)])}
+    return Thumbnails(tuple(sheets), places)
 
 
 def _thumbnail(source: Source, ranges: IntensityRanges, max_pixels: int) -> ImageArray | None:
@@ -65,7 +77,7 @@ def _thumbnail(source: Source, ranges: IntensityRanges, max_pixels: int) -> Imag
     return None if isinstance(image, ReadError) else image.model_inputs[0]
 
 
-def _sheet(images: list[ImageArray]) -> Sheet:
+def _sheet(images: Sequence[ImageArray]) -> Sheet:
     rows = -(-len(images) // COLUMNS)
     sheet = np.full((rows * SIDE, COLUMNS * SIDE, 3), _GREY, np.uint8)
     for number, image in enumerate(images):

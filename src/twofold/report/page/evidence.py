@@ -104,13 +104,20 @@ def notes(data: ReportData) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: not entry["warning"])
 
 
+def curve_images(data: ReportData) -> ScoredImages | None:
+    """The first images that have scores of both classes, and a column."""
+    names = {column.name for column in data.columns}
+    both = (scored for scored in data.scored if 0 < int(scored.sample.labels.sum()) < len(scored.sample.labels))
+    return next((scored for scored in both if scored.name in names), None)
+
+
 def curve_figures(data: ReportData) -> list[Figure]:
-    """The curves of the first images that have scores of both classes."""
-    for scored in data.scored:
-        if 0 < int(scored.sample.labels.sum()) < len(scored.sample.labels):
-            metrics = next((column.block["metrics"] for column in data.columns if column.name == scored.name), None)
-            return _curves(scored, data, metrics) if metrics is not None else []
-    return []
+    """The curves of `curve_images`."""
+    scored = curve_images(data)
+    if scored is None:
+        return []
+    metrics = next(column.block["metrics"] for column in data.columns if column.name == scored.name)
+    return _curves(scored, data, metrics)
 
 
 def _curves(scored: ScoredImages, data: ReportData, metrics: Mapping[str, Any]) -> list[Figure]:

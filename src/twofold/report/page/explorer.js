@@ -160,7 +160,7 @@ customElements.define("threshold-explorer", class extends HTMLElement {
       label.style.left = at / 10 + "%";
       this.find("ticks").append(label);
     }
-    this.find("single").addEventListener("change", event => { if (event.target.checked) this.high = this.low; this.show(); });
+    this.find("single").addEventListener("change", event => this.join(event.target.checked));
     for (const id of ["prevalence", "cost-fp", "cost-fn", "cost-unsure", "most-missed", "most-called"]) {
       this.find(id).addEventListener("input", () => { this.readPrevalence(); this.show(); });
     }
@@ -179,6 +179,12 @@ customElements.define("threshold-explorer", class extends HTMLElement {
       this.move(end, step === 0 ? 0 : step === 1000 ? NEVER : this.rounded(1 / (1 + Math.exp(this.reach - 2 * this.reach * step / 1000))));
       this.show();
     });
+  }
+
+  join(together) {
+    if (together) this.high = this.low;
+    this.show();
+    this.say(together ? "Both handles move together." : "Each handle moves alone: images between them are unsure.");
   }
 
   rounded(p) { return p < 0.5 ? Number(p.toPrecision(3)) : Number((1 - Number((1 - p).toPrecision(3))).toFixed(8)); }
@@ -249,6 +255,7 @@ customElements.define("threshold-explorer", class extends HTMLElement {
     this.showResult(result);
     this.showCost(low, high);
     this.showPromise(result);
+    if (this.prevalence === null && this.find("prevalence").value.trim() !== "") this.say("The fraction lies between 0 and 1, as 0.02.");
     const command = decideCommand(this.name, this.low, this.high, this.prevalence);
     this.find("command").textContent = command ?? "No command gives a band that begins at 0 or ends at 1: move that handle.";
   }
@@ -317,9 +324,14 @@ customElements.define("threshold-explorer", class extends HTMLElement {
   }
 
   showCost(low, high) {
-    const costs = this.costs;
-    this.find("cost").textContent = costs === null ? "" :
-      `These errors cost ${decimals(costPer1000(this.scores, low, high, this.prevalence, costs), 1)} per 1,000 images.`;
+    const costs = this.costs, some = ["cost-fp", "cost-fn", "cost-unsure"].some(id => this.find(id).value.trim() !== "");
+    this.find("cost").textContent = costs === null ? (some ? "Costs need a number above 0 for both kinds of error." : "") :
+      this.costSentence(costs, costPer1000(this.scores, low, high, this.prevalence, costs));
+  }
+
+  costSentence({ fp, fn, unsure }, cost) {
+    const [negative, positive] = this.classes, none = unsure === null ? "" : `, and ${unsure} for each image without a label`;
+    return `1,000 images cost ${decimals(cost, 1)}, at ${fn} for each of ${positive} missed and ${fp} for each of ${negative} called ${positive}${none}.`;
   }
 
   showPromise(result) {
@@ -329,6 +341,7 @@ customElements.define("threshold-explorer", class extends HTMLElement {
       ["most-called", result.bounds.called, `at most this fraction of ${this.classes[0]} called ${this.classes[1]}`],
     ]) {
       const most = this.number(id, 0, 1);
+      if (most === null && this.find(id).value.trim() !== "") sentences.push("A promise is a rate from 0 to 1.");
       if (most !== null) sentences.push(`${bound !== undefined && bound <= most ? "Kept" : "Not kept"}: ${what} (${most}).`);
     }
     this.find("promise").textContent = sentences.join(" ");

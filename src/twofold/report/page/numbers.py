@@ -10,7 +10,7 @@ from twofold.core.notes import count_text
 from twofold.decision.rule import NEVER
 from twofold.report.layout import short_number
 from twofold.report.metric_names import METRIC_NAMES
-from twofold.workflows.report import ReportData
+from twofold.workflows.report import ReportData, role_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def rule_rows(data: ReportData) -> list[tuple[str, str]]:
 
 def rule_difference(data: ReportData) -> str:
     """Why the rule has other numbers here than in the matrix of the training; empty where it has the same."""
-    scores, own = data.thresholds, [scored for scored in data.scored if not scored.name.startswith("test")]
+    scores, own = data.thresholds, [scored for scored in data.scored if role_of(scored.name) == "train"]
     if scores is None or not own or len(own[0].sample.labels) != len(scores.labels):
         return ""
     differ = int(np.sum(own[0].sample.decisions != scores.rule.answer(scores.probabilities)))
@@ -144,7 +144,7 @@ def operating_rows(data: ReportData) -> list[list[str]]:
     """The operating table of the column that the explorer's scores belong to."""
     if data.thresholds is None:
         return []
-    own = next((column for column in data.columns if not column.name.startswith("test")), data.columns[0])
+    own = next((column for column in data.columns if role_of(column.name) == "train"), data.columns[0])
     return [
         [
             f"{point['limit']:.0%}",

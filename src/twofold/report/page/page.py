@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from twofold.report.page.evidence import answer, curve_figures, learning_figures, notes, shortcut_figures, size_figure
+from twofold.report.page.evidence import (
+    answer,
+    curve_figures,
+    curve_images,
+    learning_figures,
+    notes,
+    shortcut_figures,
+    size_figure,
+)
 from twofold.report.page.images import cells, gallery, pair_cards, places_json, sheets
 from twofold.report.page.numbers import (
     class_report,
@@ -65,7 +73,7 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
     explorer = None if block is None else {"header": block.header, "name": data.name, "classes": list(data.classes)}
     parts = [{"name": scored.name, "cells": cells(scored, data)} for scored in data.scored]
     return {
-        "policy": POLICY,
+        "policy": Markup(POLICY),
         "places": page_json(places_json(data.thumbnails)),
         "style": Markup("\n".join(map(_asset, _STYLES)) + "\n" + sheets(data.thumbnails)),
         "script": Markup("\n".join(map(_asset, _SCRIPTS))),
@@ -86,6 +94,7 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
         "difference": rule_difference(data),
         "learning": learning_figures(data),
         "curves": curve_figures(data),
+        "curves_name": "" if (scored := curve_images(data)) is None else scored.name,
         "gallery": gallery(data),
         "pairs": pair_cards(data),
         "slices": slice_rows(data),
