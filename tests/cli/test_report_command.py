@@ -40,8 +40,8 @@ def test_a_report_is_written_into_the_bundle_which_stays_usable(copied: Path, dr
 
 def test_a_report_without_data_keeps_the_images_of_the_one_before(copied: Path, drawn: Path, tmp_path: Path) -> None:
     assert main(["report", str(copied), "--data", str(drawn), "--quiet"]) == 0
-    assert main(["report", str(copied), "--quiet", "--out", str(tmp_path / "new" / "r.html")]) == 0
-    assert sheets((tmp_path / "new" / "r.html").read_text(encoding="utf-8")) == sheets(html(copied))
+    assert main(["report", str(copied), "--quiet", "--out", str(tmp_path / "r.html")]) == 0
+    assert sheets((tmp_path / "r.html").read_text(encoding="utf-8")) == sheets(html(copied))
 
 
 def test_another_rule_gets_a_report_with_the_same_images(copied: Path, drawn: Path) -> None:
