@@ -168,10 +168,18 @@ class Evaluation:
         if self.missing:
             return []
         # Thresholds are for probabilities at the prevalence that the rule assumes.
-        probabilities = self.model_probabilities
-        if probabilities is None:
-            probabilities = change_prevalence(self.probabilities, self.rule.neutral, 0.5)
+        probabilities = self.rule_probabilities if self.model_probabilities is None else self.model_probabilities
         return operating_table(self.labels, probabilities, self.groups, self.sample.factors.decisions)
+
+    @property
+    def rule_probabilities(self) -> Probabilities:
+        """The probabilities (n,) at the prevalence that the rule assumes, as predictions have them."""
+        return change_prevalence(self.probabilities, self.rule.neutral, 0.5)
+
+    @property
+    def is_borderline(self) -> NDArray[np.bool_]:
+        """Whether the probability of each image is near the threshold, (n,)."""
+        return _is_borderline(self.probabilities, self.rule)
 
     @property
     def restated(self) -> RuleSummary | None:
@@ -385,5 +393,9 @@ def _class_rates(sample: Sample, c: ConfusionMatrix, seed: int) -> ClassReport:
 
 
 def _borderline(labels: Labels, probabilities: Probabilities, rule: Rule) -> Borderline:
-    near = np.abs(probabilities - rule.threshold) <= BORDERLINE_DISTANCE
+    near = _is_borderline(probabilities, rule)
     return Borderline(BORDERLINE_DISTANCE, int(near.sum()), int((near & (rule.answer(probabilities) != labels)).sum()))
+
+
+def _is_borderline(probabilities: Probabilities, rule: Rule) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(probabilities - rule.threshold) <= BORDERLINE_DISTANCE)
