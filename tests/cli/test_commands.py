@@ -1096,3 +1096,37 @@ def test_a_positive_class_chosen_by_the_alphabet_is_noted(
     data = str(unlike_folder(tmp_path / "new", 6))
     words = ["evaluate", str(tmp_path / "b.twofold"), data, "--require", "recall>=0.9"]
     assert "is the positive class" not in printed_by(main, words, capsys)
+
+
+def test_split_writes_two_lists_that_train_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, out = unlike_folder(tmp_path / "images", 16), tmp_path / "lists"
+    assert main(["split", str(images), "--out", str(out), "--quick", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["train"] == {"file": f"{out}/train.csv", "counts": {"bars": 12, "rings": 12}, "groups": 24}
+    assert result["test"]["counts"] == {"bars": 4, "rings": 4}
+    (following,) = result["next"]
+    words = following.replace("NAME.twofold", str(tmp_path / "b.twofold")).split()
+    assert main([*words[1:], "--effort", "fast", "--quiet", "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert (trained["data"]["used"], trained["test"]["data"]["used"]) == (24, 8)
+    assert "leakage" not in trained["test"]
+    assert main(["split", str(images), "--out", str(out), "--quick"]) == 2
+    assert "train.csv exists already; replace it with --force" in one_line(capsys.readouterr().err)
+    assert main(["split", str(images), "--out", str(out), "--force", "--test", "0.5", "--seed", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "groups     16    16" in printed
+    assert f"twofold train {out}/train.csv --test {out}/test.csv" in printed
+    assert main(["split", str(images), "--out", str(out), "--force", "--test", "25"]) == 2
+    assert "--test must be a fraction between 0 and 1, got 25" in capsys.readouterr().err
+    assert main(["split", str(images), "--out", str(out), "--force", "--seed", "-1"]) == 2
+    assert "--seed must be in" in capsys.readouterr().err
+
+
+def test_split_into_a_folder_without_permission_is_an_error_before_any_work(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with ordinary_rights():
+        assert main(["split", str(drawn), "--out", str(tmp_path / "closed"), "--quick"]) == 2
+        assert main(["split", str(drawn), "--out", str(tmp_path / "closed" / "new"), "--quick"]) == 2
+    assert one_line(capsys.readouterr().err).count("is not writable; change its permissions") == 2
