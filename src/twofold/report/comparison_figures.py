@@ -20,6 +20,7 @@ from twofold.evaluation.curves import (
     reliability_bins,
     roc_points,
 )
+from twofold.evaluation.metric_names import METRIC_NAMES
 from twofold.report.canvas import ACCENT, DASHED, GREY, SECOND, entitle, save_figure
 from twofold.report.evaluation_figures import (
     ALWAYS_NEGATIVE,
@@ -35,7 +36,6 @@ from twofold.report.evaluation_figures import (
     write_title,
 )
 from twofold.report.layout import interval_text, short_names
-from twofold.report.metric_names import METRIC_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from twofold.evaluation import Comparison
+from twofold.evaluation.metric_names import METRIC_NAMES
 from twofold.report.layout import interval_text, short_name, table
-from twofold.report.metric_names import METRIC_NAMES
 from twofold.workflows.image_decisions import DecisionDifference
 
 _MAX_ROWS: Final = 10  # differences.csv and the JSON result are complete

@@ -24,9 +24,9 @@ from twofold.evaluation.curves import (
 )
 from twofold.evaluation.curves import cost_curve as cost_curve_of
 from twofold.evaluation.intervals import UNDEFINED
+from twofold.evaluation.metric_names import METRIC_NAMES
 from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PALE, entitle, save_figure
 from twofold.report.layout import interval_text, short_names
-from twofold.report.metric_names import METRIC_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ import numpy as np
 from twofold.audit.leakage import LEAKAGE, Leakage
 from twofold.core.notes import Note, count_text
 from twofold.evaluation import PER_CLASS_METRICS, Evaluation
+from twofold.evaluation.metric_names import METRIC_NAMES
 from twofold.report.comparison_text import comparison_lines, difference_lines
 from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
-from twofold.report.metric_names import METRIC_NAMES
 from twofold.report.policy_text import operating_lines, outcome_lines, restated_lines
 from twofold.report.slices_text import slice_lines
 from twofold.report.timing_text import timing_text

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from twofold.audit.leakage import Leakage, LeakedImage, find_leakage, unseen_rows
 from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle
+from twofold.core.data_frame import records_frame
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import DataOptions
@@ -20,6 +21,7 @@ from twofold.data import choose_positive
 from twofold.dataset.labelled import LabelledDataset, alphabetical, embed_files, list_test_files
 from twofold.embedding import Runtime
 from twofold.evaluation import Comparison, Evaluation, compare, with_positive
+from twofold.evaluation.notebook_view import result_html
 from twofold.workflows.image_decisions import (
     DecisionDifference,
     ImageDecision,
@@ -80,6 +82,20 @@ class EvaluationResult:
         leaked = {image.path for image in self.leakage.images}
         unseen = [path for path in self.paths if path not in leaked]
         return decision_differences(unseen, self.leakage.unseen, self.second_unseen)
+
+    def to_pandas(self) -> Any:
+        """The decisions of the first model as a pandas.DataFrame, with the columns of `ImageDecision`.
+
+        Raises UsageError where pandas is not installed.
+        """
+        return records_frame(self.decisions(), ImageDecision)
+
+    def _repr_html_(self) -> str:
+        column, headline = self.leakage.headline(self.evaluation)
+        evaluations = {column: headline}
+        if self.second is not None:
+            evaluations = {"first": headline, "second": self.second_unseen or self.second}
+        return result_html(evaluations, [note.text for note in self.notes])
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON."""

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from twofold.core.files import open_replacement
-from twofold.decision.rule import UNFAMILIAR, UNSURE
 from twofold.evaluation import Evaluation
 
 Winner = Literal["first", "second"]
@@ -62,7 +61,7 @@ def image_decisions(
     columns = zip(
         paths,
         evaluation.labels.tolist(),
-        decision_names(evaluation),
+        evaluation.decision_names,
         evaluation.rule_probabilities.tolist(),
         familiarities,
         evaluation.is_borderline.tolist(),
@@ -83,12 +82,6 @@ def image_decisions(
     ]
 
 
-def decision_names(evaluation: Evaluation) -> list[str]:
-    """The decision for each image, (n,): a class, `unsure` or `unfamiliar`."""
-    names = {**dict(enumerate(evaluation.classes)), UNSURE: "unsure", UNFAMILIAR: "unfamiliar"}
-    return [names[decision] for decision in evaluation.decisions.tolist()]
-
-
 def decision_differences(paths: Sequence[str], first: Evaluation, second: Evaluation) -> list[DecisionDifference]:
     """The images whose decisions or answers by two models differ, those with the most different probabilities first.
 
@@ -98,7 +91,7 @@ def decision_differences(paths: Sequence[str], first: Evaluation, second: Evalua
     p, q = first.rule_probabilities, second.rule_probabilities
     rows = np.flatnonzero((answers[0] != answers[1]) | (first.decisions != second.decisions))
     rows = rows[np.argsort(-np.abs(p - q)[rows], kind="stable")]
-    names = decision_names(first), decision_names(second)
+    names = first.decision_names, second.decision_names
     return [
         DecisionDifference(
             paths[row],
