@@ -2,9 +2,11 @@
 
 import pickle
 import signal
+import sys
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -335,3 +337,39 @@ def test_scikit_learns_checks_pass_but_for_those_that_fit_on_tables() -> None:
     assert {name for name, status in statuses.items() if status == "failed"} == set()
     assert {name for name, status in statuses.items() if status == "xfail"} == set(NOT_PASSED)
     assert statuses["check_classifier_not_supporting_multiclass"] == "passed"
+
+
+class FakeKernel:
+    """IPython in a notebook: `display` keeps what a cell shows."""
+
+    def __init__(self) -> None:
+        self.cell: list[str] = []
+
+    def display(self, html: str, *, display_id: bool) -> SimpleNamespace:
+        assert display_id
+        self.cell.append(html)
+        return SimpleNamespace(update=self.cell.append)
+
+
+def test_a_fitted_classifier_shows_its_evaluation_and_progress_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=kernel)))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(HTML=str, display=kernel.display))
+    classifier = BinaryImageClassifier(dtype="f32", folds=3, effort="fast", verbose=True)
+    unfitted = classifier._repr_mimebundle_()["text/html"]
+    assert "Confusion matrix" not in unfitted
+    classifier.fit(IMAGES, LABELS)
+    assert f'train <progress value="0" max="{len(LABELS)}">' in kernel.cell[0]
+    assert kernel.cell[-1] == ""
+    html = classifier._repr_mimebundle_()["text/html"]
+    assert classifier.training_._repr_html_() in html
+    assert classifier.evaluation_._repr_html_() in html
+    assert classifier.evaluation_.metrics["accuracy"].text() in html
+    assert "verbose" in unfitted  # the diagram of scikit-learn, with the parameters
+
+
+def test_without_verbose_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    classifier = BinaryImageClassifier(dtype="f32", folds=3, effort="fast").fit(IMAGES, LABELS)
+    classifier.predict(IMAGES[:2])
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")

@@ -13,7 +13,7 @@ FACES = ("cli", "estimator.py")
 ENVIRONMENT = re.compile(
     r"print|input|sys\.(stdin|stdout|stderr|argv)|os\.(environ|getenv)|from (sys|os|platformdirs) import .*"
 )
-FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+|\btwofold (train|evaluate|predict|audit|fetch)\b")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+|\btwofold (train|evaluate|predict|audit|split|fetch)\b")
 
 
 def literals(file: Path) -> Iterator[tuple[int, str]]:

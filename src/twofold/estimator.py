@@ -1,21 +1,24 @@
 """The scikit-learn interface: a classifier whose X is a list of images."""
 
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from platformdirs import user_cache_path
+from rich.console import Console
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from twofold.bundle.model import Prediction
-from twofold.core.errors import DataError
+from twofold.core.errors import DataError, UsageError
 from twofold.core.options import (
     BackboneOptions,
     Balance,
@@ -34,10 +37,12 @@ from twofold.core.options import (
     TrainingOptions,
     Views,
 )
+from twofold.core.progress import Progress, no_progress
 from twofold.data import FileList, LabelledFile, ReadError, choose_positive
 from twofold.dataset import group_column, label_column
 from twofold.decision.rule import POSITIVE, UNSURE
 from twofold.embedding import Runtime, Source, cached_runtime, image_sources
+from twofold.report.progress_bars import notebook_bars, terminal_bars
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train_files
@@ -55,7 +60,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     With `mode="finetune"` or `"scratch"` the network is trained, too.
 
     X is a list of n images, or one column of a table: paths, bytes, PIL images or uint8 arrays (height, width, 3), RGB. The
-    parameters are the options of training. `positive` is one of the two labels, by default the second in sorted order.
+    parameters are the options of training; with `verbose` progress bars are shown, also in notebooks. `positive` is one of the
+    two labels, by default the second in sorted order.
 
     Attributes after `fit`:
 
@@ -116,6 +122,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         seed: int = _CROSS_VALIDATION.seed,
         cache: bool = RuntimeOptions().cache,
         threads: int | None = RuntimeOptions().threads,
+        verbose: bool = False,
     ) -> None:
         self.backbone = backbone
         self.weights = weights
@@ -161,6 +168,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.seed = seed
         self.cache = cache
         self.threads = threads
+        self.verbose = verbose
 
     def fit(self, X: Images, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:
         """Fits the model on images X (n,) and labels y (n,) of two classes. Each group of `groups` (n,) stays in one fold.
@@ -254,8 +262,16 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         )
 
     def _runtime(self) -> Runtime:
+        if not isinstance(self.verbose, bool | np.bool_ | int):
+            raise UsageError(f"`verbose` must be True or False, got {self.verbose!r}.")
         options = RuntimeOptions(cache=self.cache, threads=self.threads)
-        return cached_runtime(partial(user_cache_path, "twofold"), options)
+        progress = _progress_bars() if self.verbose else no_progress
+        return cached_runtime(partial(user_cache_path, "twofold"), options, progress)
+
+    def _html_repr(self) -> str:
+        """The diagram of scikit-learn and, after `fit`, the result of the training."""
+        diagram = str(super()._html_repr())
+        return f"{diagram}{self.training_._repr_html_()}" if hasattr(self, "training_") else diagram
 
     def _encode(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """The index of each label in `classes_`, (n,) 0 or 1; sets `classes_`."""
@@ -295,6 +311,21 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             predictions = predictor.predict(sources)
         _check_usable(sources, [prediction.read_error for prediction in predictions])
         return predictions
+
+
+def _progress_bars() -> Progress:
+    """Progress bars in the notebook in which this process runs, else on stderr."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):  # not IPython in a terminal
+        return notebook_bars(_show_in_cell)
+    return terminal_bars(partial(Console, stderr=True))
+
+
+def _show_in_cell(text: str) -> Callable[[str], None]:
+    display = import_module("IPython.display")
+    handle = display.display(display.HTML(text), display_id=True)
+    return lambda replacement: handle.update(display.HTML(replacement))
 
 
 def _name(source: Source, row: int) -> str:

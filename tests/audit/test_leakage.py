@@ -141,7 +141,7 @@ def test_the_card_and_the_figures_are_about_unseen_images(
     assert row.split("|")[3].strip().startswith(f"{unseen['metrics']['accuracy']['value']:.4f} ")
     assert warning.removeprefix("WARNING: ") in card
     assert main(["evaluate", str(out), str(tested), "--out", str(tmp_path / "again"), "--quiet"]) == 0
-    for figure in (drawn / "test_confusion.svg", tmp_path / "again" / "confusion.svg"):
+    for figure in (drawn / "test_confusion.svg", tmp_path / "again" / f"b_on_{tested.name}_confusion.svg"):
         text = figure.read_text(encoding="utf-8")
         assert "test (unseen)" in text
         assert "n = 13" in text

@@ -194,7 +194,9 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
     result = json.loads(capsys.readouterr().out)
     assert result["confusion"] == {"tn": 20, "fp": 0, "fn": 0, "tp": 20}
     assert json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["confusion"] == result["confusion"]
-    assert {path.name for path in out.iterdir()} == {"evaluation.json"} | figure_names("")
+    tables = {"evaluation.json", "predictions.csv"}
+    assert {path.name for path in out.iterdir()} == tables | figure_names("drawn_on_new_")
+    assert "drawn on new" in (out / "drawn_on_new_roc.svg").read_text(encoding="utf-8")
     assert main([*command, "--require", "recall:rings.low>=0.99"]) == 3
     assert (
         "recall:rings.low>=0.99 is not met: the value is 0.8389" in capsys.readouterr().err
@@ -208,11 +210,74 @@ def test_evaluate_compares_two_bundles_on_the_same_images(
 ) -> None:
     out = tmp_path / "figures"
     assert main(["evaluate", str(bundle), str(bundle), str(drawn), "--json", "--out", str(out)]) == 0
-    assert {path.name for path in out.glob("*.*g")} == figure_names("first_") | figure_names("second_")
-    assert f"second: {bundle.name}" in (out / "second_roc.svg").read_text(encoding="utf-8")
+    tables = {"evaluation.json", "first_predictions.csv", "second_predictions.csv", "differences.csv"}
+    assert {path.name for path in out.iterdir()} == tables | figure_names("drawn_and_drawn_on_images_")
+    roc = (out / "drawn_and_drawn_on_images_roc.svg").read_text(encoding="utf-8")
+    assert "first: drawn: ROC AUC" in roc
+    assert "second: drawn: ROC AUC" in roc
     comparison = json.loads(capsys.readouterr().out)["comparison"]
     assert comparison["differences"]["accuracy"]["value"] == 0
     assert comparison["p_value"] == 1.0
+    assert comparison["differing"] == []
+    assert (out / "first_predictions.csv").read_bytes() == (out / "second_predictions.csv").read_bytes()
+    assert (out / "differences.csv").read_text(encoding="utf-8").count("\n") == 1
+
+
+def read_csv(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def test_predictions_of_an_evaluation_are_those_of_predict_and_name_training_images(
+    bundle: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test, out = unlike_folder(tmp_path / "test", 4), tmp_path / "out"
+    shutil.copy(drawn / "bars" / "bars-003.png", test / "bars" / "seen.png")
+    Image.new("RGB", (80, 80), "red").save(test / "rings" / "flat.png")
+    assert main(["evaluate", str(bundle), str(test), "--out", str(out)]) == 0
+    rows = {Path(row["path"]).name: row for row in read_csv(out / "predictions.csv")}
+    assert list(rows["seen.png"]) == [
+        *("path", "label", "decision", "probability", "familiarity", "fold", "borderline", "duplicate_of"),
+    ]
+    capsys.readouterr()
+    assert main(["predict", str(bundle), str(test)]) == 0
+    for row in csv.DictReader(io.StringIO(capsys.readouterr().out)):
+        written = rows.pop(Path(row["path"]).name)
+        assert written["path"] == row["path"]
+        assert written["label"] == Path(row["path"]).parent.name
+        assert written["decision"] == (row["label"] or row["reason"])
+        assert (written["probability"], written["familiarity"]) == (row["probability"], row["familiarity"])
+        if Path(row["path"]).name == "seen.png":
+            scores = {score["path"]: score["fold"] for score in read_csv(bundle / "scores.csv")}
+            assert Path(written["duplicate_of"]).name == "bars-003.png"
+            assert written["fold"] == scores[written["duplicate_of"]]
+        else:
+            assert (written["duplicate_of"], written["fold"]) == ("", "")
+    assert not rows
+
+
+def test_images_on_which_two_bundles_differ_are_listed_with_the_one_that_is_right(
+    bundle: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second was trained with the labels exchanged."""
+    data, other, out = tmp_path / "data", tmp_path / "other.twofold", tmp_path / "out"
+    for label, wrong in (("bars", "rings"), ("rings", "bars")):
+        shutil.copytree(drawn / label, data / wrong)
+    assert main(["train", str(data), "--out", str(other), "--quiet", "--effort", "fast"]) == 0
+    test = unlike_folder(tmp_path / "test", 12)
+    capsys.readouterr()
+    assert main(["evaluate", str(bundle), str(other), str(test), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    rows = read_csv(out / "differences.csv")
+    comparison = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["comparison"]
+    right = [row["correct"] for row in rows]
+    assert right.count("first") == comparison["only_first_correct"] > 0
+    assert right.count("second") == comparison["only_second_correct"]
+    assert [image["path"] for image in comparison["differing"]] == [row["path"] for row in rows]
+    assert f"images on which they differ: {len(rows)}" in printed
+    assert rows[0]["path"][-30:] in printed
+    gaps = [abs(float(row["first_probability"]) - float(row["second_probability"])) for row in rows]
+    assert gaps == sorted(gaps, reverse=True)
 
 
 def test_an_unfamiliar_image_has_no_label_unless_every_image_is_to_be_answered(
@@ -926,7 +991,7 @@ def test_a_batch_of_one_class_gives_its_recall_and_accuracy(
     assert result["per_class"][name]["intervals"]["recall"]["low"] > 0.5
     defined = {metric for metric, interval in result["metrics"].items() if interval["value"] is not None}
     assert defined == {"accuracy", "recall" if name == "rings" else "specificity"}
-    assert (out / "confusion.svg").is_file()
+    assert len(list(out.glob("*_confusion.svg"))) == 1
     assert main(["evaluate", str(bundle), str(data), "--require", f"recall:{name}>=0.9"]) == 0
     output = capsys.readouterr().out
     assert "average precision (rings)  undefined" in output
@@ -1031,3 +1096,37 @@ def test_a_positive_class_chosen_by_the_alphabet_is_noted(
     data = str(unlike_folder(tmp_path / "new", 6))
     words = ["evaluate", str(tmp_path / "b.twofold"), data, "--require", "recall>=0.9"]
     assert "is the positive class" not in printed_by(main, words, capsys)
+
+
+def test_split_writes_two_lists_that_train_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, out = unlike_folder(tmp_path / "images", 16), tmp_path / "lists"
+    assert main(["split", str(images), "--out", str(out), "--quick", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["train"] == {"file": f"{out}/train.csv", "counts": {"bars": 12, "rings": 12}, "groups": 24}
+    assert result["test"]["counts"] == {"bars": 4, "rings": 4}
+    (following,) = result["next"]
+    words = following.replace("NAME.twofold", str(tmp_path / "b.twofold")).split()
+    assert main([*words[1:], "--effort", "fast", "--quiet", "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert (trained["data"]["used"], trained["test"]["data"]["used"]) == (24, 8)
+    assert "leakage" not in trained["test"]
+    assert main(["split", str(images), "--out", str(out), "--quick"]) == 2
+    assert "train.csv exists already; replace it with --force" in one_line(capsys.readouterr().err)
+    assert main(["split", str(images), "--out", str(out), "--force", "--test", "0.5", "--seed", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "groups     16    16" in printed
+    assert f"twofold train {out}/train.csv --test {out}/test.csv" in printed
+    assert main(["split", str(images), "--out", str(out), "--force", "--test", "25"]) == 2
+    assert "--test must be a fraction between 0 and 1, got 25" in capsys.readouterr().err
+    assert main(["split", str(images), "--out", str(out), "--force", "--seed", "-1"]) == 2
+    assert "--seed must be in" in capsys.readouterr().err
+
+
+def test_split_into_a_folder_without_permission_is_an_error_before_any_work(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with ordinary_rights():
+        assert main(["split", str(drawn), "--out", str(tmp_path / "closed"), "--quick"]) == 2
+        assert main(["split", str(drawn), "--out", str(tmp_path / "closed" / "new"), "--quick"]) == 2
+    assert one_line(capsys.readouterr().err).count("is not writable; change its permissions") == 2

@@ -115,7 +115,7 @@ def test_streams_that_are_closed_are_gone_without(public: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "room", "named"),
     [
-        (["evaluate", "{bundle}", "{drawn}", "--out", "{new}"], 3_000, "confusion.svg"),
+        (["evaluate", "{bundle}", "{drawn}", "--out", "{new}"], 3_000, "drawn_on_images_confusion.svg"),
         (["predict", "{bundle}", "{drawn}", "--out", "{new}"], 100, "new"),
         (["audit", "{drawn}", "--quick", "--out", "{new}"], 100, "new"),
         (["train", "{drawn}", "--out", "{new}", "--dtype", "f32"], 100_000, "new"),

@@ -185,3 +185,15 @@ def test_cached_predictions_do_not_collect_times_of_use(model: Model, tmp_path: 
             (after,) = database.execute("SELECT min(used) FROM feature_rows").fetchone()
         database.close()
     assert after > before
+
+
+def test_predictions_are_a_list_and_a_table_of_pandas(model: Model, files: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    (tmp_path / "text.png").write_text("no image")
+    with Predictor(model) as predictor:
+        predictions = predictor.predict([files[0], tmp_path / "text.png"])
+    table = predictions.to_pandas()
+    assert list(table.columns) == ["path", "label", "probability", "familiarity", "logit", "reason"]
+    assert table.path.tolist() == [str(files[0]), str(tmp_path / "text.png")]
+    assert table.probability[0] == predictions[0].probability
+    assert table.reason[1] == predictions[1].reason

@@ -16,11 +16,13 @@ COLUMNS: Final = ("path", "label", "group", "fold", "logit", "probability", "fam
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
-    """Labels (n,), 1 for the positive class, and groups (n,) of images; logits (n,) and familiarity (n,), NaN where it is
-    unknown, by models that were not fitted on them."""
+    """Paths (n,), labels (n,), 1 for the positive class, groups (n,) and folds (n,) of images; logits (n,) and familiarity (n,),
+    NaN where it is unknown, by models that were not fitted on them."""
 
+    paths: list[str] = field(repr=False)
     labels: Labels = field(repr=False)
     groups: NDArray[np.int64] = field(repr=False)
+    folds: NDArray[np.int64] = field(repr=False)
     logits: NDArray[np.float64] = field(repr=False)
     familiarity: NDArray[np.float64] = field(repr=False)
 
@@ -47,15 +49,18 @@ def read_scores(text: str, classes: tuple[str, str]) -> ScoreTable:
     if tuple(header) != COLUMNS:
         raise ValueError(f"it needs the columns {', '.join(COLUMNS)}")
     numbers = {classes[0]: 0, classes[1]: 1}
-    labels, groups, logits, familiarity = array("b"), array("q"), array("d"), array("d")
+    paths, labels, groups, folds, logits, familiarity = [], array("b"), array("q"), array("q"), array("d"), array("d")
     for row in rows:  # one after the other: a list of all would take five times as long
         if len(row) != len(header) or row[1] not in numbers:
             raise ValueError(f"each row needs {len(header)} values, and a label {classes[0]} or {classes[1]}")
+        paths.append(row[0])
         labels.append(numbers[row[1]])
         groups.append(int(row[2]))
+        folds.append(int(row[3]))
         logits.append(float(row[4]))
         familiarity.append(float(row[6] or "nan"))
-    table = ScoreTable(np.array(labels, np.int8), np.array(groups, np.int64), *map(np.array, (logits, familiarity)))
+    columns = np.array(labels, np.int8), np.array(groups, np.int64), np.array(folds, np.int64)
+    table = ScoreTable(paths, *columns, *map(np.array, (logits, familiarity)))
     if not 0 < int(table.labels.sum()) < len(labels) or not np.isfinite(table.logits).all():
         raise ValueError("it needs images of both classes with finite logits")
     return table

@@ -103,6 +103,16 @@ class Bundle:
         text = _read(self.path, "files.csv", self.record["files"]).decode("utf-8", "surrogateescape")
         return list(csv.DictReader(io.StringIO(text, newline="")))
 
+    def folds(self) -> dict[str, int]:
+        """The fold of each training image that has a score, by its path; empty where the bundle holds no scores.
+
+        Raises BundleError where they are altered.
+        """
+        if not (self.path / "scores.csv").exists():
+            return {}
+        table = self.scores()
+        return dict(zip(table.paths, table.folds.tolist(), strict=True))
+
     def always_answering(self) -> Self:
         """The bundle with a label for every image that can be read, by the threshold alone."""
         return replace(self, model=replace(self.model, rule=self.model.rule.always_answering()))

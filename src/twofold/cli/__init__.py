@@ -20,6 +20,7 @@ from twofold.cli.help_pages import Command, Group
 from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
 from twofold.cli.report_command import report
+from twofold.cli.split_command import split
 from twofold.cli.train_command import train
 from twofold.cli.usage_errors import explain
 from twofold.core.errors import NotRankZeroError, TwofoldError
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, decide, audit, report, fetch):
+for command in (train, evaluate, predict, decide, report, audit, split, fetch):
     app.command(cls=Command)(flags(command))
 
 

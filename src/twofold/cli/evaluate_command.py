@@ -30,7 +30,10 @@ def evaluate(
     runtime_options: RuntimeOptions,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder to write report.html, figures and evaluation.json to.", rich_help_panel="Output"),
+        typer.Option(
+            help="Folder for report.html, figures, predictions.csv and evaluation.json; of two bundles also differences.csv.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     thumbnails: Annotated[
         bool,
@@ -64,9 +67,11 @@ def evaluate(
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import UsageError
+    from twofold.core.privacy import public_address
     from twofold.evaluation import parse_requirement
     from twofold.fetching import resolve
     from twofold.report import check_drawing
+    from twofold.report.evaluation_files import write_evaluation
     from twofold.report.evaluation_text import evaluation_text
     from twofold.workflows.decide import with_rule
     from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
@@ -89,7 +94,7 @@ def evaluate(
     result = evaluate_bundles(bundles, images, data_options, runtime, positive=positive)
     names = [path.name or str(path) for path in paths]
     if out is not None:
-        _write(result, names, out)
+        write_evaluation(result, list(map(str, paths)), public_address(data), out)
         write_report(
             lambda: report_of_evaluation(
                 bundles[0], names[0], result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
@@ -101,23 +106,6 @@ def evaluate(
     else:
         show(evaluation_text(result, names, out))
     return _check(result, requirements)
-
-
-def _write(result: "EvaluationResult", names: Sequence[str], out: Path) -> None:
-    from twofold.core.files import open_replacement
-    from twofold.core.json_text import json_text
-    from twofold.report import write_figures
-
-    out.mkdir(parents=True, exist_ok=True)
-    title, evaluation = result.leakage.headline(result.evaluation)
-    if result.second is None:
-        write_figures(evaluation, out, title=title if result.leakage.images else "")
-    else:
-        second = result.second_unseen or result.second
-        for position, name, model_evaluation in zip(("first", "second"), names, (evaluation, second), strict=True):
-            write_figures(model_evaluation, out, title=f"{position}: {name}", prefix=f"{position}_")
-    with open_replacement(out / "evaluation.json") as file:
-        file.write(json_text(result.as_json()))
 
 
 def _check(result: "EvaluationResult", requirements: Sequence["Requirement"]) -> int:

@@ -59,13 +59,20 @@ def folds(labels: ArrayLike, groups: ArrayLike, count: int, seed: int, *, option
     return _assign(labels, groups, [1 / count] * count, seed, f"{count} folds", f"lower `{option}`")
 
 
-def split(labels: ArrayLike, groups: ArrayLike, fraction: float = 0.2, seed: int = 123) -> NDArray[np.bool_]:
+def split(
+    labels: ArrayLike,
+    groups: ArrayLike,
+    fraction: float = 0.2,
+    seed: int = 123,
+    *,
+    what: str = "a training and a validation set",
+    option: str = "validation_fraction",
+) -> NDArray[np.bool_]:
     """True for each held-out image, (n,): this fraction of every class, each group on one side.
 
-    Raises DataError where either side would lack one of the classes.
+    Raises DataError where either side would lack one of the classes. `what` and `option` name the sides and the fraction in it.
     """
-    what, advice = "a training and a validation set", "change `validation_fraction`"
-    return np.equal(_assign(labels, groups, [1 - fraction, fraction], seed, what, advice), 1)
+    return np.equal(_assign(labels, groups, [1 - fraction, fraction], seed, what, f"change `{option}`"), 1)
 
 
 def _assign(

@@ -92,7 +92,7 @@ class LabelledDataset:
         Near duplicates and images of one scene share a group, unless a class would be left with hardly any groups: then its
         images are similar by nature.
         """
-        return self._exact_groups if self._keeps_near_duplicates_apart else self._near_groups
+        return self._exact_groups if self.keeps_near_duplicates_apart else self._near_groups
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
@@ -111,7 +111,8 @@ class LabelledDataset:
         return dict(sorted(zip(self.classes, (len(labels) - positive, positive), strict=True)))
 
     @cached_property
-    def _keeps_near_duplicates_apart(self) -> bool:
+    def keeps_near_duplicates_apart(self) -> bool:
+        """Whether only exact duplicates share a group: with near ones a class would be left with too few groups."""
         if all(duplicate.kind in ("exact", "pixels") for duplicate in self.duplicates):
             return False
         near, exact = map(self._count_groups, (self._near_groups, self._exact_groups))
@@ -166,7 +167,7 @@ class LabelledDataset:
 
     def test_notes(self) -> list[Note]:
         """The notes on a test set, which has no folds."""
-        counts = self._duplicate_counts()
+        counts = self.duplicate_counts()
         duplicates = [Note("duplicates", f"{counts}. All of them are evaluated.")] if counts else []
         notes = [*self.file_list.notes, *self._read_error_notes(), *duplicates, *self._conflict_notes()]
         return [replace(note, text=f"Test set: {note.text}") for note in notes]
@@ -177,7 +178,7 @@ class LabelledDataset:
         files = count_text(codes.total(), "unreadable file")
         return [Note("files-skipped", f"Skipped {files}: {counts}.")] if codes else []
 
-    def _duplicate_counts(self) -> str:
+    def duplicate_counts(self) -> str:
         """How many images are duplicates of others, and how many show the same object as others; empty if none."""
         kinds = Counter({pair.second: pair.kind for pair in sorted(self.duplicates, key=_closest_last)}.values())
         counts = ", ".join(f"{kinds[kind]} {words}" for kind, words in _KINDS.items() if kinds[kind])
@@ -187,10 +188,10 @@ class LabelledDataset:
         return ". ".join(texts)
 
     def _duplicate_notes(self) -> list[Note]:
-        counts = self._duplicate_counts()
+        counts = self.duplicate_counts()
         if not counts:
             return []
-        if not self._keeps_near_duplicates_apart:
+        if not self.keeps_near_duplicates_apart:
             return [Note("duplicates", f"{counts}. Each group of them stays in one fold.")]
         text = (
             "Near duplicates may be in different folds, because a class would be left with too few groups. If they show the same "

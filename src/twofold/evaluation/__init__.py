@@ -2,10 +2,10 @@
 
 from twofold.evaluation.comparison import Comparison, compare
 from twofold.evaluation.intervals import Interval
+from twofold.evaluation.metric_names import PER_CLASS_METRICS
 from twofold.evaluation.requirements import Requirement, parse_requirement
 from twofold.evaluation.results import (
     METRICS,
-    PER_CLASS_METRICS,
     Borderline,
     Evaluation,
     evaluate,

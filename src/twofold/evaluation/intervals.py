@@ -36,6 +36,16 @@ class Interval:
     low: float
     high: float
 
+    def text(self, form: str = ".4f") -> str:
+        """The value and the interval, with the digits of `form`.
+
+        >>> Interval(0.99, 0.98051, 0.99492).text()
+        '0.9900 [0.9805, 0.9949]'
+        """
+        if math.isnan(self.value):
+            return "undefined"
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
     def as_json(self) -> dict[str, float | None]:
         """{"value", "low", "high"}, null where undefined."""
         ends = {"value": self.value, "low": self.low, "high": self.high}

@@ -13,7 +13,8 @@ from twofold.core.errors import UsageError
 from twofold.core.hints import nearest
 from twofold.decision.costs import Costs
 from twofold.decision.rule import Rule
-from twofold.evaluation.results import DECISION_METRICS, METRICS, PER_CLASS_METRICS, Evaluation
+from twofold.evaluation.metric_names import PER_CLASS_METRICS
+from twofold.evaluation.results import DECISION_METRICS, METRICS, Evaluation
 
 RANGES = {
     "mcc": (-1, 1),

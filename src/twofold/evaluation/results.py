@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Probabilities, Reals
+from twofold.core.data_frame import data_frame
 from twofold.decision.confusion import ConfusionMatrix, balanced_accuracy, confusion_matrix, f1, mcc
 from twofold.decision.costs import Costs
 from twofold.decision.prevalence import ClassWeights, change_prevalence
@@ -26,6 +27,7 @@ from twofold.evaluation.intervals import (
     wilson,
 )
 from twofold.evaluation.metrics import log_losses, squared_errors
+from twofold.evaluation.notebook_view import evaluation_html
 from twofold.evaluation.operating_table import OperatingPoint, operating_table
 from twofold.evaluation.promise_checks import PromiseCheck
 from twofold.evaluation.rule_summary import RuleSample, RuleSummary
@@ -53,9 +55,6 @@ METRICS = (
 DECISION_METRICS = ("coverage", "error", "cost")
 """The metrics of a rule's decisions: the fraction of the images that are decided, the fraction of those that is wrong, and the
 cost per 1,000 images of a rule that was chosen for costs."""
-
-PER_CLASS_METRICS = ("precision", "recall", "specificity", "f1", "average_precision")
-"""The metrics of one class, by default of the positive one; the others are the same whichever class is positive."""
 
 _DEFINED = ("accuracy", "recall", "specificity")  # where one class has no images: the recall of the other, and accuracy
 
@@ -168,10 +167,18 @@ class Evaluation:
         if self.missing:
             return []
         # Thresholds are for probabilities at the prevalence that the rule assumes.
-        probabilities = self.model_probabilities
-        if probabilities is None:
-            probabilities = change_prevalence(self.probabilities, self.rule.neutral, 0.5)
+        probabilities = self.rule_probabilities if self.model_probabilities is None else self.model_probabilities
         return operating_table(self.labels, probabilities, self.groups, self.sample.factors.decisions)
+
+    @property
+    def rule_probabilities(self) -> Probabilities:
+        """The probabilities (n,) at the prevalence that the rule assumes, as predictions have them."""
+        return change_prevalence(self.probabilities, self.rule.neutral, 0.5)
+
+    @property
+    def is_borderline(self) -> NDArray[np.bool_]:
+        """Whether the probability of each image is near the threshold, (n,)."""
+        return _is_borderline(self.probabilities, self.rule)
 
     @property
     def restated(self) -> RuleSummary | None:
@@ -186,6 +193,12 @@ class Evaluation:
     def decisions(self) -> NDArray[np.int8]:
         """The decision of the rule for each image, (n,), also UNSURE or UNFAMILIAR."""
         return self.rule.decide(self.probabilities, self.familiarity)
+
+    @property
+    def decision_names(self) -> list[str]:
+        """The decision for each image, (n,): a class, "unsure" or "unfamiliar"."""
+        names = {**dict(enumerate(self.classes)), UNSURE: "unsure", UNFAMILIAR: "unfamiliar"}
+        return [names[decision] for decision in self.decisions.tolist()]
 
     @property
     def undecided(self) -> dict[str, Interval]:
@@ -203,6 +216,24 @@ class Evaluation:
         factors = VarianceFactors() if self.factors is None else self.factors
         decisions = self.rule.answer(self.probabilities)
         return Sample(self.labels, decisions, self.probabilities, self.ranks, self.groups, factors)
+
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame with one row per image: label, decision, probability, familiarity and group.
+
+        The probability is that of the positive class at the prevalence that the rule assumes. Raises UsageError where pandas
+        is not installed.
+        """
+        columns = {
+            "label": [self.classes[label] for label in self.labels.tolist()],
+            "decision": self.decision_names,
+            "probability": self.rule_probabilities,
+            "familiarity": np.full(len(self.labels), np.nan) if self.familiarity is None else self.familiarity,
+            "group": np.arange(len(self.labels)) if self.groups is None else self.groups,
+        }
+        return data_frame(columns)
+
+    def _repr_html_(self) -> str:
+        return evaluation_html(self)
 
     def as_json(self) -> dict[str, Any]:
         """The blocks "images", "groups", "variance_factors", "threshold", "operating_table", "restated", "decided", "cost",
@@ -385,5 +416,9 @@ def _class_rates(sample: Sample, c: ConfusionMatrix, seed: int) -> ClassReport:
 
 
 def _borderline(labels: Labels, probabilities: Probabilities, rule: Rule) -> Borderline:
-    near = np.abs(probabilities - rule.threshold) <= BORDERLINE_DISTANCE
+    near = _is_borderline(probabilities, rule)
     return Borderline(BORDERLINE_DISTANCE, int(near.sum()), int((near & (rule.answer(probabilities) != labels)).sum()))
+
+
+def _is_borderline(probabilities: Probabilities, rule: Rule) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(probabilities - rule.threshold) <= BORDERLINE_DISTANCE)

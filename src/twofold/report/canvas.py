@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twofold.core.errors import UsageError
-from twofold.core.files import open_binary_replacement
+from twofold.core.files import check_writable, open_binary_replacement
 from twofold.core.hints import install
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, GREY, PALE, ACCENT = "#1a1a1a", "#8c8c8c", "#d9d9d9", "#1f5fa8"
+SECOND = "#b3540a"
+"""The colour of a second model: told from `ACCENT` with any kind of colour blindness; drawn dashed, for greys."""
+
 DASHED: Any = (0, (4, 3))
 
 PAD = 20
@@ -45,7 +48,7 @@ STYLE: dict[Any, Any] = {
 
 
 def check_drawing(option: str, folder: Path) -> None:
-    """Raises UsageError where matplotlib is missing or `folder` cannot hold figures. Call it before long work.
+    """Raises UsageError where matplotlib is missing or `folder` cannot be written to. Call it before long work.
 
     `option` is the option that names the folder, for the message.
     """
@@ -55,6 +58,7 @@ def check_drawing(option: str, folder: Path) -> None:
         raise UsageError(f"{option} must be a folder for figures, but {folder} is a file; give another path.")
     if (folder / "bundle.json").exists():
         raise UsageError(f"{option} must be a folder for figures, but {folder} is a bundle; give another path.")
+    check_writable(folder / "figure")
 
 
 def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float, float] = (4.4, 4.5)) -> list[Path]:

@@ -24,25 +24,25 @@ from twofold.evaluation.curves import (
 )
 from twofold.evaluation.curves import cost_curve as cost_curve_of
 from twofold.evaluation.intervals import UNDEFINED
+from twofold.evaluation.metric_names import METRIC_NAMES
 from twofold.report.canvas import ACCENT, DASHED, GREY, INK, PALE, entitle, save_figure
 from twofold.report.layout import interval_text, short_names
-from twofold.report.metric_names import METRIC_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CROWDED: Final = 0.97
+CROWDED: Final = 0.97
 """Area under a curve above which its corner is enlarged."""
 
 _MAX_VECTOR_DOTS: Final = 2000
 """Dots above which a panel is stored as pixels: SVG files of many thousand dots are slow to show."""
 
 
-_ALWAYS_POSITIVE: Final[dict[str, Any]] = {"color": GREY, "linewidth": 1, "linestyle": "dotted"}
-_ALWAYS_NEGATIVE: Final[dict[str, Any]] = {"color": GREY, "linewidth": 1, "linestyle": DASHED}
+ALWAYS_POSITIVE: Final[dict[str, Any]] = {"color": GREY, "linewidth": 1, "linestyle": "dotted"}
+ALWAYS_NEGATIVE: Final[dict[str, Any]] = {"color": GREY, "linewidth": 1, "linestyle": DASHED}
 
-_DOT: Final[dict[str, Any]] = {"markersize": 6, "markerfacecolor": "white", "zorder": 5}
+DOT: Final[dict[str, Any]] = {"markersize": 6, "markerfacecolor": "white", "zorder": 5}
 
 
 def write_figures(evaluation: Evaluation, folder: Path, *, title: str = "", prefix: str = "") -> list[Path]:
@@ -65,14 +65,19 @@ def _titled(
     def draw_titled(figure: "Figure") -> None:
         draw(figure, evaluation)
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=GREY)
+            write_title(figure, title)
 
     return draw_titled
 
 
+def write_title(figure: "Figure", title: str) -> None:
+    """Names the images above the whole figure."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=GREY)
+
+
 def confusion(figure: "Figure", evaluation: Evaluation) -> None:
     """Rows: true class, columns: predicted class. A cell holds its number of images and their fraction of the row."""
-    c, (negative, positive) = evaluation.confusion, _names(evaluation)
+    c, (negative, positive) = evaluation.confusion, class_names(evaluation)
     cells = np.array([[c.tn, c.fp], [c.fn, c.tp]])
     fractions = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
     axes = figure.add_subplot()
@@ -94,22 +99,22 @@ def confusion(figure: "Figure", evaluation: Evaluation) -> None:
 
 def roc(figure: "Figure", evaluation: Evaluation) -> None:
     """Recall against the false positive rate, with the threshold in use."""
-    negative, positive = _names(evaluation)
-    axes = _unit_square(figure, f"false positive rate ({negative} predicted as {positive})", f"recall ({positive})")
+    negative, positive = class_names(evaluation)
+    axes = unit_square(figure, f"false positive rate ({negative} predicted as {positive})", f"recall ({positive})")
     _entitle(axes, evaluation, "ROC curve", "roc_auc")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1, label="chance")
     axes.legend(loc="lower right")
     points = roc_points(evaluation.labels, evaluation.ranks)
     threshold = 1 - evaluation.metrics["specificity"].value, evaluation.metrics["recall"].value
     _curve(axes, points, threshold, evaluation)
-    if evaluation.metrics["roc_auc"].value > _CROWDED:
-        _curve(_enlarge(axes, (0.42, 0.22), (-0.002, 0.1)), points, threshold, evaluation)
+    if evaluation.metrics["roc_auc"].value > CROWDED:
+        _curve(enlarge(axes, (0.42, 0.22), (-0.002, 0.1)), points, threshold, evaluation)
 
 
 def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
     """Precision against recall, with the prevalence and the threshold in use."""
-    _, positive = _names(evaluation)
-    axes = _unit_square(figure, f"recall ({positive})", f"precision ({positive})")
+    _, positive = class_names(evaluation)
+    axes = unit_square(figure, f"recall ({positive})", f"precision ({positive})")
     _entitle(axes, evaluation, "Precision-recall curve", "average_precision")
     prevalence = prevalence_of(evaluation.labels)
     axes.axhline(prevalence, color=GREY, linestyle=DASHED, linewidth=1, label=f"prevalence of {positive}")
@@ -117,19 +122,19 @@ def precision_recall(figure: "Figure", evaluation: Evaluation) -> None:
     points = precision_recall_points(evaluation.labels, evaluation.ranks)
     threshold = evaluation.metrics["recall"].value, evaluation.metrics["precision"].value
     _curve(axes, points, threshold, evaluation, steps=True)
-    if evaluation.metrics["average_precision"].value > _CROWDED:
-        corner = _enlarge(axes, (0.14, _free_height(prevalence)), (0.9, 1.002), side=0.34)
+    if evaluation.metrics["average_precision"].value > CROWDED:
+        corner = enlarge(axes, (0.14, free_height(prevalence)), (0.9, 1.002), side=0.34)
         _curve(corner, points, threshold, evaluation, steps=True)
 
 
-def _free_height(prevalence: float) -> float:
+def free_height(prevalence: float) -> float:
     """The height of the enlarged corner at which it covers neither the prevalence line nor the legend."""
     return 0.14 if prevalence > 0.52 else max(0.2, prevalence + 0.08) if prevalence < 0.42 else 0.58
 
 
 def reliability(figure: "Figure", evaluation: Evaluation) -> None:
     """The fraction of positives in each bin of probability, with its interval; the area of a dot shows its number of images."""
-    _, positive = _names(evaluation)
+    _, positive = class_names(evaluation)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     _entitle(top, evaluation, "Reliability", "ece")
     top.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1)
@@ -145,7 +150,7 @@ def reliability(figure: "Figure", evaluation: Evaluation) -> None:
 
 def scores(figure: "Figure", evaluation: Evaluation) -> None:
     """The probabilities of each class as counts of images, and below them each wrong prediction as a dot."""
-    names = _names(evaluation)
+    names = class_names(evaluation)
     top, wrong_top, bottom, wrong_bottom = figure.subplots(4, 1, sharex=True, height_ratios=(4, 1, 4, 1))
     _entitle(top, evaluation, "Scores", "log_loss")
     decisions = evaluation.rule.answer(evaluation.probabilities)
@@ -167,17 +172,15 @@ def scores(figure: "Figure", evaluation: Evaluation) -> None:
 
 def net_benefit(figure: "Figure", evaluation: Evaluation) -> None:
     """The net benefit at each threshold probability with its band, beside one answer for all; the threshold in use as a dot."""
-    negative, positive = _names(evaluation)
+    negative, positive = class_names(evaluation)
     sample, threshold = evaluation.sample, evaluation.rule.threshold
     band, prevalence = net_benefit_curve(sample), prevalence_of(evaluation.labels)
     point = net_benefit_at(sample, threshold) if 0 < threshold < 1 else UNDEFINED
     axes = figure.add_subplot(xlabel=f"threshold probability of {positive}", ylabel=f"net benefit ({positive} found)")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.12 * max(prevalence, 0.01), 1.08 * max(prevalence, 0.01)))
-    entitle(axes, "Net benefit", f"{interval_text(point)} at {threshold:.3g}, {_count(evaluation)}")
-    axes.plot(
-        band.x, always_positive_benefit(evaluation.labels, band.x), **_ALWAYS_POSITIVE, label=f"always {positive}"
-    )
-    axes.axhline(0, **_ALWAYS_NEGATIVE, label=f"always {negative}")
+    entitle(axes, "Net benefit", f"{interval_text(point)} at {threshold:.3g}, {count_label(evaluation)}")
+    axes.plot(band.x, always_positive_benefit(evaluation.labels, band.x), **ALWAYS_POSITIVE, label=f"always {positive}")
+    axes.axhline(0, **ALWAYS_NEGATIVE, label=f"always {negative}")
     _band(axes, band)
     _rule_point(axes, (threshold, point.value), evaluation)
     figure.legend(loc="outside lower center", ncols=2)
@@ -185,7 +188,7 @@ def net_benefit(figure: "Figure", evaluation: Evaluation) -> None:
 
 def cost_curve(figure: "Figure", evaluation: Evaluation) -> None:
     """The normalised expected cost for each weight of the errors, and the line and the dot of the threshold in use."""
-    negative, positive = _names(evaluation)
+    negative, positive = class_names(evaluation)
     sample, threshold = evaluation.sample, evaluation.rule.threshold
     band = cost_curve_of(sample)
     axes = figure.add_subplot(
@@ -195,14 +198,14 @@ def cost_curve(figure: "Figure", evaluation: Evaluation) -> None:
     point = expected_cost_at(sample, threshold, weight)
     highest = np.nan_to_num(band.value).max(), np.nan_to_num(band.high).max()
     axes.set(xlim=(-0.02, 1.02), ylim=(0, max(0.05, min(0.52, 2 * highest[1]), 1.05 * highest[0])))
-    entitle(axes, "Cost curve", f"{interval_text(point)} at {weight:.3g}, {_count(evaluation)}")
-    axes.plot([0, 1], [1, 0], **_ALWAYS_POSITIVE, label=f"always {positive}")
-    axes.plot([0, 1], [0, 1], **_ALWAYS_NEGATIVE, label=f"always {negative}")
+    entitle(axes, "Cost curve", f"{interval_text(point)} at {weight:.3g}, {count_label(evaluation)}")
+    axes.plot([0, 1], [1, 0], **ALWAYS_POSITIVE, label=f"always {positive}")
+    axes.plot([0, 1], [0, 1], **ALWAYS_NEGATIVE, label=f"always {negative}")
     ends = [expected_cost_at(sample, threshold, end).value for end in (0.0, 1.0)]
     _band(axes, band)
     line = [0, weight, 1], [ends[0], point.value, ends[1]]
     label = f"threshold in use, {threshold:.3g}"
-    axes.plot(*line, "o-", color=INK, linewidth=0.8, markevery=[1], **_DOT, label=label)
+    axes.plot(*line, "o-", color=INK, linewidth=0.8, markevery=[1], **DOT, label=label)
     figure.legend(loc="outside lower center", ncols=2)
 
 
@@ -219,26 +222,28 @@ FIGURES: dict[str, Callable[["Figure", Evaluation], None]] = {
 
 
 def _entitle(axes: "Axes", evaluation: Evaluation, title: str, metric: str) -> None:
-    entitle(axes, title, f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, {_count(evaluation)}")
+    entitle(
+        axes, title, f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}, {count_label(evaluation)}"
+    )
 
 
-def _count(evaluation: Evaluation) -> str:
+def count_label(evaluation: Evaluation) -> str:
     groups = "" if evaluation.groups is None else f" in {evaluation.group_count:,} groups"
     return f"n = {len(evaluation.labels):,}{groups}"
 
 
-def _names(evaluation: Evaluation) -> tuple[str, str]:
+def class_names(evaluation: Evaluation) -> tuple[str, str]:
     negative, positive = short_names(evaluation.classes, 20)
     return negative, positive
 
 
-def _unit_square(figure: "Figure", x: str, y: str) -> "Axes":
+def unit_square(figure: "Figure", x: str, y: str) -> "Axes":
     axes = figure.add_subplot(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set_aspect("equal")
     return axes
 
 
-def _enlarge(axes: "Axes", corner: tuple[float, float], x: tuple[float, float], side: float = 0.5) -> "Axes":
+def enlarge(axes: "Axes", corner: tuple[float, float], x: tuple[float, float], side: float = 0.5) -> "Axes":
     """The top of the axes enlarged, in a square with its lower left at `corner`."""
     inset = axes.inset_axes((*corner, side, side), xlim=x, ylim=(0.9, 1.002))
     inset.set_xticks([round(end, 1) for end in x])
@@ -254,7 +259,7 @@ def _curve(
     axes.plot(*points, color=ACCENT, linewidth=1.8, drawstyle="steps-pre" if steps else "default")
     if not axes.viewLim.contains(*threshold):  # outside of the enlarged corner, or undefined
         return
-    axes.plot(*threshold, "o", color=INK, **_DOT, clip_on=False)
+    axes.plot(*threshold, "o", color=INK, **DOT, clip_on=False)
     side, offset = ("right", -6) if steps else ("left", 6)
     text = f"{evaluation.rule.threshold:.3g}"
     axes.annotate(text, threshold, (offset, -12), textcoords="offset points", ha=side)
@@ -268,7 +273,7 @@ def _band(axes: "Axes", band: Band) -> None:
 def _rule_point(axes: "Axes", point: tuple[float, float], evaluation: Evaluation) -> None:
     if axes.viewLim.contains(*point):  # else undefined, or far below
         label = f"threshold in use, {evaluation.rule.threshold:.3g}"
-        axes.plot(*point, "o", color=INK, **_DOT, clip_on=False, label=label)
+        axes.plot(*point, "o", color=INK, **DOT, clip_on=False, label=label)
 
 
 def _histogram(

@@ -9,9 +9,9 @@ import numpy as np
 from twofold.audit.leakage import LEAKAGE, Leakage
 from twofold.core.notes import Note, count_text
 from twofold.evaluation import PER_CLASS_METRICS, Evaluation
-from twofold.report.comparison_text import comparison_lines
+from twofold.evaluation.metric_names import METRIC_NAMES
+from twofold.report.comparison_text import comparison_lines, difference_lines
 from twofold.report.layout import WIDTH, interval_text, note_lines, number_text, short_name, short_names, table
-from twofold.report.metric_names import METRIC_NAMES
 from twofold.report.policy_text import operating_lines, outcome_lines, restated_lines
 from twofold.report.slices_text import slice_lines
 from twofold.report.timing_text import timing_text
@@ -44,6 +44,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
         position = "the same images" if result.second_unseen is None else "the unseen images"
         position += groups_text(next(iter(main_columns.values()))).replace("; ", ": ")
         lines += comparison_lines(result.comparison, position)
+        lines += difference_lines(result.differences)
     lines += metric_lines(columns)
     for name, evaluation in main_columns.items():
         lines += [*detail_lines(name, evaluation), *slice_lines(evaluation.slices)]

@@ -21,9 +21,7 @@ def interval_text(interval: Interval, form: str = ".4f") -> str:
     >>> interval_text(Interval(0.01, -0.02, 0.04), "+.2f")
     '+0.01 [-0.02, +0.04]'
     """
-    if math.isnan(interval.value):
-        return "undefined"
-    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+    return interval.text(form)
 
 
 def number_text(value: float | None) -> str:

@@ -78,9 +78,9 @@ def audit(
         ranges, range_notes = runtime.ranges(file_list.paths)
     with clock("embed"):
         if quick:
-            table, embed, crop_mode_notes = _scan(file_list, runtime, ranges)
+            table, embed, crop_mode_notes = scan_list(file_list, runtime, ranges)
         else:
-            table, embed, crop_mode_notes = _embed(file_list, network, cross_validation, runtime, ranges)
+            table, embed, crop_mode_notes = embed_list(file_list, network, cross_validation, runtime, ranges)
         other_table = None if other_list is None else embed(other_list.paths, "other images")
     with clock("duplicates"):
         dataset = labelled_dataset(file_list, table, full_images(file_list.paths, table, runtime, ranges))
@@ -95,7 +95,7 @@ def audit(
     return AuditResult(result, clock.seconds(), notes)
 
 
-def _embed(
+def embed_list(
     file_list: FileList,
     options: BackboneOptions,
     cross_validation: CrossValidationOptions,
@@ -114,7 +114,7 @@ def _embed(
     return table, lambda sources, name: runtime.embed(sources, engine, what=name), notes
 
 
-def _scan(
+def scan_list(
     file_list: FileList, runtime: Runtime, ranges: IntensityRanges
 ) -> tuple[FeatureTable, Embed, tuple[Note, ...]]:
     """The same without a network: tables without features."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from twofold.audit.leakage import Leakage, LeakedImage, find_leakage, unseen_rows
 from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle
+from twofold.core.data_frame import records_frame
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import DataOptions
@@ -20,10 +21,17 @@ from twofold.data import choose_positive
 from twofold.dataset.labelled import LabelledDataset, alphabetical, embed_files, list_test_files
 from twofold.embedding import Runtime
 from twofold.evaluation import Comparison, Evaluation, compare, with_positive
+from twofold.evaluation.notebook_view import result_html
+from twofold.workflows.image_decisions import (
+    DecisionDifference,
+    ImageDecision,
+    decision_differences,
+    image_decisions,
+)
 from twofold.workflows.sliced_evaluation import evaluate_test
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EvaluationResult:
     """The evaluation of one bundle on a test set, and of a second one where two are compared.
 
@@ -39,6 +47,8 @@ class EvaluationResult:
     second_unseen: Evaluation | None
     seconds: dict[str, float]
     notes: tuple[Note, ...] = field(repr=False)
+    paths: tuple[str, ...] = field(repr=False)  # of the evaluated images, (n,)
+    folds: tuple[dict[str, int], ...] = field(repr=False)  # by model: the folds of leaked images by path
 
     @property
     def data(self) -> dict[str, Any]:
@@ -50,11 +60,49 @@ class EvaluationResult:
         """The first model's evaluation without images that duplicate training images; None where no image is left."""
         return self.leakage.unseen if self.leakage.images else self.evaluation
 
+    def decisions(self) -> list[ImageDecision]:
+        """The decision of the first model for each image."""
+        return self._decisions(self.evaluation, self.folds[0])
+
+    def second_decisions(self) -> list[ImageDecision]:
+        """The same of the second model; empty where there is none."""
+        return [] if self.second is None else self._decisions(self.second, self.folds[1])
+
+    def _decisions(self, evaluation: Evaluation, folds: dict[str, int]) -> list[ImageDecision]:
+        duplicate_of = {image.path: image.duplicate_of for image in self.leakage.images}
+        return image_decisions(self.paths, evaluation, duplicate_of, folds)
+
+    @cached_property
+    def differences(self) -> list[DecisionDifference]:
+        """The images of `comparison` on which the two models differ."""
+        if self.second is None:
+            return []
+        if self.leakage.unseen is None or self.second_unseen is None:
+            return decision_differences(self.paths, self.evaluation, self.second)
+        leaked = {image.path for image in self.leakage.images}
+        unseen = [path for path in self.paths if path not in leaked]
+        return decision_differences(unseen, self.leakage.unseen, self.second_unseen)
+
+    def to_pandas(self) -> Any:
+        """The decisions of the first model as a pandas.DataFrame, with the columns of `ImageDecision`.
+
+        Raises UsageError where pandas is not installed.
+        """
+        return records_frame(self.decisions(), ImageDecision)
+
+    def _repr_html_(self) -> str:
+        column, headline = self.leakage.headline(self.evaluation)
+        evaluations = {column: headline}
+        if self.second is not None:
+            evaluations = {"first": headline, "second": self.second_unseen or self.second}
+        return result_html(evaluations, [note.text for note in self.notes])
+
     def as_json(self) -> dict[str, Any]:
         """The result as JSON."""
         second: dict[str, Any] = {}
         if self.second is not None and self.comparison is not None:
-            second = {"second": self.second.as_json(), "comparison": self.comparison.as_json()}
+            images = [asdict(image) for image in self.differences]
+            second = {"second": self.second.as_json(), "comparison": {**self.comparison.as_json(), "differing": images}}
         if self.second_unseen is not None:
             second["second"]["leakage"] = {"test_unseen": self.second_unseen.as_json()}
         return {
@@ -93,7 +141,13 @@ def evaluate_bundles(
         for model, dataset, counted_rows in zip(models, datasets, rows, strict=True)
     ]
     with clock("audit"):
-        leakage = [model_leakage.with_positive(positive) for model_leakage in _find_leakage(bundles, datasets, rows)]
+        leaked = [
+            find_leakage(dataset, bundle.fingerprint_index()) for bundle, dataset in zip(bundles, datasets, strict=True)
+        ]
+        leakage = [
+            model_leakage.with_positive(positive) for model_leakage in _measure_leakage(models, datasets, leaked, rows)
+        ]
+        folds = tuple(map(_folds, bundles, leaked))
     unseen = [model_leakage.unseen for model_leakage in leakage if model_leakage.unseen is not None]
     if len(unseen) < len(models):
         unseen = []
@@ -109,6 +163,8 @@ def evaluate_bundles(
         unseen[1] if has_second and unseen else None,
         clock.seconds(),
         (*leakage[0].notes(columns), *notes, *datasets[0].test_notes(), *_skip_notes(datasets, rows), *embedding_notes),
+        tuple(datasets[0].paths[row] for row in rows[0].tolist()),
+        folds,
     )
 
 
@@ -140,17 +196,26 @@ def _skip_notes(datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.i
     return [Note("valid-for-one-bundle", text)] if count else []
 
 
-def _find_leakage(
-    bundles: Sequence[Bundle], datasets: Sequence[LabelledDataset], rows: Sequence[NDArray[np.intp]]
+def _measure_leakage(
+    models: Sequence[Model],
+    datasets: Sequence[LabelledDataset],
+    leaked: Sequence[Mapping[int, LeakedImage]],
+    rows: Sequence[NDArray[np.intp]],
 ) -> list[Leakage]:
     """For each model, the test images that duplicate training images of any of the models."""
     leaked_images: dict[int, LeakedImage] = {}
-    for bundle, dataset in zip(bundles, datasets, strict=True):
-        leaked_images = find_leakage(dataset, bundle.fingerprint_index()) | leaked_images
+    for images in reversed(leaked):
+        leaked_images |= images
     return [
-        measure_leakage(bundle.model, dataset, leaked_images, counted_rows)
-        for bundle, dataset, counted_rows in zip(bundles, datasets, rows, strict=True)
+        measure_leakage(model, dataset, leaked_images, counted_rows)
+        for model, dataset, counted_rows in zip(models, datasets, rows, strict=True)
     ]
+
+
+def _folds(bundle: Bundle, leaked: Mapping[int, LeakedImage]) -> dict[str, int]:
+    """The folds of the training images that these test images duplicate, by the path of the test image."""
+    folds = bundle.folds() if leaked else {}
+    return {image.path: folds[image.duplicate_of] for image in leaked.values() if image.duplicate_of in folds}
 
 
 def _compare(first: Evaluation, second: Evaluation) -> Comparison:

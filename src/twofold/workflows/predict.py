@@ -6,14 +6,26 @@ from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from twofold.bundle.model import Model, Prediction
 from twofold.bundle.storage import Bundle
+from twofold.core.data_frame import records_frame
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.embedding import Engine, Runtime, Source, image_sources
+
+
+class Predictions(list[Prediction]):
+    """A list of predictions."""
+
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame with the columns of the command line: path, label, probability, familiarity, logit and reason.
+
+        Raises UsageError where pandas is not installed.
+        """
+        return records_frame(self, Prediction).drop(columns="read_error")
 
 
 class Predictor:
@@ -64,7 +76,7 @@ class Predictor:
             engine = () if self._engine is None else self._engine.notes
             return tuple(dict.fromkeys((*self.runtime.notes, *self._notes, *engine)))
 
-    def predict(self, sources: Iterable[Source | str]) -> list[Prediction]:
+    def predict(self, sources: Iterable[Source | str]) -> "Predictions":
         """One prediction for every path, bytes, PIL image or array, in the order given.
 
         An image that cannot be read has no label; its prediction has the `read_error`. Raises DataError where `sources` is not a
@@ -72,7 +84,7 @@ class Predictor:
         """
         images = image_sources(sources)
         with closing(self.stream(images)) as predictions:
-            return list(self.runtime.progress(predictions, len(images), "images"))
+            return Predictions(self.runtime.progress(predictions, len(images), "images"))
 
     def stream(self, sources: Iterable[Source | str]) -> Generator[Prediction]:
         """The same predictions in bounded memory, in order, each as soon as it is available.

@@ -10,6 +10,7 @@ from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
 from twofold.dataset.labelled import LabelledDataset
 from twofold.evaluation import Evaluation
+from twofold.evaluation.notebook_view import result_html
 from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck
 from twofold.workflows.fit import Fit
@@ -88,6 +89,13 @@ class TrainingResult:
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the training of the network."""
         return self.learning is not None and self.learning.run.history.interrupted
+
+    def _repr_html_(self) -> str:
+        evaluations = {self.evidence.replace("_", "-"): self.fit.evaluation}
+        if self.test is not None:
+            column, headline = self.test.leakage.headline(self.test.evaluation)
+            evaluations[column] = headline
+        return result_html(evaluations, [note.text for note in self.notes])
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON."""

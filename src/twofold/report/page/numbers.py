@@ -8,8 +8,8 @@ import numpy as np
 
 from twofold.core.notes import count_text
 from twofold.decision.rule import NEVER
+from twofold.evaluation.metric_names import METRIC_NAMES
 from twofold.report.layout import short_number
-from twofold.report.metric_names import METRIC_NAMES
 from twofold.workflows.report import ReportData, role_of
 
 

@@ -1,4 +1,4 @@
-"""Names of metrics, as tables and figures show them."""
+"""Names of metrics, as texts, figures and notebooks show them."""
 
 from typing import Final
 
@@ -18,3 +18,6 @@ METRIC_NAMES: Final = {
     "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration intercept",
 }
+
+PER_CLASS_METRICS: Final = ("precision", "recall", "specificity", "f1", "average_precision")
+"""The metrics of one class, by default of the positive one; the others are the same whichever class is positive."""
