@@ -33,9 +33,9 @@ def test_every_metric_of_the_page_is_that_of_evaluation_json() -> None:
 def test_the_answer_names_its_evidence() -> None:
     data = report_data()
     page, accuracy = report_page(data), data.columns[0].block["metrics"]["accuracy"]
-    assert f"{accuracy['value']:.2%} of the images" in page
+    assert f"right in {accuracy['value']:.2%} of 400 training images, 95% interval {accuracy['low']:.2%} to" in page
     assert f"[{accuracy['low']:.4f}, {accuracy['high']:.4f}]" in page
-    assert "on 400 training images" in page
+    assert "fitted without it" in page
 
 
 def test_a_page_has_no_address_but_those_inside_of_it() -> None:
