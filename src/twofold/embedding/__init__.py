@@ -1,9 +1,13 @@
 """Images to features: the engine that runs a backbone, the feature table, and the store between runs."""
 
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
+from twofold.embedding.embed import make_feature_row
 from twofold.embedding.engine import BATCH, Engine
+from twofold.embedding.evidence_maps import EvidenceMap, compute_evidence_map
+from twofold.embedding.evidence_network import EvidenceNetwork, UnknownPoolingError
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata, collect_features
 from twofold.embedding.inputs import image_sources, stream_sources
+from twofold.embedding.occlusion import occlude
 from twofold.embedding.probes import PROBES, Probes, probe_images
 from twofold.embedding.runtime import Runtime, cached_runtime
 from twofold.embedding.store import Store
@@ -13,6 +17,8 @@ __all__ = [
     "PROBES",
     "Content",
     "Engine",
+    "EvidenceMap",
+    "EvidenceNetwork",
     "FeatureRow",
     "FeatureTable",
     "Metadata",
@@ -20,9 +26,13 @@ __all__ = [
     "Runtime",
     "Source",
     "Store",
+    "UnknownPoolingError",
     "cached_runtime",
     "collect_features",
+    "compute_evidence_map",
     "image_sources",
+    "make_feature_row",
+    "occlude",
     "pixel_hash",
     "preprocess_content",
     "probe_images",
