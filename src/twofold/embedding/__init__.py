@@ -2,18 +2,19 @@
 
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
 from twofold.embedding.embed import make_feature_row
-from twofold.embedding.engine import BATCH, Engine
-from twofold.embedding.evidence_maps import EvidenceMap, compute_evidence_map
+from twofold.embedding.engine import BATCH, Engine, InferenceRequest
+from twofold.embedding.evidence_maps import EvidenceMap, coarsen, compute_evidence_map
 from twofold.embedding.evidence_network import EvidenceNetwork, UnknownPoolingError
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata, collect_features
 from twofold.embedding.inputs import image_sources, stream_sources
-from twofold.embedding.occlusion import occlude
+from twofold.embedding.occlusion import PATCHES, covered_logits, occlude
 from twofold.embedding.probes import PROBES, Probes, probe_images
 from twofold.embedding.runtime import Runtime, cached_runtime
 from twofold.embedding.store import Store
 
 __all__ = [
     "BATCH",
+    "PATCHES",
     "PROBES",
     "Content",
     "Engine",
@@ -21,6 +22,7 @@ __all__ = [
     "EvidenceNetwork",
     "FeatureRow",
     "FeatureTable",
+    "InferenceRequest",
     "Metadata",
     "Probes",
     "Runtime",
@@ -28,8 +30,10 @@ __all__ = [
     "Store",
     "UnknownPoolingError",
     "cached_runtime",
+    "coarsen",
     "collect_features",
     "compute_evidence_map",
+    "covered_logits",
     "image_sources",
     "make_feature_row",
     "occlude",

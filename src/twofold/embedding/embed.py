@@ -130,7 +130,7 @@ def _embed_pending(
 
 
 def make_feature_row(metadata: Metadata, image: PreprocessedImage, features: NDArray[np.float32]) -> FeatureRow:
-    """The row of an image with the features of its model inputs one after the other, or of a read error where they are not finite."""
+    """The row of an image with the features of its model inputs one after the other; a read error where they are not finite."""
     if np.isfinite(features).all():
         return FeatureRow(metadata, image.thumbnail, features, None)
     sentence = "The network gives features that are not finite for this image: check the image and the network."

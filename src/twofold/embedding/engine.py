@@ -139,7 +139,7 @@ class Engine:
         self._start_single()
 
     def compile_extended(self, extend: "Callable[[openvino.Model], None]", batch: int) -> "openvino.CompiledModel":
-        """The network for this batch, compiled with what `extend` adds to it; in the dtype of the engine, but float32 for bfloat16.
+        """The network for this batch with what `extend` adds to it, in the dtype of the engine, but float32 for bfloat16.
 
         Raises BackboneError where it cannot be run.
         """

@@ -20,8 +20,8 @@ _TINY: Final = 1e-12
 class EvidenceMap:
     """What each cell of an image adds to the logit: `cells` (h, w), which divide the upright image evenly.
 
-    `margins` is what the grey margins of a padded image add. With the head's bias, all of them sum up to the logit. `features` are
-    those of the model inputs one after the other, (k * d,).
+    `margins` is what the grey margins of a padded image add, else 0 up to rounding; with it the cells sum up to the logit.
+    `features` are those of the model inputs one after the other, (k * d,).
     """
 
     cells: NDArray[np.float32] = field(repr=False)
@@ -30,19 +30,29 @@ class EvidenceMap:
 
 
 def compute_evidence_map(
-    network: EvidenceNetwork, image: PreprocessedImage, preprocessing: Preprocessing, weights: NDArray[np.float32]
+    network: EvidenceNetwork,
+    image: PreprocessedImage,
+    preprocessing: Preprocessing,
+    weights: NDArray[np.float32],
+    bias: float,
 ) -> EvidenceMap:
-    """The evidence of an image for a head with weights (d,)."""
-    count = len(preprocessing.crops)
-    input_weights = np.repeat(weights[None, : weights.size // preprocessing.moments] / count, count, axis=0)
+    """The evidence of an image for a head with weights (d,) and this bias.
+
+    The bias is spread evenly over what the network sees. It is the logit of an image without any activation, which does not
+    exist; without it, maps of a head with a large negative bias would be positive everywhere.
+    """
+    whole = np.array([crop.grid == 1 for crop in preprocessing.crops])
+    shares = whole / np.count_nonzero(whole)
+    input_weights = (shares[:, None] * weights[: weights.size // preprocessing.moments]).astype(np.float32)
     rows, evidence = network.run(image.model_inputs, input_weights)
-    levels = np.zeros(count)
+    levels = shares * bias
     if preprocessing.views:  # how much a window weighs in a standard deviation over windows depends on the image
-        input_weights, levels = split_weights(preprocessing, weights, rows)
+        input_weights, constants = split_weights(preprocessing, weights, rows)
         rows, evidence = network.run(image.model_inputs, input_weights)
-    cells = _place(image, preprocessing, (*evidence, levels[:, None, None]))
+        levels = levels + constants
+    cells = _place(image, preprocessing, (*evidence, levels.astype(np.float32)[:, None, None])).astype(np.float32)
     total = sum(float(each.sum(dtype=np.float64)) for each in evidence) + float(levels.sum())
-    return EvidenceMap(cells.astype(np.float32), total - float(cells.sum()), rows.ravel())
+    return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
 
 
 def split_weights(
@@ -50,9 +60,9 @@ def split_weights(
 ) -> tuple[NDArray[np.float32], Floats]:
     """The weights of each model input's features (k, d), and a constant for each (k,), that give the logit of an image.
 
-    `weights` are those of the features that `Preprocessing.pool` makes of `rows` (k, d). As over places, a standard deviation over
-    windows is a sum over windows: sigma = sum of (f - m)² / (K sigma). A window has the weight (f - m) / (K sigma) and the
-    constant -m times that.
+    `weights` are those of the features that `Preprocessing.pool` makes of `rows` (k, d). A standard deviation over windows is a
+    sum over windows, too: sigma = sum of (f - m)² / (K sigma). A window has the weight (f - m) / (K sigma) and the constant -m
+    times that.
     """
     grids = np.array([crop.grid for crop in preprocessing.crops])
     parts = weights.reshape(preprocessing.moments, -1).astype(np.float64)
@@ -67,7 +77,7 @@ def split_weights(
 
 
 def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: Evidence) -> Floats:
-    """The sum of the maps of all model inputs, (h, w)."""
+    """The sum of the maps of all model inputs, which `evidence` has at several resolutions, (h, w)."""
     finest = max(side for maps in evidence for side in maps.shape[1:])
     height, width = _map_shape(image, preprocessing, finest)
     total = np.zeros((height, width))
@@ -104,3 +114,19 @@ def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> F
     rising, falling = (1 + below) ** 2 / 2, above - above**2 / 2
     rising[:, 0], falling[:, -1] = at[:, 0].clip(-0.5, 0) + 0.5, at[:, -1].clip(0, 0.5)
     return np.asarray(np.diff(rising + falling, axis=0))
+
+
+def coarsen(cells: NDArray[np.float32], side: int) -> Floats:
+    """The sums of a map (h, w) over `side` x `side` even parts of the image, (side, side).
+
+    >>> coarsen(np.ones((3, 4)), 2).tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
+    """
+    rows, columns = (_overlaps(count, side) for count in cells.shape)
+    return np.asarray(rows @ cells @ columns.T, np.float64)
+
+
+def _overlaps(cells: int, parts: int) -> Floats:
+    """The fraction of each cell of an axis in each of its even parts, (parts, cells)."""
+    ends, edges = np.arange(parts + 1)[:, None] * cells / parts, np.arange(cells)
+    return np.asarray(np.diff((ends - edges).clip(0, 1), axis=0))

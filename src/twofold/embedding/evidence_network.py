@@ -44,7 +44,7 @@ class EvidenceNetwork:
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(engine.threads):  # here: made in worker threads they crashed
             request = compiled.create_infer_request()
-            request.get_tensor("image").data, request.get_tensor("weights").data  # noqa: B018  # as in InferenceRequest
+            request.get_tensor("image").data, request.get_tensor("weights").data  # as in InferenceRequest
             self._idle.put(request)
 
     def _extend(self, model: "openvino.Model") -> None:

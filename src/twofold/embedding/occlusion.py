@@ -1,6 +1,6 @@
-"""Evidence by occlusion: how much the logit changes where a patch of the image is covered; for any network."""
+"""Covered patches of an image, and evidence by occlusion: how the logit changes without a patch; for any network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Final
 
@@ -13,47 +13,53 @@ from twofold.embedding.engine import BATCH, InferenceRequest
 PATCHES: Final = 8
 """The patches along each side of the image."""
 
+_INPUTS: Final = 8 * BATCH  # model inputs in memory
+
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 """The logits (n,) of images with features (n, d)."""
 
 
 def occlude(
+    request: InferenceRequest, image: PreprocessedImage, preprocessing: Preprocessing, logits: Logits
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How much lower the logit is without each patch, (PATCHES, PATCHES), and the features of the model inputs, (k * d,).
+
+    The differences do not sum up to the logit: patches that show the same can replace each other.
+    """
+    values, features = covered_logits(request, image, preprocessing, logits, [[patch] for patch in range(PATCHES**2)])
+    return (values[0] - values[1:]).reshape(PATCHES, PATCHES).astype(np.float32), features
+
+
+def covered_logits(
     request: InferenceRequest,
     image: PreprocessedImage,
     preprocessing: Preprocessing,
     logits: Logits,
-    patches: int = PATCHES,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How much lower the logit is without each patch, (patches, patches), and the features of the model inputs, (k * d,).
+    covers: Iterable[Sequence[int]],
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """The logit of the image, then that with each of `covers` covered, (1 + n,), and the features of the image's model inputs.
 
-    A patch is replaced by the mean colour of each model input. The differences do not sum up to the logit: patches that show the
-    same can replace each other.
+    A cover is a list of patches, numbered row by row. They get the mean colour of each model input.
     """
-    count = len(image.model_inputs)
-    versions = chain([image.model_inputs], _cover(image, preprocessing, patches))
+    versions = chain([image.model_inputs], (_cover(image, preprocessing, cover) for cover in covers))
     rows: list[NDArray[np.float32]] = []
-    while some := list(islice(versions, max(1, BATCH * PATCHES // count))):
+    while some := list(islice(versions, max(1, _INPUTS // len(image.model_inputs)))):
         rows += list(request.features([each for version in some for each in version]).reshape(len(some), -1))
-    values = logits(np.stack([preprocessing.pool(row) for row in rows]))
-    return (values[0] - values[1:]).reshape(patches, patches).astype(np.float32), rows[0]
+    return logits(np.stack([preprocessing.pool(row) for row in rows])), rows[0]
 
 
-def _cover(image: PreprocessedImage, preprocessing: Preprocessing, patches: int) -> Iterator[tuple[ImageArray, ...]]:
-    """The model inputs without each patch, row by row."""
-    means = [each.mean(axis=(0, 1)).round().astype(np.uint8) for each in image.model_inputs]
-    axes = [input_axes(image.width, image.height, preprocessing, crop) for crop in preprocessing.crops]
-    for number in range(patches**2):
-        row, column = divmod(number, patches)
-        covered = []
-        for model_input, mean, (across, down) in zip(image.model_inputs, means, axes, strict=True):
-            rows, columns = _ends(down, image.height, row, patches), _ends(across, image.width, column, patches)
-            copy = model_input.copy()
-            copy[rows, columns] = mean
-            covered.append(copy)
-        yield tuple(covered)
+def _cover(image: PreprocessedImage, preprocessing: Preprocessing, patches: Sequence[int]) -> tuple[ImageArray, ...]:
+    """The model inputs of the image with these patches covered."""
+    covered = tuple(each.copy() for each in image.model_inputs)
+    for model_input, crop in zip(covered, preprocessing.crops, strict=True):
+        mean = model_input.mean(axis=(0, 1)).round().astype(np.uint8)
+        across, down = input_axes(image.width, image.height, preprocessing, crop)
+        for row, column in (divmod(patch, PATCHES) for patch in patches):
+            model_input[_pixels(down, image.height, row), _pixels(across, image.width, column)] = mean
+    return covered
 
 
-def _ends(axis: InputAxis, length: int, part: int, parts: int) -> slice:
-    """The pixels of a model input in one of the even parts of the image's axis."""
-    start, end = (round(max((length * edge / parts - axis.start) / axis.scale, 0)) for edge in (part, part + 1))
+def _pixels(axis: InputAxis, length: int, part: int) -> slice:
+    """The pixels of a model input in one of the PATCHES even parts of the image's axis."""
+    start, end = (round(max((length * edge / PATCHES - axis.start) / axis.scale, 0)) for edge in (part, part + 1))
     return slice(start, end)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     import openvino
 
 _RESHAPES: Final = {"Reshape", "Squeeze", "Unsqueeze", "Identity"}
-_LAYOUTS: Final = {(2, 3): False, (1, 2): True}  # axes of a pooling -> whether the channels are last
+_LAYOUTS: Final[dict[tuple[int, ...], bool]] = {
+    (2, 3): False,
+    (1, 2): True,
+}  # axes of a pooling -> whether the channels are last
 
 
 @dataclass(frozen=True, slots=True, eq=False)

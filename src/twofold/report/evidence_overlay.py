@@ -20,9 +20,7 @@ def evidence_scale(evidence: NDArray[np.float32]) -> float:
     return float(np.percentile(np.abs(evidence), _PERCENTILE))
 
 
-def overlay(
-    image: NDArray[np.uint8], evidence: NDArray[np.float32], scale: float | None = None
-) -> NDArray[np.uint8]:
+def overlay(image: NDArray[np.uint8], evidence: NDArray[np.float32], scale: float | None = None) -> NDArray[np.uint8]:
     """An upright image (height, width, 3) in grey with its evidence (h, w) in colour, uint8 (height, width, 3).
 
     Opacity grows with the strength up to `scale`, by default that of this map.

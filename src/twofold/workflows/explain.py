@@ -1,10 +1,11 @@
 """The Explainer: where in an image the evidence for its label lies."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal
@@ -18,26 +19,31 @@ from twofold.core.errors import BackboneError, BundleError
 from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.core.parallel import prefetch
-from twofold.data import PreprocessedImage, ReadError
+from twofold.data import ImageArray, PreprocessedImage, ReadError, open_image
+from twofold.decision import Head
 from twofold.embedding import (
     EvidenceNetwork,
     FeatureRow,
+    InferenceRequest,
     Metadata,
     Runtime,
     Source,
     UnknownPoolingError,
     compute_evidence_map,
+    covered_logits,
     make_feature_row,
     occlude,
     preprocess_content,
     read_content,
 )
+from twofold.workflows.evidence_region import Region, find_region
 
 Method = Literal["exact", "occlusion"]
 _OCCLUSION: Final = (
-    "Features of {name} are not means or standard deviations over places, so the evidence comes from occlusion: the change of the "
-    "logit where a patch is covered. Such a map does not sum up to the logit."
+    "Features of {name} are not means or standard deviations over places, so the evidence comes from occlusion: the change of "
+    "the logit where a patch is covered. Such a map does not sum up to the logit."
 )
+_BFLOAT16: Final = "The model runs in bfloat16, whose sums are too coarse for a map, so the maps and their logits were computed in float32."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +51,16 @@ class Explanation:
     """A prediction and the evidence for it.
 
     `map` (h, w) is signed: positive cells speak for the positive class. Its cells divide the upright image evenly. With the
-    method `exact`, map.sum() + bias is the logit; `bias` is the head's, with what the grey margins of a padded image add. With
-    `occlusion` a cell is the logit less that without the cell, and there is no `bias`. An image that cannot be read has no map.
+    method `exact`, map.sum() + bias is the logit; the head's bias is spread over the map, and `bias` is what the grey margins of
+    a padded image add, else 0 up to rounding. With `occlusion` a cell is the logit less that without the cell, and there is no
+    `bias`. An image that cannot be read has no map. `region` says where the evidence for the more probable class lies.
     """
 
     prediction: Prediction
     map: NDArray[np.float32] | None = field(default=None, repr=False)
     bias: float | None = None
     method: Method | None = None
+    region: Region | None = None
 
     @property
     def logit(self) -> float | None:
@@ -119,7 +127,29 @@ class Explainer:
         prediction = self.model.predict_rows([path], [make_feature_row(*image, features)])[0]
         if prediction.read_error is not None:
             return Explanation(prediction)
-        return Explanation(prediction, evidence, bias, chosen)
+        return Explanation(prediction, evidence, bias, chosen, self._region(prediction, evidence))
+
+    def _region(self, prediction: Prediction, evidence: NDArray[np.float32]) -> Region:
+        """Where the evidence for the label lies; of an image without one, for the class that the threshold gives."""
+        assert prediction.probability is not None
+        number = int(self.model.rule.answer(np.array([prediction.probability]))[0])
+        return find_region(evidence if number else -evidence, self.model.classes[number])
+
+    def covered_logits(self, source: Source, covers: Iterable[Sequence[int]]) -> NDArray[np.float64] | ReadError:
+        """The logit of the image, then that with each of `covers` covered, (1 + n,): lists of the PATCHES x PATCHES patches."""
+        image = self._read(source)
+        if isinstance(image, ReadError):
+            return image
+        preprocessing = self.model.backbone.preprocessing
+        with self._request() as request:
+            return covered_logits(request, image[1], preprocessing, self.model.logits, covers)[0]
+
+    def with_head(self, head: Head) -> "Explainer":
+        """The explainer of the same network with another head."""
+        self.method  # noqa: B018  # so that both have the network
+        other = copy(self)
+        other.model = replace(self.model, head=head)
+        return other
 
     def stream(self, sources: Iterable[Source]) -> Generator[Explanation]:
         """The explanations of all sources in order, each as soon as it is available, in bounded memory."""
@@ -129,6 +159,14 @@ class Explainer:
                 yield from prefetch(pool, self.explain, sources, 2 * self._engine.threads)
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def open(self, source: Source) -> ImageArray | ReadError:
+        """The image in which a map lies, upright, at full size, (height, width, 3)."""
+        content = read_content(source)
+        if isinstance(content, ReadError):
+            return content
+        ranges, max_pixels = self.model.backbone.preprocessing.ranges, self.runtime.options.max_pixels
+        return open_image(content.source, max_pixels=max_pixels, ranges=ranges)
 
     def _read(self, source: Source) -> tuple[Metadata, PreprocessedImage] | ReadError:
         content = read_content(source)
@@ -140,18 +178,25 @@ class Explainer:
     def _exact(self, image: PreprocessedImage) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
         """The map, the bias and the features of the model inputs."""
         if self.method != "exact" or self._network is None:
-            raise BackboneError(f"The evidence of {self.model.backbone.name} cannot be exact: use `method='occlusion'`.")
+            raise BackboneError(
+                f"The evidence of {self.model.backbone.name} cannot be exact: use `method='occlusion'`."
+            )
         head = self.model.head
-        result = compute_evidence_map(self._network, image, self.model.backbone.preprocessing, head.weights)
-        return result.cells, head.bias + result.margins, result.features
+        preprocessing = self.model.backbone.preprocessing
+        result = compute_evidence_map(self._network, image, preprocessing, head.weights, head.bias)
+        return result.cells, result.margins, result.features
 
     def _occlusion(self, image: PreprocessedImage) -> tuple[NDArray[np.float32], None, NDArray[np.float32]]:
-        if not self._engine.started:
-            with self._lock:
-                self._engine.start()
-        with self._engine.request() as request:
+        with self._request() as request:
             cells, features = occlude(request, image, self.model.backbone.preprocessing, self.model.logits)
         return cells, None, features
+
+    @contextmanager
+    def _request(self) -> Iterator[InferenceRequest]:
+        with self._name_bundle_in_errors():
+            self._engine.start()
+            with self._engine.request() as request:
+                yield request
 
     @contextmanager
     def _name_bundle_in_errors(self) -> Iterator[None]:
@@ -161,8 +206,3 @@ class Explainer:
             if self._path is None:
                 raise
             raise BundleError(f"{self._path} cannot be explained: {error}") from error
-
-
-_BFLOAT16: Final = (
-    "The model runs in bfloat16, whose sums are too coarse for a map, so the maps and their logits were computed in float32."
-)
