@@ -64,7 +64,7 @@ def format_checks(checks: EvidenceChecks) -> str:
         lines.append(f"  correlation with the maps of a randomised head: {checks.randomised_correlation:.2f}")
     for step in checks.deletion:
         lines.append(
-            f"  {step.area:.0%} of the area covered: the logit moves to the other class by {step.strongest:.2f} where the evidence "
-            f"is strongest, by {step.random:.2f} at random places"
+            f"  {step.area:.0%} of the area covered: the logit moves to the other class by {step.strongest:.2f} where the "
+            f"evidence is strongest, by {step.random:.2f} at random places"
         )
     return "\n".join(lines)

@@ -37,8 +37,8 @@ class EvidenceChecks:
 
     `planted`: into how many images a patch of an image of the other class was pasted; in `found` of them the map changes most
     within the patch, where `chance` is expected of maps that do not follow the image. `randomised_correlation` is the mean
-    absolute correlation with the maps of a head whose weights were shuffled: high where maps show the image rather than the model.
-    It is None without any image. `deletion` has a step for each of `AREAS`.
+    absolute correlation with the maps of a head whose weights were shuffled: high where maps show the image and not the model. It
+    is None without any image. `deletion` has a step for each of `AREAS`.
     """
 
     images: int
@@ -144,7 +144,7 @@ def _randomised_correlation(
         if explanation.map is not None and shuffled is not None:
             pair = [coarsen(each, _SIDE).ravel() for each in (explanation.map, shuffled)]
             if min(each.std() for each in pair) > 0:
-                correlations.append(abs(float(np.corrcoef(pair)[0, 1])))
+                correlations.append(abs(float(np.corrcoef(*pair)[0, 1])))
     return float(np.mean(correlations)) if correlations else None
 
 
@@ -161,7 +161,8 @@ def _deletion(
         covers = [each[:count].tolist() for each in orders for count in counts]
         logits = explainer.covered_logits(image, covers)
         if not isinstance(logits, ReadError):
-            moves = np.asarray(sign * (logits[0] - logits[1:])).reshape(len(orders), len(counts))
+            changes: NDArray[np.float64] = sign * (logits[0] - logits[1:])
+            moves = changes.reshape(len(orders), len(counts))
             strongest.append(moves[0])
             chosen.append(moves[1:].mean(axis=0))
     means = np.mean(strongest, axis=0), np.mean(chosen, axis=0)

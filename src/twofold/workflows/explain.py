@@ -43,7 +43,10 @@ _OCCLUSION: Final = (
     "Features of {name} are not means or standard deviations over places, so the evidence comes from occlusion: the change of "
     "the logit where a patch is covered. Such a map does not sum up to the logit."
 )
-_BFLOAT16: Final = "The model runs in bfloat16, whose sums are too coarse for a map, so the maps and their logits were computed in float32."
+_BFLOAT16: Final = (
+    "The model runs in bfloat16, whose sums are too coarse for a map, so the maps and their logits were computed in "
+    "float32."
+)
 
 
 @dataclass(frozen=True, slots=True)
