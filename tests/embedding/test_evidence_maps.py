@@ -16,7 +16,15 @@ from PIL import Image, ImageDraw
 from twofold.core.options import CropMode
 from twofold.data import PreprocessedImage, Preprocessing, preprocess
 from twofold.decision import Head
-from twofold.embedding import Engine, EvidenceMap, EvidenceNetwork, UnknownPoolingError, coarsen, compute_evidence_map
+from twofold.embedding import (
+    Engine,
+    EvidenceMap,
+    EvidenceNetwork,
+    UnknownPoolingError,
+    coarsen,
+    compute_evidence_map,
+    find_pattern,
+)
 from twofold.embedding.evidence_maps import split_weights
 from twofold.networks import Backbone
 from twofold.networks.architectures import IMAGENET_MEAN, IMAGENET_STD
@@ -113,6 +121,22 @@ def test_each_window_gets_the_weight_of_its_distance_to_the_mean() -> None:
     assert weights[:, 0].tolist() == [10, -1, -1, 1, 1]
     assert constants.tolist() == [0, 2, 2, -2, -2]
     assert (weights * rows).sum() + constants.sum() == 10 * 5 + 4 * 1
+
+
+def test_leaving_out_the_pattern_of_borders_keeps_the_sum(
+    networks: Callable[..., tuple[EvidenceNetwork, Engine]],
+) -> None:
+    network, engine = networks("int8", "both")
+    preprocessing, head, image = engine.backbone.preprocessing, random_head(engine), draw("rings", 0, 200)
+    pattern = find_pattern(network, preprocessing, head.weights)
+    prepared = prepare(image, engine)
+    plain, without = (
+        compute_evidence_map(network, prepared, preprocessing, head.weights, head.bias, each)
+        for each in (None, pattern)
+    )
+    assert without.cells.sum(dtype=np.float64) == pytest.approx(plain.cells.sum(dtype=np.float64), abs=1e-4)
+    assert np.abs(without.cells - plain.cells).max() > 1e-4
+    assert all(abs(each.sum()) < 1e-3 for each in pattern)
 
 
 @pytest.mark.parametrize("orientation", sorted(ROTATED))

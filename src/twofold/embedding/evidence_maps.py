@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import InputAxis, PreprocessedImage, Preprocessing, input_axes
+from twofold.data import InputAxis, PreprocessedImage, Preprocessing, input_axes, preprocess
 from twofold.embedding.evidence_network import Evidence, EvidenceNetwork
+from twofold.embedding.probes import probe_images
 
 Floats = NDArray[np.float64]
 MAX_SIDE: Final = 256
@@ -35,8 +36,9 @@ def compute_evidence_map(
     preprocessing: Preprocessing,
     weights: NDArray[np.float32],
     bias: float,
+    pattern: Evidence | None = None,
 ) -> EvidenceMap:
-    """The evidence of an image for a head with weights (d,) and this bias.
+    """The evidence of an image for a head with weights (d,) and this bias, less a pattern from `find_pattern`.
 
     The bias is spread evenly over what the network sees. It is the logit of an image without any activation, which does not
     exist; without it, maps of a head with a large negative bias would be positive everywhere.
@@ -50,9 +52,28 @@ def compute_evidence_map(
         input_weights, constants = split_weights(preprocessing, weights, rows)
         rows, evidence = network.run(image.model_inputs, input_weights)
         levels = levels + constants
-    cells = _place(image, preprocessing, (*evidence, levels.astype(np.float32)[:, None, None])).astype(np.float32)
+    if pattern is not None:
+        evidence = tuple(maps - _stretch(shares) * each for maps, each in zip(evidence, pattern, strict=True))
+    cells = _place(image, preprocessing, (*evidence, _stretch(levels))).astype(np.float32)
     total = sum(float(each.sum(dtype=np.float64)) for each in evidence) + float(levels.sum())
     return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
+
+
+def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights: NDArray[np.float32]) -> Evidence:
+    """What maps show for every image, because the network pads its maps at the borders: the mean maps of the probe images, less
+    their mean, each (h, w). They sum up to 0, so that a map without them has the same sum.
+    """
+    images = [preprocess(probe, preprocessing) for probe in probe_images()]
+    inputs = [image.model_inputs[0] for image in images if isinstance(image, PreprocessedImage)]
+    width = weights.size // preprocessing.moments
+    _, evidence = network.run(inputs, np.repeat(weights[None, :width], len(inputs), axis=0))
+    means = [maps.mean(axis=0) for maps in evidence]
+    return tuple(mean - mean.mean() for mean in means)
+
+
+def _stretch(values: Floats) -> NDArray[np.float32]:
+    """One value for each model input, (k,) -> (k, 1, 1)."""
+    return values.astype(np.float32)[:, None, None]
 
 
 def split_weights(

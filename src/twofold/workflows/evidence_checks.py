@@ -142,9 +142,9 @@ def _randomised_correlation(
     for image, explanation in explained:
         shuffled = other.explain(image).map
         if explanation.map is not None and shuffled is not None:
-            pair = [coarsen(each, _SIDE).ravel() for each in (explanation.map, shuffled)]
-            if min(each.std() for each in pair) > 0:
-                correlations.append(abs(float(np.corrcoef(*pair)[0, 1])))
+            ours, theirs = (coarsen(each, _SIDE).ravel() for each in (explanation.map, shuffled))
+            if min(ours.std(), theirs.std()) > 0:
+                correlations.append(abs(float(np.corrcoef(ours, theirs)[0, 1])))
     return float(np.mean(correlations)) if correlations else None
 
 

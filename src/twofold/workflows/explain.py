@@ -31,6 +31,7 @@ from twofold.embedding import (
     UnknownPoolingError,
     compute_evidence_map,
     covered_logits,
+    find_pattern,
     make_feature_row,
     occlude,
     preprocess_content,
@@ -55,8 +56,8 @@ class Explanation:
 
     `map` (h, w) is signed: positive cells speak for the positive class. Its cells divide the upright image evenly. With the
     method `exact`, map.sum() + bias is the logit; the head's bias is spread over the map, and `bias` is what the grey margins of
-    a padded image add, else 0 up to rounding. With `occlusion` a cell is the logit less that without the cell, and there is no
-    `bias`. An image that cannot be read has no map. `region` says where the evidence for the more probable class lies.
+    a padded image add, else 0 up to rounding. What maps show at the borders of every image is left out. With `occlusion` a cell is
+    the logit less that without the cell, and there is no `bias`. An image that cannot be read has no map. `region` says where the evidence for the more probable class lies.
     """
 
     prediction: Prediction
@@ -87,6 +88,7 @@ class Explainer:
         self._path = bundle.path if isinstance(bundle, Bundle) else None
         self._engine = self.model.engine(self.runtime)
         self._network: EvidenceNetwork | None = None
+        self._pattern: tuple[NDArray[np.float32], ...] = ()
         self._method: Method | None = None
         self._lock = Lock()
 
@@ -102,6 +104,7 @@ class Explainer:
                     except UnknownPoolingError:
                         self._method = "occlusion"
                     else:
+                        self._pattern = self._find_pattern(self._network)
                         self._method = "exact"
         return self._method
 
@@ -152,6 +155,8 @@ class Explainer:
         self.method  # noqa: B018  # so that both have the network
         other = copy(self)
         other.model = replace(self.model, head=head)
+        if self._network is not None:
+            other._pattern = other._find_pattern(self._network)
         return other
 
     def stream(self, sources: Iterable[Source]) -> Generator[Explanation]:
@@ -171,6 +176,9 @@ class Explainer:
         ranges, max_pixels = self.model.backbone.preprocessing.ranges, self.runtime.options.max_pixels
         return open_image(content.source, max_pixels=max_pixels, ranges=ranges)
 
+    def _find_pattern(self, network: EvidenceNetwork) -> tuple[NDArray[np.float32], ...]:
+        return find_pattern(network, self.model.backbone.preprocessing, self.model.head.weights)
+
     def _read(self, source: Source) -> tuple[Metadata, PreprocessedImage] | ReadError:
         content = read_content(source)
         if isinstance(content, ReadError):
@@ -186,7 +194,7 @@ class Explainer:
             )
         head = self.model.head
         preprocessing = self.model.backbone.preprocessing
-        result = compute_evidence_map(self._network, image, preprocessing, head.weights, head.bias)
+        result = compute_evidence_map(self._network, image, preprocessing, head.weights, head.bias, self._pattern)
         return result.cells, result.margins, result.features
 
     def _occlusion(self, image: PreprocessedImage) -> tuple[NDArray[np.float32], None, NDArray[np.float32]]:
