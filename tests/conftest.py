@@ -73,6 +73,35 @@ def tiny(tiny_file: Path) -> Backbone:
 
 
 @pytest.fixture(scope="session")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A network whose features are the mean red, green and blue of squares of 16, from 0 to 255."""
+    weight = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, :, None, None], "weight")
+    nodes = [
+        helper.make_node("Conv", ["input", "weight"], ["map"]),
+        helper.make_node("GlobalAveragePool", ["map"], ["output"]),
+    ]
+    entry = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 16, 16])
+    leave = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 3, 1, 1])
+    graph = helper.make_graph(nodes, "linear", [entry], [leave], [weight])
+    path = tmp_path_factory.mktemp("linear") / "linear.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    options = BackboneOptions(backbone=str(path), mean=(0, 0, 0), std=(1, 1, 1), crop_mode="squash")
+    return load_backbone(options, "f32", cache=path.parent)
+
+
+@pytest.fixture(scope="session")
+def maximum(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """The same network with the maximum of each channel as its features."""
+    model = onnx.load(tiny_file)
+    model.graph.node[-1].op_type = "GlobalMaxPool"
+    model.graph.node.append(helper.make_node("Flatten", ["output"], ["flat"]))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["n", 6]))
+    path = tmp_path_factory.mktemp("maximum") / "maximum.onnx"
+    onnx.save(model, path)
+    return load_backbone(BackboneOptions(backbone=str(path), output="flat"), "f32", cache=path.parent)
+
+
+@pytest.fixture(scope="session")
 def lite0(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Backbone]:
     """The default network at a small size, in every arithmetic."""
     cache, options = tmp_path_factory.mktemp("lite0"), BackboneOptions(size=96)

@@ -82,6 +82,12 @@ def test_predicting_loads_no_framework(bundle: Path, drawn: Path) -> None:
     assert not packages(CLI.format(arguments=arguments)) & (heavy | HUBS)
 
 
+def test_explaining_loads_no_framework(bundle: Path, drawn: Path, tmp_path: Path) -> None:
+    arguments = ["explain", str(bundle), str(drawn / "bars" / "bars-000.png"), "--out", str(tmp_path), "--no-cache"]
+    heavy = {"torch", "sklearn", "scipy", "onnx", "matplotlib", "jinja2", "pandas"}
+    assert not packages(CLI.format(arguments=arguments)) & (heavy | HUBS)
+
+
 def test_a_quick_audit_loads_no_network(drawn: Path) -> None:
     heavy = {"openvino", "onnx", "torch", "sklearn", "matplotlib", "jinja2", "pandas"}
     arguments = ["audit", str(drawn), "--quick", "--quiet"]

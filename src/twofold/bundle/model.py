@@ -114,9 +114,10 @@ class Model:
 
         with closing(runtime.embed_chunks(record_paths(), engine, add_note)) as chunks:
             for rows in chunks:
-                yield from self._predictions([paths.popleft() for _ in rows], rows)
+                yield from self.predict_rows([paths.popleft() for _ in rows], rows)
 
-    def _predictions(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
+    def predict_rows(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
+        """The predictions for images at these paths with these feature rows, in their order."""
         pool = self.backbone.preprocessing.pool
         pooled = [pool(row.features) for row in rows if row.features is not None]
         # A row's scores do not depend on the other rows, to the bit: chunks may be of any length.

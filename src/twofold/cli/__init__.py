@@ -14,6 +14,7 @@ import typer
 from twofold.cli.audit_command import audit
 from twofold.cli.decide_command import decide
 from twofold.cli.evaluate_command import evaluate
+from twofold.cli.explain_command import explain
 from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
 from twofold.cli.help_pages import Command, Group
@@ -22,7 +23,7 @@ from twofold.cli.predict_command import predict
 from twofold.cli.report_command import report
 from twofold.cli.split_command import split
 from twofold.cli.train_command import train
-from twofold.cli.usage_errors import explain
+from twofold.cli.usage_errors import explain as explain_usage_error
 from twofold.core.errors import NotRankZeroError, TwofoldError
 from twofold.core.files import reason
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, decide, report, audit, split, fetch):
+for command in (train, evaluate, predict, explain, decide, report, audit, split, fetch):
     app.command(cls=Command)(flags(command))
 
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words) if words else _run(["--help"]) or 2
         sys.stdout.flush()  # here, where an error can still be shown
     except typer.TyperException as error:
-        code = _fail(explain(error), error.exit_code)
+        code = _fail(explain_usage_error(error), error.exit_code)
     except NotRankZeroError as error:  # the first process prints the result
         code = error.exit_code
     except TwofoldError as error:

@@ -57,7 +57,7 @@ def predict(
     if always_answer:
         loaded_bundle = loaded_bundle.always_answering()
     arguments = _lines() if paths == ["-"] else paths
-    _check_no_addresses(arguments)
+    check_no_addresses("predict", arguments)
     # Rows on the terminal show the progress, and a bar would break them.
     rows_on_terminal = sys.stdout.isatty() and (out is None or json)
     runtime = terminal.runtime(runtime_options, quiet=quiet or rows_on_terminal)
@@ -105,8 +105,8 @@ def _lines() -> list[str]:
     return [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
 
 
-def _check_no_addresses(arguments: Sequence[str]) -> None:
-    """Raises UsageError where an argument is an address: as a path it would name another file."""
+def check_no_addresses(command: str, arguments: Sequence[str]) -> None:
+    """Raises UsageError where an argument of the command is an address: as a path it would name another file."""
     from twofold.core.errors import UsageError
     from twofold.core.privacy import public_address
     from twofold.data import address_advice, is_address
@@ -115,6 +115,6 @@ def _check_no_addresses(arguments: Sequence[str]) -> None:
     if addresses:
         more = f" and {len(addresses) - _MAX_NAMED} more" if len(addresses) > _MAX_NAMED else ""
         raise UsageError(
-            f"predict reads local files, not addresses, got {', '.join(addresses[:_MAX_NAMED])}{more}: "
+            f"{command} reads local files, not addresses, got {', '.join(addresses[:_MAX_NAMED])}{more}: "
             f"{address_advice(addresses[0])}."
         )

@@ -163,9 +163,11 @@ def preprocess(
     return PreprocessedImage(model_inputs, thumbnail, width, height, decoded.format, decoded.encoding)
 
 
-def open_image(source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS) -> ImageArray | ReadError:
+def open_image(
+    source: bytes | Image.Image | NDArray[Any], *, max_pixels: int = MAX_PIXELS, ranges: IntensityRanges = NO_RANGES
+) -> ImageArray | ReadError:
     """The image, upright, at full size, (height, width, 3), by the same rules as `preprocess`; or a read error."""
-    decoded = _decode(source, lambda width, height: 1, max_pixels)
+    decoded = _decode(source, lambda width, height: 1, max_pixels, ranges)
     if isinstance(decoded, ReadError):
         return decoded
     return np.array(put_upright(decoded.image, decoded.orientation).convert("RGB"))
@@ -225,6 +227,37 @@ def pixel_scale(width: int, height: int, preprocessing: Preprocessing, crop: Cro
     return (right - left) / inner_width, (bottom - top) / inner_height
 
 
+@dataclass(frozen=True, slots=True)
+class InputAxis:
+    """Where one axis of a model input lies in the upright image: at `start` + `scale` * position, all in pixels.
+
+    Positions are measured from the edge of the model input; in the margins of a padded image they lie outside the image.
+    """
+
+    start: float
+    scale: float
+
+
+def input_axes(width: int, height: int, preprocessing: Preprocessing, crop: Crop) -> tuple[InputAxis, InputAxis]:
+    """The horizontal and the vertical axis of a model input of an upright image of this size."""
+    left, top, right, bottom = _area(width, height, preprocessing, crop)
+    inner_width, inner_height = _inner_size(width, height, preprocessing, crop)
+    return (
+        _input_axis(left, right, inner_width, preprocessing.size),
+        _input_axis(top, bottom, inner_height, preprocessing.size),
+    )
+
+
+def _input_axis(start: float, end: float, inner: int, size: int) -> InputAxis:
+    scale = (end - start) / inner
+    return InputAxis(start - _margin(size, inner) * scale, scale)
+
+
+def _margin(size: int, inner: int) -> int:
+    """The pixels of the model input before the image."""
+    return round((size - inner) / 2)
+
+
 def _as_stored(crop: Crop, orientation: int) -> Crop:
     """The window of the image as it is stored that lies at this row and column of the upright image."""
     if crop.grid == 1 or orientation == 1:
@@ -273,5 +306,5 @@ def _fit(decoded: DecodedImage, preprocessing: Preprocessing, crop: Crop) -> Ima
     if image.size == (preprocessing.size, preprocessing.size):
         return np.array(image)
     canvas = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
-    canvas.paste(image, (round((preprocessing.size - image.width) / 2), round((preprocessing.size - image.height) / 2)))
+    canvas.paste(image, (_margin(preprocessing.size, image.width), _margin(preprocessing.size, image.height)))
     return np.array(canvas)

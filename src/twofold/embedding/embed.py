@@ -126,10 +126,11 @@ def _embed_pending(
     features = iter(
         request.features([each for image in images for each in image.model_inputs]).reshape(len(images), -1)
     )
-    return [row if isinstance(row, FeatureRow) else _feature_row(*row, next(features)) for row in rows]
+    return [row if isinstance(row, FeatureRow) else make_feature_row(*row, next(features)) for row in rows]
 
 
-def _feature_row(metadata: Metadata, image: PreprocessedImage, features: NDArray[np.float32]) -> FeatureRow:
+def make_feature_row(metadata: Metadata, image: PreprocessedImage, features: NDArray[np.float32]) -> FeatureRow:
+    """The row of an image with the features of its model inputs one after the other; a read error where they are not finite."""
     if np.isfinite(features).all():
         return FeatureRow(metadata, image.thumbnail, features, None)
     sentence = "The network gives features that are not finite for this image: check the image and the network."

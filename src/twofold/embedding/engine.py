@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -138,6 +138,14 @@ class Engine:
         self.requests  # noqa: B018
         self._start_single()
 
+    def compile_extended(self, extend: "Callable[[openvino.Model], None]", batch: int) -> "openvino.CompiledModel":
+        """The network for this batch with what `extend` adds to it, in the dtype of the engine, but float32 for bfloat16.
+
+        Raises BackboneError where it cannot be run.
+        """
+        self.requests  # noqa: B018  # which settles the dtype
+        return self._compile(import_openvino().Core(), batch, extend)
+
     @property
     def batch(self) -> int:
         """The least number of images whose model inputs fill batches."""
@@ -189,8 +197,10 @@ class Engine:
         compiled = self._compile(core, batch)
         return tuple(InferenceRequest(compiled.create_infer_request()) for _ in range(self.threads))
 
-    def _compile(self, core: "openvino.Core", batch: int) -> "openvino.CompiledModel":
-        dtype = "f32" if self._exact else self.backbone.dtype
+    def _compile(
+        self, core: "openvino.Core", batch: int, extend: "Callable[[openvino.Model], None] | None" = None
+    ) -> "openvino.CompiledModel":
+        dtype = "f32" if self._exact or (extend and self.backbone.dtype == "bf16") else self.backbone.dtype
         settings = {
             # By default OpenVINO computes in bfloat16 where the processor supports it, and predictions depend on the processor.
             "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bf16" else "f32",
@@ -209,6 +219,8 @@ class Engine:
             model = core.read_model(self.backbone.graph)
             model.reshape({"image": [batch, side, side, 3]})
             check_sizes(model)
+            if extend is not None:
+                extend(model)
             if dtype != "int8":
                 fold_constants(model)
             compiled = core.compile_model(model, "CPU", settings)

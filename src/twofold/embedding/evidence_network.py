@@ -1,0 +1,151 @@
+"""A network that says for each place what it adds to the logit: the engine's network with more outputs.
+
+A mean is a sum over places, and so is a standard deviation: sigma = sum of (x - mu)² / (N sigma). So a head's weights fall apart
+into places without any approximation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.core.errors import BackboneError
+from twofold.data import ImageArray
+from twofold.embedding.compilation import import_openvino
+from twofold.embedding.engine import BATCH, Engine
+from twofold.embedding.pooled_tensors import PooledTensor, find_pooled_tensors
+
+if TYPE_CHECKING:
+    import openvino
+
+Evidence = tuple[NDArray[np.float32], ...]
+"""For each number of cells, what each cell of n model inputs adds to the logit, (n, h, w)."""
+
+_TINY: Final = 1e-12  # of a channel without any variation the squares are 0, too
+
+
+class EvidenceNetwork:
+    """The network of an engine with the evidence of each place; any number of threads can run it.
+
+    Its dtype is that of the engine, but float32 for bfloat16, whose sums are too coarse.
+    Raises BackboneError where it cannot be run, and UnknownPoolingError where a feature is no mean or std over places.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._maps = 0
+        count = len(engine.backbone.preprocessing.crops)
+        self._batch = min(count, BATCH)
+        compiled = engine.compile_extended(self._extend, self._batch)
+        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(engine.threads):  # here: made in worker threads they crashed
+            request = compiled.create_infer_request()
+            request.get_tensor("image").data, request.get_tensor("weights").data  # as in InferenceRequest
+            self._idle.put(request)
+
+    def _extend(self, model: "openvino.Model") -> None:
+        pooled = find_pooled_tensors(model)
+        if pooled is None:
+            raise UnknownPoolingError
+        self._maps = add_evidence(model, pooled)
+
+    def run(
+        self, model_inputs: Sequence[ImageArray], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], Evidence]:
+        """The features (n, d) of model inputs, and the evidence with weights (n, d)."""
+        request = self._idle.get()
+        try:
+            parts = [
+                self._run(request, model_inputs[start : start + self._batch], weights[start : start + self._batch])
+                for start in range(0, len(model_inputs), self._batch)
+            ]
+        except (RuntimeError, MemoryError) as error:
+            raise BackboneError(f"The network cannot be run by OpenVINO: {str(error).strip()}.") from error
+        finally:
+            self._idle.put(request)
+        features, *maps = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return features, tuple(maps)
+
+    def _run(
+        self, request: "openvino.InferRequest", model_inputs: Sequence[ImageArray], weights: NDArray[np.float32]
+    ) -> list[NDArray[np.float32]]:
+        count = len(model_inputs)
+        image, weight_rows = request.get_tensor("image").data, request.get_tensor("weights").data
+        for row, model_input in enumerate(model_inputs):
+            image[row] = model_input
+        weight_rows[:count] = weights
+        request.infer()
+        names = ("features", *(_output_name(number) for number in range(self._maps)))
+        return [np.array(request.get_tensor(name).data[:count]) for name in names]
+
+
+class UnknownPoolingError(Exception):
+    """The features of a network are not all means or standard deviations over places."""
+
+
+def add_evidence(model: "openvino.Model", pooled: Sequence[PooledTensor]) -> int:
+    """The number of maps that are added to the model as outputs, beside an input `weights`, float32 (n, d)."""
+    ops = import_openvino().opset13
+    batch = model.input().get_shape()[0]
+    widths = [each.channels for each in pooled]
+    weights = ops.parameter([batch, sum(widths)], np.float32, name="weights")
+    weights.output(0).get_tensor().set_names({"weights"})
+    model.add_parameters([weights])
+    parts: dict[tuple[str, int], list[_Part]] = {}
+    for tensor, start, width in zip(pooled, accumulate(widths, initial=0), widths, strict=False):
+        part = _Part(tensor, ops.slice(weights, [start], [start + width], [1], [1]))
+        parts.setdefault(tensor.name, []).append(part)
+    maps: dict[tuple[int, int], Any] = {}
+    for same_places in parts.values():
+        evidence, side = _evidence(ops, same_places, batch), same_places[0].pooled.side
+        maps[side] = ops.add(maps[side], evidence) if side in maps else evidence
+    for number, evidence in enumerate(maps.values()):
+        evidence.output(0).get_tensor().set_names({_output_name(number)})
+    model.add_outputs([evidence.output(0) for evidence in maps.values()])
+    return len(maps)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A range of the features and its weights, (n, channels)."""
+
+    pooled: PooledTensor
+    weights: Any
+
+
+def _output_name(number: int) -> str:
+    return f"evidence{number}"
+
+
+def _evidence(ops: Any, parts: Sequence[_Part], batch: int) -> Any:
+    """What each place adds to the logit by the features that are pooled from one tensor, (n, h, w)."""
+    pooled = parts[0].pooled
+    height, width = pooled.side
+    channels, axis = pooled.channels, 3 if pooled.channels_last else 1
+    shape = np.array([batch, 1, 1, channels] if pooled.channels_last else [batch, channels, 1, 1])
+
+    def per_channel(values: Any) -> Any:
+        return ops.reshape(values, shape, special_zero=False)
+
+    deviations = next((part.pooled.deviations for part in parts if part.pooled.deviations is not None), None)
+    terms, constants = [], []
+    for part in parts:
+        weights = per_channel(ops.multiply(part.weights, np.float32(1 / (height * width))))
+        if part.pooled.deviations is not None:
+            stds = per_channel(part.pooled.deviations.stds)
+            slopes = ops.divide(weights, ops.maximum(stds, np.float32(_TINY)))
+            terms.append(ops.multiply(slopes, part.pooled.deviations.centred))
+        else:
+            terms.append(weights)
+            constants.append(ops.multiply(weights, per_channel(part.pooled.mean)))
+    # Not the tensor itself where it also exists less its mean: int8 networks fuse other operators when it is read once more.
+    source = pooled.places if deviations is None else deviations.centred
+    evidence = ops.reduce_sum(ops.multiply(source, reduce(ops.add, terms)), np.array([axis]))
+    if deviations is not None and constants:
+        levels = ops.reduce_sum(reduce(ops.add, constants), np.array([1, 2, 3]), keep_dims=True)
+        evidence = ops.add(evidence, ops.squeeze(levels, np.array([axis])))
+    return evidence
