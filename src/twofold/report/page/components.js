@@ -1,0 +1,72 @@
+// Web components that any page of twofold may use. They make no request and keep all text as text.
+
+// <copy-button for="ID">: copies the text of the element with this id, and says so.
+customElements.define("copy-button", class extends HTMLElement {
+  connectedCallback() {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = this.getAttribute("label") || "Copy";
+    button.addEventListener("click", () => this.copy(button));
+    this.replaceChildren(button);
+  }
+
+  async copy(button) {
+    const source = document.getElementById(this.getAttribute("for"));
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = "Copied";
+    } catch {  // a page opened from a disk may not have the clipboard: the text is selected instead
+      const range = document.createRange();
+      range.selectNodeContents(source);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      button.textContent = "Selected: press Ctrl+C";
+    }
+  }
+});
+
+// <sprite-image sheet="ID" cell="N" label="TEXT">: one cell of a sprite sheet, <img id=ID data-size=PX data-columns=K>.
+customElements.define("sprite-image", class extends HTMLElement {
+  static observedAttributes = ["sheet", "cell", "label"];
+
+  connectedCallback() { this.draw(); }
+  attributeChangedCallback() { if (this.isConnected) this.draw(); }
+
+  draw() {
+    const sheet = document.getElementById(this.getAttribute("sheet"));
+    this.setAttribute("role", "img");
+    this.setAttribute("aria-label", this.getAttribute("label") || "image");
+    if (!sheet) return;
+    const size = Number(sheet.dataset.size), columns = Number(sheet.dataset.columns), cell = Number(this.getAttribute("cell"));
+    const column = cell % columns, row = Math.floor(cell / columns), rows = Number(sheet.dataset.rows);
+    const at = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0) + "%";
+    this.style.cssText = `display:block;aspect-ratio:1;width:${size}px;max-width:100%;background-size:${100 * columns}% ${100 * rows}%;`
+      + `background-position:${at(column, columns)} ${at(row, rows)};background-image:url(${sheet.src})`;
+  }
+});
+
+// <page-dialog>: a dialog with a title, a close button and a body. `show(title, ...nodes)` opens it.
+customElements.define("page-dialog", class extends HTMLElement {
+  connectedCallback() {
+    this.dialog = document.createElement("dialog");
+    const head = document.createElement("div"), close = document.createElement("button");
+    this.heading = document.createElement("h2");
+    this.body = document.createElement("div");
+    this.heading.id = "dialog-title";
+    head.className = "dialog-head";
+    close.type = "button";
+    close.textContent = "Close";
+    close.addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("click", event => { if (event.target === this.dialog) this.dialog.close(); });
+    this.dialog.setAttribute("aria-labelledby", "dialog-title");
+    head.append(this.heading, close);
+    this.dialog.append(head, this.body);
+    this.replaceChildren(this.dialog);
+  }
+
+  show(title, ...nodes) {
+    this.heading.textContent = title;
+    this.body.replaceChildren(...nodes);
+    if (!this.dialog.open) this.dialog.showModal();
+  }
+});
