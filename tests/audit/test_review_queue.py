@@ -1,5 +1,7 @@
 """The review queue: order, reasons, and the random part."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,19 +11,15 @@ from twofold.duplicates import Duplicate
 HASHES = [f"{number:064x}" for number in range(200)]
 
 
-class Rows:
-    """What the queue reads of a dataset."""
-
-    labels = np.array([0, 0, 1, 1, 0, 1, 0, 1], np.int8)
-    valid = np.array([True, True, True, True, False, False, True, True])
-    duplicates = (Duplicate(4, 5, "exact"), Duplicate(0, 2, "near"), Duplicate(3, 7, "near"), Duplicate(1, 6, "exact"))
+LABELS = np.array([0, 0, 1, 1, 0, 1, 0, 1], np.int8)
+VALID = np.array([True, True, True, True, False, False, True, True])
+PAIRS = [Duplicate(4, 5, "exact"), Duplicate(0, 2, "near"), Duplicate(3, 7, "near"), Duplicate(1, 6, "exact")]
 
 
-def queue(**options: object) -> dict[int, ReviewItem]:
+def queue(**options: Any) -> dict[int, ReviewItem]:
     p_label_error = np.array([0.9, 0.01, 0.2, 0.0, np.nan, np.nan, 0.6, 0.0])
     probabilities = np.array([0.99, 0.5, 0.1, 0.99, 0.1, 0.9, 0.9, 0.9])
-    dataset = Rows()
-    items = review_queue(dataset, p_label_error, probabilities, 0.5, **options)  # type: ignore[arg-type]
+    items = review_queue(LABELS, VALID, PAIRS, p_label_error, probabilities, 0.5, **options)
     assert [item.worth for item in items] == sorted((item.worth for item in items), reverse=True)
     assert sorted(item.row for item in items) == list(range(8))
     return {item.row: item for item in items}
@@ -30,7 +28,7 @@ def queue(**options: object) -> dict[int, ReviewItem]:
 def test_each_image_has_its_best_reason() -> None:
     items = queue()
     assert (items[4].reason, items[4].other, items[5].other) == ("conflict", 5, 4)
-    assert (items[0].reason, items[0].worth) == ("label-error", 0.9) or items[0].reason == "other-label"
+    assert items[0].worth == 0.9
     assert (items[2].reason, items[2].worth, items[2].other) == ("other-label", 0.5, 0)
     assert (items[6].reason, items[6].worth) == ("label-error", 0.6)
     assert (items[1].reason, items[3].reason) == ("borderline", "ranked")

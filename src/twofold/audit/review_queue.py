@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.dataset.labelled import LabelledDataset
+from twofold.duplicates import Duplicate
 
 Reason = Literal[
     "conflict", "other-label", "label-error", "leak", "unfamiliar", "borderline", "duplicate", "ranked", "random"
@@ -36,7 +36,9 @@ class ReviewItem:
 
 
 def review_queue(
-    dataset: LabelledDataset,
+    labels: NDArray[np.int8],
+    valid: NDArray[np.bool_],
+    duplicates: Sequence[Duplicate],
     p_label_error: NDArray[np.floating],
     probabilities: NDArray[np.floating],
     threshold: float,
@@ -48,8 +50,8 @@ def review_queue(
 ) -> list[ReviewItem]:
     """All usable images, the one that is most worth a look first, each with its best reason.
 
-    `p_label_error`, `probabilities` and `familiarity` are (used,), NaN where they are unknown; `leaked` are rows whose images
-    are also in the test set.
+    `labels`, `valid` and `duplicates` are those of a labelled dataset. `p_label_error`, `probabilities` and `familiarity` are
+    (used,), NaN where they are unknown; `leaked` are rows whose images are also in the test set.
     """
     p_wrong = np.nan_to_num(np.asarray(p_label_error, np.float64))
     best = {
@@ -64,17 +66,22 @@ def review_queue(
             ReviewItem(int(row), "unfamiliar", _UNFAMILIAR) for row in np.flatnonzero(familiarity < least_familiarity)
         ]
     further += [ReviewItem(row, "leak", _LEAK) for row in leaked]
-    further += _pairs(dataset, p_wrong)
+    further += _pairs(labels, valid, duplicates, p_wrong)
     for item in further:
         if item.worth > best[item.row].worth:
             best[item.row] = item
     return sorted(best.values(), key=lambda item: (-item.worth, item.row))
 
 
-def _pairs(dataset: LabelledDataset, p_wrong: NDArray[np.float64]) -> list[ReviewItem]:
+def _pairs(
+    labels: NDArray[np.int8],
+    valid: NDArray[np.bool_],
+    duplicates: Sequence[Duplicate],
+    p_wrong: NDArray[np.float64],
+) -> list[ReviewItem]:
     """The images of pairs: label conflicts, duplicates with different labels, and the later of other duplicates."""
-    labels, valid, items = dataset.labels, dataset.valid, []
-    for pair in dataset.duplicates:
+    items: list[ReviewItem] = []
+    for pair in duplicates:
         both = ((pair.first, pair.second), (pair.second, pair.first))
         if pair.kind in ("exact", "pixels"):
             if not (valid[pair.first] and valid[pair.second]):

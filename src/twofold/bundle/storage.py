@@ -1,5 +1,6 @@
 """Bundles: folders with a model, its record and its evidence. docs/bundle.md describes the format."""
 
+import csv
 import hashlib
 import io
 import json
@@ -39,6 +40,7 @@ _MAX_FILE_BYTES: Final = {
     "fingerprints.csv": 10**9,
     "scores.csv": 10**9,
     "evaluation.json": 10**9,
+    "files.csv": 10**9,
 }
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
@@ -81,6 +83,11 @@ class Bundle:
             return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
         except ValueError as error:
             raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """The rows of one of its CSV files. Raises BundleError where it is missing or altered."""
+        text = _read(self.path, name, self.record["files"]).decode("utf-8", "surrogateescape")
+        return list(csv.DictReader(io.StringIO(text, newline="")))
 
     def always_answering(self) -> Self:
         """The bundle with a label for every image that can be read, by the threshold alone."""

@@ -19,6 +19,7 @@ from twofold.cli.flags import flags
 from twofold.cli.help_pages import Command, Group
 from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
+from twofold.cli.review_command import review
 from twofold.cli.train_command import train
 from twofold.cli.usage_errors import explain
 from twofold.core.errors import NotRankZeroError, TwofoldError
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, decide, audit, fetch):
+for command in (train, evaluate, predict, decide, audit, review, fetch):
     app.command(cls=Command)(flags(command))
 
 

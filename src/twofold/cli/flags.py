@@ -24,6 +24,7 @@ COMMAND_PARAMETERS: Final = (
     "force",
     "json",
     "out",
+    "port",
     "positive",
     "quick",
     "quiet",
