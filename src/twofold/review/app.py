@@ -36,6 +36,7 @@ def build_app(review: Review, token: str, port: int) -> Guard:
     views = _Views(review, token, render)
     routes = [
         Route("/", views.page),
+        Route("/favicon.ico", views.icon),
         Route("/static/{name}", views.asset),
         Route("/image/{row:int}", views.image),
         Route("/map/{row:int}", views.map),
@@ -61,6 +62,11 @@ class _Views:
 
         text = (files("twofold.review.page") / "review.html").read_text(encoding="utf-8")
         return HTMLResponse(text.replace("{{token}}", self._token), headers={"cache-control": "no-store"})
+
+    async def icon(self, request: "Request") -> "Response":
+        from starlette.responses import Response
+
+        return Response(status_code=204)
 
     async def asset(self, request: "Request") -> "Response":
         from starlette.responses import Response

@@ -67,14 +67,15 @@ class Guard:
 
     def _token_of_cookie(self, headers: dict[str, str]) -> str:
         try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+            cookies = SimpleCookie(headers.get("cookie", ""))
         except CookieError:
             return ""
-        return "" if morsel is None else str(morsel.value)
+        return str(cookies[self._cookie].value) if self._cookie in cookies else ""
 
 
 def _token_of_query(scope: Scope) -> str:
-    return parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+    values: list[str] = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])
+    return values[0]
 
 
 def _with_headers(send: Send) -> Send:

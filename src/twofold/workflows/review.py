@@ -67,7 +67,27 @@ class ReviewProgress:
         return self.images - self.checked
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
+class ReviewImages:
+    """The images of a review: a labelled dataset of `data`, and what a bundle says about them before any decision.
+
+    `logits` and `familiarity` are (used,), out-of-fold where the image was trained on; `leaked` are rows of images that are also
+    in the test set. `folds` and `seed` are those of the training.
+    """
+
+    name: str
+    data: Path
+    model: Model
+    dataset: LabelledDataset
+    logits: Reals = field(repr=False)
+    familiarity: Reals | None = field(repr=False)
+    leaked: tuple[int, ...]
+    folds: int
+    seed: int
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Scores:
     """What the model says about each usable image, (used,); NaN where it is unknown."""
 
@@ -84,33 +104,22 @@ class Review:
     and those of other processes are respected.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        dataset: LabelledDataset,
-        logits: Reals,
-        familiarity: Reals | None,
-        file: DecisionsFile,
-        *,
-        leaked: Sequence[int] = (),
-        folds: int = 5,
-        seed: int = 0,
-        notes: Sequence[Note] = (),
-        name: str = "",
-        data: Path = Path(),
-    ) -> None:
-        self.model, self.dataset, self.file, self.notes, self.name = model, dataset, file, tuple(notes), name
+    def __init__(self, images: ReviewImages, file: DecisionsFile) -> None:
+        dataset, logits = images.dataset, images.logits
+        self.model, self.dataset, self.file, self.notes = images.model, dataset, file, images.notes
+        self.name = images.name
         self.hashes = [entry.sha256 for entry in dataset.table.metadata if entry is not None]
-        self.paths = list(map(relative_to([data], dataset.paths), dataset.paths))
-        self._data, self._folds, self._seed, self._leaked = data, folds, seed, tuple(leaked)
+        self.paths = list(map(relative_to([images.data], dataset.paths), dataset.paths))
+        self._data, self._folds, self._seed, self._leaked = images.data, images.folds, images.seed, images.leaked
         self._lock, self._fitting = RLock(), Lock()
         self._content = np.unique(self.hashes, return_inverse=True)[1]  # the number of each image's content
         self._first = {sha256: row for row, sha256 in reversed(list(enumerate(self.hashes)))}
         rows = sorted(self._first.values())
-        self._order = [rows[place] for place in random_order([self.hashes[row] for row in rows], seed)]
-        self._similar = SimilarImages.of(dataset.table.features, seed)
+        self._order = [rows[place] for place in random_order([self.hashes[row] for row in rows], images.seed)]
+        self._similar = SimilarImages.of(dataset.table.features, images.seed)
         self._before: OutOfFold | None = None
-        self._scores = self._score(logits, dataset.labels, model.calibration.probabilities(logits), familiarity)
+        probabilities = self.model.calibration.probabilities(logits)
+        self._scores = self._score(logits, dataset.labels, probabilities, images.familiarity)
         self._ranked = self._rank()
 
     @property
@@ -331,28 +340,25 @@ def open_review(bundle: Bundle, data: Path | None, decisions: Path, runtime: Run
     Raises DataError where the images are not at hand, UsageError where the decisions cannot be written.
     """
     file = DecisionsFile(decisions)
+    images = review_images(bundle, data, runtime)
+    if file.decisions.damaged:
+        text = f"Skipped {count_text(file.decisions.damaged, 'damaged line')} of {decisions}."
+        images = replace(images, notes=(*images.notes, Note("review-damaged", text)))
+    return Review(images, file)
+
+
+def review_images(bundle: Bundle, data: Path | None, runtime: Runtime) -> ReviewImages:
+    """The images in DATA, by default those that the bundle was trained on. DataError where they are not at hand."""
     folder = find_training_data(bundle) if data is None else data
     model = bundle.model
     file_list = list_test_files(model.classes, folder, training_data_options(bundle))
     dataset = embed_files(file_list, file_list.paths, model.engine(runtime), runtime, what="images")
     dataset.check_any()
     logits, familiarity, notes = _known_scores(bundle, dataset)
-    if file.decisions.damaged:
-        text = f"Skipped {count_text(file.decisions.damaged, 'damaged line')} of {decisions}."
-        notes.append(Note("review-damaged", text))
-    return Review(
-        model,
-        dataset,
-        logits,
-        familiarity,
-        file,
-        leaked=_leaked_rows(bundle, dataset),
-        folds=int(bundle.record.get("options", {}).get("cross_validation", {}).get("folds", 5)),
-        seed=int(bundle.record["seed"]),
-        notes=notes,
-        name=bundle.path.name,
-        data=folder,
-    )
+    options = bundle.record.get("options", {}).get("cross_validation", {})
+    leaked = tuple(_leaked_rows(bundle, dataset))
+    folds, seed, name = int(options.get("folds", 5)), int(bundle.record["seed"]), bundle.path.name
+    return ReviewImages(name, folder, model, dataset, logits, familiarity, leaked, folds, seed, tuple(notes))
 
 
 def _known_scores(bundle: Bundle, dataset: LabelledDataset) -> tuple[Reals, Reals | None, list[Note]]:
@@ -367,7 +373,7 @@ def _known_scores(bundle: Bundle, dataset: LabelledDataset) -> tuple[Reals, Real
             if familiarity is not None:
                 familiarity[row] = score.familiarity
     missing, new = len(hashes - set(present)), len(set(present) - hashes)
-    notes = [*dataset.test_notes()]
+    notes = [note for note in dataset.notes() if note.code not in ("duplicates", "near-duplicates-across-folds")]
     if missing:
         text = (
             f"{count_text(missing, 'training image')} of {len(hashes)} not found by content: removed or changed since."

@@ -47,6 +47,9 @@ function tell(text) {
   element("message").hidden = !text;
 }
 
+// After a click the space key means "keep" again, not the button that was clicked.
+document.addEventListener("click", (event) => { if (event.detail > 0) document.activeElement?.blur(); });
+
 const attempt = (work) => work().catch((error) => tell(error.message));
 
 function describe(item) {
@@ -192,7 +195,8 @@ function describeState() {
   element("progress").textContent =
     `${count(progress.checked)} of ${count(progress.images)} images checked: ${count(progress.relabelled)} labels changed, ` +
     `${count(progress.excluded)} excluded, ${count(progress.unsure)} unsure; in ${state.file}`;
-  element("bound").textContent = progress.unchecked === 0 ? "All images are checked." :
+  element("bound").textContent = progress.unchecked === 0 ? "All images are checked." : progress.drawn === 0 ?
+    "One image in ten is drawn at random: from these follows how many wrong labels are left at most." :
     `At most ${count(progress.most_wrong_left)} wrong labels are left among ${count(progress.unchecked)} images ` +
     `(${100 * progress.confidence}%, from ${count(progress.drawn)} drawn at random).`;
 }
