@@ -21,6 +21,7 @@ from twofold.core.notes import Note, count_text
 from twofold.core.privacy import relative_to
 from twofold.data import DecisionsFile, ReviewDecision, ReviewDecisions, one_line
 from twofold.dataset.labelled import LabelledDataset, embed_files, list_test_files, without_distinct
+from twofold.decision.cross_fitting import cross_fit_probabilities
 from twofold.embedding import Runtime
 from twofold.workflows.retraining import OutOfFold, Retraining, fit_out_of_fold, retrain
 from twofold.workflows.similar_images import SimilarImages
@@ -72,7 +73,8 @@ class ReviewImages:
     """The images of a review: a labelled dataset of `data`, and what a bundle says about them before any decision.
 
     `logits` and `familiarity` are (used,), out-of-fold where the image was trained on; `leaked` are rows of images that are also
-    in the test set. `folds` and `seed` are those of the training.
+    in the test set. `folds` and `seed` are those of the training. `before` has the scores that a retraining is compared with;
+    None where they are not known without a fit.
     """
 
     name: str
@@ -85,6 +87,7 @@ class ReviewImages:
     folds: int
     seed: int
     notes: tuple[Note, ...]
+    before: OutOfFold | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +120,7 @@ class Review:
         rows = sorted(self._first.values())
         self._order = [rows[place] for place in random_order([self.hashes[row] for row in rows], images.seed)]
         self._similar = SimilarImages.of(dataset.table.features, images.seed)
-        self._before: OutOfFold | None = None
+        self._before = images.before
         probabilities = self.model.calibration.probabilities(logits)
         self._scores = self._score(logits, dataset.labels, probabilities, images.familiarity)
         self._ranked = self._rank()
@@ -358,7 +361,8 @@ def review_images(bundle: Bundle, data: Path | None, runtime: Runtime) -> Review
     options = bundle.record.get("options", {}).get("cross_validation", {})
     leaked = tuple(_leaked_rows(bundle, dataset))
     folds, seed, name = int(options.get("folds", 5)), int(bundle.record["seed"]), bundle.path.name
-    return ReviewImages(name, folder, model, dataset, logits, familiarity, leaked, folds, seed, tuple(notes))
+    before = _scores_before(bundle, dataset)
+    return ReviewImages(name, folder, model, dataset, logits, familiarity, leaked, folds, seed, tuple(notes), before)
 
 
 def _known_scores(bundle: Bundle, dataset: LabelledDataset) -> tuple[Reals, Reals | None, list[Note]]:
@@ -383,6 +387,22 @@ def _known_scores(bundle: Bundle, dataset: LabelledDataset) -> tuple[Reals, Real
         text = f"{count_text(new, 'image')} not among the training images: scored by the model."
         notes.append(Note("images-new", text))
     return logits, familiarity, notes
+
+
+def _scores_before(bundle: Bundle, dataset: LabelledDataset) -> OutOfFold | None:
+    """The out-of-fold scores of the bundle; None where images or labels differ from those of the training, or where it trained a
+    network."""
+    if bundle.record.get("C") is None:
+        return None
+    rows, scores = np.flatnonzero(dataset.valid), training_scores(bundle)
+    present = [entry.sha256 for entry in dataset.table.metadata if entry is not None]
+    of_rows = [scores.get(present[row]) for row in rows.tolist()]
+    known = [score for score, name in zip(of_rows, dataset.names[rows], strict=True) if score and score.label == name]
+    if len(known) < len(rows):
+        return None
+    logits, fold = np.array([score.logit for score in known]), np.array([score.fold for score in known], np.int64)
+    labels = dataset.labels[rows]
+    return OutOfFold(rows, labels, logits, cross_fit_probabilities(logits, labels, fold, dataset.groups[rows]))
 
 
 def _leaked_rows(bundle: Bundle, dataset: LabelledDataset) -> list[int]:

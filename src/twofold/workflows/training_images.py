@@ -13,11 +13,15 @@ from twofold.core.options import DataOptions
 
 @dataclass(frozen=True, slots=True)
 class TrainingScore:
-    """The out-of-fold scores of a training image and its label at the training; NaN where there is no familiarity."""
+    """The out-of-fold scores of a training image, its label at the training, and the fold that held it out.
+
+    The familiarity is NaN where there is none.
+    """
 
     label: str
     logit: float
     familiarity: float
+    fold: int
 
 
 def find_training_data(bundle: Bundle) -> Path:
@@ -43,7 +47,9 @@ def training_scores(bundle: Bundle) -> dict[str, TrainingScore]:
     """The out-of-fold scores of the training images, by SHA-256. Raises BundleError where a file is missing or altered."""
     hashes = training_hashes(bundle)
     return {
-        hashes[row["path"]]: TrainingScore(row["label"], float(row["logit"]), float(row["familiarity"] or nan))
+        hashes[row["path"]]: TrainingScore(
+            row["label"], float(row["logit"]), float(row["familiarity"] or nan), int(row["fold"])
+        )
         for row in bundle.table("scores.csv")
         if row["path"] in hashes
     }
