@@ -21,6 +21,11 @@ from twofold.workflows.training_result import TrainingResult
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chromium", help="path of a Chromium for tests of pages; default: the one on PATH")
+    parser.addoption("--axe", help="path of axe.min.js, which checks accessibility; default: npm's global package")
+
+
 @pytest.fixture(scope="session")
 def images() -> list[bytes | Image.Image]:
     """Two drawn images; where the shared photographs lie beside the project, two of them as well."""

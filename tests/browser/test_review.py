@@ -2,34 +2,19 @@
 
 import threading
 from collections.abc import Iterator
-from shutil import which
 from typing import Any
 
 import pytest
 
 pytest.importorskip("starlette", reason="the extra `review` is not installed")
-pytest.importorskip("playwright", reason="Playwright is not installed: pip install playwright")
 
 from desks import WRONG, draw_mislabelled, train_bundle
-from playwright.sync_api import Page, sync_playwright
 
 from twofold.bundle.storage import load_bundle
 from twofold.data import read_decisions
 from twofold.embedding import Runtime
 from twofold.review.server import ReviewServer
 from twofold.workflows.review import Review, open_review
-
-CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +32,8 @@ def address(review: Review) -> str:
 
 
 @pytest.fixture
-def page(chromium: Any, address: str) -> Iterator[Page]:
-    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+def page(browser: Any, address: str) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -60,17 +45,17 @@ def page(chromium: Any, address: str) -> Iterator[Page]:
     assert faults == []
 
 
-def checked(page: Page, count: int) -> None:
+def checked(page: Any, count: int) -> None:
     page.wait_for_function(
         "count => document.querySelector('#progress').textContent.startsWith(`${count} of`)", arg=count
     )
 
 
-def caption(page: Page) -> str:
+def caption(page: Any) -> str:
     return page.locator("#caption").inner_text()
 
 
-def test_a_review_with_the_keyboard_alone(page: Page, review: Review) -> None:
+def test_a_review_with_the_keyboard_alone(page: Any, review: Review) -> None:
     seen = []
     for count, key in enumerate(("0", "1", "Space", "x", "u"), start=1):
         seen.append(caption(page))
@@ -92,7 +77,7 @@ def test_a_review_with_the_keyboard_alone(page: Page, review: Review) -> None:
     assert read_decisions(review.file.path).answers == {}
 
 
-def test_every_control_does_something(page: Page) -> None:
+def test_every_control_does_something(page: Any) -> None:
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
     page.locator("#close-keys").click()
@@ -126,7 +111,7 @@ def test_every_control_does_something(page: Page) -> None:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_screen_and_text_is_legible(page: Page, width: int, scheme: Any) -> None:
+def test_nothing_is_wider_than_the_screen_and_text_is_legible(page: Any, width: int, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= width

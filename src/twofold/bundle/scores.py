@@ -25,6 +25,21 @@ class ScoreTable:
     familiarity: NDArray[np.float64] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPaths:
+    """The paths of the images in scores.csv, and the probabilities (n,) that the evaluation of the training is made from."""
+
+    paths: tuple[str, ...] = field(repr=False)
+    probabilities: NDArray[np.float64] = field(repr=False)
+
+
+def read_scored_paths(text: str) -> ScoredPaths:
+    """The paths and probabilities in a text that `read_scores` can read."""
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    pairs = [(row["path"], float(row["probability"])) for row in rows]
+    return ScoredPaths(tuple(path for path, _ in pairs), np.array([probability for _, probability in pairs]))
+
+
 def read_scores(text: str, classes: tuple[str, str]) -> ScoreTable:
     """The table in a text, for a model of these (negative, positive) classes. ValueError where it cannot be one."""
     rows = csv.reader(io.StringIO(text, newline=""))

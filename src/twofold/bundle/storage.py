@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.bundle.model import Model, Prediction
-from twofold.bundle.scores import ScoreTable, read_scores
+from twofold.bundle.scores import ScoredPaths, ScoreTable, read_scored_paths, read_scores
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
 from twofold.core.json_text import json_text
@@ -32,7 +32,7 @@ from twofold.networks import Backbone, Scoring, check_network, read_familiarity,
 
 FILES: Final = {
     *("README.md", "bundle.json", "evaluation.json", "fingerprints.csv", "history.csv"),
-    *("files.csv", "model.onnx", "scores.csv", "tuning.csv"),
+    *("files.csv", "model.onnx", "report.html", "scores.csv", "tuning.csv"),
 }
 _MAX_FILE_BYTES: Final = {
     "bundle.json": MAX_BYTES,
@@ -74,15 +74,34 @@ class Bundle:
 
     def scores(self) -> ScoreTable:
         """The scores that the model's calibration comes from. Raises BundleError where they are missing or altered."""
+        text = self._scores_text()
+        try:
+            return read_scores(text, self.model.classes)
+        except ValueError as error:
+            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def scored_paths(self) -> ScoredPaths:
+        """The paths of the images of `scores`, in their order. Raises BundleError where they are missing or altered."""
+        text = self._scores_text()
+        try:
+            return read_scored_paths(text)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def _scores_text(self) -> str:
         if not (self.path / "scores.csv").exists():
             raise BundleError(
                 f"{self.path} holds no scores.csv: restore it from a backup, or choose a rule on labelled images with `data`."
             )
-        data = _read(self.path, "scores.csv", self.record["files"])
-        try:
-            return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
-        except ValueError as error:
-            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
+        return _read(self.path, "scores.csv", self.record["files"]).decode("utf-8", "surrogateescape")
+
+    def file_rows(self) -> list[dict[str, str]]:
+        """The rows of files.csv, the file report of the training; none where it is missing. Raises BundleError where it was
+        altered."""
+        if not (self.path / "files.csv").exists():
+            return []
+        text = _read(self.path, "files.csv", self.record["files"]).decode("utf-8", "surrogateescape")
+        return list(csv.DictReader(io.StringIO(text, newline="")))
 
     def table(self, name: str) -> list[dict[str, str]]:
         """The rows of one of its CSV files. Raises BundleError where it is missing or altered."""
@@ -228,7 +247,7 @@ def write_decision(
     that has this text on the decision."""
     record = {**bundle.record, "decisions": list(decisions)}
     with new_bundle_folder(out, force=force) as folder:
-        for name in sorted(FILES.intersection(_entries(bundle.path)) - {"bundle.json", "model.onnx"}):
+        for name in sorted(FILES.intersection(_entries(bundle.path)) - {"bundle.json", "model.onnx", "report.html"}):
             shutil.copyfile(bundle.path / name, folder / name)
         card = folder / "README.md"
         if card.is_file():

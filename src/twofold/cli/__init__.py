@@ -19,6 +19,7 @@ from twofold.cli.flags import flags
 from twofold.cli.help_pages import Command, Group
 from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
+from twofold.cli.report_command import report
 from twofold.cli.review_command import review
 from twofold.cli.train_command import train
 from twofold.cli.usage_errors import explain
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, decide, audit, review, fetch):
+for command in (train, evaluate, predict, decide, audit, report, review, fetch):
     app.command(cls=Command)(flags(command))
 
 

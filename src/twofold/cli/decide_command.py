@@ -9,6 +9,7 @@ import typer
 
 from twofold.cli import terminal
 from twofold.cli.output import show, show_json
+from twofold.cli.report_command import read_report_images, write_decided_report
 from twofold.core.options import DataOptions, DecisionOptions, RuntimeOptions
 
 
@@ -70,7 +71,10 @@ def decide(
         images = None if data is None else resolve(data, runtime.folder, runtime.progress)
         result = workflow.decide(loaded_bundle, decision_options, data_options, runtime, origin, data=images)
     if place is not None:
+        thumbnails = read_report_images(bundle / "report.html")  # before the folder is replaced
         workflow.save(loaded_bundle, result, place, force=write or force)
+        if thumbnails is not None:
+            write_decided_report(place, thumbnails)
     if json:
         show_json(result.as_json())
     else:

@@ -8,6 +8,7 @@ import typer
 
 from twofold.cli import terminal
 from twofold.cli.output import show, show_error, show_json
+from twofold.cli.report_command import write_report
 from twofold.core.options import DataOptions, DecisionOptions, RuntimeOptions
 
 if TYPE_CHECKING:
@@ -28,8 +29,17 @@ def evaluate(
     decision_options: DecisionOptions,
     runtime_options: RuntimeOptions,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write figures and evaluation.json to.", rich_help_panel="Output")
+        Path | None,
+        typer.Option(help="Folder to write report.html, figures and evaluation.json to.", rich_help_panel="Output"),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show images in report.html.",
+            rich_help_panel="Output",
+        ),
+    ] = True,
     require: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,6 +70,7 @@ def evaluate(
     from twofold.report.evaluation_text import evaluation_text
     from twofold.workflows.decide import with_rule
     from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
+    from twofold.workflows.report import report_of_evaluation
 
     if len(bundle_and_data) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
@@ -79,6 +90,12 @@ def evaluate(
     names = [path.name or str(path) for path in paths]
     if out is not None:
         _write(result, names, out)
+        write_report(
+            lambda: report_of_evaluation(
+                bundles[0], names[0], result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
+            ),
+            out / "report.html",
+        )
     if json:
         show_json(result.as_json())
     else:

@@ -32,6 +32,7 @@ COMMAND_PARAMETERS: Final = (
     "resume",
     "sha256",
     "test",
+    "thumbnails",
     "undo",
     "write",
 )

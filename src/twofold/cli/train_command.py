@@ -8,6 +8,7 @@ import typer
 
 from twofold.cli import terminal
 from twofold.cli.output import show, show_json
+from twofold.cli.report_command import write_report
 from twofold.core.errors import UsageError
 from twofold.core.options import (
     BackboneOptions,
@@ -49,6 +50,14 @@ def train(
         typer.Option(help="A test set with the same classes, in any form that DATA may have.", rich_help_panel="Data"),
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="Folder to write figures to.", rich_help_panel="Output")] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show images in report.html. Without them a bundle holds no image.",
+            rich_help_panel="Output",
+        ),
+    ] = True,
     force: Annotated[
         bool,
         typer.Option(
@@ -70,11 +79,12 @@ def train(
 
     With --mode finetune or scratch the network is trained, too; NAME.learning beside the bundle holds checkpoints and logs.
     """
-    from twofold.bundle.storage import prepare_output
+    from twofold.bundle.storage import load_bundle, prepare_output
     from twofold.fetching import resolve
     from twofold.learning.run_folder import RunFolder
     from twofold.report import check_drawing
     from twofold.report.training_text import training_text
+    from twofold.workflows.report import report_of_training
     from twofold.workflows.save import save
     from twofold.workflows.train import train as train_model
 
@@ -97,6 +107,12 @@ def train(
     result = train_model(images, options, runtime, test=test_images, run_folder=run_folder)
     result = replace(result, notes=(*result.notes, *output_notes))
     save(result, out, command=context.obj, force=force or resume)
+    write_report(
+        lambda: report_of_training(
+            load_bundle(out), result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
+        ),
+        out / "report.html",
+    )
     if figures is not None:
         _draw(result, figures)
     if json:

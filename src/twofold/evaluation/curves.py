@@ -138,3 +138,29 @@ def _error_rates(sample: Sample, threshold: float) -> tuple[Interval, Interval]:
 def _band(x: Reals, points: Iterable[Interval]) -> Band:
     ends = np.array([(point.value, point.low, point.high) for point in points]).T
     return Band(x, *ends)
+
+
+def roc_band(sample: Sample) -> Band:
+    """Recall with its interval against the false positive rate, at up to 101 of the thresholds of these images."""
+    points = [_error_rates(sample, threshold) for threshold in _thresholds(sample)]
+    x = np.array([wrong.value for _, wrong in points])
+    return _band(x, (Interval(1 - missed.value, 1 - missed.high, 1 - missed.low) for missed, _ in points))
+
+
+def precision_recall_band(sample: Sample) -> Band:
+    """Precision with its interval against recall, at up to 101 of the thresholds of these images."""
+    positive, x, points = sample.labels == 1, [], []
+    for threshold in _thresholds(sample):
+        called = sample.probabilities >= threshold
+        decided = replace(sample, decisions=called.astype(np.int8))
+        x.append(float(np.mean(called[positive])))
+        points.append(wilson(int(np.sum(positive & called)), int(called.sum()), decided.of_rate(called)))
+    return _band(np.array(x), points)
+
+
+def _thresholds(sample: Sample) -> list[float]:
+    """Quantiles of the probabilities of each class, from the highest to the lowest: curves bend where these lie."""
+    levels = np.linspace(0, 1, 51)
+    classes = [sample.probabilities[sample.labels == label] for label in (0, 1)]
+    quantiles = [np.quantile(of_class, levels, method="nearest") for of_class in classes if len(of_class)]
+    return np.unique(np.concatenate(quantiles))[::-1].tolist()  # type: ignore[no-any-return]

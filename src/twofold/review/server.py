@@ -42,6 +42,7 @@ def _bind(port: int) -> socket.socket:
         server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             server.bind((_HOST, number))
+            server.listen(64)  # a browser that is quicker than the server waits
         except OSError:  # in use, or reserved
             server.close()
             continue

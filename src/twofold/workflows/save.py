@@ -33,7 +33,7 @@ PublicPath = Callable[[str], str]
 
 def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), force: bool = False) -> None:
     """Writes the bundle at `path`, whole or not at all. Raises UsageError where `path` exists and `force` is False."""
-    public_path = _public_paths(training)
+    public_path = public_paths(training)
     with write_errors(path), new_bundle_folder(path, force=force) as folder:
         _write_file_report(training, public_path, folder / "files.csv")
         _write_fingerprints(training, public_path, folder / "fingerprints.csv")
@@ -48,7 +48,7 @@ def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), f
         write_model(folder, training.fit.model, _record(training, command))
 
 
-def _public_paths(training: TrainingResult) -> PublicPath:
+def public_paths(training: TrainingResult) -> PublicPath:
     """A function that makes paths relative to DATA. The location of DATA is private, and bundles are passed on."""
     file_lists = [training.dataset.file_list]
     if training.test is not None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from twofold.audit import MIN_IMAGES, Audit, assign_folds, audit_dataset
+from twofold.audit import MIN_IMAGES, Audit, assign_folds, audit_dataset, fit_learning_curve
 from twofold.audit.leakage import find_leakage
+from twofold.audit.learning_curve import LearningCurve
 from twofold.core.hints import require
 from twofold.core.notes import Note
 from twofold.core.options import TrainingOptions
@@ -99,7 +100,8 @@ def train_files(
     result = replace(result, dataset=replace(result.dataset, images=None))  # a result does not hold its sources
     with clock("audit"):
         folds = assign_folds(result.dataset, options.cross_validation.folds, options.cross_validation.seed)
-        audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds)
+        curve = None if run is not None and run.beats_frozen else _learning_curve(result.dataset, fit)
+        audit = audit_dataset(result.dataset, fit.scores.rows, fit.scores.logits, folds, learning_curve=curve)
     run_notes = () if run is None else run.notes
     choice_notes = () if choice is None else choice.notes()
     detail_notes = note_smallest_detail(result.dataset.table.metadata, fit.model.backbone.preprocessing)
@@ -109,6 +111,16 @@ def train_files(
     return TrainingResult(
         options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crops=choice
     )
+
+
+def _learning_curve(dataset: LabelledDataset, fit: Fit) -> LearningCurve | None:
+    """How many images would help; None for a head without folds."""
+    scores = fit.scores
+    if fit.C is None:
+        return None
+    features, labels = dataset.table.features, dataset.labels[scores.rows]
+    features = features if len(scores.rows) == len(features) else features[scores.rows]
+    return fit_learning_curve(features, labels, scores.folds, scores.logits, fit.C, dataset.classes)
 
 
 def _interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:

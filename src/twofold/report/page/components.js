@@ -25,26 +25,6 @@ customElements.define("copy-button", class extends HTMLElement {
   }
 });
 
-// <sprite-image sheet="ID" cell="N" label="TEXT">: one cell of a sprite sheet, <img id=ID data-size=PX data-columns=K>.
-customElements.define("sprite-image", class extends HTMLElement {
-  static observedAttributes = ["sheet", "cell", "label"];
-
-  connectedCallback() { this.draw(); }
-  attributeChangedCallback() { if (this.isConnected) this.draw(); }
-
-  draw() {
-    const sheet = document.getElementById(this.getAttribute("sheet"));
-    this.setAttribute("role", "img");
-    this.setAttribute("aria-label", this.getAttribute("label") || "image");
-    if (!sheet) return;
-    const size = Number(sheet.dataset.size), columns = Number(sheet.dataset.columns), cell = Number(this.getAttribute("cell"));
-    const column = cell % columns, row = Math.floor(cell / columns), rows = Number(sheet.dataset.rows);
-    const at = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0) + "%";
-    this.style.cssText = `display:block;aspect-ratio:1;width:${size}px;max-width:100%;background-size:${100 * columns}% ${100 * rows}%;`
-      + `background-position:${at(column, columns)} ${at(row, rows)};background-image:url(${sheet.src})`;
-  }
-});
-
 // <page-dialog>: a dialog with a title, a close button and a body. `show(title, ...nodes)` opens it.
 customElements.define("page-dialog", class extends HTMLElement {
   connectedCallback() {

@@ -1,0 +1,104 @@
+"""twofold report"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twofold.cli import terminal
+from twofold.cli.flags import with_flags
+from twofold.cli.output import show, show_error
+from twofold.core.options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from twofold.workflows.report import ImageKey, ReportData
+    from twofold.workflows.thumbnails import Thumbnails
+
+
+def report(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
+    runtime_options: RuntimeOptions,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="The images that the bundle was trained on, to show them; files that have moved are found by their content.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The HTML file to write; default: report.html in the bundle.", rich_help_panel="Output"),
+    ] = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the report in the browser.", rich_help_panel="Output")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel="Output")] = False,
+) -> int:
+    """Write the report of a bundle: one HTML file with its evaluation, to read and to try other thresholds.
+
+    Without --data it shows the images of the report in the bundle, if there are any.
+    """
+    from twofold.bundle.storage import load_bundle
+    from twofold.core.files import check_writable_file
+    from twofold.fetching import resolve
+    from twofold.workflows.report import report_of_bundle
+
+    loaded_bundle = load_bundle(bundle)
+    path = bundle / "report.html" if out is None else out
+    check_writable_file(path)
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
+    images = None if data is None else resolve(data, runtime.folder, runtime.progress)
+    result = report_of_bundle(loaded_bundle, images, max_pixels=runtime.options.max_pixels)
+    old = None if images is not None else read_report_images(bundle / "report.html")
+    write_page(result if old is None else replace(result, thumbnails=old), path)
+    for remark in result.remarks:
+        show_error(f"note: {remark}")
+    show(f"Wrote {path}")
+    if open_:
+        _open(path)
+    return 0
+
+
+def write_report(make: "Callable[[], ReportData]", path: Path) -> None:
+    """Writes the page of a result that is saved already. Where that fails, a note says so: the result itself is safe."""
+    try:
+        write_page(make(), path)
+    except Exception as error:  # whatever it is, hours of training must not end in a traceback
+        show_error(f"note: {path} could not be written ({error}); everything else was. Write it with twofold report.")
+
+
+def write_decided_report(bundle: Path, thumbnails: "Thumbnails[ImageKey]") -> None:
+    """Writes the page of a bundle that has another rule now, with the images of the page that it had before."""
+    from twofold.bundle.storage import load_bundle
+    from twofold.workflows.report import report_of_bundle
+
+    write_report(lambda: replace(report_of_bundle(load_bundle(bundle)), thumbnails=thumbnails), bundle / "report.html")
+
+
+def read_report_images(page: Path) -> "Thumbnails[ImageKey] | None":
+    """The images of a page; None where there is no page."""
+    from twofold.report.page import read_thumbnails
+
+    return read_thumbnails(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
+
+
+def write_page(report_data: "ReportData", path: Path) -> None:
+    """Writes the page, whole or not at all."""
+    from twofold.core.files import open_replacement, write_errors
+    from twofold.report.page import report_page
+
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_replacement(path) as file:
+            file.write(report_page(report_data, with_flags))
+
+
+def _open(path: Path) -> None:
+    """Opens the file in the browser; where there is none, its address is printed."""
+    import webbrowser
+
+    address = path.resolve().as_uri()
+    if not webbrowser.open(address):
+        show_error(f"twofold: No browser could be opened; open {address} in one.")

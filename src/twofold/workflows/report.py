@@ -1,0 +1,361 @@
+"""report: everything that the page shows, as a frozen record. From a bundle, or from an evaluation on labelled images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from twofold.audit.leakage import Leakage
+from twofold.bundle.storage import Bundle
+from twofold.core.arrays import Labels, Probabilities, Reals
+from twofold.core.errors import BundleError
+from twofold.core.privacy import change_texts, relative_to
+from twofold.data import MAX_PIXELS, NO_RANGES, IntensityRanges
+from twofold.dataset.labelled import LabelledDataset
+from twofold.decision import Rule
+from twofold.decision.costs import Costs
+from twofold.decision.prevalence import change_prevalence
+from twofold.embedding import Source
+from twofold.evaluation import Evaluation
+from twofold.evaluation.groups import Groups
+from twofold.evaluation.rule_summary import RuleSample, RuleSummary
+from twofold.evaluation.sample import Sample, VarianceFactors
+from twofold.workflows.evaluate import EvaluationResult
+from twofold.workflows.labelled_scores import out_of_fold_scores
+from twofold.workflows.report_images import FileIdentity, ScoredImages, locate
+from twofold.workflows.save import public_paths
+from twofold.workflows.thumbnails import Thumbnails, make_thumbnails
+from twofold.workflows.training_result import TrainingResult
+
+MOST_IMAGES: Final = 500
+"""The number of images that a page shows at most."""
+_MOST_PAIRS: Final = 24
+
+ImageKey = tuple[str, str]
+"""The role of the images, "train" or "test", and a path: both may have an image of the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the metrics table: its name, and an evaluation as JSON."""
+
+    name: str
+    block: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdScores:
+    """Labelled scores on which thresholds are tried. The probabilities (n,) hold at `prevalence`; `summary` is what the rule in
+    use does to them."""
+
+    name: str
+    labels: Labels = field(repr=False)
+    probabilities: Probabilities = field(repr=False)
+    groups: Groups | None = field(repr=False)
+    familiarity: Reals | None = field(repr=False)
+    prevalence: float
+    summary: RuleSummary
+
+    @property
+    def rule(self) -> Rule:
+        """The rule in use."""
+        return self.summary.rule
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An image, the one that it duplicates, and the kind of the pair."""
+
+    first: ImageKey
+    second: ImageKey
+    kind: str
+    labels_agree: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file that is not used, or used and flagged, and the code of the reason."""
+
+    path: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportData:
+    """What the page shows. `result` is the training or the evaluation as JSON, `record` the content of bundle.json without the
+    model's weights; `columns` begin with the headline. `scored[0]` are the images of the first matrix that has images."""
+
+    name: str
+    classes: tuple[str, str]  # (negative, positive)
+    columns: tuple[Column, ...] = field(repr=False)
+    scored: tuple[ScoredImages, ...] = field(repr=False)
+    thresholds: ThresholdScores | None = field(repr=False)
+    result: Mapping[str, Any] = field(repr=False)
+    record: Mapping[str, Any] = field(repr=False)
+    pairs: tuple[Pair, ...] = field(repr=False, default=())
+    files: tuple[SkippedFile, ...] = field(repr=False, default=())
+    thumbnails: Thumbnails[ImageKey] = field(repr=False, default=Thumbnails())
+    maps: Mapping[ImageKey, bytes] = field(repr=False, default_factory=dict)  # PNG evidence maps of shown images
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[Mapping[str, str]]:
+        """The notes of the result, {"code", "text"} each."""
+        return list(self.result.get("notes", ()))
+
+
+def report_of_bundle(bundle: Bundle, data: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> ReportData:
+    """The report of a bundle, with thumbnails of the images that are found in DATA.
+
+    Raises BundleError where evaluation or scores are missing or altered, DataError where DATA does not exist.
+    """
+    report = _of_bundle(bundle)
+    if data is None:
+        return report
+    images = locate(data, _identities(bundle))
+    report = replace(report, remarks=(images.sentence,) if images.sentence else ())
+    return _with_thumbnails(
+        report, {("train", path): source for path, source in images.sources.items()}, _ranges(bundle), max_pixels
+    )
+
+
+def report_of_training(
+    bundle: Bundle, training: TrainingResult, *, thumbnails: bool, max_pixels: int = MAX_PIXELS
+) -> ReportData:
+    """The report of the bundle that a training result was saved as, with its test images."""
+    public_path = public_paths(training)
+    report = _of_bundle(bundle)
+    sources = _sources(training.dataset, public_path, "train")
+    if training.test is not None:
+        test = training.test
+        name, evaluation = test.leakage.headline(test.evaluation)
+        scored = _scored_dataset(name, test.dataset, evaluation, test.leakage, public_path)
+        report = replace(report, scored=(*((scored,) if scored is not None else ()), *report.scored))
+        sources |= _sources(test.dataset, public_path, "test")
+    return _with_thumbnails(report, sources, _ranges(bundle), max_pixels) if thumbnails else report
+
+
+def report_of_evaluation(
+    bundle: Bundle, name: str, result: EvaluationResult, *, thumbnails: bool, max_pixels: int = MAX_PIXELS
+) -> ReportData:
+    """The report of an evaluation of the bundle `name`, or of two, on labelled images."""
+    public_path = relative_to([], map(str, result.dataset.file_list.paths))
+    _, evaluation = result.leakage.headline(result.evaluation)
+    columns = _evaluation_columns(result)
+    scored = _scored_dataset(columns[0].name, result.dataset, evaluation, result.leakage, public_path)
+    own_positive = evaluation.classes == bundle.model.classes
+    report = ReportData(
+        name,
+        evaluation.classes,
+        columns,
+        () if scored is None else (scored,),
+        _evaluation_thresholds(columns[0].name, evaluation, bundle)
+        if own_positive and not evaluation.missing
+        else None,
+        change_texts(result.as_json(), public_path),
+        _plain_record(bundle),
+        pairs=tuple(
+            Pair(("test", public_path(leaked.path)), ("train", leaked.duplicate_of), leaked.kind)
+            for leaked in result.leakage.images[:_MOST_PAIRS]
+        ),
+        files=_skipped(result.dataset, public_path),
+    )
+    if not thumbnails:
+        return report
+    return _with_thumbnails(report, _sources(result.dataset, public_path, "test"), _ranges(bundle), max_pixels)
+
+
+def role_of(name: str) -> str:
+    """Whether the images of a column are those of the training or of a test set."""
+    return "test" if name.startswith(("test", "first", "second")) else "train"
+
+
+def _of_bundle(bundle: Bundle) -> ReportData:
+    result, record = bundle.evaluation(), _plain_record(bundle)
+    evidence = str(record.get("evidence", "cross_validation"))
+    rows = bundle.file_rows()
+    columns = _training_columns(result, evidence)
+    if not columns:
+        raise BundleError(
+            f"{bundle.path} holds no evaluation.json, which a report is made from: restore it from a backup, or train it again."
+        )
+    return ReportData(
+        bundle.path.resolve().name,
+        bundle.model.classes,
+        columns,
+        _bundle_images(bundle, result, evidence, rows),
+        _bundle_thresholds(bundle),
+        result,
+        record,
+        pairs=_bundle_pairs(result),
+        files=tuple(
+            SkippedFile(row["path"], row["status"], row["reason"])
+            for row in rows
+            if row.get("status") in ("skipped", "flagged")
+        ),
+    )
+
+
+def _plain_record(bundle: Bundle) -> dict[str, Any]:
+    return {name: value for name, value in bundle.record.items() if name not in ("head", "probes")}
+
+
+def _ranges(bundle: Bundle) -> IntensityRanges:
+    return bundle.model.backbone.preprocessing.ranges or NO_RANGES
+
+
+def _identities(bundle: Bundle) -> list[FileIdentity]:
+    return [
+        FileIdentity(row["path"], int(row["bytes"]) if row.get("bytes") else None, row.get("sha256") or None)
+        for row in bundle.file_rows()
+        if row.get("sha256")
+    ]
+
+
+def _training_columns(result: Mapping[str, Any], evidence: str) -> tuple[Column, ...]:
+    """The columns of the training, the headline first, as in its text."""
+    tests = _test_columns("test", result.get("test"))
+    if "learning" in result and evidence == "validation":
+        own = [Column("validation", result["validation"]), Column("train", result["train"])]
+    elif "learning" in result:
+        own = [Column("out-of-fold", result[evidence]), Column("train", result["train"])]
+    else:
+        own = [Column("train (out-of-fold)", result[evidence])] if evidence in result else []
+    return (*tests[:1], *own, *tests[1:])
+
+
+def _test_columns(name: str, block: Mapping[str, Any] | None) -> list[Column]:
+    """The columns of a test set: the headline, then all images where some of them duplicate training images."""
+    if block is None:
+        return []
+    leakage = block.get("leakage")
+    if not leakage:
+        return [Column(name, block)]
+    unseen, inflated = leakage["test_unseen"], Column(f"{name} (inflated)", block)
+    return [inflated] if unseen is None else [Column(f"{name} (unseen)", unseen), inflated]
+
+
+def _evaluation_columns(result: EvaluationResult) -> tuple[Column, ...]:
+    block = result.as_json()
+    if result.second is None:
+        return tuple(_test_columns("test", block))
+    return (*_test_columns("first", block), *_test_columns("second", block["second"]))
+
+
+def _bundle_images(
+    bundle: Bundle, result: Mapping[str, Any], evidence: str, rows: Sequence[Mapping[str, str]]
+) -> tuple[ScoredImages, ...]:
+    """The images of scores.csv as the evaluation of the training has them."""
+    if evidence not in result:
+        return ()
+    scores, paths, table = out_of_fold_scores(bundle), bundle.scored_paths(), bundle.scores()
+    factors = result[evidence].get("variance_factors")
+    rule = _trained_rule(bundle, float(np.mean(scores.labels == 1)))
+    sample = Sample(
+        scores.labels,
+        rule.answer(paths.probabilities),
+        paths.probabilities,
+        scores.logits,
+        scores.groups,
+        VarianceFactors(**factors) if factors else VarianceFactors(),
+    )
+    by_path = {row["path"]: row.get("p_label_error") for row in rows}
+    p_label_error = np.array([float(by_path.get(path) or "nan") for path in paths.paths])
+    name = {"validation": "validation"}.get(evidence, "out-of-fold" if "learning" in result else "train (out-of-fold)")
+    return (ScoredImages(name, sample, rule, paths.paths, table.familiarity, p_label_error),)
+
+
+def _trained_rule(bundle: Bundle, prevalence: float) -> Rule:
+    """The rule of the training, which its evaluation is made with, for probabilities at the prevalence of the labels."""
+    from twofold.bundle.history import History
+
+    history = History.of_record(bundle.record, {})
+    rule = history.decisions[0].rule
+    if rule.prevalence is None:
+        return rule
+    return rule.restate(np.empty(0), prevalence)[0]
+
+
+def _bundle_thresholds(bundle: Bundle) -> ThresholdScores:
+    scores, model = out_of_fold_scores(bundle), bundle.model
+    assumed = model.rule.prevalence
+    probabilities = model.probability_curve.probabilities(scores.logits)
+    sample = RuleSample(scores.labels, probabilities, scores.groups, assumed, scores.factor, scores.familiarity)
+    prevalence = model.calibration.prevalence if assumed is None else assumed
+    summary = sample.summary(model.rule, Costs.of_rule(model.rule))
+    columns = scores.labels, probabilities, scores.groups, scores.familiarity
+    return ThresholdScores(scores.source, *columns, prevalence, summary)
+
+
+def _evaluation_thresholds(name: str, evaluation: Evaluation, bundle: Bundle) -> ThresholdScores:
+    """The scores of an evaluation, with the thresholds as a bundle has them."""
+    assumed, rule = evaluation.rule.prevalence, evaluation.rule.original
+    probabilities = evaluation.probabilities
+    if assumed is not None:
+        probabilities = change_prevalence(probabilities, evaluation.rule.neutral, 0.5)
+    factor = evaluation.sample.factors.decisions
+    columns = evaluation.labels, probabilities, evaluation.groups
+    sample = RuleSample(*columns, assumed, factor, evaluation.familiarity)
+    prevalence = bundle.model.calibration.prevalence if assumed is None else assumed
+    return ThresholdScores(
+        name, *columns, evaluation.familiarity, prevalence, sample.summary(rule, Costs.of_rule(rule))
+    )
+
+
+def _bundle_pairs(result: Mapping[str, Any]) -> tuple[Pair, ...]:
+    """Test images that duplicate training images, then duplicates among the training images."""
+    leaked = result.get("test", {}).get("leakage", {}).get("images", ())
+    duplicates = result.get("audit", {}).get("duplicates", ())
+    pairs = [Pair(("test", entry["path"]), ("train", entry["duplicate_of"]), entry["kind"]) for entry in leaked]
+    own = [
+        Pair(("train", entry["path"]), ("train", entry["duplicate_of"]), entry["kind"], entry["labels_agree"])
+        for entry in sorted(duplicates, key=lambda entry: bool(entry["labels_agree"]))
+    ]
+    return (*pairs[:_MOST_PAIRS], *own[:_MOST_PAIRS])
+
+
+def _scored_dataset(
+    name: str, dataset: LabelledDataset, evaluation: Evaluation, leakage: Leakage, public_path: Any
+) -> ScoredImages | None:
+    """The images of an evaluation; None where they cannot be told apart, as where two bundles have different valid images."""
+    rows = np.flatnonzero(dataset.valid)
+    if len(rows) != len(evaluation.labels):
+        leaked = {image.path for image in leakage.images}
+        rows = np.array([row for row in rows.tolist() if dataset.paths[row] not in leaked], np.int64)
+    if len(rows) != len(evaluation.labels):
+        return None
+    paths = tuple(public_path(dataset.paths[row]) for row in rows.tolist())
+    return ScoredImages(name, evaluation.sample, evaluation.rule, paths, evaluation.familiarity)
+
+
+def _sources(dataset: LabelledDataset, public_path: Any, role: str) -> dict[ImageKey, Source]:
+    return {(role, public_path(str(path))): path for path in dataset.file_list.paths}
+
+
+def _skipped(dataset: LabelledDataset, public_path: Any) -> tuple[SkippedFile, ...]:
+    from twofold.audit.file_report import file_report
+
+    rows = (row for row in file_report(dataset) if row.status != "used")
+    return tuple(SkippedFile(public_path(row.path), row.status, row.reason or "") for row in rows)
+
+
+def _with_thumbnails(
+    report: ReportData, sources: Mapping[ImageKey, Source], ranges: IntensityRanges, max_pixels: int
+) -> ReportData:
+    keys = [key for key in _shown(report) if key in sources][:MOST_IMAGES]
+    thumbnails = make_thumbnails({key: sources[key] for key in keys}, ranges, max_pixels)
+    return replace(report, thumbnails=thumbnails)
+
+
+def _shown(report: ReportData) -> list[ImageKey]:
+    """The images that the page shows, the most important first, each once."""
+    keys: list[ImageKey] = []
+    issues = report.result.get("audit", {}).get("label_issues", ())
+    for scored in report.scored:
+        keys += [(role_of(scored.name), scored.paths[row]) for row in scored.shown[: MOST_IMAGES // 2]]
+    first = [("train", issue["path"]) for issue in issues[:_MOST_PAIRS]]
+    pairs = [key for pair in report.pairs for key in (pair.first, pair.second)]
+    return list(dict.fromkeys((*first, *pairs, *keys)))
