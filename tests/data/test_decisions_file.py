@@ -67,7 +67,9 @@ def test_a_line_that_was_cut_is_skipped_wherever_it_was_cut(tmp_path: Path, kept
 def test_a_header_that_was_cut_is_written_again(tmp_path: Path, kept: int) -> None:
     file = tmp_path / "d.csv"
     file.write_bytes(HEADER.encode()[:kept])
-    DecisionsFile(file).append([decision(A, "keep")])
+    writer = DecisionsFile(file)
+    writer.append([decision(A, "keep")])
+    assert (writer.decisions.damaged, set(writer.decisions.answers)) == (0, {A})
     assert file.read_bytes() == HEADER.encode() + line_of(decision(A, "keep"))
 
 

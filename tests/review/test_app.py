@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from desks import OPTIONS, TOKEN, WRONG, Desk, desk_of, open_desk
+from desks import OPTIONS, PORT, TOKEN, WRONG, Desk, desk_of, open_desk
 from PIL import Image
+from starlette.testclient import TestClient
 
 from twofold.bundle.storage import load_bundle
 from twofold.core.errors import DataError, UsageError
 from twofold.core.options import DataOptions
 from twofold.data import DecisionsFile, list_labelled_files, read_decisions
 from twofold.embedding import Runtime
+from twofold.review.app import build_app
 from twofold.review.guard import TOKEN_HEADER
 from twofold.workflows.retraining import reviewed_dataset
 from twofold.workflows.review import Review, ReviewImages, open_review
@@ -164,6 +166,13 @@ def test_images_are_served_by_number_and_nothing_else_is(desk: Desk, tmp_path: P
         response = desk.client.get(path)
         assert response.status_code in (400, 404), path
         assert "secret" not in response.text
+
+
+def test_an_evidence_map_is_served_where_there_is_one(desk: Desk) -> None:
+    app = build_app(desk.review, TOKEN, PORT, lambda row: b"PNG" if row == 3 else None)
+    client = TestClient(app, base_url=f"http://127.0.0.1:{PORT}", headers={TOKEN_HEADER: TOKEN})
+    assert client.get("/map/3").content == b"PNG"
+    assert [client.get(f"/map/{row}").status_code for row in (4, 999)] == [404, 404]
 
 
 @pytest.mark.parametrize(

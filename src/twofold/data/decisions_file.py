@@ -130,6 +130,7 @@ class DecisionsFile:
         first = os.read(number, len(HEADER))
         if len(first) < len(HEADER) and HEADER.encode().startswith(first):
             os.ftruncate(number, 0)
+            self._read = 0
             return HEADER.encode()
         os.lseek(number, size - 1, os.SEEK_SET)
         return b"" if os.read(number, 1) == b"\n" else b"\r\n"

@@ -25,7 +25,11 @@ _ASSETS: Final = {
 }
 
 
-def build_app(review: Review, token: str, port: int) -> Guard:
+RenderMap = Callable[[int], bytes | None]
+"""(row) -> the evidence map of an image as PNG, to be laid over it; None where there is none."""
+
+
+def build_app(review: Review, token: str, port: int, render_map: RenderMap = lambda row: None) -> Guard:
     """The application, behind its guard."""
     from starlette.applications import Starlette
     from starlette.routing import Route
@@ -33,7 +37,7 @@ def build_app(review: Review, token: str, port: int) -> Guard:
     dataset = review.dataset
     sources = [dataset.file_list.files[int(number)].path for number in dataset.table.used]
     render = renderer(lambda row: sources[row], review.model.backbone.preprocessing.ranges)
-    views = _Views(review, token, render)
+    views = _Views(review, token, render, render_map)
     routes = [
         Route("/", views.page),
         Route("/favicon.ico", views.icon),
@@ -54,8 +58,10 @@ def build_app(review: Review, token: str, port: int) -> Guard:
 class _Views:
     """What the routes answer. Work is done in threads, so that a retraining does not hold up images."""
 
-    def __init__(self, review: Review, token: str, render: Callable[[int, int], bytes | None]) -> None:
-        self._review, self._token, self._render = review, token, render
+    def __init__(
+        self, review: Review, token: str, render: Callable[[int, int], bytes | None], render_map: RenderMap
+    ) -> None:
+        self._review, self._token, self._render, self._render_map = review, token, render, render_map
 
     async def page(self, request: "Request") -> "Response":
         from starlette.responses import HTMLResponse
@@ -90,7 +96,14 @@ class _Views:
         return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     async def map(self, request: "Request") -> "Response":
-        return _error("There is no evidence map of this image.", 404)
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import Response
+
+        row = request.path_params["row"]
+        data = await run_in_threadpool(self._render_map, row) if row < len(self._review.hashes) else None
+        if data is None:
+            return _error("There is no evidence map of this image.", 404)
+        return Response(data, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
     async def state(self, request: "Request") -> "Response":
         return await self._run(lambda: self._state(random_only=request.query_params.get("draw") == "random"))

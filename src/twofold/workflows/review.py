@@ -196,8 +196,8 @@ class Review:
     def describe(self, item: ReviewItem) -> dict[str, Any]:
         """What is to be seen of an image, as JSON: label, scores, the reason, its neighbours of both classes, a pair's other."""
         row, scores = item.row, self._scores
-        answer = self.file.decisions.answer(self.hashes[row])
-        labels = self._current_labels()
+        with self._lock:
+            answer, labels = self.file.decisions.answer(self.hashes[row]), self._current_labels()
         is_other = self._content != self._content[row]
         nearest = [
             self._similar.nearest(row, is_other & (labels == number), _NEIGHBOURS) if len(labels) > 1 else []
