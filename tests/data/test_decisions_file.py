@@ -9,12 +9,12 @@ import pytest
 
 from twofold.core.errors import DataError, UsageError
 from twofold.data import DecisionsFile, ReviewDecision, read_decisions
-from twofold.data.review_decisions import HEADER, Kind, line_of, parse_line
+from twofold.data.review_decisions import HEADER, DecisionKind, line_of, parse_line
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
 
-def decision(sha256: str, kind: Kind, value: str = "", time: str = "1") -> ReviewDecision:
+def decision(sha256: str, kind: DecisionKind, value: str = "", time: str = "1") -> ReviewDecision:
     return ReviewDecision(time, sha256, kind, value, "cats/1.jpg", "cats", None, "0123abcd")
 
 

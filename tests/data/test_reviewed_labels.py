@@ -9,14 +9,14 @@ from drawings import draw_folder
 from twofold.core.errors import DataError
 from twofold.core.options import DataOptions
 from twofold.data import DecisionsFile, ReviewDecision, list_labelled_files
-from twofold.data.review_decisions import Kind
+from twofold.data.review_decisions import DecisionKind
 
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def decide(file: Path, *decisions: tuple[str, Kind, str]) -> DataOptions:
+def decide(file: Path, *decisions: tuple[str, DecisionKind, str]) -> DataOptions:
     writer = DecisionsFile(file)
     writer.append(
         [ReviewDecision(writer.now(), key, kind, value, session=writer.session) for key, kind, value in decisions]

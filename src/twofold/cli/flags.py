@@ -19,7 +19,9 @@ from twofold.core import options
 COMMAND_PARAMETERS: Final = (
     "against",
     "always_answer",
+    "browser",
     "data",
+    "decisions",
     "figures",
     "force",
     "json",

@@ -65,6 +65,6 @@ def review(
     progress = opened.progress()
     show_error(
         f"{progress.checked} of {progress.images} images checked: {progress.relabelled} labels changed, "
-        f"{progress.excluded} images excluded. Use them: {opened.command()}"
+        f"{progress.excluded} images excluded. Use them: {server.training_command}"
     )
     return 0

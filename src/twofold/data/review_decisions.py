@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from twofold.core.files import printable
 
-Kind = Literal["label", "keep", "exclude", "unsure", "undo", "not-duplicate"]
+DecisionKind = Literal["label", "keep", "exclude", "unsure", "undo", "not-duplicate"]
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _SESSION: Final = re.compile(r"[0-9a-f]{8}")  # of fixed length, so that a line that was cut is recognised
@@ -27,7 +27,7 @@ class ReviewDecision:
 
     time: str  # ISO 8601 with microseconds: with `sha256` it identifies the decision
     sha256: str
-    kind: Kind
+    kind: DecisionKind
     value: str = ""
     path: str = ""
     label_before: str = ""
@@ -120,7 +120,7 @@ def parse_line(line: str) -> ReviewDecision | None:
         pool = int(drawn_from) if drawn_from else None
     except (ValueError, csv.Error):
         return None
-    is_legal = time and _HASH.fullmatch(sha256) and kind in get_args(Kind) and _SESSION.fullmatch(session)
+    is_legal = time and _HASH.fullmatch(sha256) and kind in get_args(DecisionKind) and _SESSION.fullmatch(session)
     needs_hash = kind == "not-duplicate" and not _HASH.fullmatch(value)
     if not is_legal or needs_hash or (kind in ("label", "undo") and not value):
         return None

@@ -1,11 +1,13 @@
 """The application of the review page: its routes. Images are named by their rows, never by paths."""
 
 import json
+import shlex
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from twofold.core.errors import TwofoldError
+from twofold.data import one_line
 from twofold.review.guard import Guard
 from twofold.review.renditions import SIDES, renderer
 from twofold.workflows.review import Review, ReviewOrder, progress_json
@@ -53,6 +55,12 @@ def build_app(review: Review, token: str, port: int, render_map: RenderMap = lam
         Route("/api/retrain", views.retrain, methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes), token, port)
+
+
+def training_command(review: Review) -> str:
+    """The command that trains a bundle with the decisions."""
+    words = ["twofold", "train", str(review.data), "--decisions", str(review.file.path), "--out", "reviewed.twofold"]
+    return one_line(shlex.join(words))
 
 
 class _Views:
@@ -153,7 +161,7 @@ class _Views:
     async def retrain(self, request: "Request") -> "Response":
         def fit() -> dict[str, Any]:
             result = self._review.retrain().as_json()
-            return {"result": result, "command": self._review.command(), **self._state()}
+            return {"result": result, "command": training_command(self._review), **self._state()}
 
         return await self._run(fit)
 

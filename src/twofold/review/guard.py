@@ -7,9 +7,9 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TOKEN_HEADER: Final = "x-twofold-token"
@@ -79,7 +79,7 @@ def _token_of_query(scope: Scope) -> str:
 
 
 def _with_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
+    async def send_with_headers(message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             more = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
             message = {**message, "headers": [*message.get("headers", []), *more]}

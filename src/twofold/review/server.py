@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from typing import Final
 
 from twofold.core.errors import TwofoldError
-from twofold.review.app import build_app
+from twofold.review.app import build_app, training_command
 from twofold.workflows.review import Review
 
 _HOST: Final = "127.0.0.1"
@@ -16,6 +16,8 @@ _TRIES: Final = 50
 class ReviewServer:
     """A server that is bound to its port and has its `address`, with the token; `run` serves until Ctrl-C.
 
+    `training_command` trains a bundle with the decisions.
+
     Raises TwofoldError where no port from `port` on is free.
     """
 
@@ -24,6 +26,7 @@ class ReviewServer:
         self.port = int(self._socket.getsockname()[1])
         token = token_urlsafe(24)
         self.address = f"http://{_HOST}:{self.port}/?token={token}"
+        self.training_command = training_command(review)
         self._app = build_app(review, token, self.port)
 
     def run(self) -> None:

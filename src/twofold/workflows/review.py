@@ -1,6 +1,5 @@
 """review: images ranked by what a look is worth, the decisions of a person, and what they change."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from twofold.workflows.training_images import (
     training_scores,
 )
 
-Answer = Literal["label", "keep", "exclude", "unsure"]
+AnswerKind = Literal["label", "keep", "exclude", "unsure"]
 ANSWERS: Final = ("label", "keep", "exclude", "unsure")
 
 _NEIGHBOURS: Final = 4  # of each class
@@ -44,7 +43,7 @@ class ReviewOrder:
     """An image as it was asked for: its row, the answer, the class of a `label`, and whether it was drawn at random."""
 
     row: int
-    kind: Answer
+    kind: AnswerKind
     value: str = ""
     is_random: bool = False
 
@@ -91,7 +90,7 @@ class ReviewImages:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Scores:
+class _ReviewScores:
     """What the model says about each usable image, (used,); NaN where it is unknown."""
 
     probabilities: Reals = field(repr=False)
@@ -113,7 +112,7 @@ class Review:
         self.name = images.name
         self.hashes = [entry.sha256 for entry in dataset.table.metadata if entry is not None]
         self.paths = list(map(relative_to([images.data], dataset.paths), dataset.paths))
-        self._data, self._folds, self._seed, self._leaked = images.data, images.folds, images.seed, images.leaked
+        self.data, self._folds, self._seed, self._leaked = images.data, images.folds, images.seed, images.leaked
         self._lock, self._fitting = RLock(), Lock()
         self._content = np.unique(self.hashes, return_inverse=True)[1]  # the number of each image's content
         self._first = {sha256: row for row, sha256 in reversed(list(enumerate(self.hashes)))}
@@ -240,11 +239,6 @@ class Review:
                 self._use(result.scores)
             return result
 
-    def command(self) -> str:
-        """The command that trains a bundle with the decisions."""
-        words = ["twofold", "train", str(self._data), "--decisions", str(self.file.path), "--out", "reviewed.twofold"]
-        return one_line(shlex.join(words))
-
     def _use(self, scores: OutOfFold) -> None:
         """Ranks by these scores; where there are none, as for excluded images, the former remain."""
         probabilities, labels = self._scores.probabilities.copy(), self.dataset.labels.copy()
@@ -259,13 +253,13 @@ class Review:
 
     def _score(
         self, logits: Reals, labels: NDArray[np.int8], probabilities: Reals, familiarity: Reals | None
-    ) -> _Scores:
+    ) -> _ReviewScores:
         p_label_error, listed_from = np.full(len(labels), np.nan), 1.0
         rows = np.flatnonzero(np.isfinite(logits) & self.dataset.valid)
         if 0 < int(labels[rows].sum()) < len(rows):
             issues = find_label_issues(logits[rows], labels[rows])
             p_label_error[rows], listed_from = issues.p_label_error, issues.threshold
-        return _Scores(probabilities, p_label_error, listed_from, familiarity)
+        return _ReviewScores(probabilities, p_label_error, listed_from, familiarity)
 
     def _rank(self) -> list[ReviewItem]:
         scores, gate = self._scores, self.model.rule.gate
