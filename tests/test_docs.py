@@ -62,6 +62,11 @@ def run_twofold(arguments: str) -> None:
         flags = {word for word in words if word.startswith("--")}
         assert flags <= set(re.findall(r"--[\w-]+", generate_cli.help_page(words[0]))), arguments
         return
+    if words[0] == "review":  # it serves until Ctrl-C: tests/review does that
+        assert {word for word in words if word.startswith("--")} <= set(
+            re.findall(r"--[\w-]+", generate_cli.help_page("review"))
+        )
+        return
     if "--mode" in words:  # what takes an hour on photographs is to take a second here
         words += ["--epochs", "1", "--size", "96" if "finetune" in words else "48", "--batch-size", "8"]
     given = [match for word in words for match in (sorted(map(str, Path().glob(word))) or [word])]

@@ -194,7 +194,7 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
     result = json.loads(capsys.readouterr().out)
     assert result["confusion"] == {"tn": 20, "fp": 0, "fn": 0, "tp": 20}
     assert json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["confusion"] == result["confusion"]
-    tables = {"evaluation.json", "predictions.csv"}
+    tables = {"evaluation.json", "predictions.csv", "report.html"}
     assert {path.name for path in out.iterdir()} == tables | figure_names("drawn_on_new_")
     assert "drawn on new" in (out / "drawn_on_new_roc.svg").read_text(encoding="utf-8")
     assert main([*command, "--require", "recall:rings.low>=0.99"]) == 3
@@ -210,7 +210,7 @@ def test_evaluate_compares_two_bundles_on_the_same_images(
 ) -> None:
     out = tmp_path / "figures"
     assert main(["evaluate", str(bundle), str(bundle), str(drawn), "--json", "--out", str(out)]) == 0
-    tables = {"evaluation.json", "first_predictions.csv", "second_predictions.csv", "differences.csv"}
+    tables = {"evaluation.json", "first_predictions.csv", "second_predictions.csv", "differences.csv", "report.html"}
     assert {path.name for path in out.iterdir()} == tables | figure_names("drawn_and_drawn_on_images_")
     roc = (out / "drawn_and_drawn_on_images_roc.svg").read_text(encoding="utf-8")
     assert "first: drawn: ROC AUC" in roc

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.notes import Note
-from twofold.dataset.labelled import LabelledDataset
+from twofold.dataset.labelled import LabelledDataset, without_distinct
 from twofold.duplicates import DuplicateKind, FingerprintIndex, confirm_matches, find_in_index
 from twofold.evaluation import Evaluation, with_positive
 
@@ -91,6 +91,7 @@ def find_leakage(
     if training is not None and training.usable_images is not None and test.usable_images is not None:
         sides = fingerprints, training.usable_fingerprints[1]
         matches = confirm_matches(matches, sides, (test.usable_images, training.usable_images))
+    matches = without_distinct(matches, fingerprints.keys, test.file_list.distinct, index.keys)
     return {
         positions[match.first]: LeakedImage(paths[match.first], index.paths[match.second], match.kind)
         for match in matches

@@ -17,29 +17,16 @@ COLUMNS: Final = ("path", "label", "group", "fold", "logit", "probability", "fam
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
     """Paths (n,), labels (n,), 1 for the positive class, groups (n,) and folds (n,) of images; logits (n,) and familiarity (n,),
-    NaN where it is unknown, by models that were not fitted on them."""
+    NaN where it is unknown, by models that were not fitted on them. `probabilities` (n,) are those that the evaluation of the
+    training is made from."""
 
-    paths: list[str] = field(repr=False)
+    paths: tuple[str, ...] = field(repr=False)
     labels: Labels = field(repr=False)
     groups: NDArray[np.int64] = field(repr=False)
     folds: NDArray[np.int64] = field(repr=False)
     logits: NDArray[np.float64] = field(repr=False)
-    familiarity: NDArray[np.float64] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredPaths:
-    """The paths of the images in scores.csv, and the probabilities (n,) that the evaluation of the training is made from."""
-
-    paths: tuple[str, ...] = field(repr=False)
     probabilities: NDArray[np.float64] = field(repr=False)
-
-
-def read_scored_paths(text: str) -> ScoredPaths:
-    """The paths and probabilities in a text that `read_scores` can read."""
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    pairs = [(row["path"], float(row["probability"])) for row in rows]
-    return ScoredPaths(tuple(path for path, _ in pairs), np.array([probability for _, probability in pairs]))
+    familiarity: NDArray[np.float64] = field(repr=False)
 
 
 def read_scores(text: str, classes: tuple[str, str]) -> ScoreTable:
@@ -49,7 +36,8 @@ def read_scores(text: str, classes: tuple[str, str]) -> ScoreTable:
     if tuple(header) != COLUMNS:
         raise ValueError(f"it needs the columns {', '.join(COLUMNS)}")
     numbers = {classes[0]: 0, classes[1]: 1}
-    paths, labels, groups, folds, logits, familiarity = [], array("b"), array("q"), array("q"), array("d"), array("d")
+    paths, labels, groups, folds = [], array("b"), array("q"), array("q")
+    logits, probabilities, familiarity = array("d"), array("d"), array("d")
     for row in rows:  # one after the other: a list of all would take five times as long
         if len(row) != len(header) or row[1] not in numbers:
             raise ValueError(f"each row needs {len(header)} values, and a label {classes[0]} or {classes[1]}")
@@ -58,9 +46,10 @@ def read_scores(text: str, classes: tuple[str, str]) -> ScoreTable:
         groups.append(int(row[2]))
         folds.append(int(row[3]))
         logits.append(float(row[4]))
+        probabilities.append(float(row[5]))
         familiarity.append(float(row[6] or "nan"))
     columns = np.array(labels, np.int8), np.array(groups, np.int64), np.array(folds, np.int64)
-    table = ScoreTable(paths, *columns, *map(np.array, (logits, familiarity)))
+    table = ScoreTable(tuple(paths), *columns, *map(np.array, (logits, probabilities, familiarity)))
     if not 0 < int(table.labels.sum()) < len(labels) or not np.isfinite(table.logits).all():
         raise ValueError("it needs images of both classes with finite logits")
     return table

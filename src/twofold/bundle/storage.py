@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.bundle.model import Model, Prediction
-from twofold.bundle.scores import ScoredPaths, ScoreTable, read_scored_paths, read_scores
+from twofold.bundle.scores import ScoreTable, read_scores
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
 from twofold.core.json_text import json_text
@@ -74,26 +74,15 @@ class Bundle:
 
     def scores(self) -> ScoreTable:
         """The scores that the model's calibration comes from. Raises BundleError where they are missing or altered."""
-        text = self._scores_text()
-        try:
-            return read_scores(text, self.model.classes)
-        except ValueError as error:
-            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
-
-    def scored_paths(self) -> ScoredPaths:
-        """The paths of the images of `scores`, in their order. Raises BundleError where they are missing or altered."""
-        text = self._scores_text()
-        try:
-            return read_scored_paths(text)
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
-
-    def _scores_text(self) -> str:
         if not (self.path / "scores.csv").exists():
             raise BundleError(
                 f"{self.path} holds no scores.csv: restore it from a backup, or choose a rule on labelled images with `data`."
             )
-        return _read(self.path, "scores.csv", self.record["files"]).decode("utf-8", "surrogateescape")
+        data = _read(self.path, "scores.csv", self.record["files"])
+        try:
+            return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
+        except ValueError as error:
+            raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
 
     def file_rows(self) -> list[dict[str, str]]:
         """The rows of files.csv, the file report of the training; none where it is missing. Raises BundleError where it was

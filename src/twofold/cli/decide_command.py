@@ -59,7 +59,7 @@ def decide(
     if force and out is None:
         raise UsageError("`force` is for `out`; `write` replaces the rule of the bundle without it.")
     if data is None and data_options != DataOptions():
-        raise UsageError("`classes` and `label_pattern` are for `data`.")
+        raise UsageError("`classes`, `label_pattern` and `decisions` are for `data`.")
     target = bundle if write else out
     place = None if target is None else Path(os.path.abspath(target))  # of "." the name
     workflow.check_target(loaded_bundle, place, force=write or force)

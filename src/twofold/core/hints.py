@@ -26,8 +26,8 @@ def install(extra: str) -> str:
     return f"install it with: pip install '.[{extra}]', in your clone of twofold"
 
 
-def require(what: str, *packages: str) -> None:
-    """Raises BackboneError if a package that `what` needs is not installed."""
+def require(what: str, *packages: str, extra: str = "torch") -> None:
+    """Raises BackboneError if a package that `what` needs is not installed; the extra of twofold has it."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        raise BackboneError(f"{what} needs {' and '.join(missing)}; {install('torch')}.")
+        raise BackboneError(f"{what} needs {' and '.join(missing)}; {install(extra)}.")

@@ -48,6 +48,9 @@ class DataOptions:
     label_pattern: str | None = _option(
         None, "For a flat folder: regular expression on the file name; its first group is the class, as '(cat|dog)'."
     )
+    decisions: Path | None = _option(
+        None, "Review decisions to apply to the labels: the file that review writes. No image is changed or moved."
+    )
 
     def __post_init__(self) -> None:
         _check_types(self)

@@ -4,6 +4,7 @@ from twofold.data.addresses import address_advice, is_address
 from twofold.data.archives import archive_kind, is_archive
 from twofold.data.bit_depth import Extent, may_exceed_eight_bits
 from twofold.data.classes import check_counts, check_same_classes, choose_positive
+from twofold.data.decisions_file import DecisionsFile, read_decisions
 from twofold.data.decoding import extent_of, read_size
 from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges
 from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
@@ -29,6 +30,8 @@ from twofold.data.preprocessing import (
     preprocess,
 )
 from twofold.data.read_errors import ReadError
+from twofold.data.review_decisions import ReviewDecision, ReviewDecisions, one_line
+from twofold.data.reviewed_labels import review_labels
 from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.tables import find_table, read_split, read_table
 
@@ -40,6 +43,7 @@ __all__ = [
     "SIXTEEN_BIT_MODES",
     "SMALL",
     "Crop",
+    "DecisionsFile",
     "Extent",
     "FileList",
     "ImageArray",
@@ -49,6 +53,8 @@ __all__ = [
     "PreprocessedImage",
     "Preprocessing",
     "ReadError",
+    "ReviewDecision",
+    "ReviewDecisions",
     "Skip",
     "SplitPlan",
     "address_advice",
@@ -70,15 +76,18 @@ __all__ = [
     "list_files",
     "list_labelled_files",
     "may_exceed_eight_bits",
+    "one_line",
     "open_grey",
     "open_image",
     "pixel_scale",
     "plan_splits",
     "preprocess",
     "read_bytes",
+    "read_decisions",
     "read_head",
     "read_size",
     "read_split",
     "read_table",
+    "review_labels",
     "walk",
 ]

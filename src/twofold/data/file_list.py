@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -12,7 +12,10 @@ from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions
 from twofold.data.archives import is_archive, is_archived_folder
 from twofold.data.classes import choose_classes, choose_positive
+from twofold.data.decisions_file import read_decisions
 from twofold.data.folders import JUNK_SENTENCE, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
+from twofold.data.review_decisions import ReviewDecisions
+from twofold.data.reviewed_labels import review_labels
 from twofold.data.split_folders import check_not_nested, plan_splits, shared_folders, splits_below, splits_of
 from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
@@ -29,6 +32,7 @@ SKIP_NOTES: Final = {
     "too-deep": ("file more than 100 folders deep", "files more than 100 folders deep"),
     "same-name": ("member of an archive with a duplicate name", "members of an archive with duplicate names"),
     "other-class": ("file of another class", "files of other classes"),
+    "excluded": ("file excluded in review", "files excluded in review"),
 }
 """What is skipped, by code: one, and several."""
 
@@ -51,6 +55,8 @@ class FileList:
     classes: tuple[str, str]  # in the sorted order of the labels
     positive: str
     notes: tuple[Note, ...] = field(repr=False)
+    distinct: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
+    """Pairs of SHA-256, each sorted, of images that are no duplicates, as a person decided."""
 
     @property
     def paths(self) -> list[Path]:
@@ -90,8 +96,30 @@ def list_labelled_files(
         for file in collection.files
         if file.label not in classes
     ]
-    skips = (*collection.skips, *other_classes)
-    return FileList(files, skips, classes, choose_positive(classes, positive), (*collection.notes, *_notes(skips)))
+    positive = choose_positive(classes, positive)
+    file_list = FileList(files, (*collection.skips, *other_classes), classes, positive, tuple(collection.notes))
+    if options.decisions is not None:
+        file_list = _with_decisions(file_list, read_decisions(options.decisions))
+    return replace(file_list, notes=(*file_list.notes, *_notes(file_list.skips)))
+
+
+def _with_decisions(file_list: FileList, decisions: ReviewDecisions) -> FileList:
+    """The file list with the labels of a review, without the files that were excluded there."""
+    labels = [file.label for file in file_list.files]
+    reviewed = review_labels(file_list.paths, labels, decisions, file_list.classes)
+    files = tuple(
+        replace(file, label=label)
+        for number, (file, label) in enumerate(zip(file_list.files, reviewed.labels, strict=True))
+        if number not in reviewed.excluded
+    )
+    excluded = [
+        Skip(file_list.files[number].path, "excluded", "It was excluded in review.")
+        for number in sorted(reviewed.excluded)
+    ]
+    notes = (*file_list.notes, *reviewed.notes)
+    return replace(
+        file_list, files=files, skips=(*file_list.skips, *excluded), notes=notes, distinct=decisions.distinct
+    )
 
 
 def find_splits(data: Path) -> list[Path]:

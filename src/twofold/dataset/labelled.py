@@ -1,7 +1,7 @@
 """The labelled dataset: the feature table of labelled files, with their duplicates, groups and label conflicts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from twofold.data import (
     open_grey,
 )
 from twofold.dataset.folds import duplicate_groups, join_groups
-from twofold.duplicates import Duplicate, DuplicateKind, Fingerprints, FullImages, GreyImage, find_duplicates
+from twofold.duplicates import Duplicate, DuplicateKind, Fingerprints, FullImages, GreyImage, Keys, find_duplicates
 from twofold.embedding import Engine, FeatureTable, Runtime, Source, read_content
 
 # Near duplicates share a group unless a class would have fewer groups than this, or than half of its groups by exact duplicates.
@@ -230,8 +230,25 @@ def fingerprints_of(table: FeatureTable) -> Fingerprints:
 
 def labelled_dataset(file_list: FileList, table: FeatureTable, images: FullImages | None = None) -> LabelledDataset:
     """The dataset of a file list and its feature table, with its duplicates; `images` has its usable images at full size."""
-    duplicates = find_duplicates(fingerprints_of(table), images)
+    fingerprints = fingerprints_of(table)
+    duplicates = without_distinct(find_duplicates(fingerprints, images), fingerprints.keys, file_list.distinct)
     return LabelledDataset(file_list, table, file_list.negative_and_positive, tuple(duplicates), images)
+
+
+def without_distinct(
+    duplicates: Iterable[Duplicate], keys: Keys, distinct: frozenset[tuple[str, str]], other_keys: Keys | None = None
+) -> list[Duplicate]:
+    """The pairs of images with these hashes, without those that a person called no duplicates. Equal pixels stay duplicates.
+
+    `other_keys` are the hashes of the second image of each pair, where it is of another dataset.
+    """
+    others = keys if other_keys is None else other_keys
+    pairs = ((pair, keys[pair.first][0], others[pair.second][0]) for pair in duplicates)
+    return [
+        pair
+        for pair, first, second in pairs
+        if pair.kind in ("exact", "pixels") or (min(first, second), max(first, second)) not in distinct
+    ]
 
 
 def full_images(

@@ -1,7 +1,14 @@
 """Duplicates: equal files, equal pixels, files of one exposure, and exposures of one scene, without comparing all pairs."""
 
 from twofold.duplicates.confirmation import FullImages
-from twofold.duplicates.detection import Duplicate, DuplicateKind, Fingerprints, confirm_matches, find_duplicates
+from twofold.duplicates.detection import (
+    Duplicate,
+    DuplicateKind,
+    Fingerprints,
+    Keys,
+    confirm_matches,
+    find_duplicates,
+)
 from twofold.duplicates.fine_detail import GreyImage
 from twofold.duplicates.fingerprints import FingerprintIndex, find_in_index, index_fingerprints, read_index, write_index
 
@@ -12,6 +19,7 @@ __all__ = [
     "Fingerprints",
     "FullImages",
     "GreyImage",
+    "Keys",
     "confirm_matches",
     "find_duplicates",
     "find_in_index",

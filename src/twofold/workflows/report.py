@@ -251,21 +251,21 @@ def _bundle_images(
     """The images of scores.csv as the evaluation of the training has them."""
     if evidence not in result:
         return ()
-    scores, paths, table = out_of_fold_scores(bundle), bundle.scored_paths(), bundle.scores()
+    scores, table = out_of_fold_scores(bundle), bundle.scores()
     factors = result[evidence].get("variance_factors")
     rule = _trained_rule(bundle, float(np.mean(scores.labels == 1)))
     sample = Sample(
         scores.labels,
-        rule.answer(paths.probabilities),
-        paths.probabilities,
+        rule.answer(table.probabilities),
+        table.probabilities,
         scores.logits,
         scores.groups,
         VarianceFactors(**factors) if factors else VarianceFactors(),
     )
     by_path = {row["path"]: row.get("p_label_error") for row in rows}
-    p_label_error = np.array([float(by_path.get(path) or "nan") for path in paths.paths])
+    p_label_error = np.array([float(by_path.get(path) or "nan") for path in table.paths])
     name = {"validation": "validation"}.get(evidence, "out-of-fold" if "learning" in result else "train (out-of-fold)")
-    return (ScoredImages(name, sample, rule, paths.paths, table.familiarity, p_label_error),)
+    return (ScoredImages(name, sample, rule, table.paths, table.familiarity, p_label_error),)
 
 
 def _trained_rule(bundle: Bundle, prevalence: float) -> Rule:
