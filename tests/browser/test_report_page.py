@@ -144,7 +144,7 @@ def test_the_band_is_that_of_simultaneous_promises(visit: Open, grouped: bool) -
     for _ in range(4):
         threshold = command(page)["--threshold"]
         bound = upper_bound(int(np.sum(units.positives < threshold)), len(units.positives), level)
-        text = f"at most {bound:.4f}" if bound <= 0.2 else "no bound above 0.2"
+        text = f"at most {bound:.4f}" if bound <= 0.2 else "above 0.2: no bound"
         assert page.value("#missed-bound") == text
         for _ in range(30):
             page.page.keyboard.press("ArrowLeft")

@@ -24,7 +24,7 @@ MOST_OF_CELL: Final = {True: 120, False: 60}
 MOST_OF_KIND: Final = 24
 """The number of images of each kind in the gallery."""
 
-Cell = tuple[int, int]
+CellKey = tuple[int, int]
 """A cell of the confusion matrix: (label, answer)."""
 
 
@@ -51,7 +51,7 @@ class ScoredImages:
         return rows[np.argsort(distance if label == answer else -distance, kind="stable")]
 
     @property
-    def shown_cells(self) -> dict[Cell, NDArray[np.intp]]:
+    def shown_cells(self) -> dict[CellKey, NDArray[np.intp]]:
         """The first rows of each cell."""
         return {
             (label, answer): self.cell(label, answer)[: MOST_OF_CELL[label != answer]]

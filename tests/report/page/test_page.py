@@ -33,9 +33,9 @@ def test_every_metric_of_the_page_is_that_of_evaluation_json() -> None:
 def test_the_answer_names_its_evidence() -> None:
     data = report_data()
     page, accuracy = report_page(data), data.columns[0].block["metrics"]["accuracy"]
-    assert f"{accuracy['value']:.2%} of the images" in page
+    assert f"right in {accuracy['value']:.2%} of 400 training images, 95% interval {accuracy['low']:.2%} to" in page
     assert f"[{accuracy['low']:.4f}, {accuracy['high']:.4f}]" in page
-    assert "on 400 training images" in page
+    assert "fitted without it" in page
 
 
 def test_a_page_has_no_address_but_those_inside_of_it() -> None:
@@ -104,6 +104,34 @@ def test_thumbnails_are_read_back_from_a_page() -> None:
     read = read_thumbnails(report_page(replace(data, thumbnails=thumbnails)))
     assert read.places == thumbnails.places
     assert read.sheets == thumbnails.sheets
+
+
+def test_an_evidence_map_lies_over_its_image_for_mouse_and_keyboard() -> None:
+    data = report_data(40)
+    key = ("train", data.scored[0].paths[int(data.scored[0].errors[0])])
+    page = report_page(replace(data, maps={key: b"\x89PNG"}))
+    assert page.count('<figure class="card" tabindex="0">') == page.count('src="data:image/png;base64,') > 0
+    assert '<figure class="card" tabindex="0">' not in report_page(data)
+
+
+def test_a_trained_network_has_the_curves_of_its_epochs() -> None:
+    data = report_data(40)
+    row = {"train_loss": 0.5, "val_loss": 0.6, "train_accuracy": 0.7, "val_accuracy": 0.8}
+    learning = {"history": [{"epoch": epoch, **row} for epoch in (1, 2, 3)], "best_epoch": 2}
+    page = report_page(replace(data, result={**data.result, "learning": learning}))
+    assert "Loss by epoch" in page
+    assert "the best epoch, 2 of 3" in page
+
+
+def test_the_learning_curve_says_what_twice_as_many_images_would_bring() -> None:
+    data = report_data(40)
+    points = [
+        {"images": images, "log_loss": 0.3, "error": error} for images, error in ((8, 0.2), (16, 0.1), (32, 0.05))
+    ]
+    forecast = {"value": 0.03, "low": 0.02, "high": 0.04}
+    audit = {"learning_curve": {"curve": points, "error": forecast, "log_loss": forecast}}
+    page = report_page(replace(data, result={"audit": audit}))
+    assert "from 0.0500 to about 0.0300 [0.0200, 0.0400]" in page
 
 
 @pytest.mark.parametrize("page", ["", "<html>", '<script type="application/json" id="thumbnails">[[1]]</script>'])

@@ -26,15 +26,15 @@ from twofold.workflows.report import ReportData
 from twofold.workflows.report_images import ScoredImages
 
 _SOURCES: Final = {
-    "test": "test images",
-    "test (unseen)": "test images that duplicate no training image",
-    "test (inflated)": "test images, some of which duplicate training images, so that it is inflated",
-    "first": "test images",
-    "first (unseen)": "test images that duplicate no training image",
-    "first (inflated)": "test images, some of which duplicate training images, so that it is inflated",
-    "validation": "validation images, which chose the best epoch, too",
+    "test": ("test images", ""),
+    "test (unseen)": ("test images", "None of them duplicates a training image."),
+    "test (inflated)": ("test images", "Some of them duplicate training images, so that it is inflated."),
+    "first": ("test images", ""),
+    "first (unseen)": ("test images", "None of them duplicates a training image."),
+    "first (inflated)": ("test images", "Some of them duplicate training images, so that it is inflated."),
+    "validation": ("validation images", "They chose the best epoch, too."),
 }
-_OUT_OF_FOLD: Final = "training images, each scored by a model that was fitted without it"
+_OUT_OF_FOLD: Final = "training images", "Each was scored by a model that was fitted without it."
 _WARNINGS: Final = {
     LEAKAGE,
     SHORTCUT,
@@ -69,19 +69,17 @@ def answer(data: ReportData) -> Answer:
     column, (negative, positive) = data.columns[0], data.classes
     block = column.block
     accuracy, counts = block["metrics"]["accuracy"], [block["per_class"][name]["support"] for name in data.classes]
-    sentence = f"It tells {positive} from {negative} rightly in {accuracy['value']:.2%} of the images."
-    source = _SOURCES.get(column.name, _OUT_OF_FOLD)
+    images, remark = _SOURCES.get(column.name, _OUT_OF_FOLD)
+    sentence = (
+        f"{negative} or {positive}: right in {accuracy['value']:.2%} of {block['images']:,} {images}, "
+        f"95% interval {accuracy['low']:.2%} to {accuracy['high']:.2%}."
+    )
     groups = "" if block["groups"] == block["images"] else f" in {block['groups']:,} groups"
     evidence = (
-        f"Accuracy {interval(accuracy)}, with its 95% interval, on {block['images']:,}{groups} {source}: "
-        f"{counts[0]:,} {negative}, {counts[1]:,} {positive}. "
+        f"Accuracy {interval(accuracy)} on {counts[0]:,} {negative} and {counts[1]:,} {positive}{groups}. {remark} "
         f"Always {data.classes[int(counts[1] >= counts[0])]} would be right in {max(counts) / sum(counts):.2%}."
     )
-    if groups:
-        evidence = evidence.replace(
-            f"{block['images']:,}{groups} {source}", f"{block['images']:,} {source}, in {block['groups']:,} groups", 1
-        )
-    return Answer(sentence, evidence, _rule_sentence(data))
+    return Answer(sentence, evidence.replace("  ", " "), _rule_sentence(data))
 
 
 def _rule_sentence(data: ReportData) -> str:

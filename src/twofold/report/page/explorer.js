@@ -307,7 +307,7 @@ customElements.define("threshold-explorer", class extends HTMLElement {
   showResult(result) {
     const cell = (id, text) => { this.find(id).textContent = text; };
     const rate = value => Number.isNaN(value) ? "undefined" : decimals(value, 4);
-    const most = (value, factor) => value === undefined ? `no bound above ${this.scores.header.max_rate}` : `at most ${factor === undefined ? rate(value) : decimals(factor * value, 1)}`;
+    const most = (value, factor) => value === undefined ? `above ${this.scores.header.max_rate}: no bound` : `at most ${factor === undefined ? rate(value) : decimals(factor * value, 1)}`;
     result.cells.forEach((row, label) => row.forEach((value, column) => cell(`cell-${label}-${column}`, decimals(value, 1))));
     cell("missed", rate(result.missed));
     cell("called", rate(result.called));
@@ -331,18 +331,18 @@ customElements.define("threshold-explorer", class extends HTMLElement {
 
   costSentence({ fp, fn, unsure }, cost) {
     const [negative, positive] = this.classes, none = unsure === null ? "" : `, and ${unsure} for each image without a label`;
-    return `1,000 images cost ${decimals(cost, 1)}, at ${fn} for each of ${positive} missed and ${fp} for each of ${negative} called ${positive}${none}.`;
+    return `1,000 images cost ${decimals(cost, 1)}, at ${fn} for each ${positive} missed and ${fp} for each ${negative} called ${positive}${none}.`;
   }
 
   showPromise(result) {
     const sentences = [];
     for (const [id, bound, what] of [
-      ["most-missed", result.bounds.missed, `at most this fraction of ${this.classes[1]} missed`],
-      ["most-called", result.bounds.called, `at most this fraction of ${this.classes[0]} called ${this.classes[1]}`],
+      ["most-missed", result.bounds.missed, `of ${this.classes[1]} missed`],
+      ["most-called", result.bounds.called, `of ${this.classes[0]} called ${this.classes[1]}`],
     ]) {
       const most = this.number(id, 0, 1);
       if (most === null && this.find(id).value.trim() !== "") sentences.push("A promise is a rate from 0 to 1.");
-      if (most !== null) sentences.push(`${bound !== undefined && bound <= most ? "Kept" : "Not kept"}: ${what} (${most}).`);
+      if (most !== null) sentences.push(`${bound !== undefined && bound <= most ? "Kept" : "Not kept"}: at most ${most} ${what}.`);
     }
     this.find("promise").textContent = sentences.join(" ");
   }

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from twofold.core.files import printable
 from twofold.core.notes import count_text
 from twofold.workflows.report import ImageKey, Pair, ReportData, role_of
@@ -22,7 +24,7 @@ _KINDS: Final = {
 
 _PLACES: Final = re.compile(r'<script type="application/json" id="thumbnails">(.*?)</script>', re.DOTALL)
 _SHEET: Final = re.compile(
-    r"--rows: (\d{1,3}); background-size: [\d% ]+; background-image: url\(data:image/jpeg;base64,([\w+/=]+)\)"
+    r"rows: (\d{1,3}); background-size: [\d% ]+; background-image: url\(data:image/jpeg;base64,([\w+/=]+)\)"
 )
 
 
@@ -47,13 +49,12 @@ class Kind:
     cards: tuple[Card, ...]
 
 
-def sheets(thumbnails: Thumbnails[ImageKey]) -> str:
-    """The CSS rules that hold the thumbnails."""
-    return "\n".join(
-        f'.sprite[data-sheet="{number}"] {{ --rows: {sheet.rows}; background-size: {100 * COLUMNS}% {100 * sheet.rows}%; '
-        f"background-image: url(data:image/jpeg;base64,{base64.b64encode(sheet.jpeg).decode()}); }}"
+def sheets(thumbnails: Thumbnails[ImageKey]) -> list[dict[str, Any]]:
+    """The sheets for the style of the page: number, rows and the JPEG file in base64 of each."""
+    return [
+        {"number": number, "rows": sheet.rows, "data": Markup(base64.b64encode(sheet.jpeg).decode())}
         for number, sheet in enumerate(thumbnails.sheets)
-    )
+    ]
 
 
 def places_json(thumbnails: Thumbnails[ImageKey]) -> list[list[Any]]:

@@ -25,7 +25,7 @@ class MatrixCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class MatrixTable:
     """The confusion matrix of a column; `part` numbers its scored images."""
 
     name: str
@@ -44,7 +44,7 @@ def interval(value: Mapping[str, Any] | None, digits: int = 4) -> str:
     return "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(value["value"], value["low"], value["high"], d=digits)
 
 
-def matrices(data: ReportData) -> list[Matrix]:
+def matrices(data: ReportData) -> list[MatrixTable]:
     """The matrix of the headline, and that of every other column that has images."""
     parts = {scored.name: number for number, scored in enumerate(data.scored)}
     return [
@@ -54,7 +54,7 @@ def matrices(data: ReportData) -> list[Matrix]:
     ]
 
 
-def _matrix(name: str, block: Mapping[str, Any], classes: tuple[str, str], part: int | None) -> Matrix:
+def _matrix(name: str, block: Mapping[str, Any], classes: tuple[str, str], part: int | None) -> MatrixTable:
     c = block["confusion"]
     counts = ((c["tn"], c["fp"]), (c["fn"], c["tp"]))
     rows = []
@@ -68,7 +68,7 @@ def _matrix(name: str, block: Mapping[str, Any], classes: tuple[str, str], part:
         )
         recall = block["per_class"][classes[label]]["intervals"]["recall"]
         rows.append((classes[label], (cells[0], cells[1]), interval(recall)))
-    return Matrix(name, -1 if part is None else part, tuple(rows))
+    return MatrixTable(name, -1 if part is None else part, tuple(rows))
 
 
 def metric_rows(data: ReportData) -> list[tuple[str, list[str]]]:

@@ -75,7 +75,8 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
     return {
         "policy": Markup(POLICY),
         "places": page_json(places_json(data.thumbnails)),
-        "style": Markup("\n".join(map(_asset, _STYLES)) + "\n" + sheets(data.thumbnails)),
+        "style": Markup("\n".join(map(_asset, _STYLES))),
+        "sheets": sheets(data.thumbnails),
         "script": Markup("\n".join(map(_asset, _SCRIPTS))),
         "state": page_json({"classes": list(data.classes), "parts": parts, "explorer": explorer}),
         "scores": None if block is None else Markup(block.data),
