@@ -5,7 +5,7 @@ from dataclasses import is_dataclass
 
 import pytest
 
-from twofold.cli import audit, decide, evaluate, fetch, main, predict, report, review, train
+from twofold.cli import audit, decide, evaluate, fetch, main, predict, review, train
 from twofold.cli.flags import COMMAND_PARAMETERS, with_flags
 
 COMMANDS = {
@@ -14,7 +14,6 @@ COMMANDS = {
     "predict": predict,
     "decide": decide,
     "audit": audit,
-    "report": report,
     "review": review,
     "fetch": fetch,
 }
