@@ -20,7 +20,7 @@ from twofold.embedding import Runtime
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes
 from twofold.workflows.label import FIRST_IMAGES, LabelSession, answer_all, start_session
 
-STEP = 2  # answers between two fits
+STEP = 1  # answers between two fits
 
 
 def read(train: str, test: str) -> list[np.ndarray]:

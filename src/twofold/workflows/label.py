@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from twofold.audit.learning_curve import forecast
 from twofold.core.arrays import Labels, Reals
-from twofold.core.files import open_replacement
 from twofold.core.notes import count_text
+from twofold.data.list_files import check_cells, open_list
 from twofold.decision.bounds import upper_bound
 from twofold.decision.few_labels import FewLabelHead, distances_to_nearest, diverse_rows, fit_few_labels
 from twofold.decision.logistic_regression import Matrix
@@ -188,9 +188,13 @@ def exact_interval(errors: int, images: int) -> Interval:
 
 
 def write_labels(session: LabelSession, paths: Sequence[str | Path], classes: tuple[str, str], out: Path) -> None:
-    """Writes path, label and drawn_at_random of each answer as CSV, which `train` takes. `paths` (n,) are those of the pool."""
+    """Writes path, label and drawn_at_random of each answer as CSV, which `train` takes. `paths` (n,) are those of the pool.
+
+    Raises DataError for a name that a list cannot hold, TwofoldError where the file cannot be written.
+    """
     random = set(session.random_rows.tolist())
-    with open_replacement(out) as file:
+    check_cells([*classes, *(str(paths[answer.row]) for answer in session.answers)])
+    with open_list(out) as file:
         writer = csv.writer(
             file
         )  # with csv's default line ends: with others, a name with a carriage return is not quoted
