@@ -3,23 +3,22 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.audit import MIN_IMAGES
-from twofold.core.errors import DataError, UsageError
-from twofold.core.files import check_replaceable, check_writable, open_binary_replacement, printable, write_errors
-from twofold.core.notes import Note, count_text
+from twofold.core.errors import UsageError
+from twofold.core.files import check_replaceable, check_writable, write_errors
+from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions
 from twofold.core.timing import Clock
 from twofold.data import list_labelled_files
+from twofold.data.list_files import check_cells, open_list
 from twofold.dataset import split as assign_parts
 from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset
 from twofold.embedding import Runtime
@@ -134,11 +133,11 @@ def _write(dataset: LabelledDataset, part_rows: Mapping[str, NDArray[np.intp]], 
     names = _group_names(dataset)
     paths = [_listed_path(path, folder) for path in dataset.paths]
     rows = np.concatenate(list(part_rows.values())).tolist()
-    _check_cells([paths[row] for row in rows], [*dataset.classes, *filter(None, names)])
+    check_cells([*dataset.classes, *filter(None, names), *(paths[row] for row in rows)])
     columns = ("path", "label", "group") if any(names[row] for row in rows) else ("path", "label")
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _open_list(files["train"]) as train, _open_list(files["test"]) as test:
+    with open_list(files["train"]) as train, open_list(files["test"]) as test:
         for part, file in zip(PARTS, (train, test), strict=True):
             # With csv's default line ends: with others, a name with a carriage return is not quoted.
             writer = csv.writer(file)
@@ -147,31 +146,10 @@ def _write(dataset: LabelledDataset, part_rows: Mapping[str, NDArray[np.intp]], 
             writer.writerows(row[: len(columns)] for row in cells)
 
 
-@contextmanager
-def _open_list(path: Path) -> Iterator[TextIO]:
-    """A list of images that replaces `path` if the block succeeds. File names need not be UTF-8, as where lists are read."""
-    with (
-        open_binary_replacement(path) as raw,
-        TextIOWrapper(raw, "utf-8", "surrogateescape", newline="") as file,
-    ):
-        yield file
-
-
 def _listed_path(path: str, folder: Path) -> str:
     """The path relative to the folder of the list where it is below, so that both may be moved together; else absolute."""
     absolute, root = os.path.abspath(path), os.path.abspath(folder)
     return os.path.relpath(absolute, root) if absolute.startswith(root.rstrip(os.sep) + os.sep) else absolute
-
-
-def _check_cells(paths: Sequence[str], names: Sequence[str]) -> None:
-    """Raises DataError where a cell begins or ends with white space, which is lost where a list is read."""
-    faulty = [repr(printable(text)) for text in (*names, *paths) if text != text.strip()]
-    if faulty:
-        more = f" and {len(faulty) - _MAX_NAMED} more" if len(faulty) > _MAX_NAMED else ""
-        raise DataError(
-            f"{count_text(len(faulty), 'name')} of files, classes or groups with white space at the start or the end cannot be "
-            f"listed ({', '.join(faulty[:_MAX_NAMED])}{more}): rename them."
-        )
 
 
 def _group_names(dataset: LabelledDataset) -> list[str]:
