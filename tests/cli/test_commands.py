@@ -194,7 +194,7 @@ def test_evaluate_gives_json_figures_and_meets_or_misses_requirements(
     result = json.loads(capsys.readouterr().out)
     assert result["confusion"] == {"tn": 20, "fp": 0, "fn": 0, "tp": 20}
     assert json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["confusion"] == result["confusion"]
-    assert {path.name for path in out.iterdir()} == {"evaluation.json"} | figure_names("")
+    assert {path.name for path in out.iterdir()} == {"evaluation.json", "report.html"} | figure_names("")
     assert main([*command, "--require", "recall:rings.low>=0.99"]) == 3
     assert (
         "recall:rings.low>=0.99 is not met: the value is 0.8389" in capsys.readouterr().err
