@@ -22,8 +22,11 @@ def comparison_lines(comparison: Comparison, images: str) -> list[str]:
     return ["", f"second minus first, on {images}", *table(rows, left=2), only]
 
 
-def difference_lines(differences: Sequence[DecisionDifference]) -> list[str]:
-    """The images on which the models differ, those with the most different probabilities first; nothing where there are none."""
+def difference_lines(differences: Sequence[DecisionDifference], positive: str) -> list[str]:
+    """The images on which the models differ, with both probabilities of the positive class, the most different ones first.
+
+    Nothing where there are none.
+    """
     if not differences:
         return []
     shown, more = differences[:_MAX_ROWS], len(differences) - _MAX_ROWS
@@ -40,7 +43,7 @@ def difference_lines(differences: Sequence[DecisionDifference]) -> list[str]:
     paths = ["image", *(_ending(image.path) for image in shown)]
     lines = [f"{line:<{max(map(len, columns))}}  {path}" for line, path in zip(columns, paths, strict=True)]
     lines += [f"and {more} more, listed with `out` or `json`"] if more > 0 else []
-    return ["", f"images on which they differ: {len(differences)}", *lines]
+    return ["", f"images on which they differ: {len(differences)}; probability of {positive}", *lines]
 
 
 def _ending(path: str) -> str:

@@ -44,7 +44,7 @@ def evaluation_text(result: EvaluationResult, names: Sequence[str], out: Path | 
         position = "the same images" if result.second_unseen is None else "the unseen images"
         position += groups_text(next(iter(main_columns.values()))).replace("; ", ": ")
         lines += comparison_lines(result.comparison, position)
-        lines += difference_lines(result.differences)
+        lines += difference_lines(result.differences, result.evaluation.classes[1])
     lines += metric_lines(columns)
     for name, evaluation in main_columns.items():
         lines += [*detail_lines(name, evaluation), *slice_lines(evaluation.slices)]
