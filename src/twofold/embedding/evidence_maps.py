@@ -54,7 +54,7 @@ def compute_evidence_map(
         levels = levels + constants
     if pattern is not None:
         evidence = tuple(maps - _stretch(shares) * each for maps, each in zip(evidence, pattern, strict=True))
-    cells = _place(image, preprocessing, (*evidence, _stretch(levels))).astype(np.float32)
+    cells = _place(image, preprocessing, (*evidence, _stretch(levels)))
     total = sum(float(each.sum(dtype=np.float64)) for each in evidence) + float(levels.sum())
     return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
 
@@ -97,17 +97,17 @@ def split_weights(
     return split.astype(np.float32), levels
 
 
-def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: Evidence) -> Floats:
+def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: Evidence) -> NDArray[np.float32]:
     """The sum of the maps of all model inputs, which `evidence` has at several resolutions, (h, w)."""
     finest = max(side for maps in evidence for side in maps.shape[1:])
     height, width = _map_shape(image, preprocessing, finest)
-    total = np.zeros((height, width))
+    total = np.zeros((height, width), np.float32)  # float64 would take twice the time
     for number, crop in enumerate(preprocessing.crops):
         across, down = input_axes(image.width, image.height, preprocessing, crop)
         for maps in evidence:
             rows = spread(maps.shape[1], preprocessing.size, down, image.height, height)
             columns = spread(maps.shape[2], preprocessing.size, across, image.width, width)
-            total += rows @ maps[number] @ columns.T
+            total += rows.astype(np.float32) @ maps[number] @ columns.T.astype(np.float32)
     return total
 
 
