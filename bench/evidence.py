@@ -84,7 +84,7 @@ def fit(kind: str, folder: Path, runtime: Runtime) -> Model:
 
 
 def find_marks(kind: str, explainer: Explainer) -> dict[str, Any]:
-    """Whether the strongest cell of the map lies at the mark; the distances of marks and dots in cells."""
+    """How often the strongest cell of the map lies within a cell of the mark, and the distances of marks and dots in cells."""
     distances, dots, errors, correct = [], [], [], 0
     for number in range(10_000, 10_000 + TESTS):
         image, points = draw(kind, number, 1)
@@ -98,11 +98,9 @@ def find_marks(kind: str, explainer: Explainer) -> dict[str, Any]:
         at = strongest(explanation.map, image.size)
         distances.append(float(np.hypot(*(points - at).T).min()) / cell)
         dots.append(find_dot(explainer, number) / cell)
-    half, radius = 0.5 + 12 / 18, 0.5  # of a blob: from its centre to its border, and half a cell
-    limit = half if kind.startswith("blob") else radius + 0.5
     return {
         "accuracy": correct / TESTS,
-        "hits": float(np.mean(np.array(distances) <= limit)),
+        "hits": float(np.mean(np.array(distances) <= 1)),
         "median distance in cells": float(np.median(distances)),
         "dots within half a cell": float(np.mean(np.array(dots) <= 0.5)),
         "median dot distance in cells": float(np.median(dots)),

@@ -11,7 +11,7 @@ from twofold.core.errors import UsageError
 from twofold.data import ReadError
 from twofold.report.evidence_files import plan_files, write_files
 from twofold.report.evidence_overlay import overlay
-from twofold.report.explanation_text import explanation_record, format_checks, format_explanation, format_region
+from twofold.report.explanation_text import checks_lines, explanation_record, format_explanation, format_region
 from twofold.workflows.evidence_checks import DeletionStep, EvidenceChecks
 from twofold.workflows.evidence_region import Region
 from twofold.workflows.explain import Explanation
@@ -88,6 +88,8 @@ def test_no_evidence_and_scattered_evidence_have_words() -> None:
 
 def test_checks_are_a_line_each() -> None:
     checks = EvidenceChecks(16, "exact", 16, 15, 0.09, 0.22, (DeletionStep(0.125, 4.0, 0.66),))
-    lines = format_checks(checks).splitlines()
-    assert lines[1] == "  patches of the other class found: 15 of 16 (by chance 9%)"
+    lines = checks_lines(checks)
+    assert (
+        lines[1] == "Pasted patches of the other class: the map changes most there in 15 of 16 images, by chance in 9%."
+    )
     assert len(lines) == 4

@@ -73,8 +73,10 @@ def evaluate(
     from twofold.report import check_drawing
     from twofold.report.evaluation_files import write_evaluation
     from twofold.report.evaluation_text import evaluation_text
+    from twofold.report.page.maps import with_maps
     from twofold.workflows.decide import with_rule
     from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
+    from twofold.workflows.explain import Explainer
     from twofold.workflows.report import report_of_evaluation
 
     if len(bundle_and_data) > 2:
@@ -96,8 +98,11 @@ def evaluate(
     if out is not None:
         write_evaluation(result, list(map(str, paths)), public_address(data), out)
         write_report(
-            lambda: report_of_evaluation(
-                bundles[0], names[0], result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
+            lambda: with_maps(
+                report_of_evaluation(
+                    bundles[0], names[0], result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
+                ),
+                Explainer(bundles[0], runtime),
             ),
             out / "report.html",
         )

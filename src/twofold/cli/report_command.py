@@ -43,6 +43,8 @@ def report(
     from twofold.bundle.storage import load_bundle
     from twofold.core.files import check_writable_file
     from twofold.fetching import resolve
+    from twofold.report.page.maps import with_map_checks, with_maps
+    from twofold.workflows.explain import Explainer
     from twofold.workflows.report import report_of_bundle
 
     loaded_bundle = load_bundle(bundle)
@@ -51,6 +53,9 @@ def report(
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = None if data is None else resolve(data, runtime.folder, runtime.progress)
     result = report_of_bundle(loaded_bundle, images, max_pixels=runtime.options.max_pixels)
+    if images is not None:
+        explainer = Explainer(loaded_bundle, runtime)
+        result = with_map_checks(with_maps(result, explainer), explainer)
     old = None if images is not None else read_report_images(bundle / "report.html")
     write_page(result if old is None else replace(result, thumbnails=old), path)
     for remark in result.remarks:

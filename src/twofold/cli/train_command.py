@@ -21,6 +21,8 @@ from twofold.core.options import (
 )
 
 if TYPE_CHECKING:
+    from twofold.embedding import Runtime
+    from twofold.workflows.report import ReportData
     from twofold.workflows.training_result import TrainingResult
 
 
@@ -79,12 +81,11 @@ def train(
 
     With --mode finetune or scratch the network is trained, too; NAME.learning beside the bundle holds checkpoints and logs.
     """
-    from twofold.bundle.storage import load_bundle, prepare_output
+    from twofold.bundle.storage import prepare_output
     from twofold.fetching import resolve
     from twofold.learning.run_folder import RunFolder
     from twofold.report import check_drawing
     from twofold.report.training_text import training_text
-    from twofold.workflows.report import report_of_training
     from twofold.workflows.save import save
     from twofold.workflows.train import train as train_model
 
@@ -107,12 +108,7 @@ def train(
     result = train_model(images, options, runtime, test=test_images, run_folder=run_folder)
     result = replace(result, notes=(*result.notes, *output_notes))
     save(result, out, command=context.obj, force=force or resume)
-    write_report(
-        lambda: report_of_training(
-            load_bundle(out), result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
-        ),
-        out / "report.html",
-    )
+    write_report(lambda: _report(result, out, runtime, thumbnails=thumbnails), out / "report.html")
     if figures is not None:
         _draw(result, figures)
     if json:
@@ -124,6 +120,17 @@ def train(
     if result.learning is not None:
         run_folder.clear()
     return 0
+
+
+def _report(result: "TrainingResult", out: Path, runtime: "Runtime", *, thumbnails: bool) -> "ReportData":
+    from twofold.bundle.storage import load_bundle
+    from twofold.report.page.maps import with_maps
+    from twofold.workflows.explain import Explainer
+    from twofold.workflows.report import report_of_training
+
+    bundle = load_bundle(out)
+    report = report_of_training(bundle, result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels)
+    return with_maps(report, Explainer(bundle, runtime))
 
 
 def _draw(result: "TrainingResult", folder: Path) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data import InputAxis, PreprocessedImage, Preprocessing, input_axes, preprocess
-from twofold.embedding.evidence_network import Evidence, EvidenceNetwork
+from twofold.embedding.evidence_network import EvidenceNetwork, PlaceEvidence
 from twofold.embedding.probes import probe_images
 
-Floats = NDArray[np.float64]
+MapValues = NDArray[np.float64]
 MAX_SIDE: Final = 256
 """Cells along the longer side of a map, at most."""
 
@@ -36,7 +36,7 @@ def compute_evidence_map(
     preprocessing: Preprocessing,
     weights: NDArray[np.float32],
     bias: float,
-    pattern: Evidence | None = None,
+    pattern: PlaceEvidence | None = None,
 ) -> EvidenceMap:
     """The evidence of an image for a head with weights (d,) and this bias, less a pattern from `find_pattern`.
 
@@ -54,12 +54,12 @@ def compute_evidence_map(
         levels = levels + constants
     if pattern is not None:
         evidence = tuple(maps - _stretch(shares) * each for maps, each in zip(evidence, pattern, strict=True))
-    cells = _place(image, preprocessing, (*evidence, _stretch(levels))).astype(np.float32)
+    cells = _place(image, preprocessing, (*evidence, _stretch(levels)))
     total = sum(float(each.sum(dtype=np.float64)) for each in evidence) + float(levels.sum())
     return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
 
 
-def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights: NDArray[np.float32]) -> Evidence:
+def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights: NDArray[np.float32]) -> PlaceEvidence:
     """What maps show for every image, because the network pads its maps at the borders: the mean maps of the probe images, less
     their mean, each (h, w). They sum up to 0, so that a map without them has the same sum.
     """
@@ -71,14 +71,14 @@ def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights
     return tuple(mean - mean.mean() for mean in means)
 
 
-def _stretch(values: Floats) -> NDArray[np.float32]:
+def _stretch(values: MapValues) -> NDArray[np.float32]:
     """One value for each model input, (k,) -> (k, 1, 1)."""
     return values.astype(np.float32)[:, None, None]
 
 
 def split_weights(
     preprocessing: Preprocessing, weights: NDArray[np.float32], rows: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], Floats]:
+) -> tuple[NDArray[np.float32], MapValues]:
     """The weights of each model input's features (k, d), and a constant for each (k,), that give the logit of an image.
 
     `weights` are those of the features that `Preprocessing.pool` makes of `rows` (k, d). A standard deviation over windows is a
@@ -97,17 +97,17 @@ def split_weights(
     return split.astype(np.float32), levels
 
 
-def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: Evidence) -> Floats:
+def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: PlaceEvidence) -> NDArray[np.float32]:
     """The sum of the maps of all model inputs, which `evidence` has at several resolutions, (h, w)."""
     finest = max(side for maps in evidence for side in maps.shape[1:])
     height, width = _map_shape(image, preprocessing, finest)
-    total = np.zeros((height, width))
+    total = np.zeros((height, width), np.float32)  # float64 would take twice the time
     for number, crop in enumerate(preprocessing.crops):
         across, down = input_axes(image.width, image.height, preprocessing, crop)
         for maps in evidence:
             rows = spread(maps.shape[1], preprocessing.size, down, image.height, height)
             columns = spread(maps.shape[2], preprocessing.size, across, image.width, width)
-            total += rows @ maps[number] @ columns.T
+            total += rows.astype(np.float32) @ maps[number] @ columns.T.astype(np.float32)
     return total
 
 
@@ -119,7 +119,7 @@ def _map_shape(image: PreprocessedImage, preprocessing: Preprocessing, finest: i
     return max(round(image.height / side), 1), max(round(image.width / side), 1)
 
 
-def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> Floats:
+def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> MapValues:
     """The fraction of each cell of a model input that lies in each of the even parts of an image's axis, (parts, cells).
 
     The cells divide the `size` of the model input evenly. Each is spread around its centre and fades out linearly to the centres
@@ -137,7 +137,7 @@ def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> F
     return np.asarray(np.diff(rising + falling, axis=0))
 
 
-def coarsen(cells: NDArray[np.float32], side: int) -> Floats:
+def coarsen(cells: NDArray[np.float32], side: int) -> MapValues:
     """The sums of a map (h, w) over `side` x `side` even parts of the image, (side, side).
 
     >>> coarsen(np.ones((3, 4)), 2).tolist()
@@ -147,7 +147,7 @@ def coarsen(cells: NDArray[np.float32], side: int) -> Floats:
     return np.asarray(rows @ cells @ columns.T, np.float64)
 
 
-def _overlaps(cells: int, parts: int) -> Floats:
+def _overlaps(cells: int, parts: int) -> MapValues:
     """The fraction of each cell of an axis in each of its even parts, (parts, cells)."""
     ends, edges = np.arange(parts + 1)[:, None] * cells / parts, np.arange(cells)
     return np.asarray(np.diff((ends - edges).clip(0, 1), axis=0))

@@ -23,7 +23,7 @@ from twofold.embedding.pooled_tensors import PooledTensor, find_pooled_tensors
 if TYPE_CHECKING:
     import openvino
 
-Evidence = tuple[NDArray[np.float32], ...]
+PlaceEvidence = tuple[NDArray[np.float32], ...]
 """For each number of cells, what each cell of n model inputs adds to the logit, (n, h, w)."""
 
 _TINY: Final = 1e-12  # of a channel without any variation the squares are 0, too
@@ -55,7 +55,7 @@ class EvidenceNetwork:
 
     def run(
         self, model_inputs: Sequence[ImageArray], weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], Evidence]:
+    ) -> tuple[NDArray[np.float32], PlaceEvidence]:
         """The features (n, d) of model inputs, and the evidence with weights (n, d)."""
         request = self._idle.get()
         try:

@@ -15,12 +15,12 @@ PATCHES: Final = 8
 
 _INPUTS: Final = 8 * BATCH  # model inputs in memory
 
-Logits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+LogitFunction = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 """The logits (n,) of images with features (n, d)."""
 
 
 def occlude(
-    request: InferenceRequest, image: PreprocessedImage, preprocessing: Preprocessing, logits: Logits
+    request: InferenceRequest, image: PreprocessedImage, preprocessing: Preprocessing, logits: LogitFunction
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """How much lower the logit is without each patch, (PATCHES, PATCHES), and the features of the model inputs, (k * d,).
 
@@ -34,7 +34,7 @@ def covered_logits(
     request: InferenceRequest,
     image: PreprocessedImage,
     preprocessing: Preprocessing,
-    logits: Logits,
+    logits: LogitFunction,
     covers: Iterable[Sequence[int]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """The logit of the image, then that with each of `covers` covered, (1 + n,), and the features of the image's model inputs.

@@ -53,18 +53,22 @@ def explanation_record(explanation: Explanation, files: dict[str, str]) -> dict[
     }
 
 
-def format_checks(checks: EvidenceChecks) -> str:
+def checks_lines(checks: EvidenceChecks) -> list[str]:
     """The checks of a model's maps, a line each."""
-    lines = [f"evidence maps checked on {checks.images} images ({checks.method})"]
+    lines = [f"Checked on {checks.images} images (method: {checks.method})."]
     if checks.planted:
         lines.append(
-            f"  patches of the other class found: {checks.found} of {checks.planted} (by chance {checks.chance:.0%})"
+            f"Pasted patches of the other class: the map changes most there in {checks.found} of {checks.planted} images, "
+            f"by chance in {checks.chance:.0%}."
         )
     if checks.randomised_correlation is not None:
-        lines.append(f"  correlation with the maps of a randomised head: {checks.randomised_correlation:.2f}")
+        lines.append(
+            f"Correlation with the maps of a head whose weights were shuffled: {checks.randomised_correlation:.2f}. Near 0 "
+            "the map follows the model, near 1 only the image."
+        )
     for step in checks.deletion:
         lines.append(
-            f"  {step.area:.0%} of the area covered: the logit moves to the other class by {step.strongest:.2f} where the "
-            f"evidence is strongest, by {step.random:.2f} at random places"
+            f"{step.area:.0%} of the area covered: the logit moves to the other class by {step.strongest:.2f} where the "
+            f"evidence is strongest, by {step.random:.2f} at random places."
         )
-    return "\n".join(lines)
+    return lines

@@ -55,9 +55,10 @@ class Explanation:
     """A prediction and the evidence for it.
 
     `map` (h, w) is signed: positive cells speak for the positive class. Its cells divide the upright image evenly. With the
-    method `exact`, map.sum() + bias is the logit; the head's bias is spread over the map, and `bias` is what the grey margins of
-    a padded image add, else 0 up to rounding. What maps show at the borders of every image is left out. With `occlusion` a cell is
-    the logit less that without the cell, and there is no `bias`. An image that cannot be read has no map. `region` says where the evidence for the more probable class lies.
+    method `exact`, map.sum() + bias is the logit: the head's bias is spread over the map, and `bias` is what the grey margins of
+    a padded image add, else 0 up to rounding. What the maps of all images have at their borders is left out. With `occlusion` a
+    cell is the logit less that without the cell, and there is no `bias`. An image that cannot be read has no map. `region` says
+    where the evidence for the more probable class lies.
     """
 
     prediction: Prediction

@@ -23,6 +23,7 @@ from twofold.evaluation.groups import Groups
 from twofold.evaluation.rule_summary import RuleSample, RuleSummary
 from twofold.evaluation.sample import Sample, VarianceFactors
 from twofold.workflows.evaluate import EvaluationResult
+from twofold.workflows.evidence_checks import EvidenceChecks
 from twofold.workflows.labelled_scores import out_of_fold_scores
 from twofold.workflows.report_images import FileIdentity, ScoredImages, locate
 from twofold.workflows.save import public_paths
@@ -98,7 +99,9 @@ class ReportData:
     pairs: tuple[Pair, ...] = field(repr=False, default=())
     files: tuple[SkippedFile, ...] = field(repr=False, default=())
     thumbnails: Thumbnails[ImageKey] = field(repr=False, default=Thumbnails())
-    maps: Mapping[ImageKey, bytes] = field(repr=False, default_factory=dict)  # PNG evidence maps of shown images
+    sources: Mapping[ImageKey, Source] = field(repr=False, default_factory=dict)  # of the images that are shown
+    maps: Mapping[ImageKey, bytes] = field(repr=False, default_factory=dict)  # PNG layers of evidence over thumbnails
+    map_checks: EvidenceChecks | None = field(repr=False, default=None)
     remarks: tuple[str, ...] = ()
 
     @property
@@ -346,8 +349,8 @@ def _with_thumbnails(
     report: ReportData, sources: Mapping[ImageKey, Source], ranges: IntensityRanges, max_pixels: int
 ) -> ReportData:
     keys = [key for key in _shown(report) if key in sources][:MOST_IMAGES]
-    thumbnails = make_thumbnails({key: sources[key] for key in keys}, ranges, max_pixels)
-    return replace(report, thumbnails=thumbnails)
+    shown = {key: sources[key] for key in keys}
+    return replace(report, thumbnails=make_thumbnails(shown, ranges, max_pixels), sources=shown)
 
 
 def _shown(report: ReportData) -> list[ImageKey]:

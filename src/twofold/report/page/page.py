@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from twofold.report.explanation_text import checks_lines
 from twofold.report.page.evidence import (
     answer,
     curve_figures,
@@ -97,6 +98,8 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
         "curves": curve_figures(data),
         "curves_name": "" if (scored := curve_images(data)) is None else scored.name,
         "gallery": gallery(data),
+        "has_maps": bool(data.maps),
+        "map_checks": [] if data.map_checks is None else checks_lines(data.map_checks),
         "pairs": pair_cards(data),
         "slices": slice_rows(data),
         "shortcuts": shortcut_figures(data),
