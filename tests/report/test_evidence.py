@@ -1,5 +1,6 @@
 """Explanations as overlays, files and lines."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from twofold.bundle.model import Prediction
 from twofold.core.errors import UsageError
 from twofold.data import ReadError
 from twofold.report.evidence_files import plan_files, write_files
+from twofold.report.evidence_layer import layer_png
 from twofold.report.evidence_overlay import overlay
 from twofold.report.explanation_text import checks_lines, explanation_record, format_explanation, format_region
 from twofold.workflows.evidence_checks import DeletionStep, EvidenceChecks
@@ -79,6 +81,17 @@ def test_a_file_that_cannot_be_read_has_its_reason_in_the_line() -> None:
     explanation = Explanation(Prediction("a.jpg", None, None, None, None, "truncated", error))
     assert format_explanation(explanation, "dogs") == f"a.jpg: truncated. {error.sentence}"
     assert explanation_record(explanation, {})["region"] is None
+
+
+def test_a_layer_has_the_shape_of_the_image_and_is_transparent_without_evidence() -> None:
+    evidence = np.zeros((10, 15), np.float32)
+    evidence[:, :5], evidence[:, 10:] = 1, -1
+    layer = np.asarray(Image.open(io.BytesIO(layer_png(evidence, 30))).convert("RGBA")).astype(int)
+    assert layer.shape == (20, 30, 4)
+    assert (layer[:, 11:19, 3] == 0).all()
+    assert (layer[:, :9, 0] > layer[:, :9, 2] + 50).all()
+    assert (layer[:, 21:, 2] > layer[:, 21:, 0] + 50).all()
+    assert (layer[:, :9, 3] > 200).all()
 
 
 def test_no_evidence_and_scattered_evidence_have_words() -> None:

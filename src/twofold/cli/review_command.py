@@ -43,7 +43,9 @@ def review(
     from twofold.core.errors import UsageError
     from twofold.core.hints import require
     from twofold.fetching import resolve
+    from twofold.review.evidence import evidence_maps
     from twofold.review.server import ReviewServer
+    from twofold.workflows.explain import Explainer
     from twofold.workflows.review import open_review
 
     require("twofold review", "starlette", "uvicorn", extra="review")
@@ -55,7 +57,7 @@ def review(
     file = bundle.absolute().with_name("decisions.csv") if decisions is None else decisions
     opened = open_review(loaded_bundle, images, file, runtime)
     show_notes(opened.notes)
-    server = ReviewServer(opened, port)
+    server = ReviewServer(opened, port, evidence_maps(opened, Explainer(loaded_bundle, runtime)))
     show_error(f"Decisions go to {file}. Ctrl-C ends the review.")
     sys.stdout.write(server.address + "\n")
     sys.stdout.flush()

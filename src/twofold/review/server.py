@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from typing import Final
 
 from twofold.core.errors import TwofoldError
-from twofold.review.app import build_app, training_command
+from twofold.review.app import RenderMap, build_app, training_command
 from twofold.workflows.review import Review
 
 _HOST: Final = "127.0.0.1"
@@ -21,13 +21,13 @@ class ReviewServer:
     Raises TwofoldError where no port from `port` on is free.
     """
 
-    def __init__(self, review: Review, port: int) -> None:
+    def __init__(self, review: Review, port: int, render_map: RenderMap = lambda row: None) -> None:
         self._socket = _bind(port)
         self.port = int(self._socket.getsockname()[1])
         token = token_urlsafe(24)
         self.address = f"http://{_HOST}:{self.port}/?token={token}"
         self.training_command = training_command(review)
-        self._app = build_app(review, token, self.port)
+        self._app = build_app(review, token, self.port, render_map)
 
     def run(self) -> None:
         """Serves pages until Ctrl-C."""
