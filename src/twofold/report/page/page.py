@@ -8,12 +8,11 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from twofold.report.explanation_text import checks_lines
-from twofold.report.page.evidence import (
-    answer,
+from twofold.report.page.answer import answer, notes
+from twofold.report.page.figures import (
     curve_figures,
     curve_images,
     learning_figures,
-    notes,
     shortcut_figures,
     size_figure,
 )
