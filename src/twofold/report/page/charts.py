@@ -25,7 +25,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Region:
+class Area:
     """The area between `low` and `high` (k,)."""
 
     x: Reals = field(repr=False)
@@ -68,7 +68,7 @@ def chart(
     x: Axis,
     y: Axis,
     lines: Sequence[Line] = (),
-    regions: Sequence[Region] = (),
+    regions: Sequence[Area] = (),
     dots: Sequence[tuple[float, float, str]] = (),
     bars: Sequence[tuple[float, float, float]] = (),
 ) -> Markup:
@@ -124,7 +124,7 @@ def _path(xs: Reals, ys: Reals, x: Axis, y: Axis) -> str:
     return f"M{text}" if text else ""
 
 
-def _area(region: Region, x: Axis, y: Axis) -> str:
+def _area(region: Area, x: Axis, y: Axis) -> str:
     there = _path(region.x, region.high, x, y)
     back = _path(region.x[::-1], region.low[::-1], x, y)
     return f"{there}L{back[1:]}Z" if there and back else ""

@@ -18,7 +18,7 @@ from twofold.evaluation.curves import (
     roc_band,
 )
 from twofold.report.layout import short_number
-from twofold.report.page.charts import Axis, Line, Region, axis_of, chart, unit_axis
+from twofold.report.page.charts import Area, Axis, Line, axis_of, chart, unit_axis
 from twofold.report.page.numbers import interval
 from twofold.workflows.report import ReportData
 from twofold.workflows.report_images import ScoredImages
@@ -64,7 +64,7 @@ def _curves(scored: ScoredImages, data: ReportData, metrics: Mapping[str, Any]) 
                 unit_axis(f"{negative} called {positive}"),
                 unit_axis(f"{positive} found (recall)"),
                 [Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "reference"), _line(roc, (0.0, 0.0), (1.0, 1.0))],
-                [Region(roc.x, roc.low, roc.high)],
+                [Area(roc.x, roc.low, roc.high)],
                 [(1 - specificity, recall, "rule")],
             ),
         ),
@@ -76,7 +76,7 @@ def _curves(scored: ScoredImages, data: ReportData, metrics: Mapping[str, Any]) 
                 unit_axis(f"{positive} found (recall)"),
                 unit_axis("precision"),
                 [Line(np.array([0.0, 1.0]), np.array([prevalence] * 2), "reference"), Line(pr.x, pr.value)],
-                [Region(pr.x, pr.low, pr.high)],
+                [Area(pr.x, pr.low, pr.high)],
                 [(recall, np.nan if precision is None else precision, "rule")],
             ),
         ),
@@ -123,7 +123,7 @@ def _net_benefit(scored: ScoredImages, negative: str, positive: str, threshold: 
                 Line(np.array([0.0, 1.0]), np.zeros(2), "reference"),
                 Line(band.x[inside], band.value[inside]),
             ],
-            [Region(band.x[inside], np.maximum(band.low, bottom)[inside], np.minimum(band.high, top)[inside])],
+            [Area(band.x[inside], np.maximum(band.low, bottom)[inside], np.minimum(band.high, top)[inside])],
             [(threshold, value, "rule")],
         ),
     )
