@@ -10,7 +10,7 @@ from twofold.workflows.explain import Explainer
 from twofold.workflows.report import ImageKey, ReportData, role_of
 from twofold.workflows.thumbnails import SIDE
 
-MOST_MAPS: Final = 32
+MOST_MAPS: Final = 24
 _MOST_OF_KIND: Final = 8
 _CHECKED: Final = 16  # images that the checks of the maps are made on
 
