@@ -110,16 +110,17 @@ class LabelSession:
         """The rows of the images to ask about next, at most `count`; all have no answer yet."""
         return [proposal.row for proposal in self.proposals(count, seed)]
 
-    def proposals(self, count: int, seed: int = 0) -> list[Proposal]:
-        """The same with the reason for each."""
+    def proposals(self, count: int, seed: int = 0, aside: Iterable[int] = ()) -> list[Proposal]:
+        """The same with the reason for each; none of the rows that are left aside."""
+        left_out = np.concatenate([self.rows, np.array(list(aside), np.int64)])
         if len(self.answers) < FIRST_IMAGES:
             diverse = diverse_rows(self.coordinates, FIRST_IMAGES, seed)
-            if len(first := diverse[~np.isin(diverse, self.rows)]):
+            if len(first := diverse[~np.isin(diverse, left_out)]):
                 return [Proposal(row, "diverse") for row in first[:count].tolist()]
         proposed: list[Proposal] = []
         unsure = np.argsort(np.abs(self.head.logits(self.coordinates)), kind="stable")
         for number in range(len(self.answers), len(self.answers) + count):
-            taken = np.concatenate([self.rows, np.array([proposal.row for proposal in proposed], np.int64)])
+            taken = np.concatenate([left_out, np.array([proposal.row for proposal in proposed], np.int64)])
             if len(taken) == len(self.coordinates):
                 break
             proposed.append(self._next(number, taken, unsure))
@@ -137,9 +138,9 @@ class LabelSession:
             return Proposal(int(rest[nearest.argmax()]), "unfamiliar")
         return Proposal(int(unsure[(~np.isin(unsure, taken)).argmax()]), "unsure")
 
-    def sure_rows(self, label: int, count: int) -> list[int]:
+    def sure_rows(self, label: int, count: int, aside: Iterable[int] = ()) -> list[int]:
         """The rows without an answer that the head calls this label, at most `count`, the surest first; none before there are
-        labels of both classes.
+        labels of both classes, and none of the rows that are left aside.
 
         Images of the random part whose turn comes with so many answers are not among them: they are asked about one by one, so
         that no grid suggests their answer.
@@ -148,7 +149,9 @@ class LabelSession:
             return []
         logits = self.head.logits(self.coordinates) * (1 if label else -1)
         soon = self.order[: _count_random(len(self.answers) + count)]
-        free = np.setdiff1d(np.flatnonzero(logits > 0), np.concatenate([self.rows, soon]))
+        free = np.setdiff1d(
+            np.flatnonzero(logits > 0), np.concatenate([self.rows, soon, np.array(list(aside), np.int64)])
+        )
         rows: list[int] = free[np.argsort(-logits[free], kind="stable")][:count].tolist()
         return rows
 

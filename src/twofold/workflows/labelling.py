@@ -176,15 +176,11 @@ class Labelling:
     def proposals(self, count: int) -> list[Proposal]:
         """The images to ask about next, at most `count`. Skipped ones come after ten answers, or where none are left."""
         session, waiting = self._session, self._waiting()
-        proposed = session.proposals(count + len(waiting))
-        ready = [proposal for proposal in proposed if proposal.row not in waiting]
-        return (ready or proposed)[:count]
+        return session.proposals(count, aside=waiting) or session.proposals(count)
 
     def sure_rows(self, label: int, count: int) -> list[int]:
         """The images without an answer that the model is surest have this label, at most `count`, the surest first."""
-        waiting = self._waiting()
-        rows = self._session.sure_rows(label, count + len(waiting))
-        return [row for row in rows if row not in waiting][:count]
+        return self._session.sure_rows(label, count, aside=self._waiting())
 
     def progress(self) -> dict[str, Any]:
         """Counts for the page: answers, images, labels of each class, images skipped."""
