@@ -137,6 +137,7 @@ async function send() {
       sending.splice(0, answers.length);
       confirm(answers.map(({ row }) => row));
       takeProgress(received);
+      if (received.progress.answers === received.progress.images) show();
     }
   } catch (error) {
     // The first answer that is not in the file is asked about again.
