@@ -143,7 +143,7 @@ class LabelSession:
         labels of both classes, and none of the rows that are left aside.
 
         Images of the random part whose turn comes with so many answers are not among them: they are asked about one by one, so
-        that no grid suggests their answer.
+        that nothing suggests their answer.
         """
         if len(set(self.labels.tolist())) < 2:
             return []
