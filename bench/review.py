@@ -153,7 +153,8 @@ def measure_keys(arguments: argparse.Namespace) -> None:
     """From the key until the next image is on the screen, in Chromium, and the server's part alone."""
     from playwright.sync_api import sync_playwright
 
-    from twofold.review.server import ReviewServer
+    from twofold.review.app import build_app
+    from twofold.review.server import PageServer
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -163,7 +164,7 @@ def measure_keys(arguments: argparse.Namespace) -> None:
         start = time.perf_counter()
         review = review_of(dataset, 0, folder / "decisions.csv", backbone, logits)
         print(f"opened in {time.perf_counter() - start:.1f} s")
-        server = ReviewServer(review, 0)
+        server = PageServer(lambda token, port: build_app(review, token, port), 0)
         threading.Thread(target=server.run, daemon=True).start()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])

@@ -62,9 +62,9 @@ def run_twofold(arguments: str) -> None:
         flags = {word for word in words if word.startswith("--")}
         assert flags <= set(re.findall(r"--[\w-]+", generate_cli.help_page(words[0]))), arguments
         return
-    if words[0] == "review":  # it serves until Ctrl-C: tests/review does that
+    if words[0] in ("review", "label"):  # they serve until Ctrl-C: tests/review does that
         assert {word for word in words if word.startswith("--")} <= set(
-            re.findall(r"--[\w-]+", generate_cli.help_page("review"))
+            re.findall(r"--[\w-]+", generate_cli.help_page(words[0]))
         )
         return
     if "--mode" in words:  # what takes an hour on photographs is to take a second here

@@ -13,7 +13,8 @@ from desks import WRONG, draw_mislabelled, train_bundle
 from twofold.bundle.storage import load_bundle
 from twofold.data import read_decisions
 from twofold.embedding import Runtime
-from twofold.review.server import ReviewServer
+from twofold.review.app import build_app
+from twofold.review.server import PageServer
 from twofold.workflows.review import Review, open_review
 
 
@@ -26,7 +27,7 @@ def review(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Review
 
 @pytest.fixture(scope="module")
 def address(review: Review) -> str:
-    server = ReviewServer(review, 0)
+    server = PageServer(lambda token, port: build_app(review, token, port), 0)
     threading.Thread(target=server.run, daemon=True).start()
     return server.address
 

@@ -23,10 +23,12 @@ def two_clusters(n: int, width: int = 12, seed: int = 0) -> tuple[np.ndarray, np
     return features.astype(np.float32), labels
 
 
-def test_the_head_is_the_logistic_regression_of_scikit_learn_with_balanced_classes() -> None:
-    features, labels = two_clusters(40)
+@pytest.mark.parametrize("width", [12, 100], ids=["fewer coordinates than images", "more"])
+def test_the_head_is_the_logistic_regression_of_scikit_learn_with_balanced_classes(width: int) -> None:
+    features, labels = two_clusters(60, width)
     labels[:6] = 1
-    coordinates = pool_coordinates(features)
+    coordinates, labels = pool_coordinates(features)[:40], labels[:40]
+    assert coordinates.shape[1] == min(width, 60 - 1)
     head = fit_few_labels(coordinates, labels)
     solver = LogisticRegression(C=C, class_weight="balanced", solver="newton-cholesky", tol=1e-10)
     other = solver.fit(coordinates.astype(np.float64), labels)

@@ -1,55 +1,23 @@
 """The server as a process: its address, the next port, Ctrl-C, and what a kill leaves."""
 
-import json
 import re
 import signal
 import socket
 import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from page_process import post, running_command
 
 from twofold.data import read_decisions
-from twofold.review.guard import TOKEN_HEADER
 
 
-@contextmanager
-def running(bundle: Path, file: Path, cache: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """A review as a process, the address of its page without the token, and the token."""
-    words = ["review", bundle, "--decisions", file, "--no-browser", "--quiet", "--port", str(port)]
-    command = [sys.executable, "-c", PROGRAM, str(cache), *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    address = process.stdout.readline().strip()
-    try:
-        assert address, process.stderr.read()
-        base, _, token = address.partition("/?token=")
-        yield process, base, token
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
-
-
-PROGRAM = """
-import os, sys
-os.environ["XDG_CACHE_HOME"] = sys.argv[1]
-from twofold.cli import main
-raise SystemExit(main(sys.argv[2:]))
-"""
-
-
-def post(base: str, token: str, path: str, body: object) -> dict[str, Any]:
-    request = urllib.request.Request(base + path, json.dumps(body).encode(), {TOKEN_HEADER: token})
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
-        return dict(json.loads(response.read()))
+def running(
+    bundle: Path, file: Path, cache: Path, port: int = 0
+) -> AbstractContextManager[tuple[subprocess.Popen[str], str, str]]:
+    """A review as a process."""
+    return running_command(["review", bundle, "--decisions", file, "--no-browser", "--quiet", "--port", port], cache)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,6 @@
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
-from drawings import draw_folder
 
-from twofold.core.options import DataOptions
-from twofold.data import list_labelled_files
 from twofold.decision.few_labels import fit_axes
 from twofold.evaluation import Interval
 from twofold.workflows.label import (
@@ -17,7 +11,6 @@ from twofold.workflows.label import (
     answer_all,
     exact_interval,
     start_session,
-    write_labels,
 )
 
 LABELS = (np.random.default_rng(1).random(300) < 0.4).astype(np.int8)
@@ -144,22 +137,6 @@ def test_advice_names_as_many_labels_again_and_no_gain_that_is_not_certain(coord
     gain = StopAdvice(300, Interval(0.004, 0.001, 0.008)).text
     assert gain == "300 more labels would bring about +0.4 points of accuracy [+0.1, +0.8]."
     assert StopAdvice(300, Interval(0.004, -0.001, 0.008)).text == "A gain from 300 more labels is not certain."
-
-
-def test_the_list_is_read_by_train_and_says_which_images_were_drawn_at_random(
-    coordinates: np.ndarray, tmp_path: Path
-) -> None:
-    folder = draw_folder(tmp_path / "images", 6)
-    paths = sorted(folder.rglob("*.png"))
-    session = start_session(coordinates[: len(paths)])
-    session = answer_all(session, session.propose(8), LABELS)
-    write_labels(session, paths, ("scratch", "sound"), tmp_path / "labels.csv")
-    file_list = list_labelled_files(tmp_path / "labels.csv", DataOptions())
-    labels = {file.path: file.label for file in file_list.files}
-    assert labels == {paths[answer.row]: ("scratch", "sound")[answer.label] for answer in session.answers}
-    with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as text:
-        drawn = {row["path"] for row in csv.DictReader(text) if row["drawn_at_random"] == "true"}
-    assert drawn == {str(paths[row]) for row in session.random_rows}
 
 
 def test_the_same_seed_asks_about_the_same_images(coordinates: np.ndarray) -> None:

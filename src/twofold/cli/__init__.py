@@ -18,6 +18,7 @@ from twofold.cli.explain_command import explain
 from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
 from twofold.cli.help_pages import Command, Group
+from twofold.cli.label_command import label
 from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
 from twofold.cli.report_command import report
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, explain, decide, report, review, audit, split, fetch):
+for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch):
     app.command(cls=Command)(flags(command))
 
 

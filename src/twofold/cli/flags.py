@@ -20,6 +20,7 @@ COMMAND_PARAMETERS: Final = (
     "against",
     "always_answer",
     "browser",
+    "classes",
     "data",
     "decisions",
     "figures",

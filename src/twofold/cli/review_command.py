@@ -43,8 +43,9 @@ def review(
     from twofold.core.errors import UsageError
     from twofold.core.hints import require
     from twofold.fetching import resolve
+    from twofold.review.app import build_app, training_command
     from twofold.review.evidence import evidence_maps
-    from twofold.review.server import ReviewServer
+    from twofold.review.server import PageServer
     from twofold.workflows.explain import Explainer
     from twofold.workflows.review import open_review
 
@@ -57,7 +58,8 @@ def review(
     file = bundle.absolute().with_name("decisions.csv") if decisions is None else decisions
     opened = open_review(loaded_bundle, images, file, runtime)
     show_notes(opened.notes)
-    server = ReviewServer(opened, port, evidence_maps(opened, Explainer(loaded_bundle, runtime)))
+    render_map = evidence_maps(opened, Explainer(loaded_bundle, runtime))
+    server = PageServer(lambda token, number: build_app(opened, token, number, render_map), port)
     show_error(f"Decisions go to {file}. Ctrl-C ends the review.")
     sys.stdout.write(server.address + "\n")
     sys.stdout.flush()
@@ -67,6 +69,6 @@ def review(
     progress = opened.progress()
     show_error(
         f"{progress.checked} of {progress.images} images checked: {progress.relabelled} labels changed, "
-        f"{progress.excluded} images excluded. Use them: {server.training_command}"
+        f"{progress.excluded} images excluded. Use them: {training_command(opened)}"
     )
     return 0

@@ -74,7 +74,7 @@ def fit_few_labels(coordinates: Matrix, labels: Labels) -> FewLabelHead:
     """The head from the coordinates (m, k) of labelled images and their labels (m,).
 
     L2 logistic regression in which both classes weigh the same, because the labelled images are not drawn at random. It is solved
-    in the space of the m images by Newton's method: milliseconds for hundreds of labels. Where all labels are the same, the
+    by Newton's method: milliseconds for hundreds of labels. Where all labels are the same, the
     weights are 0 and the bias is the log-odds of that class after m such answers (Laplace's rule of succession).
     """
     m, positives = len(labels), int(labels.sum())
@@ -89,22 +89,33 @@ def fit_few_labels(coordinates: Matrix, labels: Labels) -> FewLabelHead:
 
 
 def _newton(rows: NDArray[np.float64], labels: Labels) -> FewLabelHead:
-    m, positives = len(labels), int(labels.sum())
+    """In the space of the images, or of the coordinates where these are fewer."""
+    m, k = rows.shape
+    if m > k:
+        solution = _minimise(rows, np.eye(k) / C, labels)
+        return FewLabelHead(solution[:k], float(solution[k]))
     products = rows @ rows.T
-    columns = np.hstack([products, np.ones((m, 1))])
-    penalty = np.zeros((m + 1, m + 1))
-    penalty[:m, :m] = products / C
+    solution = _minimise(products, products / C, labels)
+    return FewLabelHead(rows.T @ solution[:m], float(solution[m]))
+
+
+def _minimise(columns: NDArray[np.float64], quadratic: NDArray[np.float64], labels: Labels) -> NDArray[np.float64]:
+    """The coefficients (j,) of the columns (m, j), and the bias, with the least loss and penalty: (j + 1,)."""
+    m, j, positives = *columns.shape, int(labels.sum())
+    columns = np.hstack([columns, np.ones((m, 1))])
+    penalty = np.zeros((j + 1, j + 1))
+    penalty[:j, :j] = quadratic
     weight = m * np.where(labels == 1, 0.5 / positives, 0.5 / (m - positives))
-    solution = np.zeros(m + 1)
+    solution = np.zeros(j + 1)
     for _ in range(_STEPS):
         p = 1 / (1 + np.exp(-np.clip(columns @ solution, -40, 40)))
         gradient = columns.T @ (weight * (p - labels)) + penalty @ solution
         curvature = columns.T @ (columns * (weight * np.maximum(p * (1 - p), 1e-6))[:, None]) + penalty
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(m + 1), gradient)
+        step = np.linalg.solve(curvature + 1e-9 * np.eye(j + 1), gradient)
         solution = solution - step
         if np.abs(step).max() < 1e-6:
             break
-    return FewLabelHead(rows.T @ solution[:m], float(solution[m]))
+    return solution
 
 
 def diverse_rows(coordinates: Matrix, count: int, seed: int = 0) -> NDArray[np.int64]:

@@ -1,1 +1,1 @@
-"""The review page: images, decisions and retraining in a browser on this machine. Needs the extra `review`."""
+"""The local pages, for review and for labels from nothing, in a browser on this machine. They need the extra `review`."""

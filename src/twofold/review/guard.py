@@ -56,7 +56,7 @@ class Guard:
         elif self._is_allowed(scope["method"], headers):
             await self._app(scope, receive, _with_headers(send))
         else:
-            await _refuse(send, "Open the address that twofold review printed: it holds the token of this review.")
+            await _refuse(send, "Open the address that twofold printed: it holds the token of this page.")
 
     def _is_allowed(self, method: str, headers: dict[str, str]) -> bool:
         reads = method in ("GET", "HEAD") and self._matches(self._token_of_cookie(headers))

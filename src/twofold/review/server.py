@@ -1,33 +1,30 @@
-"""The server of the review page: loopback only, on the first free port."""
+"""The server of a local page: loopback only, on the first free port."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from secrets import token_urlsafe
 from typing import Final
 
 from twofold.core.errors import TwofoldError
-from twofold.review.app import RenderMap, build_app, training_command
-from twofold.workflows.review import Review
+from twofold.review.guard import Guard
 
 _HOST: Final = "127.0.0.1"
 _TRIES: Final = 50
 
 
-class ReviewServer:
+class PageServer:
     """A server that is bound to its port and has its `address`, with the token; `run` serves until Ctrl-C.
 
-    `training_command` trains a bundle with the decisions.
-
-    Raises TwofoldError where no port from `port` on is free.
+    `build` makes the application from its token and its port. Raises TwofoldError where no port from `port` on is free.
     """
 
-    def __init__(self, review: Review, port: int, render_map: RenderMap = lambda row: None) -> None:
+    def __init__(self, build: Callable[[str, int], Guard], port: int) -> None:
         self._socket = _bind(port)
         self.port = int(self._socket.getsockname()[1])
         token = token_urlsafe(24)
         self.address = f"http://{_HOST}:{self.port}/?token={token}"
-        self.training_command = training_command(review)
-        self._app = build_app(review, token, self.port, render_map)
+        self._app = build(token, self.port)
 
     def run(self) -> None:
         """Serves pages until Ctrl-C."""

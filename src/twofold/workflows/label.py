@@ -6,12 +6,10 @@ its answer counts and another image is asked about instead. So the part is a uni
 accuracy on it has an exact interval.
 """
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,6 @@ from numpy.typing import NDArray
 from twofold.audit.learning_curve import forecast
 from twofold.core.arrays import Labels, Reals
 from twofold.core.notes import count_text
-from twofold.data.list_files import check_cells, open_list
 from twofold.decision.bounds import upper_bound
 from twofold.decision.few_labels import FewLabelHead, distances_to_nearest, diverse_rows, fit_few_labels
 from twofold.decision.logistic_regression import Matrix
@@ -41,6 +38,14 @@ class LabelAnswer:
 
     row: int
     label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An image to ask about, by its row, and the reason."""
+
+    row: int
+    reason: Literal["diverse", "random", "unsure", "unfamiliar", "undone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +108,52 @@ class LabelSession:
 
     def propose(self, count: int, seed: int = 0) -> list[int]:
         """The rows of the images to ask about next, at most `count`; all have no answer yet."""
-        if not self.answers:
-            rows: list[int] = diverse_rows(self.coordinates, max(count, FIRST_IMAGES), seed)[:count].tolist()
-            return rows
-        proposed: list[int] = []
+        return [proposal.row for proposal in self.proposals(count, seed)]
+
+    def proposals(self, count: int, seed: int = 0, aside: Iterable[int] = ()) -> list[Proposal]:
+        """The same with the reason for each; none of the rows that are left aside."""
+        left_out = np.concatenate([self.rows, np.array(list(aside), np.int64)])
+        if len(self.answers) < FIRST_IMAGES:
+            diverse = diverse_rows(self.coordinates, FIRST_IMAGES, seed)
+            if len(first := diverse[~np.isin(diverse, left_out)]):
+                return [Proposal(row, "diverse") for row in first[:count].tolist()]
+        proposed: list[Proposal] = []
         unsure = np.argsort(np.abs(self.head.logits(self.coordinates)), kind="stable")
         for number in range(len(self.answers), len(self.answers) + count):
-            taken = np.concatenate([self.rows, np.array(proposed, np.int64)])
+            taken = np.concatenate([left_out, np.array([proposal.row for proposal in proposed], np.int64)])
             if len(taken) == len(self.coordinates):
                 break
             proposed.append(self._next(number, taken, unsure))
         return proposed
 
-    def _next(self, number: int, taken: NDArray[np.int64], unsure: NDArray[np.int64]) -> int:
-        """The row for the answer of this number, in none of the rows `taken`; `unsure` has all rows, the least sure first."""
+    def _next(self, number: int, taken: NDArray[np.int64], unsure: NDArray[np.int64]) -> Proposal:
+        """The image for the answer of this number, in none of the rows `taken`; `unsure` has all rows, the least sure first."""
         due = self.order[: _count_random(number + 1)]
         if len(due := due[~np.isin(due, taken)]):
-            return int(due[0])
+            return Proposal(int(due[0]), "random")
         if len(set(self.labels.tolist())) < 2 or CYCLE[number % len(CYCLE)] == "unfamiliar":
             # Also while one class is missing: it is among what is unlike the images that are known.
             rest = np.setdiff1d(np.arange(len(self.coordinates)), taken)
-            return int(rest[distances_to_nearest(self.coordinates[rest], self.coordinates[taken]).argmax()])
-        return int(unsure[(~np.isin(unsure, taken)).argmax()])
+            nearest = distances_to_nearest(self.coordinates[rest], self.coordinates[taken])
+            return Proposal(int(rest[nearest.argmax()]), "unfamiliar")
+        return Proposal(int(unsure[(~np.isin(unsure, taken)).argmax()]), "unsure")
+
+    def sure_rows(self, label: int, count: int, aside: Iterable[int] = ()) -> list[int]:
+        """The rows without an answer that the head calls this label, at most `count`, the surest first; none before there are
+        labels of both classes, and none of the rows that are left aside.
+
+        Images of the random part whose turn comes with so many answers are not among them: they are asked about one by one, so
+        that nothing suggests their answer.
+        """
+        if len(set(self.labels.tolist())) < 2:
+            return []
+        logits = self.head.logits(self.coordinates) * (1 if label else -1)
+        soon = self.order[: _count_random(len(self.answers) + count)]
+        free = np.setdiff1d(
+            np.flatnonzero(logits > 0), np.concatenate([self.rows, soon, np.array(list(aside), np.int64)])
+        )
+        rows: list[int] = free[np.argsort(-logits[free], kind="stable")][:count].tolist()
+        return rows
 
     @cached_property
     def accuracy(self) -> Interval:
@@ -185,23 +214,6 @@ def exact_interval(errors: int, images: int) -> Interval:
         return Interval(float("nan"), 0.0, 1.0)
     low, high = 1 - upper_bound(errors, images, 0.975), upper_bound(images - errors, images, 0.975)
     return Interval(1 - errors / images, low, high)
-
-
-def write_labels(session: LabelSession, paths: Sequence[str | Path], classes: tuple[str, str], out: Path) -> None:
-    """Writes path, label and drawn_at_random of each answer as CSV, which `train` takes. `paths` (n,) are those of the pool.
-
-    Raises DataError for a name that a list cannot hold, TwofoldError where the file cannot be written.
-    """
-    random = set(session.random_rows.tolist())
-    check_cells([*classes, *(str(paths[answer.row]) for answer in session.answers)])
-    with open_list(out) as file:
-        writer = csv.writer(
-            file
-        )  # with csv's default line ends: with others, a name with a carriage return is not quoted
-        writer.writerow(("path", "label", "drawn_at_random"))
-        for answer in session.answers:
-            drawn = "true" if answer.row in random else "false"
-            writer.writerow((Path(paths[answer.row]).absolute(), classes[answer.label], drawn))
 
 
 def answer_all(session: LabelSession, rows: Iterable[int], labels: Labels) -> LabelSession:

@@ -1,7 +1,7 @@
 // The review page: shows the next image at once, loads the following ones ahead, and sends each answer to the server.
 
-const element = (id) => document.getElementById(id);
-const token = document.querySelector('meta[name="token"]').content;
+import { attempt, element, request, tell } from "./page.js";
+
 const AHEAD = 4; // images that are loaded before they are shown
 
 const REASONS = {
@@ -27,30 +27,6 @@ let isSending = false;
 
 const imageOf = (row, side) => `/image/${row}?side=${side}`;
 const keyOf = (item) => `${item.row} ${item.reason}`;
-
-async function request(path, body) {
-  const options = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-  options.headers = { "x-twofold-token": token };
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer: it was ended. Every confirmed decision is in the file.");
-  }
-  const value = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(value.error ?? `The server answered ${response.status}.`);
-  return value;
-}
-
-function tell(text) {
-  element("message").textContent = text;
-  element("message").hidden = !text;
-}
-
-// After a click the space key means "keep" again, not the button that was clicked.
-document.addEventListener("click", (event) => { if (event.detail > 0) document.activeElement?.blur(); });
-
-const attempt = (work) => work().catch((error) => tell(error.message));
 
 function describe(item) {
   const key = keyOf(item);
