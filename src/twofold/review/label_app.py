@@ -26,7 +26,7 @@ def build_label_app(labelling: Labelling, token: str, port: int) -> Guard:
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    pool, views = labelling.pool, _Views(labelling)
+    pool, views = labelling.pool, _LabelViews(labelling)
     render = renderer(lambda row: pool.paths[row], pool.ranges)
     routes = [
         *page_routes("label.html", _ASSETS, token),
@@ -47,7 +47,7 @@ def label_training_command(labelling: Labelling) -> str:
     return one_line(shlex.join(["twofold", "train", str(labelling.file.path), "--out", "labelled.twofold"]))
 
 
-class _Views:
+class _LabelViews:
     """What the routes answer. No answer waits for a fit: what to ask next and the accuracy are requests of their own."""
 
     def __init__(self, labelling: Labelling) -> None:
