@@ -60,7 +60,7 @@ def main() -> None:
         for mark in marks:
             while len(session.answers) < mark:
                 count = STEP if session.answers else FIRST_IMAGES
-                session = answer_all(session, session.propose(min(count, mark - len(session.answers)), seed), labels)
+                session = answer_all(session, session.propose(min(count, mark - len(session.answers))), labels)
             asked.append(accuracy(session, test, test_labels))
             drawn.append(accuracy(answer_all(start_session(pool), order[:mark], labels), test, test_labels))
         rest = np.setdiff1d(np.arange(len(pool)), session.rows)

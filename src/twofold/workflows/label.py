@@ -67,10 +67,12 @@ class StopAdvice:
 
 @dataclass(frozen=True, eq=False)
 class LabelSession:
-    """The coordinates (n, k) of the pool, a random order of its rows (n,), and the answers so far, oldest first."""
+    """The coordinates (n, k) of the pool, a random order of its rows (n,), the rows to ask about first (at most 8,), and the
+    answers so far, oldest first."""
 
     coordinates: Matrix = field(repr=False)
     order: NDArray[np.int64] = field(repr=False)
+    first: NDArray[np.int64] = field(repr=False)
     answers: tuple[LabelAnswer, ...] = field(repr=False, default=())
 
     def answered(self, row: int, label: int) -> Self:
@@ -106,17 +108,16 @@ class LabelSession:
         missing = ~np.isin(part, self.rows)
         return part[: int(missing.argmax())] if missing.any() else part
 
-    def propose(self, count: int, seed: int = 0) -> list[int]:
+    def propose(self, count: int) -> list[int]:
         """The rows of the images to ask about next, at most `count`; all have no answer yet."""
-        return [proposal.row for proposal in self.proposals(count, seed)]
+        return [proposal.row for proposal in self.proposals(count)]
 
-    def proposals(self, count: int, seed: int = 0, aside: Iterable[int] = ()) -> list[Proposal]:
+    def proposals(self, count: int, aside: Iterable[int] = ()) -> list[Proposal]:
         """The same with the reason for each; none of the rows that are left aside."""
         left_out = np.concatenate([self.rows, np.array(list(aside), np.int64)])
-        if len(self.answers) < FIRST_IMAGES:
-            diverse = diverse_rows(self.coordinates, FIRST_IMAGES, seed)
-            if len(first := diverse[~np.isin(diverse, left_out)]):
-                return [Proposal(row, "diverse") for row in first[:count].tolist()]
+        first = self.first[~np.isin(self.first, left_out)]
+        if len(self.answers) < FIRST_IMAGES and len(first):
+            return [Proposal(row, "diverse") for row in first[:count].tolist()]
         proposed: list[Proposal] = []
         unsure = np.argsort(np.abs(self.head.logits(self.coordinates)), kind="stable")
         for number in range(len(self.answers), len(self.answers) + count):
@@ -198,9 +199,11 @@ def _count_random(answers: int) -> int:
     return sum(CYCLE[number % len(CYCLE)] == "random" for number in range(FIRST_IMAGES, answers))
 
 
-def start_session(coordinates: Matrix, seed: int = 0) -> LabelSession:
-    """A session without answers for a pool with these coordinates (n, k); the seed fixes the random order."""
-    return LabelSession(coordinates, np.random.default_rng(seed).permutation(len(coordinates)).astype(np.int64))
+def start_session(coordinates: Matrix, seed: int = 0, order: NDArray[np.int64] | None = None) -> LabelSession:
+    """A session without answers for a pool with these coordinates (n, k); the seed fixes the random order that is not given."""
+    if order is None:
+        order = np.random.default_rng(seed).permutation(len(coordinates)).astype(np.int64)
+    return LabelSession(coordinates, order, diverse_rows(coordinates, FIRST_IMAGES, seed))
 
 
 def exact_interval(errors: int, images: int) -> Interval:

@@ -1,7 +1,7 @@
 """The labelling of a pool: its different images, the session of answers, and the file that they are written to at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -20,7 +20,7 @@ from twofold.decision.few_labels import fit_axes
 from twofold.decision.logistic_regression import Matrix
 from twofold.embedding import FeatureTable, Runtime
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_ranges
-from twofold.workflows.label import LabelAnswer, LabelSession, Proposal
+from twofold.workflows.label import LabelAnswer, LabelSession, Proposal, start_session
 from twofold.workflows.label_file import LabelFile, LabelRow
 
 MIN_POOL: Final = 2 * MIN_IMAGES
@@ -131,7 +131,7 @@ class Labelling:
                 answers[number] = LabelAnswer(number, file.classes.index(row.label))
         # By content, so that the random part is the same after a restart, and wherever the images lie.
         order = np.array(random_order(pool.hashes, seed), np.int64)
-        self._session = LabelSession(pool.coordinates, order, tuple(answers.values()))
+        self._session = replace(start_session(pool.coordinates, seed, order), answers=tuple(answers.values()))
         self._others = others
         self.notes = (*pool.notes, *_missing_note(len(others), file))
 
