@@ -187,7 +187,7 @@ def test_a_pool_that_is_too_small_says_how_many_it_takes(count: int, tmp_path: P
         draw("bars", number).save(folder / f"{number}.png")
     with pytest.raises(DataError, match=f"takes at least {MIN_POOL}"):
         embed(folder, runtime)
-    with pytest.raises(DataError, match="cannot be listed"):
+    with pytest.raises(DataError, match="There is no .*missing: give a folder of images"):
         embed(tmp_path / "missing", runtime)
 
 

@@ -49,8 +49,10 @@ class LabelPool:
 def embed_pool(folder: Path, out: Path, runtime: Runtime, options: BackboneOptions | None = None) -> LabelPool:
     """The pool of the images in a folder or an archive; `out`, which may lie in it, is none of them.
 
-    Raises DataError where there are too few images.
+    Raises DataError where there is no such folder, or where there are too few images.
     """
+    if not folder.exists():
+        raise DataError(f"There is no {folder}: give a folder of images without labels.")
     entries = list(walk(folder))
     files = sorted(entry for entry in entries if isinstance(entry, Path) and entry.absolute() != out.absolute())
     check_cells(str(path.absolute()) for path in files)
