@@ -71,10 +71,10 @@ def decide(
         images = None if data is None else resolve(data, runtime.folder, runtime.progress)
         result = workflow.decide(loaded_bundle, decision_options, data_options, runtime, origin, data=images)
     if place is not None:
-        thumbnails = read_report_images(bundle / "report.html")  # before the folder is replaced
+        images_of_report = read_report_images(bundle / "report.html")  # before the folder is replaced
         workflow.save(loaded_bundle, result, place, force=write or force)
-        if thumbnails is not None:
-            write_decided_report(place, thumbnails)
+        if images_of_report is not None:
+            write_decided_report(place, images_of_report)
     if json:
         show_json(result.as_json())
     else:

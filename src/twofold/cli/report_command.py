@@ -13,8 +13,8 @@ from twofold.cli.output import show, show_error
 from twofold.core.options import RuntimeOptions
 
 if TYPE_CHECKING:
-    from twofold.workflows.report import ImageKey, ReportData
-    from twofold.workflows.thumbnails import Thumbnails
+    from twofold.report.page import PageImages
+    from twofold.workflows.report import ReportData
 
 
 def report(
@@ -57,7 +57,7 @@ def report(
         explainer = Explainer(loaded_bundle, runtime)
         result = with_map_checks(with_maps(result, explainer), explainer)
     old = None if images is not None else read_report_images(bundle / "report.html")
-    write_page(result if old is None else replace(result, thumbnails=old), path)
+    write_page(result if old is None else with_images(result, old), path)
     for remark in result.remarks:
         show_error(f"note: {remark}")
     show(f"Wrote {path}")
@@ -74,19 +74,24 @@ def write_report(make: "Callable[[], ReportData]", path: Path) -> None:
         show_error(f"note: {path} could not be written ({error}); everything else was. Write it with twofold report.")
 
 
-def write_decided_report(bundle: Path, thumbnails: "Thumbnails[ImageKey]") -> None:
+def with_images(data: "ReportData", images: "PageImages") -> "ReportData":
+    """The data with the images of a page that was written before."""
+    return replace(data, thumbnails=images.thumbnails, maps=images.maps)
+
+
+def write_decided_report(bundle: Path, images: "PageImages") -> None:
     """Writes the page of a bundle that has another rule now, with the images of the page that it had before."""
     from twofold.bundle.storage import load_bundle
     from twofold.workflows.report import report_of_bundle
 
-    write_report(lambda: replace(report_of_bundle(load_bundle(bundle)), thumbnails=thumbnails), bundle / "report.html")
+    write_report(lambda: with_images(report_of_bundle(load_bundle(bundle)), images), bundle / "report.html")
 
 
-def read_report_images(page: Path) -> "Thumbnails[ImageKey] | None":
+def read_report_images(page: Path) -> "PageImages | None":
     """The images of a page; None where there is no page."""
-    from twofold.report.page import read_thumbnails
+    from twofold.report.page import read_images
 
-    return read_thumbnails(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
+    return read_images(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else None
 
 
 def write_page(report_data: "ReportData", path: Path) -> None:

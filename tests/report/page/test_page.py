@@ -12,7 +12,7 @@ from pages import parse, report_data
 from twofold.data import NO_RANGES
 from twofold.decision import Rule
 from twofold.decision.bounds import allowed_failures, simultaneous_confidence
-from twofold.report.page import read_thumbnails, report_page
+from twofold.report.page import read_images, report_page
 from twofold.report.page.page import page_json
 from twofold.report.page.scores_block import rate_bounds, scores_block
 from twofold.workflows.thumbnails import make_thumbnails
@@ -101,7 +101,7 @@ def test_thumbnails_are_read_back_from_a_page() -> None:
     data = report_data(40)
     images = {("train", path): np.full((20, 30, 3), 90, np.uint8) for path in data.scored[0].paths}
     thumbnails = make_thumbnails(images, NO_RANGES, 10**6)
-    read = read_thumbnails(report_page(replace(data, thumbnails=thumbnails)))
+    read = read_images(report_page(replace(data, thumbnails=thumbnails))).thumbnails
     assert read.places == thumbnails.places
     assert read.sheets == thumbnails.sheets
 
@@ -112,6 +112,19 @@ def test_an_evidence_map_lies_over_its_image_for_mouse_and_keyboard() -> None:
     page = report_page(replace(data, maps={key: b"\x89PNG"}))
     assert page.count('<figure class="card" tabindex="0">') == page.count('src="data:image/png;base64,') > 0
     assert '<figure class="card" tabindex="0">' not in report_page(data)
+
+
+def test_maps_are_read_back_from_a_page() -> None:
+    data = report_data(40)
+    sample = data.scored[0].sample
+    wrong = replace(data.scored[0], sample=replace(sample, labels=1 - sample.labels))  # then every answer is an error
+    data = replace(data, scored=(wrong,))
+    keys = [("train", wrong.paths[int(row)]) for row in wrong.errors[:3]]
+    maps = {key: b"\x89PNG" + bytes([number]) for number, key in enumerate(keys)}
+    page = report_page(replace(data, maps=maps))
+    assert read_images(page).maps == maps
+    assert read_images(page.replace('id="maps">[', 'id="maps">[[')).maps == {}
+    assert read_images(report_page(data)).maps == {}
 
 
 def test_a_trained_network_has_the_curves_of_its_epochs() -> None:
@@ -136,7 +149,7 @@ def test_the_learning_curve_says_what_twice_as_many_images_would_bring() -> None
 
 @pytest.mark.parametrize("page", ["", "<html>", '<script type="application/json" id="thumbnails">[[1]]</script>'])
 def test_a_page_that_was_altered_gives_no_thumbnails(page: str) -> None:
-    assert not read_thumbnails(page).places
+    assert not read_images(page).thumbnails.places
 
 
 def test_the_band_promises_what_simultaneous_promises_do() -> None:

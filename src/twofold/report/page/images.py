@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -23,6 +23,8 @@ _KINDS: Final = {
 }
 
 _PLACES: Final = re.compile(r'<script type="application/json" id="thumbnails">(.*?)</script>', re.DOTALL)
+_MAP_KEYS: Final = re.compile(r'<script type="application/json" id="maps">(.*?)</script>', re.DOTALL)
+_MAP: Final = re.compile(r'data-map="(\d{1,3})" src="data:image/png;base64,([\w+/=]+)"')
 _SHEET: Final = re.compile(
     r"rows: (\d{1,3}); background-size: [\d% ]+; background-image: url\(data:image/jpeg;base64,([\w+/=]+)\)"
 )
@@ -30,7 +32,8 @@ _SHEET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An image with its caption. `sheet` is -1 where it has no thumbnail; `overlay` is a data address of its evidence map."""
+    """An image with its caption. `sheet` is -1 where it has no thumbnail; `overlay` is the data address of its evidence map, and
+    `map` the number of that."""
 
     path: str
     caption: str
@@ -38,6 +41,7 @@ class Card:
     column: int
     row: int
     overlay: str = ""
+    map: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,34 @@ def sheets(thumbnails: Thumbnails[ImageKey]) -> list[dict[str, Any]]:
 
 
 def places_json(thumbnails: Thumbnails[ImageKey]) -> list[list[Any]]:
-    """[role, path, sheet, cell] of each thumbnail, from which `read_thumbnails` knows them again."""
+    """[role, path, sheet, cell] of each thumbnail, from which `read_images` knows them again."""
     return [[*key, *place] for key, place in thumbnails.places.items()]
 
 
-def read_thumbnails(page: str) -> Thumbnails[ImageKey]:
-    """The thumbnails in a page that was written before; none where it is another page, or was altered."""
+@dataclass(frozen=True, slots=True)
+class PageImages:
+    """The thumbnails in a page, and the evidence maps over them, as PNG files."""
+
+    thumbnails: Thumbnails[ImageKey]
+    maps: dict[ImageKey, bytes] = field(repr=False)
+
+
+def read_images(page: str) -> PageImages:
+    """The images in a page that was written before; none where it is another page, or was altered."""
+    return PageImages(_read_thumbnails(page), _read_maps(page))
+
+
+def _read_maps(page: str) -> dict[ImageKey, bytes]:
+    block = _MAP_KEYS.search(page)
+    try:
+        keys = [(role, path) for role, path in json.loads(block[1] if block else "")]
+        files = {keys[int(number)]: base64.b64decode(data, validate=True) for number, data in _MAP.findall(page)}
+    except (ValueError, TypeError, IndexError, RecursionError):
+        return {}
+    return files if all(png.startswith(b"\x89PNG") for png in files.values()) else {}
+
+
+def _read_thumbnails(page: str) -> Thumbnails[ImageKey]:
     block = _PLACES.search(page)
     try:
         places = {
@@ -172,4 +198,5 @@ def _card(key: ImageKey, caption: str, data: ReportData) -> Card:
     sheet, cell = data.thumbnails.places.get(key, (-1, 0))
     overlay = data.maps.get(key)
     address = "" if overlay is None else f"data:image/png;base64,{base64.b64encode(overlay).decode()}"
-    return Card(printable(key[1]), caption, sheet, cell % COLUMNS, cell // COLUMNS, address)
+    number = list(data.maps).index(key) if address else 0
+    return Card(printable(key[1]), caption, sheet, cell % COLUMNS, cell // COLUMNS, address, number)

@@ -75,6 +75,7 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
     return {
         "policy": Markup(POLICY),
         "places": page_json(places_json(data.thumbnails)),
+        "map_keys": page_json(list(data.maps)),
         "style": Markup("\n".join(map(_asset, _STYLES))),
         "sheets": sheets(data.thumbnails),
         "script": Markup("\n".join(map(_asset, _SCRIPTS))),
