@@ -10,7 +10,7 @@ from typing import Final
 
 from twofold.core.errors import DataError, TwofoldError, UsageError
 from twofold.core.files import check_writable_file
-from twofold.data.list_files import check_cells, open_list
+from twofold.data.image_lists import check_cells, open_list
 
 COLUMNS: Final = ("path", "label", "drawn_at_random")
 

@@ -15,7 +15,7 @@ from twofold.core.files import printable
 from twofold.core.notes import Note, count_text
 from twofold.core.options import BackboneOptions
 from twofold.data import IntensityRanges, walk
-from twofold.data.list_files import check_cells
+from twofold.data.image_lists import check_cells
 from twofold.decision.few_labels import fit_axes
 from twofold.decision.logistic_regression import Matrix
 from twofold.embedding import FeatureTable, Runtime

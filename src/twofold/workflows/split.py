@@ -18,7 +18,7 @@ from twofold.core.notes import Note
 from twofold.core.options import BackboneOptions, CrossValidationOptions, DataOptions
 from twofold.core.timing import Clock
 from twofold.data import list_labelled_files
-from twofold.data.list_files import check_cells, open_list
+from twofold.data.image_lists import check_cells, open_list
 from twofold.dataset import split as assign_parts
 from twofold.dataset.labelled import LabelledDataset, full_images, labelled_dataset
 from twofold.embedding import Runtime
