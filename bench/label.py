@@ -7,6 +7,7 @@ line says how often the interval of the accuracy covers that on the rest of the 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,10 @@ from twofold.dataset.labelled import embed_files, list_test_files
 from twofold.decision.few_labels import fit_axes, fit_few_labels
 from twofold.embedding import Runtime
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes
-from twofold.workflows.label import FIRST_IMAGES, LabelSession, answer_all, start_session
+from twofold.workflows.label import FIRST_IMAGES, LabelSession, start_session
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from simulated_person import answer_all, next_rows
 
 STEP = 1  # answers between two fits
 
@@ -60,7 +64,7 @@ def main() -> None:
         for mark in marks:
             while len(session.answers) < mark:
                 count = STEP if session.answers else FIRST_IMAGES
-                session = answer_all(session, session.propose(min(count, mark - len(session.answers))), labels)
+                session = answer_all(session, next_rows(session, min(count, mark - len(session.answers))), labels)
             asked.append(accuracy(session, test, test_labels))
             drawn.append(accuracy(answer_all(start_session(pool), order[:mark], labels), test, test_labels))
         rest = np.setdiff1d(np.arange(len(pool)), session.rows)

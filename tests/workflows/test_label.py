@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from simulated_person import answer_all, next_rows
 
 from twofold.decision.few_labels import fit_axes
 from twofold.evaluation import Interval
@@ -8,7 +9,6 @@ from twofold.workflows.label import (
     FIRST_IMAGES,
     LabelSession,
     StopAdvice,
-    answer_all,
     exact_interval,
     start_session,
 )
@@ -27,13 +27,13 @@ def coordinates() -> np.ndarray:
 def labelled(coordinates: np.ndarray, count: int, seed: int = 0) -> LabelSession:
     session = start_session(coordinates, seed)
     while len(session.answers) < count:
-        session = answer_all(session, session.propose(min(4, count - len(session.answers))), LABELS)
+        session = answer_all(session, next_rows(session, min(4, count - len(session.answers))), LABELS)
     return session
 
 
 def test_no_image_is_proposed_twice_and_all_are_in_the_end(coordinates: np.ndarray) -> None:
     session = start_session(coordinates[:30])
-    while rows := session.propose(7):
+    while rows := next_rows(session, 7):
         assert len(set(rows)) == len(rows)
         assert not set(rows) & set(session.rows.tolist())
         session = answer_all(session, rows, LABELS)
@@ -49,7 +49,7 @@ def test_an_image_of_the_random_order_that_was_passed_over_is_proposed_again_and
     passed_over = start_session(coordinates)
     passed_over = answer_all(passed_over, [row for row in session.rows.tolist() if row != first], LABELS)
     assert passed_over.random_rows.tolist() == []
-    assert passed_over.propose(1) == [first]
+    assert next_rows(passed_over, 1) == [first]
     assert passed_over.answered(first, 0).random_rows.tolist() == session.random_rows.tolist()
 
 
@@ -57,11 +57,11 @@ def test_the_first_images_are_diverse_and_one_in_five_of_the_others_is_next_in_t
     coordinates: np.ndarray,
 ) -> None:
     session = start_session(coordinates)
-    session = answer_all(session, session.propose(FIRST_IMAGES), LABELS)
+    session = answer_all(session, next_rows(session, FIRST_IMAGES), LABELS)
     assert len(session.answers) == FIRST_IMAGES
     random_part: list[int] = []
     for number in range(FIRST_IMAGES, 40):
-        (row,) = session.propose(1)
+        (row,) = next_rows(session, 1)
         unanswered = np.setdiff1d(session.order, session.rows)
         if CYCLE[number % len(CYCLE)] == "random":
             due = session.order[len(session.random_rows)]

@@ -12,8 +12,11 @@ from twofold.cli.report_command import write_report
 from twofold.core.options import DataOptions, DecisionOptions, RuntimeOptions
 
 if TYPE_CHECKING:
+    from twofold.bundle.storage import Bundle
+    from twofold.embedding import Runtime
     from twofold.evaluation import Requirement
     from twofold.workflows.evaluate import EvaluationResult
+    from twofold.workflows.report import ReportData
 
 
 def evaluate(
@@ -73,11 +76,8 @@ def evaluate(
     from twofold.report import check_drawing
     from twofold.report.evaluation_files import write_evaluation
     from twofold.report.evaluation_text import evaluation_text
-    from twofold.report.page.maps import with_maps
     from twofold.workflows.decide import with_rule
     from twofold.workflows.evaluate import evaluate_bundles, is_alphabetical
-    from twofold.workflows.explain import Explainer
-    from twofold.workflows.report import report_of_evaluation
 
     if len(bundle_and_data) > 2:
         raise UsageError("evaluate takes BUNDLE DATA, or BUNDLE BUNDLE DATA.")
@@ -98,12 +98,7 @@ def evaluate(
     if out is not None:
         write_evaluation(result, list(map(str, paths)), public_address(data), out)
         write_report(
-            lambda: with_maps(
-                report_of_evaluation(
-                    bundles[0], names[0], result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels
-                ),
-                Explainer(bundles[0], runtime),
-            ),
+            lambda: _report(bundles[0], names[0], result, runtime, thumbnails=thumbnails),
             out / "report.html",
         )
     if json:
@@ -111,6 +106,17 @@ def evaluate(
     else:
         show(evaluation_text(result, names, out))
     return _check(result, requirements)
+
+
+def _report(
+    bundle: "Bundle", name: str, result: "EvaluationResult", runtime: "Runtime", *, thumbnails: bool
+) -> "ReportData":
+    from twofold.report.page.maps import with_maps
+    from twofold.workflows.explain import Explainer
+    from twofold.workflows.report import report_of_evaluation
+
+    report = report_of_evaluation(bundle, name, result, thumbnails=thumbnails, max_pixels=runtime.options.max_pixels)
+    return with_maps(report, Explainer(bundle, runtime))
 
 
 def _check(result: "EvaluationResult", requirements: Sequence["Requirement"]) -> int:

@@ -1,13 +1,12 @@
 """twofold label"""
 
-import sys
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from twofold.cli import terminal
+from twofold.cli.local_page import check_serving, serve
 from twofold.cli.output import show_error, show_notes
 from twofold.core.options import RuntimeOptions
 
@@ -34,8 +33,6 @@ def label(
     The page shows the accuracy of the model with its interval, from images that are drawn at random, and what more labels would
     bring. No image is changed or moved.
     """
-    from twofold.core.errors import UsageError
-    from twofold.core.hints import require
     from twofold.core.notes import count_text
     from twofold.fetching import resolve
     from twofold.review.label_app import build_label_app, label_training_command
@@ -43,20 +40,15 @@ def label(
     from twofold.workflows.label_file import LabelFile
     from twofold.workflows.labelling import Labelling, embed_pool
 
-    require("twofold label", "starlette", "uvicorn", extra="review")
-    if not 0 <= port <= 65_535:
-        raise UsageError(f"`port` must be in [0, 65535], got {port}.")
+    check_serving("label", port)
     file = LabelFile(out, classes)
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     labelling = Labelling(embed_pool(resolve(pool, runtime.folder, runtime.progress), out, runtime), file)
     show_notes(labelling.notes)
-    server = PageServer(lambda token, number: build_label_app(labelling, token, number), port)
+    max_pixels = runtime.options.max_pixels
+    server = PageServer(lambda token, number: build_label_app(labelling, token, number, max_pixels=max_pixels), port)
     show_error(f"Labels go to {out}. Ctrl-C ends the page.")
-    sys.stdout.write(server.address + "\n")
-    sys.stdout.flush()
-    if browser and not webbrowser.open(server.address):
-        show_error("No browser could be opened: open the address above.")
-    server.run()
+    serve(server, browser=browser)
     answers, images = len(labelling.session.answers), len(labelling.pool.paths)
     show_error(
         f"{answers} of {count_text(images, 'image')} labelled. Train on them: {label_training_command(labelling)}"

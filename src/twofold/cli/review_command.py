@@ -1,13 +1,12 @@
 """twofold review"""
 
-import sys
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from twofold.cli import terminal
+from twofold.cli.local_page import check_serving, serve
 from twofold.cli.output import show_error, show_notes
 from twofold.core.options import RuntimeOptions
 
@@ -40,8 +39,6 @@ def review(
     Decisions are kept in a file that train and audit read with --decisions; no image is changed or moved.
     """
     from twofold.bundle.storage import load_bundle
-    from twofold.core.errors import UsageError
-    from twofold.core.hints import require
     from twofold.fetching import resolve
     from twofold.review.app import build_app, training_command
     from twofold.review.evidence import evidence_maps
@@ -49,9 +46,7 @@ def review(
     from twofold.workflows.explain import Explainer
     from twofold.workflows.review import open_review
 
-    require("twofold review", "starlette", "uvicorn", extra="review")
-    if not 0 <= port <= 65_535:
-        raise UsageError(f"`port` must be in [0, 65535], got {port}.")
+    check_serving("review", port)
     loaded_bundle = load_bundle(bundle)
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = None if data is None else resolve(data, runtime.folder, runtime.progress)
@@ -59,13 +54,10 @@ def review(
     opened = open_review(loaded_bundle, images, file, runtime)
     show_notes(opened.notes)
     render_map = evidence_maps(opened, Explainer(loaded_bundle, runtime))
-    server = PageServer(lambda token, number: build_app(opened, token, number, render_map), port)
+    max_pixels = runtime.options.max_pixels
+    server = PageServer(lambda token, number: build_app(opened, token, number, render_map, max_pixels=max_pixels), port)
     show_error(f"Decisions go to {file}. Ctrl-C ends the review.")
-    sys.stdout.write(server.address + "\n")
-    sys.stdout.flush()
-    if browser and not webbrowser.open(server.address):
-        show_error("No browser could be opened: open the address above.")
-    server.run()
+    serve(server, browser=browser)
     progress = opened.progress()
     show_error(
         f"{progress.checked} of {progress.images} images checked: {progress.relabelled} labels changed, "

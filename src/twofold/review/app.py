@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twofold.core.errors import TwofoldError
-from twofold.data import one_line
+from twofold.data import MAX_PIXELS, one_line
 from twofold.review.guard import Guard
 from twofold.review.renditions import renderer
 from twofold.review.responses import (
@@ -32,14 +32,16 @@ RenderMap = Callable[[int], bytes | None]
 """(row) -> the evidence map of an image as PNG, to be laid over it; None where there is none."""
 
 
-def build_app(review: Review, token: str, port: int, render_map: RenderMap = lambda row: None) -> Guard:
-    """The application, behind its guard."""
+def build_app(
+    review: Review, token: str, port: int, render_map: RenderMap = lambda row: None, *, max_pixels: int = MAX_PIXELS
+) -> Guard:
+    """The application, behind its guard. `max_pixels` is the size limit that the images of the review were read with."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
     dataset = review.dataset
     sources = [dataset.file_list.files[int(number)].path for number in dataset.table.used]
-    render = renderer(lambda row: sources[row], review.model.backbone.preprocessing.ranges)
+    render = renderer(lambda row: sources[row], review.model.backbone.preprocessing.ranges, max_pixels)
     views = _Views(review, render_map)
     routes = [
         *page_routes("review.html", _ASSETS, token),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from twofold.core.files import printable
-from twofold.data import one_line
+from twofold.data import MAX_PIXELS, one_line
 from twofold.review.guard import Guard
 from twofold.review.renditions import renderer
 from twofold.review.responses import answer_json, entries_of, image_route, page_routes, read_json, whole_number
@@ -21,13 +21,13 @@ _GRID: Final = 24
 _ASSETS: Final = ("review.css", "label.css", "page.js", "label.js")
 
 
-def build_label_app(labelling: Labelling, token: str, port: int) -> Guard:
-    """The application, behind its guard."""
+def build_label_app(labelling: Labelling, token: str, port: int, *, max_pixels: int = MAX_PIXELS) -> Guard:
+    """The application, behind its guard. `max_pixels` is the size limit that the images of the pool were read with."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
     pool, views = labelling.pool, _LabelViews(labelling)
-    render = renderer(lambda row: pool.paths[row], pool.ranges)
+    render = renderer(lambda row: pool.paths[row], pool.ranges, max_pixels)
     routes = [
         *page_routes("label.html", _ASSETS, token),
         image_route(render, len(pool.paths)),

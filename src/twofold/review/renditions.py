@@ -4,14 +4,16 @@ import io
 from collections.abc import Callable
 from functools import lru_cache
 
-from twofold.data import IntensityRanges, ReadError, open_grey, open_image
+from twofold.data import IntensityRanges, ReadError, open_image
 from twofold.embedding import Source, read_content
 
 SIDES = (160, 320, 1200)
 """The longest sides in pixels that a page may ask for: in a grid, beside an image, alone."""
 
 
-def renderer(source_of: Callable[[int], Source], ranges: IntensityRanges) -> Callable[[int, int], bytes | None]:
+def renderer(
+    source_of: Callable[[int], Source], ranges: IntensityRanges, max_pixels: int
+) -> Callable[[int, int], bytes | None]:
     """A function (row, longest side) -> the image as JPEG, upright; None where it cannot be read any more. It keeps a few."""
 
     @lru_cache(maxsize=256)
@@ -21,12 +23,9 @@ def renderer(source_of: Callable[[int], Source], ranges: IntensityRanges) -> Cal
         content = read_content(source_of(row))
         if isinstance(content, ReadError):
             return None
-        pixels = open_image(content.source)
-        if isinstance(pixels, ReadError):  # values that need the intensity range of the dataset
-            grey = open_grey(content.source, ranges=ranges)
-            if isinstance(grey, ReadError):
-                return None
-            pixels = grey[0]
+        pixels = open_image(content.source, max_pixels=max_pixels, ranges=ranges)
+        if isinstance(pixels, ReadError):
+            return None
         image = Image.fromarray(pixels)
         image.thumbnail((side, side), Image.Resampling.BILINEAR)
         file = io.BytesIO()

@@ -79,8 +79,8 @@ class LabelSession:
         """The session after one more answer. An image that was asked about before gets the new label."""
         assert 0 <= row < len(self.coordinates)
         assert label in (0, 1)
-        others = tuple(answer for answer in self.answers if answer.row != row)
-        return replace(self, answers=(*others, LabelAnswer(row, label)))
+        earlier = tuple(answer for answer in self.answers if answer.row != row)
+        return replace(self, answers=(*earlier, LabelAnswer(row, label)))
 
     def undone(self) -> Self:
         """The session without the last answer."""
@@ -108,12 +108,8 @@ class LabelSession:
         missing = ~np.isin(part, self.rows)
         return part[: int(missing.argmax())] if missing.any() else part
 
-    def propose(self, count: int) -> list[int]:
-        """The rows of the images to ask about next, at most `count`; all have no answer yet."""
-        return [proposal.row for proposal in self.proposals(count)]
-
     def proposals(self, count: int, aside: Iterable[int] = ()) -> list[Proposal]:
-        """The same with the reason for each; none of the rows that are left aside."""
+        """The images to ask about next, at most `count`, with the reason for each. None has an answer yet, or is left aside."""
         left_out = np.concatenate([self.rows, np.array(list(aside), np.int64)])
         first = self.first[~np.isin(self.first, left_out)]
         if len(self.answers) < FIRST_IMAGES and len(first):
@@ -217,10 +213,3 @@ def exact_interval(errors: int, images: int) -> Interval:
         return Interval(float("nan"), 0.0, 1.0)
     low, high = 1 - upper_bound(errors, images, 0.975), upper_bound(images - errors, images, 0.975)
     return Interval(1 - errors / images, low, high)
-
-
-def answer_all(session: LabelSession, rows: Iterable[int], labels: Labels) -> LabelSession:
-    """The session after answers for these rows, from the labels (n,) of the whole pool: a simulated person."""
-    for row in rows:
-        session = session.answered(row, int(labels[row]))
-    return session

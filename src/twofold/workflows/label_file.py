@@ -84,10 +84,10 @@ def _read(path: Path, classes: tuple[str, str]) -> list[LabelRow]:
         raise DataError(f"{path} cannot be read as CSV ({error}): give another file.") from error
     if tuple(header) != COLUMNS or any(len(cells) != len(COLUMNS) for cells in lines):
         raise DataError(f"{path} exists and has other columns than {','.join(COLUMNS)}: give another file.")
-    others = sorted({label for _, label, _ in lines} - set(classes))
-    if others:
+    unknown = sorted({label for _, label, _ in lines} - set(classes))
+    if unknown:
         raise DataError(
-            f"{path} has the label {others[0]!r}, but the classes are {' and '.join(classes)}: give the classes of the file, or "
+            f"{path} has the label {unknown[0]!r}, but the classes are {' and '.join(classes)}: give the classes of the file, or "
             "another file."
         )
     rows: dict[str, LabelRow] = {}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.bundle.scores import ScoreTable
 from twofold.bundle.storage import Bundle
 from twofold.core.arrays import Labels, Reals
 from twofold.evaluation.groups import Groups, count_groups, has_groups
@@ -49,7 +50,12 @@ class LabelledScores:
 
 def out_of_fold_scores(bundle: Bundle) -> LabelledScores:
     """The scores in the bundle. Raises BundleError where they are missing or altered."""
-    table, evidence = bundle.scores(), bundle.record.get("evidence")
+    return scores_of_table(bundle, bundle.scores())
+
+
+def scores_of_table(bundle: Bundle, table: ScoreTable) -> LabelledScores:
+    """The same from the table of the bundle's scores."""
+    evidence = bundle.record.get("evidence")
     source: ScoreSource = "validation" if evidence == "validation" else "out-of-fold"
     groups = table.groups if has_groups(table.groups) else None
     return LabelledScores(source, table.labels, table.logits, groups, table.familiarity, _variance_factor(bundle))

@@ -123,19 +123,19 @@ class Labelling:
         self.pool, self.file = pool, file
         self._lock, self._skips = Lock(), tuple[_Skipped, ...]()
         answers: dict[int, LabelAnswer] = {}
-        others: list[LabelRow] = []
+        rows_elsewhere: list[LabelRow] = []
         for row in file.rows:
             number = pool.row_of.get(row.path)
             if number is None:
-                others.append(row)
+                rows_elsewhere.append(row)
             else:
                 answers.pop(number, None)
                 answers[number] = LabelAnswer(number, file.classes.index(row.label))
         # By content, so that the random part is the same after a restart, and wherever the images lie.
         order = np.array(random_order(pool.hashes, seed), np.int64)
         self._session = replace(start_session(pool.coordinates, seed, order), answers=tuple(answers.values()))
-        self._others = others
-        self.notes = (*pool.notes, *_missing_note(len(others), file))
+        self._rows_elsewhere = rows_elsewhere
+        self.notes = (*pool.notes, *_missing_note(len(rows_elsewhere), file))
 
     @property
     def session(self) -> LabelSession:
@@ -222,7 +222,7 @@ class Labelling:
             LabelRow(str(self.pool.paths[row].absolute()), self.file.classes[label], row in random)
             for row, label in zip(session.rows.tolist(), session.labels.tolist(), strict=True)
         ]
-        self.file.write([*self._others, *rows])
+        self.file.write([*self._rows_elsewhere, *rows])
         self._session = session
 
     def _check_row(self, row: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from twofold.audit.leakage import Leakage
+from twofold.bundle.scores import ScoreTable
 from twofold.bundle.storage import Bundle
 from twofold.core.arrays import Labels, Probabilities, Reals
 from twofold.core.errors import BundleError
@@ -24,7 +25,7 @@ from twofold.evaluation.rule_summary import RuleSample, RuleSummary
 from twofold.evaluation.sample import Sample, VarianceFactors
 from twofold.workflows.evaluate import EvaluationResult
 from twofold.workflows.evidence_checks import EvidenceChecks
-from twofold.workflows.labelled_scores import out_of_fold_scores
+from twofold.workflows.labelled_scores import LabelledScores, scores_of_table
 from twofold.workflows.report_images import FileIdentity, ScoredImages, locate
 from twofold.workflows.save import public_paths
 from twofold.workflows.thumbnails import Thumbnails, make_thumbnails
@@ -185,12 +186,14 @@ def _of_bundle(bundle: Bundle) -> ReportData:
         raise BundleError(
             f"{bundle.path} holds no evaluation.json, which a report is made from: restore it from a backup, or train it again."
         )
+    table = bundle.scores()
+    scores = scores_of_table(bundle, table)
     return ReportData(
         bundle.path.resolve().name,
         bundle.model.classes,
         columns,
-        _bundle_images(bundle, result, evidence, rows),
-        _bundle_thresholds(bundle),
+        _bundle_images(bundle, result, evidence, rows, table, scores),
+        _bundle_thresholds(bundle, scores),
         result,
         record,
         pairs=_bundle_pairs(result),
@@ -249,12 +252,16 @@ def _evaluation_columns(result: EvaluationResult) -> tuple[Column, ...]:
 
 
 def _bundle_images(
-    bundle: Bundle, result: Mapping[str, Any], evidence: str, rows: Sequence[Mapping[str, str]]
+    bundle: Bundle,
+    result: Mapping[str, Any],
+    evidence: str,
+    rows: Sequence[Mapping[str, str]],
+    table: ScoreTable,
+    scores: LabelledScores,
 ) -> tuple[ScoredImages, ...]:
     """The images of scores.csv as the evaluation of the training has them."""
     if evidence not in result:
         return ()
-    scores, table = out_of_fold_scores(bundle), bundle.scores()
     factors = result[evidence].get("variance_factors")
     rule = _trained_rule(bundle, float(np.mean(scores.labels == 1)))
     sample = Sample(
@@ -282,8 +289,8 @@ def _trained_rule(bundle: Bundle, prevalence: float) -> Rule:
     return rule.restate(np.empty(0), prevalence)[0]
 
 
-def _bundle_thresholds(bundle: Bundle) -> ThresholdScores:
-    scores, model = out_of_fold_scores(bundle), bundle.model
+def _bundle_thresholds(bundle: Bundle, scores: LabelledScores) -> ThresholdScores:
+    model = bundle.model
     assumed = model.rule.prevalence
     probabilities = model.probability_curve.probabilities(scores.logits)
     sample = RuleSample(scores.labels, probabilities, scores.groups, assumed, scores.factor, scores.familiarity)
