@@ -1,7 +1,7 @@
 // The label page: shows the next image at once, loads the following ones ahead, sends each answer, and asks for the model's next
 // questions and its accuracy meanwhile.
 
-import { attempt, element, request, tell } from "./page.js";
+import { attempt, element, inOrder, request, tell } from "./page.js";
 
 const AHEAD = 6; // images that are loaded before they are shown
 const FIXED = 3; // of these stay, whatever the model proposes meanwhile: they are loaded already
@@ -166,10 +166,12 @@ async function skip() {
   tell("");
   acted.set(item.row, Infinity);
   show();
-  await idle();
-  takeProgress(await request("/api/skip", { row: item.row }));
-  confirm([item.row]);
-  await loadNext();
+  await inOrder(async () => {
+    await idle();
+    takeProgress(await request("/api/skip", { row: item.row }));
+    confirm([item.row]);
+    await loadNext();
+  });
 }
 
 async function undo() {
@@ -262,8 +264,10 @@ async function leaveGrid() {
 }
 
 function chooseGrid(label) {
-  gridLabel = label;
-  return openGrid();
+  return inOrder(() => {
+    gridLabel = label;
+    return openGrid();
+  });
 }
 
 function press() {
@@ -279,8 +283,8 @@ const ACTIONS = {
   "0": () => (view === "one" ? answer(0) : attempt(() => chooseGrid(0))),
   "1": () => (view === "one" ? answer(1) : attempt(() => chooseGrid(1))),
   "u": () => view === "one" && attempt(skip),
-  "z": () => attempt(undo),
-  "g": () => attempt(view === "one" ? openGrid : leaveGrid),
+  "z": () => attempt(() => inOrder(undo)),
+  "g": () => attempt(() => inOrder(view === "one" ? openGrid : leaveGrid)),
   "?": () => element("keys").showModal(),
 };
 
@@ -288,7 +292,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || !state) return;
   const key = event.key.toLowerCase();
   if (key in ACTIONS) ACTIONS[key]();
-  else if (view === "grid" && key === "enter" && !(event.target instanceof HTMLButtonElement)) attempt(confirmGrid);
+  else if (view === "grid" && key === "enter" && !(event.target instanceof HTMLButtonElement)) attempt(() => inOrder(confirmGrid));
   else return;
   event.preventDefault();
 });
@@ -296,13 +300,13 @@ document.addEventListener("keydown", (event) => {
 element("negative").addEventListener("click", () => answer(0));
 element("positive").addEventListener("click", () => answer(1));
 element("unsure").addEventListener("click", () => attempt(skip));
-element("undo").addEventListener("click", () => attempt(undo));
-element("grid-undo").addEventListener("click", () => attempt(undo));
+element("undo").addEventListener("click", () => attempt(() => inOrder(undo)));
+element("grid-undo").addEventListener("click", () => attempt(() => inOrder(undo)));
 element("grid-negative").addEventListener("click", () => attempt(() => chooseGrid(0)));
 element("grid-positive").addEventListener("click", () => attempt(() => chooseGrid(1)));
-element("confirm").addEventListener("click", () => attempt(confirmGrid));
-element("one").addEventListener("click", () => { if (view === "grid") attempt(leaveGrid); });
-element("grid").addEventListener("click", () => { if (view === "one") attempt(openGrid); });
+element("confirm").addEventListener("click", () => attempt(() => inOrder(confirmGrid)));
+element("one").addEventListener("click", () => { if (view === "grid") attempt(() => inOrder(leaveGrid)); });
+element("grid").addEventListener("click", () => { if (view === "one") attempt(() => inOrder(openGrid)); });
 element("help").addEventListener("click", ACTIONS["?"]);
 element("close-keys").addEventListener("click", () => element("keys").close());
 

@@ -23,6 +23,13 @@ export function tell(text) {
   element("message").hidden = !text;
 }
 
+// What is asked for while the server is at work on something else waits for it, so that answers arrive in order.
+let last = Promise.resolve();
+export function inOrder(work) {
+  last = last.catch(() => {}).then(work);
+  return last;
+}
+
 export const attempt = (work) => work().catch((error) => tell(error.message));
 
 // After a click the space and enter keys have their meaning again, not that of the button that was clicked.

@@ -1,6 +1,6 @@
 // The review page: shows the next image at once, loads the following ones ahead, and sends each answer to the server.
 
-import { attempt, element, request, tell } from "./page.js";
+import { attempt, element, inOrder, request, tell } from "./page.js";
 
 const AHEAD = 4; // images that are loaded before they are shown
 
@@ -177,8 +177,14 @@ function describeState() {
     `(${100 * progress.confidence}%, from ${count(progress.drawn)} drawn at random).`;
 }
 
-async function undo() {
+// Waits until all answers are confirmed.
+async function idle() {
+  while (isSending) await new Promise((resolve) => setTimeout(resolve, 5));
   await send();
+}
+
+async function undo() {
+  await idle();
   const received = await request("/api/undo", {});
   details.clear();
   if (received.undone === null) tell("There is nothing to undo.");
@@ -203,6 +209,7 @@ async function separate() {
 // --- Grid -----------------------------------------------------------------------------------------------------------
 
 async function openGrid() {
+  await idle();
   const received = await request("/api/grid");
   gridItems = received.items;
   state = received;
@@ -265,6 +272,7 @@ async function confirmGrid() {
 }
 
 async function leaveGrid() {
+  await idle();
   view = "one";
   press();
   queue = [];
@@ -286,7 +294,7 @@ async function retrain() {
   tell("Retraining…");
   const start = performance.now();
   try {
-    await send();
+    await idle();
     const received = await request("/api/retrain", {});
     tell("");
     details.clear();
@@ -334,7 +342,7 @@ const ACTIONS = {
   " ": () => answer("keep"),
   "x": () => answer("exclude"),
   "u": () => answer("unsure"),
-  "d": () => attempt(separate),
+  "d": () => attempt(() => inOrder(separate)),
   "m": toggleMap,
 };
 
@@ -347,10 +355,10 @@ document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   const onButton = event.target instanceof HTMLButtonElement;
   if (key === "?") openKeys();
-  else if (key === "z") attempt(undo);
-  else if (key === "g") attempt(view === "one" ? openGrid : leaveGrid);
+  else if (key === "z") attempt(() => inOrder(undo));
+  else if (key === "g") attempt(() => inOrder(view === "one" ? openGrid : leaveGrid));
   else if (key === "r") attempt(retrain);
-  else if (view === "grid" && key === "enter" && !onButton) attempt(confirmGrid);
+  else if (view === "grid" && key === "enter" && !onButton) attempt(() => inOrder(confirmGrid));
   else if (view === "one" && key in ACTIONS && !(onButton && key === " ")) ACTIONS[key]();
   else return;
   event.preventDefault();
@@ -362,11 +370,11 @@ element("keep").addEventListener("click", () => ACTIONS[" "]());
 element("exclude").addEventListener("click", () => ACTIONS.x());
 element("unsure").addEventListener("click", () => ACTIONS.u());
 element("separate").addEventListener("click", () => ACTIONS.d());
-element("undo").addEventListener("click", () => attempt(undo));
-element("grid-undo").addEventListener("click", () => attempt(undo));
-element("confirm").addEventListener("click", () => attempt(confirmGrid));
-element("one").addEventListener("click", () => { if (view === "grid") attempt(leaveGrid); });
-element("grid").addEventListener("click", () => { if (view === "one") attempt(openGrid); });
+element("undo").addEventListener("click", () => attempt(() => inOrder(undo)));
+element("grid-undo").addEventListener("click", () => attempt(() => inOrder(undo)));
+element("confirm").addEventListener("click", () => attempt(() => inOrder(confirmGrid)));
+element("one").addEventListener("click", () => { if (view === "grid") attempt(() => inOrder(leaveGrid)); });
+element("grid").addEventListener("click", () => { if (view === "one") attempt(() => inOrder(openGrid)); });
 element("retrain").addEventListener("click", () => attempt(retrain));
 element("help").addEventListener("click", openKeys);
 element("close-keys").addEventListener("click", () => element("keys").close());
