@@ -16,7 +16,7 @@ from twofold.data import ReadError
 from twofold.dataset.labelled import LabelledDataset
 from twofold.decision import Calibration, Familiarity, Head, Rule
 from twofold.decision.rule import UNFAMILIAR, UNSURE
-from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, probe_images, stream_sources
+from twofold.embedding import Engine, FeatureRow, Probes, Runtime, Source, embed_batch, probe_images, stream_sources
 from twofold.evaluation import Evaluation, evaluate
 from twofold.networks import Backbone
 
@@ -115,6 +115,11 @@ class Model:
         with closing(runtime.embed_chunks(record_paths(), engine, add_note)) as chunks:
             for rows in chunks:
                 yield from self.predict_rows([paths.popleft() for _ in rows], rows)
+
+    def predict_batch(self, sources: Sequence[Source], runtime: Runtime, engine: Engine) -> list[Prediction]:
+        """The predictions for a few sources, computed in the thread of the caller. The engine must have started."""
+        rows = embed_batch(sources, engine, max_pixels=runtime.options.max_pixels)
+        return self.predict_rows([str(source) if isinstance(source, Path) else "" for source in sources], rows)
 
     def predict_rows(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
         """The predictions for images at these paths with these feature rows, in their order."""

@@ -116,12 +116,22 @@ class Bundle:
         """The predictions of `Model.stream`. Raises BundleError where the network cannot be run."""
         return self._name_bundle_in_errors(self.model.stream(sources, runtime, engine, add_note))
 
+    def predict_batch(self, sources: Sequence[Source], runtime: Runtime, engine: Engine) -> list[Prediction]:
+        """The predictions of `Model.predict_batch`. Raises BundleError where the network cannot be run."""
+        try:
+            return self.model.predict_batch(sources, runtime, engine)
+        except BackboneError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: BackboneError) -> BundleError:
+        return BundleError(f"{self.path} cannot be used for predictions: {error}")
+
     def _name_bundle_in_errors(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
         try:
             with closing(predictions):
                 yield from predictions
         except BackboneError as error:
-            raise BundleError(f"{self.path} cannot be used for predictions: {error}") from error
+            raise self._unusable(error) from error
 
 
 def check_free(path: Path, *, force: bool) -> None:

@@ -23,6 +23,7 @@ from twofold.cli.output import show_error
 from twofold.cli.predict_command import predict
 from twofold.cli.report_command import report
 from twofold.cli.review_command import review
+from twofold.cli.serve_command import serve
 from twofold.cli.split_command import split
 from twofold.cli.train_command import train
 from twofold.cli.usage_errors import explain as explain_usage_error
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch):
+for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch, serve):
     app.command(cls=Command)(flags(command))
 
 

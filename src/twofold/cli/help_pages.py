@@ -12,6 +12,7 @@ _ORDER: Final = (
     "Arguments",
     "Data",
     "Output",
+    "Service",
     "Decision",
     "Network",
     "Fine-tuning and training from scratch",

@@ -303,6 +303,39 @@ class RuntimeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """The options of the service: where it listens, and the limits of requests."""
+
+    PANEL: ClassVar[str] = "Service"
+
+    host: str = _option("127.0.0.1", "Address to listen on; any but this machine's own needs a token.")
+    port: int = _option(8000, "Port to listen on; 0: any free one.")
+    token_file: Path | None = _option(
+        None, "File with the token that requests need, as Authorization: Bearer TOKEN; or set TWOFOLD_TOKEN."
+    )
+    insecure: bool = _option(False, "Answer other machines without a token.")
+    queue: int = _option(64, "Number of images that can wait; further requests get the status 429.")
+    deadline: float = _option(30.0, "Seconds after which a request is given up.")
+    max_megabytes: float = _option(20.0, "Size limit of a request's body in MB.")
+    max_images: int = _option(32, "Number of images that a request may have.")
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        if not 0 <= self.port <= 65_535:
+            raise UsageError(f"`port` must be in [0, 65535], got {self.port}.")
+        _check_minimum("queue", self.queue, 1)
+        _check_minimum("max_images", self.max_images, 1)
+        for name in ("deadline", "max_megabytes"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"`{name}` must be above 0, got {getattr(self, name):g}.")
+
+    @property
+    def max_bytes(self) -> int:
+        """The size limit of a body in bytes."""
+        return int(self.max_megabytes * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingOptions:
     """All options of a training."""
 

@@ -1,7 +1,7 @@
 """Images to features: the engine that runs a backbone, the feature table, and the store between runs."""
 
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
-from twofold.embedding.embed import make_feature_row
+from twofold.embedding.embed import embed_batch, make_feature_row
 from twofold.embedding.engine import BATCH, Engine, InferenceRequest
 from twofold.embedding.evidence_maps import EvidenceMap, coarsen, compute_evidence_map, find_pattern
 from twofold.embedding.evidence_network import EvidenceNetwork, UnknownPoolingError
@@ -34,6 +34,7 @@ __all__ = [
     "collect_features",
     "compute_evidence_map",
     "covered_logits",
+    "embed_batch",
     "find_pattern",
     "image_sources",
     "make_feature_row",

@@ -1,6 +1,6 @@
 """Sources to feature rows in one pass, in order and in bounded memory: read, look up, decode, embed, store."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -84,6 +84,14 @@ def embed_chunks(
             yield rows
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def embed_batch(sources: Sequence[Source], engine: Engine, *, max_pixels: int = MAX_PIXELS) -> list[FeatureRow]:
+    """The feature rows of a few sources, in their order, computed in the thread of the caller. The engine must have started."""
+    contents = map(read_content, sources)
+    entries = [FeatureRow(None, None, None, each) if isinstance(each, ReadError) else each for each in contents]
+    with engine.request(len(entries)) as request:
+        return _embed_pending(entries, request, engine.backbone.preprocessing, max_pixels)
 
 
 def _chunks(

@@ -1,7 +1,7 @@
 """The Predictor: predictions by a model that stays compiled, for any number of threads."""
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
@@ -93,6 +93,18 @@ class Predictor:
         but only one thread at a time may advance it.
         """
         return self._bundle.stream(sources, self.runtime, self._open_engine(), self._add_note)
+
+    def predict_batch(self, sources: Sequence[Source]) -> list[Prediction]:
+        """The same predictions for a few images, computed in the thread of the caller, for callers with threads of their own.
+
+        Call `warm` first, in one thread.
+        """
+        return self._bundle.predict_batch(sources, self.runtime, self._open_engine())
+
+    @property
+    def batch(self) -> int:
+        """The number of images that are computed together at best."""
+        return self._open_engine().batch
 
     def _open_engine(self) -> Engine:
         engine = self._engine

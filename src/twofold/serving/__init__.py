@@ -1,0 +1,1 @@
+"""A service: the predictions of bundles behind HTTP. It needs the extra `serve`."""

@@ -1,0 +1,88 @@
+"""The HTTP server: a socket, uvicorn, and a graceful end."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from threading import Timer
+from typing import TYPE_CHECKING, Final
+
+from twofold.core.errors import TwofoldError
+from twofold.core.files import reason
+from twofold.serving.service import Service
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from starlette.types import ASGIApp
+
+_DRAIN_SECONDS: Final = 2.0
+"""After SIGTERM requests are still accepted for this time, while /health/ready says 503 and answers end their connections. So a
+load balancer learns of it, and no client sends into a connection that is just being closed."""
+
+
+class HttpServer:
+    """A server that is bound to its port and has its `address`; `run` serves until Ctrl-C or SIGTERM.
+
+    Raises TwofoldError where it cannot listen there.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        host = service.options.host
+        self._socket = _bind(host, service.options.port)
+        self.port = int(self._socket.getsockname()[1])
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def run(self, app: "ASGIApp", on_ready: Callable[[], None]) -> None:
+        """Serves, compiles the networks meanwhile, and calls `on_ready` then. Raises BundleError where one cannot be run."""
+        import uvicorn
+
+        service = self._service
+        failures: list[Exception] = []
+
+        class DrainingServer(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                asyncio.get_running_loop().run_in_executor(None, warm)
+
+            def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+                if service.draining or sig == 2:  # Ctrl-C, or the second signal
+                    super().handle_exit(sig, frame)
+                service.draining = True
+                Timer(_DRAIN_SECONDS, super().handle_exit, (sig, frame)).start()
+
+        def warm() -> None:
+            try:
+                service.repository.warm()
+                on_ready()
+            except Exception as error:
+                failures.append(error)
+                server.should_exit = True
+
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(service.options.deadline) + 1,
+        )
+        server = DrainingServer(config)
+        server.run(sockets=[self._socket])
+        if failures:
+            raise failures[0]
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        server = socket.socket(family, kind, protocol)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for old connections
+        server.bind(address)
+        server.listen(1024)
+    except OSError as error:
+        raise TwofoldError(
+            f"The service cannot listen on {host} port {port} ({reason(error)}): give another `port` or `host`."
+        ) from error
+    return server

@@ -1,0 +1,40 @@
+"""What a request can be refused for: a status, a reason code and a sentence, as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+
+@dataclass(eq=False)
+class RequestError(Exception):
+    """A request that gets no prediction. `retry_after` is in seconds."""
+
+    status: int
+    reason: str
+    message: str
+    retry_after: int | None = None
+    closes: bool = field(default=False)
+    """Whether the rest of the body is not read, so that the connection ends."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer."""
+        headers = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+        return headers | ({"connection": "close"} if self.closes else {})
+
+    def as_json(self) -> dict[str, dict[str, str]]:
+        """{"error": {"reason", "message"}}."""
+        return {"error": {"reason": self.reason, "message": self.message}}
+
+
+async def send_error(send: "Send", error: RequestError, more: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Sends the error, with more headers, without a framework."""
+    pairs = {"content-type": "application/json", **error.headers, **more}
+    encoded = [(name.encode(), value.encode()) for name, value in pairs.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": json.dumps(error.as_json()).encode()})

@@ -1,0 +1,88 @@
+"""The application: its routes, and what becomes of errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from twofold.core.errors import TwofoldError
+from twofold.serving.access_guard import AccessGuard
+from twofold.serving.health_routes import health_router
+from twofold.serving.inference_protocol import inference_router
+from twofold.serving.model_repository import Reload
+from twofold.serving.predict_routes import predict_router
+from twofold.serving.request_errors import RequestError
+from twofold.serving.request_log import RequestLog, WriteLine, log_line
+from twofold.serving.service import Service
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+_DESCRIPTION: Final = (
+    "Predictions of twofold bundles. Decisions, probabilities and logits are those of `twofold predict`."
+)
+_REASONS: Final = {404: "not-found", 405: "method-not-allowed"}
+
+
+def build_service(service: Service, token: str | None, write: WriteLine | None) -> "ASGIApp":
+    """The application, with the token that requests need, and what gets the lines of its log."""
+    from fastapi import FastAPI
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start(lambda reload: _tell(service, reload, write))
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title="twofold",
+        version=version("twofold"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # their pages load scripts from other sites
+        redoc_url=None,
+    )
+    for router in (predict_router, health_router, inference_router):
+        app.include_router(router(service))
+    _add_error_handlers(app)
+    return RequestLog(AccessGuard(app, token), service.metrics, write)
+
+
+def _tell(service: Service, reload: Reload, write: WriteLine | None) -> None:
+    service.metrics.reload(reload)
+    if write is not None:
+        outcome = {"error": reload.error} if reload.model is None else {"version": reload.model.version}
+        write(log_line("reload", model=reload.name, **outcome))
+
+
+def _add_error_handlers(app: "FastAPI") -> None:
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import JSONResponse
+
+    def answer(request: "Request", error: RequestError) -> "Response":
+        # The inference protocol wants a text.
+        content: dict[str, Any] = error.as_json()
+        if request.url.path.startswith("/v2"):
+            content = {"error": f"{error.reason}: {error.message}"}
+        return JSONResponse(content, error.status, headers=error.headers)
+
+    @app.exception_handler(RequestError)
+    async def refuse(request: "Request", error: RequestError) -> "Response":
+        return answer(request, error)
+
+    @app.exception_handler(ClientDisconnect)
+    async def give_up(request: "Request", error: ClientDisconnect) -> "Response":
+        return answer(request, RequestError(499, "disconnected", "The client is gone."))
+
+    @app.exception_handler(HTTPException)
+    async def explain(request: "Request", error: HTTPException) -> "Response":
+        reason = _REASONS.get(error.status_code, "bad-request")
+        return answer(request, RequestError(error.status_code, reason, f"{error.detail}."))
+
+    @app.exception_handler(TwofoldError)
+    async def fail(request: "Request", error: TwofoldError) -> "Response":
+        return answer(request, RequestError(500, "model-failed", str(error).replace("`", "")))
