@@ -13,7 +13,7 @@ from twofold.serving.service import Service
 if TYPE_CHECKING:
     from types import FrameType
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _DRAIN_SECONDS: Final = 2.0
 """After SIGTERM requests are still accepted for this time, while /health/ready says 503 and answers end their connections. So a
@@ -60,7 +60,7 @@ class HttpServer:
                 server.should_exit = True
 
         config = uvicorn.Config(
-            app,
+            _with_last_answers(app, service),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -70,6 +70,20 @@ class HttpServer:
         server.run(sockets=[self._socket])
         if failures:
             raise failures[0]
+
+
+def _with_last_answers(app: "ASGIApp", service: Service) -> "ASGIApp":
+    """The application; while the service is ending, its answers are the last of their connections."""
+
+    async def answer(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        async def send_last(message: "Message") -> None:
+            if service.draining and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive, send_last if scope["type"] == "http" else send)
+
+    return answer
 
 
 def _bind(host: str, port: int) -> socket.socket:
