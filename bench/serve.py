@@ -8,7 +8,6 @@ connections. Throughput is compared in turns with `Predictor.predict` on the sam
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import socket
@@ -22,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, Timer
 from typing import Any
 
 import numpy as np
@@ -162,7 +161,9 @@ def latency(bundle: Path, images: list[bytes], seconds: float) -> None:
         values, service = np.array(load.seconds["200"]), float(np.median(alone))
         p50, p99 = np.quantile(values, (0.5, 0.99))
         print(f"latency at {0.7 * most:.0f} requests a second, of {most:.0f}: {dict(load.statuses)}")
-        print(f"p50 {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms; service time {1000 * service:.1f} ms: {p99 / service:.2f}")
+        print(
+            f"p50 {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms; service time {1000 * service:.1f} ms: {p99 / service:.2f}"
+        )
 
 
 def memory(process: "subprocess.Popen[str]") -> float:
@@ -190,9 +191,15 @@ def overload(bundle: Path, images: list[bytes], seconds: float) -> None:
         time.sleep(2)
         after = drive(port, images, 1, lambda number: number >= 50).seconds["200"]
         answered, refused = load.statuses["200"] / seconds, np.array(load.seconds.get("429", [0]))
-        print(f"overload: capacity {most:.1f}, answered {answered:.1f} a second ({answered / most:.2f}); {dict(load.statuses)}")
-        print(f"memory {memories[0]:.0f} MB before, {memories[len(memories) // 4]:.0f} to {max(memories):.0f} MB under load")
-        print(f"refused within {1000 * np.median(refused):.1f} ms (median), {1000 * np.quantile(refused, 0.99):.1f} ms (p99)")
+        print(
+            f"overload: capacity {most:.1f}, answered {answered:.1f} a second ({answered / most:.2f}); {dict(load.statuses)}"
+        )
+        print(
+            f"memory {memories[0]:.0f} MB before, {memories[len(memories) // 4]:.0f} to {max(memories):.0f} MB under load"
+        )
+        print(
+            f"refused within {1000 * np.median(refused):.1f} ms (median), {1000 * np.quantile(refused, 0.99):.1f} ms (p99)"
+        )
         print(f"2 seconds later: {1000 * float(np.median(after)):.1f} ms")
 
 
@@ -250,7 +257,9 @@ def reload(bundle: Path, other: Path, images: list[bytes], count: int) -> None:
             for thread in threads:
                 thread.join()
             seconds = time.perf_counter() - start
-            print(f"reload: {seen} of {count} in {seconds:.0f} s, {answers} answers, {mixed} mixed up, lost {dict(failures)}")
+            print(
+                f"reload: {seen} of {count} in {seconds:.0f} s, {answers} answers, {mixed} mixed up, lost {dict(failures)}"
+            )
             print(f"memory {before:.0f} MB before, {memory(process):.0f} MB after")
 
 
@@ -270,11 +279,10 @@ def sigterm(bundle: Path, images: list[bytes], rounds: int) -> None:
     statuses: Counter[str] = Counter()
     for _ in range(rounds):
         with server(bundle) as (port, process):
-            stop = Event()
-            killer = Thread(target=lambda: (time.sleep(2), os.kill(process.pid, signal.SIGTERM), process.wait(), stop.set()))
-            killer.start()
-            statuses += drive(port, images, 8, lambda number: stop.is_set()).statuses
-            killer.join()
+            timer = Timer(2, process.send_signal, [signal.SIGTERM])
+            timer.start()
+            statuses += drive(port, images, 8, lambda _, process=process: process.poll() is not None).statuses
+            timer.join()
     print(f"sigterm: {dict(statuses)} in {rounds} rounds")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import twofold
 
 ROOT = Path(twofold.__file__).parent
-FACES = ("cli", "estimator.py", "review")
+FACES = ("cli", "estimator.py", "review", "serving")
 ENVIRONMENT = re.compile(
     r"print|input|sys\.(stdin|stdout|stderr|argv)|os\.(environ|getenv)|from (sys|os|platformdirs) import .*"
 )

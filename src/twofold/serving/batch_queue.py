@@ -4,10 +4,11 @@ Threads belong to the queue, as many as the networks have inference requests, so
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, prod
 from threading import Condition, Thread
 from time import perf_counter
 from typing import Final, Protocol
@@ -153,8 +154,8 @@ class BatchQueue:
 
 
 def _is_slow(job: ImageJob) -> bool:
-    """Whether the image is large, or its header cannot be read."""
-    return isinstance(job.source, bytes) and read_size(job.source, SLOW_PIXELS) is None
+    size = read_size(job.source, sys.maxsize) if isinstance(job.source, bytes) else None
+    return size is not None and prod(size) > SLOW_PIXELS
 
 
 def _deliver(batch: Sequence[ImageJob], outcome: list[Prediction] | Exception, start: float, seconds: float) -> None:

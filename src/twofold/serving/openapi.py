@@ -3,17 +3,23 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-_PREDICTION: Final = {
+_PREDICTION: Final[dict[str, Any]] = {
     "label": "dog",
     "probability": 0.9871,
     "familiarity": 0.412,
     "logit": 4.337,
     "reason": None,
 }
-_MODEL: Final = {"positive": "dog", "model": "pets", "version": "3f2a9c1b7d5e8f04", "queue_ms": 0.2, "compute_ms": 14.1}
-_NUMBER: Final = {"type": ["number", "null"]}
-_TEXT: Final = {"type": ["string", "null"]}
-_PREDICTION_SCHEMA: Final = {
+_MODEL: Final[dict[str, Any]] = {
+    "positive": "dog",
+    "model": "pets",
+    "version": "3f2a9c1b7d5e8f04",
+    "queue_ms": 0.2,
+    "compute_ms": 14.1,
+}
+_NUMBER: Final[dict[str, Any]] = {"type": ["number", "null"]}
+_TEXT: Final[dict[str, Any]] = {"type": ["string", "null"]}
+_PREDICTION_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": list(_PREDICTION),
     "properties": {
@@ -88,9 +94,14 @@ _FAULTS: Final = {
     503: "The networks are being compiled, or the service is ending.",
     504: "There was no result in time.",
 }
+
+
+def _json_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
-    for status, text in _FAULTS.items()
+    status: _json_answer(text, _ERROR) for status, text in _FAULTS.items()
 }
 """The answers to requests that get no prediction."""
 
@@ -113,9 +124,9 @@ PREDICT: Final = RouteSchema(
         200: {
             "description": "One prediction for a raw image, a list for a form or JSON.",
             "content": {"application/json": {"schema": _ANSWER, "examples": {"one": _ONE, "many": _MANY}}},
-        }
-    }
-    | ERRORS,
+        },
+        **ERRORS,
+    },
 )
 EXPLAIN: Final = RouteSchema(
     "The evidence map over an image",
@@ -124,9 +135,9 @@ EXPLAIN: Final = RouteSchema(
         200: {
             "description": "The image in grey, orange where the evidence is for `positive`, blue where it is against.",
             "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    }
-    | ERRORS,
+        },
+        **ERRORS,
+    },
 )
 
 _TENSOR: Final = {
@@ -164,9 +175,6 @@ INFER: Final = RouteSchema(
             },
         }
     },
-    {200: {"description": "The outputs.", "content": {"application/json": {"schema": _INFERENCE}}}}
-    | {
-        status: {"description": text, "content": {"application/json": {"schema": _INFER_ERROR}}}
-        for status, text in _FAULTS.items()
-    },
+    {200: _json_answer("The outputs.", _INFERENCE)}
+    | {status: _json_answer(text, _INFER_ERROR) for status, text in _FAULTS.items()},
 )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twofold.core.errors import TwofoldError
 from twofold.core.options import ServiceOptions
@@ -118,8 +118,10 @@ class Service:
     async def _wait(self, request: "Request", result: "asyncio.Future[T]") -> T:
         """The result, if it comes before the deadline and before the client goes away."""
         gone = asyncio.ensure_future(_disconnection(request))
+        result.add_done_callback(_retrieve)
         try:
-            await asyncio.wait({result, gone}, timeout=self.options.deadline, return_when=asyncio.FIRST_COMPLETED)
+            futures: list[asyncio.Future[Any]] = [result, gone]
+            await asyncio.wait(futures, timeout=self.options.deadline, return_when=asyncio.FIRST_COMPLETED)
             if result.done():
                 return result.result()
             if gone.done():
@@ -129,6 +131,12 @@ class Service:
         finally:
             gone.cancel()
             result.cancel()
+
+
+def _retrieve(result: "asyncio.Future[T]") -> None:
+    """Takes note of an error that nobody waits for any more, or asyncio would report it."""
+    if not result.cancelled():
+        result.exception()
 
 
 async def _disconnection(request: "Request") -> None:
