@@ -81,12 +81,15 @@ def _token(options: ServiceOptions) -> str | None:
 
 def _read_token(file: Path) -> str:
     try:
-        if os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise UsageError(f"Others can read the token in {file}: run chmod 600 {file}.")
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"The token in {file} cannot be read ({why}).") from error
+        open_to_others = os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        token = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"The token in {file} cannot be read ({reason(error)}).") from error
+    except ValueError as error:
+        raise UsageError(f"The token in {file} cannot be read: it is not text.") from error
+    if open_to_others:
+        raise UsageError(f"Others can read the token in {file}: run chmod 600 {file}.")
+    return token
 
 
 def _check_exposure(options: ServiceOptions, token: str | None) -> None:

@@ -1,6 +1,7 @@
 """The HTTP server: a socket, uvicorn, and a graceful end."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from threading import Timer
@@ -46,10 +47,17 @@ class HttpServer:
                 asyncio.get_running_loop().run_in_executor(None, warm)
 
             def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
-                if service.draining or sig == 2:  # Ctrl-C, or the second signal
-                    super().handle_exit(sig, frame)
+                # Not uvicorn's own, which raises the signal again at the end.
+                if service.draining:
+                    self.force_exit = True
+                elif sig == signal.SIGINT:
+                    self.end()
+                else:
+                    Timer(_DRAIN_SECONDS, self.end).start()
                 service.draining = True
-                Timer(_DRAIN_SECONDS, super().handle_exit, (sig, frame)).start()
+
+            def end(self) -> None:
+                self.should_exit = True
 
         def warm() -> None:
             try:
@@ -57,7 +65,7 @@ class HttpServer:
                 on_ready()
             except Exception as error:
                 failures.append(error)
-                server.should_exit = True
+                server.end()
 
         config = uvicorn.Config(
             _with_last_answers(app, service),
@@ -87,15 +95,16 @@ def _with_last_answers(app: "ASGIApp", service: Service) -> "ASGIApp":
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    server: socket.socket | None = None
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         server = socket.socket(family, kind, protocol)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for old connections
         server.bind(address)
         server.listen(1024)
     except OSError as error:
+        if server is not None:
+            server.close()
         raise TwofoldError(
             f"The service cannot listen on {host} port {port} ({reason(error)}): give another `port` or `host`."
         ) from error
