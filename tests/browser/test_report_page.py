@@ -1,8 +1,10 @@
 """The report in a real browser."""
 
+import base64
 import shlex
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +252,31 @@ def test_a_cell_opens_its_images_worst_first_and_closes_by_keyboard(visit: Open)
     page.page.keyboard.press("Escape")
     assert page.page.locator("dialog[open]").count() == 0
     assert button.evaluate("element => element === document.activeElement")
+
+
+def test_a_cell_shows_the_evidence_map_of_an_image_on_hover_and_focus(visit: Open) -> None:
+    data = report_data()
+    scored = data.scored[0]
+    key = ("train", scored.paths[int(scored.cell(1, 0)[0])])
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    page = visit(report_page(replace(data, maps={key: png})))
+    page.page.locator('button[data-cell="10"]').click()
+    cards = page.page.locator("dialog .card")
+    maps = page.page.locator("dialog .overlay")
+    assert maps.count() == 1
+    assert "url(" in maps.evaluate("element => getComputedStyle(element).backgroundImage")
+    opacity = "element => getComputedStyle(element).opacity"
+    assert maps.evaluate(opacity) == "0"
+    cards.first.hover()
+    assert maps.evaluate(opacity) == "1"
+    page.page.mouse.move(0, 0)
+    assert maps.evaluate(opacity) == "0"
+    page.page.locator("dialog button").focus()
+    page.page.keyboard.press("Tab")
+    assert maps.evaluate(opacity) == "1"
+    assert page.messages == []
 
 
 def test_hostile_names_do_nothing(visit: Open) -> None:

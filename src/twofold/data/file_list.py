@@ -15,7 +15,7 @@ from twofold.data.classes import choose_classes, choose_positive
 from twofold.data.decisions_file import read_decisions
 from twofold.data.folders import JUNK_SENTENCE, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
 from twofold.data.review_decisions import ReviewDecisions
-from twofold.data.reviewed_labels import review_labels
+from twofold.data.reviewed_labels import hash_files, review_labels
 from twofold.data.split_folders import check_not_nested, plan_splits, shared_folders, splits_below, splits_of
 from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
@@ -99,14 +99,15 @@ def list_labelled_files(
     positive = choose_positive(classes, positive)
     file_list = FileList(files, (*collection.skips, *other_classes), classes, positive, tuple(collection.notes))
     if options.decisions is not None:
-        file_list = _with_decisions(file_list, read_decisions(options.decisions))
+        file_list = with_decisions(file_list, hash_files(file_list.paths), read_decisions(options.decisions))
     return replace(file_list, notes=(*file_list.notes, *_notes(file_list.skips)))
 
 
-def _with_decisions(file_list: FileList, decisions: ReviewDecisions) -> FileList:
-    """The file list with the labels of a review, without the files that were excluded there."""
+def with_decisions(file_list: FileList, hashes: Sequence[str | None], decisions: ReviewDecisions) -> FileList:
+    """The file list with the labels of a review, without the files that were excluded there; `hashes` are the SHA-256 of its
+    files."""
     labels = [file.label for file in file_list.files]
-    reviewed = review_labels(file_list.paths, labels, decisions, file_list.classes)
+    reviewed = review_labels(hashes, labels, decisions, file_list.classes)
     files = tuple(
         replace(file, label=label)
         for number, (file, label) in enumerate(zip(file_list.files, reviewed.labels, strict=True))

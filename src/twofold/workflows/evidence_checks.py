@@ -1,8 +1,8 @@
 """Checks of a model's evidence maps: whether they follow the image, the head and the logit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,27 @@ class EvidenceChecks:
     def as_json(self) -> dict[str, Any]:
         """All fields as JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The checks of such values. Raises ValueError, TypeError or KeyError where they cannot be some."""
+        counts = {name: int(value[name]) for name in ("images", "planted", "found")}
+        correlation = value["randomised_correlation"]
+        steps = ((_finite(step[name]) for name in ("area", "strongest", "random")) for step in value["deletion"])
+        return cls(
+            method="occlusion" if value["method"] == "occlusion" else "exact",
+            chance=_finite(value["chance"]),
+            randomised_correlation=None if correlation is None else _finite(correlation),
+            deletion=tuple(DeletionStep(*step) for step in steps),
+            **counts,
+        )
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{number} is no finite number")
+    return number
 
 
 def evidence_checks(explainer: Explainer, images: Sequence[Source], *, seed: int = 0) -> EvidenceChecks:
