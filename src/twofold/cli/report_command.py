@@ -41,7 +41,7 @@ def report(
 ) -> int:
     """Write the report of a bundle: one HTML file with its evaluation, to read and to try other thresholds.
 
-    Without --data and --test it shows the images of the report in the bundle, if there are any.
+    Images that are not given, or not found, are taken from the report in the bundle, if there is one.
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.files import check_writable_file
@@ -64,7 +64,7 @@ def report(
         result = with_map_checks(with_maps(result, explainer), explainer)
     old = read_report_images(bundle / "report.html")
     if old is not None:
-        result = with_images(result, old, {role for role, place in (("train", data), ("test", test)) if place is None})
+        result = with_images(result, old)
     write_page(result, path)
     for remark in (*result.remarks, *_missing_images(result)):
         show_error(f"note: {remark}")
@@ -101,8 +101,7 @@ def write_decided_report(bundle: Path, images: "PageImages") -> None:
     from twofold.report.page import with_images
     from twofold.workflows.report import report_of_bundle
 
-    roles = {"train", "test"}
-    write_report(lambda: with_images(report_of_bundle(load_bundle(bundle)), images, roles), bundle / "report.html")
+    write_report(lambda: with_images(report_of_bundle(load_bundle(bundle)), images), bundle / "report.html")
 
 
 def read_report_images(page: Path) -> "PageImages | None":

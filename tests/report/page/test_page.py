@@ -124,16 +124,17 @@ def test_the_checks_of_the_maps_are_read_back_from_a_page() -> None:
     assert read_images(report_page(report_data(40))).map_checks is None
 
 
-def test_images_of_one_role_are_kept_without_those_of_the_other() -> None:
+def test_a_page_that_is_written_again_keeps_the_images_that_it_showed_more_of() -> None:
     keys = [("train", "a.png"), ("test", "a.png"), ("test", "b.png")]
-    sheets = Sheet(b"\xff\xd8\xff0", 1), Sheet(b"\xff\xd8\xff1", 1)
+    sheets = tuple(Sheet(b"\xff\xd8\xff" + bytes([number]), 1) for number in range(2))
     old = Thumbnails(sheets, {keys[0]: (0, 0), keys[1]: (1, 0), keys[2]: (1, 1)})
-    images = PageImages(old, dict.fromkeys(keys, b"\x89PNG"))
-    new = replace(report_data(40), thumbnails=Thumbnails((Sheet(b"new", 1),), {keys[0]: (0, 3)}))
-    data = with_images(new, images, {"test"})
-    assert [sheet.jpeg for sheet in data.thumbnails.sheets] == [b"new", sheets[1].jpeg]
+    images = PageImages(old, dict.fromkeys(keys, b"\x89PNG old"))
+    new = Thumbnails((Sheet(b"one", 1), Sheet(b"two", 1)), {keys[0]: (0, 3), keys[1]: (1, 0)})
+    data = replace(report_data(40), thumbnails=new, maps=dict.fromkeys(keys[:2], b"\x89PNG new"))
+    data = with_images(data, images)
+    assert [sheet.jpeg for sheet in data.thumbnails.sheets] == [b"one", sheets[1].jpeg]
     assert data.thumbnails.places == {keys[0]: (0, 3), keys[1]: (1, 0), keys[2]: (1, 1)}
-    assert list(data.maps) == keys[1:]
+    assert data.maps == {keys[0]: b"\x89PNG new", keys[1]: b"\x89PNG old", keys[2]: b"\x89PNG old"}
 
 
 def test_maps_are_read_back_from_a_page() -> None:

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -88,14 +88,21 @@ def read_images(page: str) -> PageImages:
     return PageImages(_read_thumbnails(page), _read_maps(page), _read_checks(page))
 
 
-def with_images(data: ReportData, images: PageImages, roles: Set[str]) -> ReportData:
-    """The data with the images of these roles, "train" and "test", of a page that was written before."""
-    thumbnails = images.thumbnails.only({key for key in images.thumbnails.places if key[0] in roles})
-    old_maps = {key: png for key, png in images.maps.items() if key[0] in roles}
+def with_images(data: ReportData, images: PageImages) -> ReportData:
+    """The data with the images of a page that was written before: those of the training or of the test set where that page shows
+    more of them."""
+    new, old = data.thumbnails, images.thumbnails
+    roles = {role for role in ("train", "test") if _count(old, role) > _count(new, role)}
+    kept = old.only({key for key in old.places if key[0] in roles})
+    maps = {key: png for key, png in data.maps.items() if key[0] not in roles}
+    maps |= {key: png for key, png in images.maps.items() if key[0] in roles}
+    thumbnails = new.only({key for key in new.places if key[0] not in roles}).joined(kept)
     checks = data.map_checks if data.map_checks is not None else images.map_checks
-    return replace(
-        data, thumbnails=data.thumbnails.joined(thumbnails), maps={**data.maps, **old_maps}, map_checks=checks
-    )
+    return replace(data, thumbnails=thumbnails, maps=maps, map_checks=checks)
+
+
+def _count(thumbnails: Thumbnails[ImageKey], role: str) -> int:
+    return sum(key[0] == role for key in thumbnails.places)
 
 
 def _read_checks(page: str) -> EvidenceChecks | None:
