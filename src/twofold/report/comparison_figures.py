@@ -35,6 +35,7 @@ from twofold.report.evaluation_figures import (
     fraction_of,
     free_height,
     unit_square,
+    weight_of_missed,
     write_title,
 )
 from twofold.report.layout import interval_text, joined_lines, short_names
@@ -165,9 +166,7 @@ def net_benefit(figure: "Figure", pair: ModelPair) -> None:
 def costs(figure: "Figure", pair: ModelPair) -> None:
     """The normalised expected cost of both models for each weight of the errors, with its band."""
     negative, positive = class_names(pair.first)
-    axes = figure.add_subplot(
-        xlabel=f"weight of missed {positive}: prevalence × cost", ylabel="normalised expected cost"
-    )
+    axes = figure.add_subplot(xlabel=weight_of_missed(positive), ylabel="normalised expected cost")
     bands = [cost_curve(evaluation.sample) for evaluation in pair.evaluations]
     highest = max(2 * np.nan_to_num(band.high).max() for band in bands)
     axes.set(xlim=(-0.02, 1.02), ylim=(0, min(0.52, max(0.05, highest))))

@@ -223,14 +223,17 @@ def net_benefit(figure: "Figure", evaluation: Evaluation) -> None:
     figure.legend(loc="outside lower center", ncols=2)
 
 
+def weight_of_missed(positive: str) -> str:
+    """The name of the axis."""
+    return joined_lines(f"weight of missed {positive}:", "prevalence × cost", 50)
+
+
 def cost_curve(figure: "Figure", evaluation: Evaluation) -> None:
     """The normalised expected cost for each weight of the errors, and the line and the dot of the threshold in use."""
     negative, positive = class_names(evaluation)
     sample, threshold = evaluation.sample, evaluation.rule.threshold
     band = cost_curve_of(sample)
-    axes = figure.add_subplot(
-        xlabel=f"weight of missed {positive}: prevalence × cost", ylabel="normalised expected cost"
-    )
+    axes = figure.add_subplot(xlabel=weight_of_missed(positive), ylabel="normalised expected cost")
     weight = 0.5 if evaluation.missing else probability_cost(evaluation.labels, min(threshold, 1.0))
     point = expected_cost_at(sample, threshold, weight)
     highest = np.nan_to_num(band.value).max(), np.nan_to_num(band.high).max()
