@@ -148,7 +148,7 @@ def test_long_names_are_not_cut_off_and_cover_nothing(name: str) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    shown = evaluation(classes=("WWWWWWWWWW with a long name", "another MMMMMMMMMM of a long name"))
+    shown = evaluation(classes=("a class with a very long name 1", "another class whose name is long"))
     shown = replace(shown, groups=np.arange(200) // 2)
     with rc_context(canvas.STYLE):
         figure = Figure(figsize=(4.4, 4.5), layout="constrained")
