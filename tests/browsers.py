@@ -1,0 +1,90 @@
+"""The browsers of tests of pages, through Playwright: Debian's Chromium and Firefox."""
+
+import importlib.util
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twofold.review.guard import App, AsgiMessage, Receive, Scope, Send
+
+PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
+IN_BOTH = pytest.mark.parametrize("browser", list(PROGRAMS), indirect=True)
+UNKNOWN_COMMANDS = Path(__file__).with_name("unknown_commands.cjs")
+
+
+class Browsers:
+    """Browsers that start when a test asks for them, and then stay."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        module = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NODE_OPTIONS", f'--require "{UNKNOWN_COMMANDS}"')
+            self._playwright = module.sync_playwright().start()
+        self._config = config
+        self._started = cache(self._start)
+
+    def new_page(self, name: str, width: int, color_scheme: str, **options: Any) -> Any:
+        """A page of this width; the test is skipped where the program is missing."""
+        browser = self._started(name, color_scheme if name == "firefox" else None)
+        return browser.new_page(viewport={"width": width, "height": 900}, color_scheme=color_scheme, **options)
+
+    def stop(self) -> None:
+        self._playwright.stop()
+
+    def _start(self, name: str, color_scheme: str | None) -> Any:
+        path = self._config.getoption(f"--{name}") or shutil.which(PROGRAMS[name])
+        if path is None:
+            pytest.skip(f"there is no {PROGRAMS[name]}: install Debian's package, or give its path with --{name}")
+        if name == "chromium":
+            return self._playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # Firefox 140 cannot be told the colour scheme of one page, so it is that of the program.
+        settings = {"layout.css.prefers-color-scheme.content-override": int(color_scheme == "light")}
+        return self._playwright.firefox.launch(executable_path=path, channel="moz-firefox", firefox_user_prefs=settings)
+
+
+def allow_eval(policy: str) -> str:
+    """The content security policy with `eval`, by which Playwright evaluates expressions of tests in Firefox."""
+    return policy.replace("script-src ", "script-src 'unsafe-eval' ")
+
+
+def without_eval(messages: list[str]) -> list[str]:
+    """The messages of a page whose policy does not allow the `eval` of Playwright, without the one on this."""
+    return [message for message in messages if "'unsafe-eval'" not in message]
+
+
+def with_eval(app: App) -> App:
+    """The application with `eval` allowed in its pages."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_changed(message: AsgiMessage) -> None:
+            headers = [
+                (name, allow_eval(value.decode()).encode() if name == b"content-security-policy" else value)
+                for name, value in message.get("headers", [])
+            ]
+            await send({**message, "headers": headers} if headers else message)
+
+        await app(scope, receive, send_changed)
+
+    return answer
+
+
+def grave_faults(page: Any, config: pytest.Config) -> dict[str, list[str]]:
+    """What axe-core calls serious or critical in the page: rule -> HTML; the test is skipped where axe-core is missing."""
+    page.evaluate(axe_script(config))
+    found = page.evaluate("async () => (await axe.run()).violations")
+    grave = [entry for entry in found if entry["impact"] in ("serious", "critical")]
+    return {entry["id"]: [node["html"] for node in entry["nodes"]] for entry in grave}
+
+
+def axe_script(config: pytest.Config) -> str:
+    """The source of axe-core: that of `--axe PATH`, or of the package axe-playwright-python."""
+    given = config.getoption("--axe")
+    if given is None:
+        package = importlib.util.find_spec("axe_playwright_python")
+        if package is None or package.origin is None:
+            pytest.skip("axe-playwright-python is not installed: pip install '.[dev]', or give axe.min.js with --axe")
+        given = Path(package.origin).with_name("axe.min.js")
+    return Path(given).read_text(encoding="utf-8")
