@@ -15,34 +15,44 @@ IN_BOTH = pytest.mark.parametrize("browser", list(PROGRAMS), indirect=True)
 UNKNOWN_COMMANDS = Path(__file__).with_name("unknown_commands.cjs")
 
 
+def start_playwright() -> Any:
+    """Playwright, which can also drive a Firefox that does not know all of its commands."""
+    from playwright.sync_api import sync_playwright
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NODE_OPTIONS", f'--require "{UNKNOWN_COMMANDS}"')
+        return sync_playwright().start()
+
+
+def launch(playwright: Any, name: str, program: str, color_scheme: str) -> Any:
+    """A browser. Firefox 140 cannot be told the colour scheme of one page, so it is that of the program."""
+    if name == "chromium":
+        return playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    settings = {"layout.css.prefers-color-scheme.content-override": int(color_scheme == "light")}
+    return playwright.firefox.launch(executable_path=program, channel="moz-firefox", firefox_user_prefs=settings)
+
+
 class Browsers:
     """Browsers that start when a test asks for them, and then stay."""
 
     def __init__(self, config: pytest.Config) -> None:
-        module = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("NODE_OPTIONS", f'--require "{UNKNOWN_COMMANDS}"')
-            self._playwright = module.sync_playwright().start()
-        self._config = config
+        pytest.importorskip("playwright", reason="playwright is not installed: pip install '.[dev]'")
+        self._playwright, self._config = start_playwright(), config
         self._started = cache(self._start)
 
     def new_page(self, name: str, width: int, color_scheme: str, **options: Any) -> Any:
         """A page of this width; the test is skipped where the program is missing."""
-        browser = self._started(name, color_scheme if name == "firefox" else None)
+        browser = self._started(name, color_scheme if name == "firefox" else "any")
         return browser.new_page(viewport={"width": width, "height": 900}, color_scheme=color_scheme, **options)
 
     def stop(self) -> None:
         self._playwright.stop()
 
-    def _start(self, name: str, color_scheme: str | None) -> Any:
-        path = self._config.getoption(f"--{name}") or shutil.which(PROGRAMS[name])
-        if path is None:
+    def _start(self, name: str, color_scheme: str) -> Any:
+        program = self._config.getoption(f"--{name}") or shutil.which(PROGRAMS[name])
+        if program is None:
             pytest.skip(f"there is no {PROGRAMS[name]}: install Debian's package, or give its path with --{name}")
-        if name == "chromium":
-            return self._playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        # Firefox 140 cannot be told the colour scheme of one page, so it is that of the program.
-        settings = {"layout.css.prefers-color-scheme.content-override": int(color_scheme == "light")}
-        return self._playwright.firefox.launch(executable_path=path, channel="moz-firefox", firefox_user_prefs=settings)
+        return launch(self._playwright, name, program, color_scheme)
 
 
 def allow_eval(policy: str) -> str:
