@@ -67,7 +67,8 @@ class FewLabelHead:
 
     def logits(self, coordinates: Matrix) -> Reals:
         """(n, k) -> (n,)."""
-        return np.asarray(coordinates @ self.weights + self.bias)
+        # In float32, like the coordinates: otherwise those of the whole pool are converted for every answer.
+        return np.asarray(coordinates @ self.weights.astype(np.float32) + self.bias, np.float64)
 
 
 def fit_few_labels(coordinates: Matrix, labels: Labels) -> FewLabelHead:
