@@ -142,19 +142,20 @@ def _step_from(
     weight = _class_weights(labels) * np.maximum(p * (1 - p), 1e-6)
     target = columns @ (solution - centre) - _class_weights(labels) * (p - labels) / weight
     if len(columns) > len(centre):
-        return np.linalg.solve((columns.T * weight) @ columns + np.diag(penalty), columns.T @ (weight * target))
+        curvature = (columns.T * weight) @ columns + np.diag(penalty)
+        return np.asarray(np.linalg.solve(curvature, columns.T @ (weight * target)))
     scaled = columns / penalty
-    return scaled.T @ np.linalg.solve(scaled @ columns.T + np.diag(1 / weight), target)
+    return np.asarray(scaled.T @ np.linalg.solve(scaled @ columns.T + np.diag(1 / weight), target))
 
 
 def _probabilities(logits: NDArray[Any]) -> NDArray[Any]:
-    return 1 / (1 + np.exp(-np.clip(logits, -40, 40)))
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))))
 
 
 def _class_weights(labels: Labels) -> NDArray[np.float64]:
     """The weight of each image (m,), with which both classes weigh the same: the mean is 1."""
     m, positives = len(labels), int(labels.sum())
-    return m * np.where(labels == 1, 0.5 / positives, 0.5 / (m - positives))
+    return np.asarray(m * np.where(labels == 1, 0.5 / positives, 0.5 / (m - positives)))
 
 
 def _fit(rows: NDArray[np.float64], labels: Labels) -> FewLabelHead:
