@@ -26,6 +26,7 @@ SKIP_NOTES: Final = {
     "unreadable": ("folder that cannot be listed", "folders that cannot be listed"),
     "outside-classes": ("file outside the class folders", "files outside the class folders"),
     "no-label": ("file whose name does not match `label_pattern`", "files whose names do not match `label_pattern`"),
+    "unlabelled": ("row without a label, for a reason", "rows without a label, for a reason"),
     "link": ("link inside an archive", "links inside an archive"),
     "device": ("device, pipe or sparse file inside an archive", "devices, pipes or sparse files inside an archive"),
     "unsafe-name": ("file whose name leads out of the archive", "files whose names lead out of the archive"),
@@ -164,7 +165,8 @@ def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[s
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the images in a CSV file."
         )
-    return _Entries([LabelledFile(*row) for row in read_split(*table)])
+    rows, skips = read_split(*table)
+    return _Entries([LabelledFile(*row) for row in rows], skips)
 
 
 def _roots(data: Path) -> list[Path]:
