@@ -35,7 +35,7 @@ class DeletionStep:
 class EvidenceChecks:
     """The checks of a model's maps on a number of images.
 
-    `planted`: into how many images a patch of an image of the other class was pasted; in `found` of them the map changes most
+    `patches`: into how many images a patch of an image of the other class was pasted; in `hits` of them the map changes most
     within the patch, where `chance` is expected of maps that do not follow the image. `randomised_correlation` is the mean
     absolute correlation with the maps of a head whose weights were shuffled: high where maps show the image and not the model. It
     is None without any image. `deletion` has a step for each of `AREAS`.
@@ -43,8 +43,8 @@ class EvidenceChecks:
 
     images: int
     method: Method
-    planted: int
-    found: int
+    patches: int
+    hits: int
     chance: float
     randomised_correlation: float | None
     deletion: tuple[DeletionStep, ...]
