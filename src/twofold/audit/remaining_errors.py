@@ -16,7 +16,7 @@ _WEIGHTS: Final = np.array([0.5, *[0.5 / 9] * 9])
 
 @dataclass(frozen=True, slots=True)
 class RandomDraw:
-    """An image that was drawn at random from `unchecked` images after `corrections` of wrong labels; whether its label is wrong."""
+    """An image that was drawn at random from `unchecked` images after `corrections` of labels; whether its label is wrong."""
 
     unchecked: int
     corrections: int
@@ -29,9 +29,9 @@ def most_wrong_left(
     """The largest number of wrong labels among the `unchecked` images that the draws do not contradict, after `corrections` of
     others.
 
-    Let W be the number of wrong labels of all images at the beginning. Whatever else was looked at, and why, each random draw is
-    a wrong label with probability p = (W - corrections) / unchecked, with the values at that draw: without replacement, so this
-    is the hypergeometric distribution where all is drawn at random. Under the true W the product over the draws of the likelihood ratio
+    Let W be the number of wrong labels of all images at the beginning. Whatever else was looked at, and why, each random draw
+    is a wrong label with probability p = (W - corrections) / unchecked, with the values at that draw: without replacement, so
+    this is the hypergeometric distribution where all is drawn at random. Under the true W the product over the draws of the likelihood ratio
     with c * p in place of p is a martingale that starts at 1; so is its mean over several c. By Ville's inequality it ever
     exceeds 1 / (1 - confidence) with probability at most 1 - confidence (Wald 1945; Robbins 1970; without replacement
     Waudby-Smith and Ramdas 2020). So the bound holds at all times together: one may look at it after every image, and stop when
