@@ -29,13 +29,13 @@ def most_wrong_left(
     """The largest number of wrong labels among the `unchecked` images that the draws do not contradict, after `corrections` of
     others.
 
-    Let W be the number of wrong labels of all images at the beginning. Whatever else was looked at, and why, each random draw
-    is a wrong label with probability p = (W - corrections) / unchecked, with the values at that draw: without replacement, so
-    this is the hypergeometric distribution where all is drawn at random. Under the true W the product over the draws of the likelihood ratio
-    with c * p in place of p is a martingale that starts at 1; so is its mean over several c. By Ville's inequality it ever
-    exceeds 1 / (1 - confidence) with probability at most 1 - confidence (Wald 1945; Robbins 1970; without replacement
-    Waudby-Smith and Ramdas 2020). So the bound holds at all times together: one may look at it after every image, and stop when
-    it is low. The ratio increases with W, so a binary search finds the largest W that is left.
+    Let W be the number of wrong labels of all images at the beginning. Whatever else was looked at, and why, each random draw is
+    a wrong label with probability p = (W - corrections) / unchecked, with the values at that draw: without replacement, so this
+    is the hypergeometric distribution where all is drawn at random. Under the true W the product over the draws of the
+    likelihood ratio with c * p in place of p is a martingale that starts at 1; so is its mean over several c. By Ville's
+    inequality it ever exceeds 1 / (1 - confidence) with probability at most 1 - confidence (Wald 1945; Robbins 1970; without
+    replacement Waudby-Smith and Ramdas 2020). So the bound holds at all times together: one may look at it after every image,
+    and stop when it is low. The ratio increases with W, so a binary search finds the largest W that is left.
 
     >>> most_wrong_left([], 100, 0)
     100
