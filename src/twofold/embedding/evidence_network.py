@@ -146,21 +146,23 @@ def _evidence(ops: Any, parts: Sequence[_Part], batch: int) -> Any:
     def per_channel(values: Any) -> Any:
         return ops.reshape(values, shape, special_zero=False)
 
-    deviations = next((part.pooled.deviations for part in parts if part.pooled.deviations is not None), None)
+    # int8 networks keep the logit where they read the tensor as for its standard deviation: less its mean, or the reverse.
+    # The reverse, so that OpenVINO does not merge both, and computes it from 8 bits where it is used.
+    has_deviations = any(part.pooled.deviations is not None for part in parts)
+    source = ops.subtract(per_channel(pooled.mean), pooled.places) if has_deviations else pooled.places
     terms, constants = [], []
     for part in parts:
         weights = per_channel(ops.multiply(part.weights, np.float32(1 / (height * width))))
         if part.pooled.deviations is not None:
-            stds = per_channel(part.pooled.deviations.stds)
-            slopes = ops.divide(weights, ops.maximum(stds, np.float32(_TINY)))
-            terms.append(ops.multiply(slopes, part.pooled.deviations.centred))
+            slopes = ops.divide(weights, ops.maximum(per_channel(part.pooled.deviations), np.float32(_TINY)))
+            terms.append(ops.multiply(slopes, source))
+        elif has_deviations:
+            terms.append(ops.negative(weights))
+            constants.append(ops.multiply(weights, per_channel(pooled.mean)))
         else:
             terms.append(weights)
-            constants.append(ops.multiply(weights, per_channel(part.pooled.mean)))
-    # Not the tensor itself where it also exists less its mean: int8 networks fuse other operators when it is read once more.
-    source = pooled.places if deviations is None else deviations.centred
     evidence = ops.reduce_sum(ops.multiply(source, reduce(ops.add, terms)), np.array([axis]))
-    if deviations is not None and constants:
+    if constants:
         levels = ops.reduce_sum(reduce(ops.add, constants), np.array([1, 2, 3]), keep_dims=True)
         evidence = ops.add(evidence, ops.squeeze(levels, np.array([axis])))
     return evidence
