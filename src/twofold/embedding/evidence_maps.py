@@ -1,13 +1,15 @@
 """Evidence of an image: what each part of it adds to the logit, in the coordinates of the upright image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import InputAxis, PreprocessedImage, Preprocessing, input_axes, preprocess
+from twofold.data import PreprocessedImage, Preprocessing, input_axes, preprocess
 from twofold.embedding.evidence_network import EvidenceNetwork, PlaceEvidence
+from twofold.embedding.map_placement import spread
 from twofold.embedding.probes import probe_images
 
 MapValues = NDArray[np.float64]
@@ -30,45 +32,61 @@ class EvidenceMap:
     features: NDArray[np.float32] = field(repr=False)
 
 
-def compute_evidence_map(
+def compute_evidence_maps(
     network: EvidenceNetwork,
-    image: PreprocessedImage,
+    images: Sequence[PreprocessedImage],
     preprocessing: Preprocessing,
     weights: NDArray[np.float32],
     bias: float,
     pattern: PlaceEvidence | None = None,
-) -> EvidenceMap:
-    """The evidence of an image for a head with weights (d,) and this bias, less a pattern from `find_pattern`.
+) -> list[EvidenceMap]:
+    """The evidence of images for a head with weights (d,) and this bias, less a pattern from `find_pattern`.
 
     The bias is spread evenly over what the network sees. It is the logit of an image without any activation, which does not
     exist; without it, maps of a head with a large negative bias would be positive everywhere.
     """
+    if not images:
+        return []
+    count, inputs = len(images), [each for image in images for each in image.model_inputs]
     whole = np.array([crop.grid == 1 for crop in preprocessing.crops])
     shares = whole / np.count_nonzero(whole)
     input_weights = (shares[:, None] * weights[: weights.size // preprocessing.moments]).astype(np.float32)
-    rows, evidence = network.run(image.model_inputs, input_weights)
-    levels = shares * bias
+    rows, evidence = network.run(inputs, np.tile(input_weights, (count, 1)))
+    levels = np.tile(shares * bias, (count, 1))
     if preprocessing.views:  # how much a window weighs in a standard deviation over windows depends on the image
-        input_weights, constants = split_weights(preprocessing, weights, rows)
-        rows, evidence = network.run(image.model_inputs, input_weights)
-        levels = levels + constants
+        splits = [split_weights(preprocessing, weights, each) for each in rows.reshape(count, len(shares), -1)]
+        rows, evidence = network.run(inputs, np.concatenate([split for split, _ in splits]))
+        levels = levels + np.stack([constants for _, constants in splits])
+    maps = evidence.reshape(count, len(shares), *evidence.shape[1:])
     if pattern is not None:
-        evidence = tuple(maps - _stretch(shares) * each for maps, each in zip(evidence, pattern, strict=True))
-    cells = _place(image, preprocessing, (*evidence, _stretch(levels)))
-    total = sum(float(each.sum(dtype=np.float64)) for each in evidence) + float(levels.sum())
-    return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
+        maps = maps - _stretch(shares) * pattern
+    parts = zip(images, maps, levels, rows.reshape(count, -1), strict=True)
+    return [_add_up(image, preprocessing, *each) for image, *each in parts]
+
+
+def _add_up(
+    image: PreprocessedImage,
+    preprocessing: Preprocessing,
+    evidence: PlaceEvidence,
+    levels: MapValues,
+    features: NDArray[np.float32],
+) -> EvidenceMap:
+    """The map of an image whose model inputs have this evidence (k, h, w), and levels (k,) that are spread over them."""
+    total = float(evidence.sum(dtype=np.float64)) + float(levels.sum())
+    cells = _place(image, preprocessing, evidence + _stretch(levels / evidence[0].size))
+    return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), features)
 
 
 def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights: NDArray[np.float32]) -> PlaceEvidence:
-    """What maps show for every image, because the network pads its maps at the borders: the mean maps of the probe images, less
-    their mean, each (h, w). They sum up to 0, so that a map without them has the same sum.
+    """What maps show for every image, because the network pads its maps at the borders: the mean map of the probe images, less
+    its mean, (1, h, w). It sums up to 0, so that a map without it has the same sum.
     """
     images = [preprocess(probe, preprocessing) for probe in probe_images()]
     inputs = [image.model_inputs[0] for image in images if isinstance(image, PreprocessedImage)]
     width = weights.size // preprocessing.moments
     _, evidence = network.run(inputs, np.repeat(weights[None, :width], len(inputs), axis=0))
-    means = [maps.mean(axis=0) for maps in evidence]
-    return tuple(mean - mean.mean() for mean in means)
+    mean = evidence.mean(axis=0, keepdims=True)
+    return np.asarray(mean - mean.mean())
 
 
 def _stretch(values: MapValues) -> NDArray[np.float32]:
@@ -98,17 +116,15 @@ def split_weights(
 
 
 def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: PlaceEvidence) -> NDArray[np.float32]:
-    """The sum of the maps of all model inputs, which `evidence` has at several resolutions, (h, w)."""
-    finest = max(side for maps in evidence for side in maps.shape[1:])
-    height, width = _map_shape(image, preprocessing, finest)
-    total = np.zeros((height, width), np.float32)  # float64 would take twice the time
-    for number, crop in enumerate(preprocessing.crops):
+    """The sum of the maps of all model inputs in the image, (h, w)."""
+    height, width = _map_shape(image, preprocessing, max(evidence.shape[1:]))
+    total = np.zeros((width, height), np.float32)
+    for cells, crop in zip(evidence, preprocessing.crops, strict=True):
         across, down = input_axes(image.width, image.height, preprocessing, crop)
-        for maps in evidence:
-            rows = spread(maps.shape[1], preprocessing.size, down, image.height, height)
-            columns = spread(maps.shape[2], preprocessing.size, across, image.width, width)
-            total += rows.astype(np.float32) @ maps[number] @ columns.T.astype(np.float32)
-    return total
+        rows = spread(cells.shape[0], preprocessing.size, down, image.height, height)
+        columns = spread(cells.shape[1], preprocessing.size, across, image.width, width)
+        total += columns @ np.ascontiguousarray((rows @ cells).T)
+    return np.ascontiguousarray(total.T)
 
 
 def _map_shape(image: PreprocessedImage, preprocessing: Preprocessing, finest: int) -> tuple[int, int]:
@@ -117,24 +133,6 @@ def _map_shape(image: PreprocessedImage, preprocessing: Preprocessing, finest: i
     side = min(axis.scale for pair in axes for axis in pair) * preprocessing.size / finest
     side = max(1.0, side, max(image.width, image.height) / MAX_SIDE)
     return max(round(image.height / side), 1), max(round(image.width / side), 1)
-
-
-def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> MapValues:
-    """The fraction of each cell of a model input that lies in each of the even parts of an image's axis, (parts, cells).
-
-    The cells divide the `size` of the model input evenly. Each is spread around its centre and fades out linearly to the centres
-    of its neighbours; the first and the last reach to the ends. Columns add up to 1, but for what lies in the margins of a padded
-    image.
-
-    >>> spread(2, 4, InputAxis(0, 1), 4, 4).round(3).tolist()
-    [[0.5, 0.0], [0.375, 0.125], [0.125, 0.375], [0.0, 0.5]]
-    """
-    edges = (np.linspace(0, length, parts + 1) - axis.start) / axis.scale
-    at = edges.clip(0, size)[:, None] * cells / size - np.arange(cells) - 0.5  # from each centre, in cells
-    below, above = at.clip(-1, 0), at.clip(0, 1)
-    rising, falling = (1 + below) ** 2 / 2, above - above**2 / 2
-    rising[:, 0], falling[:, -1] = at[:, 0].clip(-0.5, 0) + 0.5, at[:, -1].clip(0, 0.5)
-    return np.asarray(np.diff(rising + falling, axis=0))
 
 
 def coarsen(cells: NDArray[np.float32], side: int) -> MapValues:

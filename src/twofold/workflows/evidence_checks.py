@@ -35,7 +35,7 @@ class DeletionStep:
 class EvidenceChecks:
     """The checks of a model's maps on a number of images.
 
-    `planted`: into how many images a patch of an image of the other class was pasted; in `found` of them the map changes most
+    `patches`: into how many images a patch of an image of the other class was pasted; in `hits` of them the map changes most
     within the patch, where `chance` is expected of maps that do not follow the image. `randomised_correlation` is the mean
     absolute correlation with the maps of a head whose weights were shuffled: high where maps show the image and not the model. It
     is None without any image. `deletion` has a step for each of `AREAS`.
@@ -43,8 +43,8 @@ class EvidenceChecks:
 
     images: int
     method: Method
-    planted: int
-    found: int
+    patches: int
+    hits: int
     chance: float
     randomised_correlation: float | None
     deletion: tuple[DeletionStep, ...]
@@ -78,7 +78,7 @@ def _finite(value: Any) -> float:
 def evidence_checks(explainer: Explainer, images: Sequence[Source], *, seed: int = 0) -> EvidenceChecks:
     """The checks on these images, of which those that cannot be read are left out. 16 images take some 10 seconds."""
     random = np.random.default_rng(seed)
-    pairs = [(image, explainer.explain(image)) for image in images]
+    pairs = list(zip(images, explainer.stream(images), strict=True))
     readable = [(image, explanation) for image, explanation in pairs if explanation.map is not None]
     hits = _planted_hits(explainer, readable, random)
     return EvidenceChecks(
@@ -160,8 +160,8 @@ def _randomised_correlation(
     head = explainer.model.head
     other = explainer.with_head(Head(random.permutation(head.weights), head.bias))
     correlations = []
-    for image, explanation in explained:
-        shuffled = other.explain(image).map
+    for (_, explanation), each in zip(explained, other.stream([image for image, _ in explained]), strict=True):
+        shuffled = each.map
         if explanation.map is not None and shuffled is not None:
             ours, theirs = (coarsen(each, _SIDE).ravel() for each in (explanation.map, shuffled))
             if min(ours.std(), theirs.std()) > 0:
