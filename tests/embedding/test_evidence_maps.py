@@ -22,7 +22,7 @@ from twofold.embedding import (
     EvidenceNetwork,
     UnknownPoolingError,
     coarsen,
-    compute_evidence_maps,
+    compute_evidence_map,
     find_pattern,
 )
 from twofold.embedding.evidence_maps import split_weights
@@ -57,7 +57,7 @@ def prepare(image: Image.Image, engine: Engine) -> PreprocessedImage:
 
 def explain(network: EvidenceNetwork, engine: Engine, image: Image.Image, head: Head) -> EvidenceMap:
     preprocessing = engine.backbone.preprocessing
-    return compute_evidence_maps(network, [prepare(image, engine)], preprocessing, head.weights, head.bias)[0]
+    return compute_evidence_map(network, prepare(image, engine), preprocessing, head.weights, head.bias)
 
 
 def random_head(engine: Engine, width: int = 6544) -> Head:
@@ -89,21 +89,6 @@ def test_map_and_margins_are_the_logit(
         with engine.request() as request:
             expected = request.features(prepare(image, engine).model_inputs)
         assert np.array_equal(result.features, expected.ravel())
-
-
-@pytest.mark.parametrize(("mode", "views"), [("both", ()), ("center", (2,))])
-def test_the_map_of_an_image_does_not_depend_on_the_others(
-    networks: Callable[..., tuple[EvidenceNetwork, Engine]], mode: CropMode, views: tuple[int, ...]
-) -> None:
-    network, engine = networks("int8", mode, views)
-    preprocessing, head = engine.backbone.preprocessing, random_head(engine)
-    images = [prepare(draw("rings", number, 100 + 20 * number), engine) for number in range(5)]
-    together = compute_evidence_maps(network, images, preprocessing, head.weights, head.bias)
-    for image, result in zip(images, together, strict=True):
-        (alone,) = compute_evidence_maps(network, [image], preprocessing, head.weights, head.bias)
-        assert np.array_equal(result.features, alone.features)
-        assert result.cells == pytest.approx(alone.cells, abs=1e-6)
-    assert compute_evidence_maps(network, [], preprocessing, head.weights, head.bias) == []
 
 
 def test_a_standard_deviation_is_a_sum_of_squares(networks: Callable[..., tuple[EvidenceNetwork, Engine]]) -> None:
@@ -146,7 +131,7 @@ def test_leaving_out_the_pattern_of_borders_keeps_the_sum(
     pattern = find_pattern(network, preprocessing, head.weights)
     prepared = prepare(image, engine)
     plain, without = (
-        compute_evidence_maps(network, [prepared], preprocessing, head.weights, head.bias, each)[0]
+        compute_evidence_map(network, prepared, preprocessing, head.weights, head.bias, each)
         for each in (None, pattern)
     )
     assert without.cells.sum(dtype=np.float64) == pytest.approx(plain.cells.sum(dtype=np.float64), abs=1e-4)
@@ -166,7 +151,7 @@ def test_a_map_lies_in_the_upright_image(
     preprocessing = engine.backbone.preprocessing
     stored = preprocess(file.getvalue(), preprocessing)
     assert isinstance(stored, PreprocessedImage)
-    (result,) = compute_evidence_maps(network, [stored], preprocessing, head.weights, head.bias)
+    result = compute_evidence_map(network, stored, preprocessing, head.weights, head.bias)
     expected = explain(network, engine, image, head)
     assert result.cells.shape == expected.cells.shape
     # Pillow may round a pixel otherwise where it scales the rotated image.

@@ -3,7 +3,7 @@
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
 from twofold.embedding.embed import make_feature_row
 from twofold.embedding.engine import BATCH, Engine, InferenceRequest
-from twofold.embedding.evidence_maps import EvidenceMap, coarsen, compute_evidence_maps, find_pattern
+from twofold.embedding.evidence_maps import EvidenceMap, coarsen, compute_evidence_map, find_pattern
 from twofold.embedding.evidence_network import EvidenceNetwork, UnknownPoolingError
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata, collect_features
 from twofold.embedding.inputs import image_sources, stream_sources
@@ -32,7 +32,7 @@ __all__ = [
     "cached_runtime",
     "coarsen",
     "collect_features",
-    "compute_evidence_maps",
+    "compute_evidence_map",
     "covered_logits",
     "find_pattern",
     "image_sources",

@@ -1,6 +1,5 @@
 """Evidence of an image: what each part of it adds to the logit, in the coordinates of the upright image."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,49 +31,33 @@ class EvidenceMap:
     features: NDArray[np.float32] = field(repr=False)
 
 
-def compute_evidence_maps(
+def compute_evidence_map(
     network: EvidenceNetwork,
-    images: Sequence[PreprocessedImage],
+    image: PreprocessedImage,
     preprocessing: Preprocessing,
     weights: NDArray[np.float32],
     bias: float,
     pattern: PlaceEvidence | None = None,
-) -> list[EvidenceMap]:
-    """The evidence of images for a head with weights (d,) and this bias, less a pattern from `find_pattern`.
+) -> EvidenceMap:
+    """The evidence of an image for a head with weights (d,) and this bias, less a pattern from `find_pattern`.
 
     The bias is spread evenly over what the network sees. It is the logit of an image without any activation, which does not
     exist; without it, maps of a head with a large negative bias would be positive everywhere.
     """
-    if not images:
-        return []
-    count, inputs = len(images), [each for image in images for each in image.model_inputs]
     whole = np.array([crop.grid == 1 for crop in preprocessing.crops])
     shares = whole / np.count_nonzero(whole)
     input_weights = (shares[:, None] * weights[: weights.size // preprocessing.moments]).astype(np.float32)
-    rows, evidence = network.run(inputs, np.tile(input_weights, (count, 1)))
-    levels = np.tile(shares * bias, (count, 1))
+    rows, evidence = network.run(image.model_inputs, input_weights)
+    levels = shares * bias
     if preprocessing.views:  # how much a window weighs in a standard deviation over windows depends on the image
-        splits = [split_weights(preprocessing, weights, each) for each in rows.reshape(count, len(shares), -1)]
-        rows, evidence = network.run(inputs, np.concatenate([split for split, _ in splits]))
-        levels = levels + np.stack([constants for _, constants in splits])
-    maps = evidence.reshape(count, len(shares), *evidence.shape[1:])
+        input_weights, constants = split_weights(preprocessing, weights, rows)
+        rows, evidence = network.run(image.model_inputs, input_weights)
+        levels = levels + constants
     if pattern is not None:
-        maps = maps - _stretch(shares) * pattern
-    parts = zip(images, maps, levels, rows.reshape(count, -1), strict=True)
-    return [_add_up(image, preprocessing, *each) for image, *each in parts]
-
-
-def _add_up(
-    image: PreprocessedImage,
-    preprocessing: Preprocessing,
-    evidence: PlaceEvidence,
-    levels: MapValues,
-    features: NDArray[np.float32],
-) -> EvidenceMap:
-    """The map of an image whose model inputs have this evidence (k, h, w), and levels (k,) that are spread over them."""
+        evidence = evidence - _stretch(shares) * pattern
     total = float(evidence.sum(dtype=np.float64)) + float(levels.sum())
     cells = _place(image, preprocessing, evidence + _stretch(levels / evidence[0].size))
-    return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), features)
+    return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
 
 
 def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights: NDArray[np.float32]) -> PlaceEvidence:

@@ -4,7 +4,6 @@ A mean is a sum over places, and so is a standard deviation: sigma = sum of (x -
 into places without any approximation.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -29,21 +28,19 @@ PlaceEvidence = NDArray[np.float32]
 """What each cell of n model inputs adds to the logit, (n, h, w)."""
 
 _EVIDENCE: Final = "evidence"
-_LEAST_BATCH: Final = 4  # a model input takes a tenth more time alone; but one that is alone takes that of all
 _TINY: Final = 1e-12  # of a channel without any variation the squares are 0, too
 
 
 class EvidenceNetwork:
     """The network of an engine with the evidence of each place; any number of threads can run it.
 
-    `images` take as long as one. Its dtype is that of the engine, but float32 for bfloat16, whose sums are too coarse.
+    Its dtype is that of the engine, but float32 for bfloat16, whose sums are too coarse.
     Raises BackboneError where it cannot be run, and UnknownPoolingError where a feature is no mean or std over places.
     """
 
     def __init__(self, engine: Engine) -> None:
         count = len(engine.backbone.preprocessing.crops)
-        self._batch = min(count * math.ceil(_LEAST_BATCH / count), BATCH)
-        self.images = max(self._batch // count, 1)
+        self._batch = min(count, BATCH)
         compiled = engine.compile_extended(self._extend, self._batch)
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(engine.threads):  # here: made in worker threads they crashed

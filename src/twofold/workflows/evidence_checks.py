@@ -78,7 +78,7 @@ def _finite(value: Any) -> float:
 def evidence_checks(explainer: Explainer, images: Sequence[Source], *, seed: int = 0) -> EvidenceChecks:
     """The checks on these images, of which those that cannot be read are left out. 16 images take some 10 seconds."""
     random = np.random.default_rng(seed)
-    pairs = list(zip(images, explainer.stream(images), strict=True))
+    pairs = [(image, explainer.explain(image)) for image in images]
     readable = [(image, explanation) for image, explanation in pairs if explanation.map is not None]
     hits = _planted_hits(explainer, readable, random)
     return EvidenceChecks(
@@ -160,8 +160,8 @@ def _randomised_correlation(
     head = explainer.model.head
     other = explainer.with_head(Head(random.permutation(head.weights), head.bias))
     correlations = []
-    for (_, explanation), each in zip(explained, other.stream([image for image, _ in explained]), strict=True):
-        shuffled = each.map
+    for image, explanation in explained:
+        shuffled = other.explain(image).map
         if explanation.map is not None and shuffled is not None:
             ours, theirs = (coarsen(each, _SIDE).ravel() for each in (explanation.map, shuffled))
             if min(ours.std(), theirs.std()) > 0:

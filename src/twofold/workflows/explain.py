@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal
@@ -31,7 +29,7 @@ from twofold.embedding import (
     Runtime,
     Source,
     UnknownPoolingError,
-    compute_evidence_maps,
+    compute_evidence_map,
     covered_logits,
     find_pattern,
     make_feature_row,
@@ -50,10 +48,6 @@ _BFLOAT16: Final = (
     "The model runs in bfloat16, whose sums are too coarse for a map, so the maps and their logits were computed in "
     "float32."
 )
-
-
-_Evidence = tuple[NDArray[np.float32], float | None, NDArray[np.float32]]
-"""The map, the bias and the features of the model inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,31 +123,18 @@ class Explainer:
 
     def explain(self, source: Source, *, method: Method | None = None) -> Explanation:
         """The explanation of a path, bytes, PIL image or array. `method` "occlusion" is possible for every network."""
-        return self._explain([source], method or self.method)[0]
-
-    def _explain(self, sources: Sequence[Source], method: Method) -> list[Explanation]:
-        contents = [self._read(source) for source in sources]
-        images = [content[1] for content in contents if not isinstance(content, ReadError)]
+        chosen = method or self.method
+        path = str(source) if isinstance(source, Path) else ""
+        image = self._read(source)
+        if isinstance(image, ReadError):
+            row = FeatureRow(None, None, None, image)
+            return Explanation(self.model.predict_rows([path], [row])[0])
         with self._name_bundle_in_errors():
-            results = iter(self._exact(images) if method == "exact" else self._occlusion(images))
-        rows: list[FeatureRow] = []
-        maps: list[tuple[NDArray[np.float32], float | None] | None] = []
-        for content in contents:
-            if isinstance(content, ReadError):
-                rows.append(FeatureRow(None, None, None, content))
-                maps.append(None)
-            else:
-                evidence, bias, features = next(results)
-                rows.append(make_feature_row(*content, features))
-                maps.append((evidence, bias))
-        paths = [str(source) if isinstance(source, Path) else "" for source in sources]
-        predictions = self.model.predict_rows(paths, rows)
-        return [
-            Explanation(prediction)
-            if each is None or prediction.read_error is not None
-            else Explanation(prediction, *each, method, self._region(prediction, each[0]))
-            for prediction, each in zip(predictions, maps, strict=True)
-        ]
+            evidence, bias, features = self._exact(image[1]) if chosen == "exact" else self._occlusion(image[1])
+        prediction = self.model.predict_rows([path], [make_feature_row(*image, features)])[0]
+        if prediction.read_error is not None:
+            return Explanation(prediction)
+        return Explanation(prediction, evidence, bias, chosen, self._region(prediction, evidence))
 
     def _region(self, prediction: Prediction, evidence: NDArray[np.float32]) -> Region:
         """Where the evidence for the label lies; of an image without one, for the class that the threshold gives."""
@@ -180,15 +161,11 @@ class Explainer:
         return other
 
     def stream(self, sources: Iterable[Source]) -> Generator[Explanation]:
-        """The explanations of all sources in order, a few at a time, as soon as they are available, in bounded memory."""
-        method = self.method  # compiles in this thread: see `Engine.start`
-        count, iterator = 1 if self._network is None else self._network.images, iter(sources)
-        groups = iter(lambda: list(islice(iterator, count)), [])
+        """The explanations of all sources in order, each as soon as it is available, in bounded memory."""
+        self.method  # noqa: B018  # compiles in this thread: see `Engine.start`
         with ThreadPoolExecutor(self._engine.threads, thread_name_prefix="explain") as pool:
             try:
-                explain = partial(self._explain, method=method)
-                for explanations in prefetch(pool, explain, groups, 2 * self._engine.threads):
-                    yield from explanations
+                yield from prefetch(pool, self.explain, sources, 2 * self._engine.threads)
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -210,20 +187,21 @@ class Explainer:
         max_pixels = self.runtime.options.max_pixels
         return preprocess_content(content, self.model.backbone.preprocessing, max_pixels=max_pixels)
 
-    def _exact(self, images: Sequence[PreprocessedImage]) -> Iterator[_Evidence]:
+    def _exact(self, image: PreprocessedImage) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
+        """The map, the bias and the features of the model inputs."""
         if self.method != "exact" or self._network is None:
             raise BackboneError(
                 f"The evidence of {self.model.backbone.name} cannot be exact: use `method='occlusion'`."
             )
-        head, preprocessing = self.model.head, self.model.backbone.preprocessing
-        maps = compute_evidence_maps(self._network, images, preprocessing, head.weights, head.bias, self._pattern)
-        return ((each.cells, each.margins, each.features) for each in maps)
-
-    def _occlusion(self, images: Sequence[PreprocessedImage]) -> Iterator[_Evidence]:
+        head = self.model.head
         preprocessing = self.model.backbone.preprocessing
+        result = compute_evidence_map(self._network, image, preprocessing, head.weights, head.bias, self._pattern)
+        return result.cells, result.margins, result.features
+
+    def _occlusion(self, image: PreprocessedImage) -> tuple[NDArray[np.float32], None, NDArray[np.float32]]:
         with self._request() as request:
-            maps = [occlude(request, image, preprocessing, self.model.logits) for image in images]
-        return ((cells, None, features) for cells, features in maps)
+            cells, features = occlude(request, image, self.model.backbone.preprocessing, self.model.logits)
+        return cells, None, features
 
     @contextmanager
     def _request(self) -> Iterator[InferenceRequest]:
