@@ -1,13 +1,15 @@
 """The report of a bundle: seconds, bytes, and what a browser makes of it.
 
-    python bench/report_page.py BUNDLE [DATA] [--scores 20000] [--chromium /usr/bin/chromium]
+    python bench/report_page.py BUNDLE [DATA] [--scores 20000] [--chromium PATH] [--firefox PATH]
 
 With DATA the page has thumbnails and evidence maps, as after `train`. Then the scores of BUNDLE are multiplied for a page without
-images: its bytes, and in Chromium the time to its load event and, of 120 steps of a handle, the milliseconds of the work and
-between two frames.
+images: its bytes, and in each browser that is found the time to its load event and, of 120 steps of a handle, the milliseconds
+of the work and between two frames.
 """
 
 import argparse
+import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +24,9 @@ from twofold.report.page import report_page
 from twofold.report.page.maps import with_maps
 from twofold.workflows.explain import Explainer
 from twofold.workflows.report import report_of_bundle
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from browsers import PROGRAMS, allow_eval, launch, start_playwright
 
 DRAG = """
 async () => {
@@ -62,17 +67,18 @@ def write(bundle: Path, data: Path | None, page: Path) -> None:
     )
 
 
-def look(page: Path, chromium: str) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        shown = browser.new_page(viewport={"width": 1280, "height": 900})
-        shown.goto(page.as_uri())
-        work, frames = shown.evaluate(DRAG)
-        print(f"loaded after {shown.evaluate(LOADED):.0f} ms")
-        print(f"a step of a handle: {text(work)}; between frames: {text(frames)}")
-        browser.close()
+def look(page: Path, name: str, program: str) -> None:
+    """What a browser makes of the page; in Firefox, Playwright evaluates with `eval`, which this copy of the page allows."""
+    page.write_text(allow_eval(page.read_text(encoding="utf-8")), encoding="utf-8")
+    playwright = start_playwright()
+    browser = launch(playwright, name, program, "light")
+    shown = browser.new_page(viewport={"width": 1280, "height": 900})
+    shown.goto(page.as_uri())
+    loaded = shown.evaluate(LOADED)
+    work, frames = shown.evaluate(DRAG)
+    print(f"{name} {browser.version}: loaded after {loaded:.0f} ms")
+    print(f"a step of a handle: {text(work)}; between frames: {text(frames)}")
+    playwright.stop()
 
 
 def main() -> None:
@@ -80,7 +86,8 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--scores", type=int, default=20_000)
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    for name, program in PROGRAMS.items():
+        parser.add_argument(f"--{name}", default=shutil.which(program))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
@@ -89,7 +96,9 @@ def main() -> None:
         many = Path(folder) / "many.twofold"
         multiply(arguments.bundle, many, arguments.scores)
         write(many, None, page)
-        look(page, arguments.chromium)
+        for name in PROGRAMS:
+            if vars(arguments)[name] is not None:
+                look(page, name, vars(arguments)[name])
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def simulate(
     labels[random.choice(images, wrong, replace=False)] = True
     ranked = np.argsort(-(quality * labels + random.normal(size=images))).tolist()
     order, by_rank, by_chance = random.permutation(images).tolist(), 0, 0
-    checked, found, draws, ever = np.zeros(images, np.bool_), 0, [], False
+    checked, corrections, draws, ever = np.zeros(images, np.bool_), 0, [], False
     for look in range(images // 3):
         is_random = look % every == every - 1
         while is_random and checked[order[by_chance]]:
@@ -95,12 +95,12 @@ def simulate(
             by_rank += 1
         row = order[by_chance] if is_random else ranked[by_rank]
         if is_random:
-            draws.append(RandomDraw(images - look, found, bool(labels[row])))
+            draws.append(RandomDraw(images - look, corrections, bool(labels[row])))
         checked[row] = True
-        found += int(labels[row])
+        corrections += int(labels[row])
         if is_random:
-            bound = most_wrong_left(draws, images - look - 1, found)
-            too_low = wrong - found > bound
+            bound = most_wrong_left(draws, images - look - 1, corrections)
+            too_low = wrong - corrections > bound
             ever |= too_low
             if bound <= images / 100:
                 return ever, too_low, look + 1

@@ -23,7 +23,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chromium", help="path of a Chromium for tests of pages; default: the one on PATH")
-    parser.addoption("--axe", help="path of axe.min.js, which checks accessibility; default: npm's global package")
+    parser.addoption("--firefox", help="path of a Firefox for tests of pages; default: firefox-esr on PATH")
+    parser.addoption(
+        "--axe", help="path of axe.min.js, which checks accessibility; default: that of axe-playwright-python"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """A service in a thread of this process, and requests to it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from threading import Event, Thread
@@ -86,13 +86,18 @@ class RunningService:
 
 @contextmanager
 def running_service(
-    repository: ModelRepository | OneModel, options: ServiceOptions, *, threads: int = 2, token: str | None = None
+    repository: ModelRepository | OneModel,
+    options: ServiceOptions,
+    *,
+    threads: int = 2,
+    token: str | None = None,
+    wrap: Callable[[Any], Any] = lambda app: app,
 ) -> Iterator[RunningService]:
     """A service that answers requests; its repository has to be loaded and warm."""
     lines: list[str] = []
     service = Service(repository, options, threads)  # type: ignore[arg-type]
     app = build_service(service, token, lines.append)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=5))
+    server = uvicorn.Server(uvicorn.Config(wrap(app), port=0, log_config=None, timeout_graceful_shutdown=5))
     thread = Thread(target=server.run)
     thread.start()
     try:

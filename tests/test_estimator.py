@@ -1,5 +1,7 @@
 """The scikit-learn face."""
 
+import hashlib
+import io
 import pickle
 import signal
 import sys
@@ -23,6 +25,7 @@ from torch.utils.hooks import RemovableHandle
 
 from twofold.bundle.storage import load_bundle
 from twofold.core.errors import DataError, UsageError
+from twofold.data import DecisionsFile, ReviewDecision
 from twofold.decision import Rule
 from twofold.estimator import BinaryImageClassifier
 from twofold.workflows.evaluate import is_alphabetical
@@ -31,6 +34,12 @@ from twofold.workflows.predict import Predictor
 NUMBERS = range(24)
 IMAGES = [draw(pattern, number) for number in NUMBERS for pattern in ("rings", "bars")]
 LABELS = np.array(["rings", "bars"] * len(NUMBERS))
+
+
+def image_bytes(image: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -265,6 +274,31 @@ def test_the_positive_class_is_found_by_its_value() -> None:
     for positive in (0, 0.0, np.int8(0), "0", False):
         classifier = BinaryImageClassifier(dtype="f32", positive=positive).fit(IMAGES, numbers)
         assert classifier.model_.classes == ("1", "0")
+
+
+def test_review_decisions_change_labels_and_exclude_images(tmp_path: Path) -> None:
+    images = [image_bytes(image) for image in IMAGES]
+    wrong = LABELS.copy()
+    wrong[0] = "bars"
+    hashes = [hashlib.sha256(image).hexdigest() for image in images]
+    file = DecisionsFile(tmp_path / "decisions.csv")
+    file.append([ReviewDecision("2026-01-01T00:00:00.000001", hashes[0], "label", "rings")])
+    file.append([ReviewDecision(f"2026-01-01T00:00:00.00000{n}", hashes[n], "exclude") for n in (3, 4)])
+    classifier = clone(BinaryImageClassifier(dtype="f32", cache=False, decisions=str(file.path))).fit(images, wrong)
+    assert np.flatnonzero(np.isnan(classifier.out_of_fold_)).tolist() == [3, 4]
+    right = np.where(LABELS == "rings", classifier.out_of_fold_ > 0.5, classifier.out_of_fold_ < 0.5)
+    assert right[~np.isnan(classifier.out_of_fold_)].mean() > 0.9  # by the rows of the images that were given
+    assert classifier.evaluation_.labels.tolist() == [
+        int(label == "rings") for row, label in enumerate(LABELS) if row not in (3, 4)
+    ]
+    assert any(note.code == "review-decisions" for note in classifier.training_.notes)
+
+
+def test_a_file_that_holds_no_decisions_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\n", encoding="utf-8")
+    for name, said in (("labels.csv", "is not a decisions file"), ("none.csv", "cannot be read")):
+        with pytest.raises(DataError, match=said):
+            BinaryImageClassifier(decisions=tmp_path / name).fit(IMAGES, LABELS)
 
 
 def test_groups_are_not_parted(fitted: BinaryImageClassifier) -> None:

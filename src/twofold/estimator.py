@@ -24,6 +24,7 @@ from twofold.core.options import (
     Balance,
     CropModeOption,
     CrossValidationOptions,
+    DataOptions,
     DecisionOptions,
     DtypeOption,
     Effort,
@@ -38,10 +39,10 @@ from twofold.core.options import (
     Views,
 )
 from twofold.core.progress import Progress, no_progress
-from twofold.data import FileList, LabelledFile, ReadError, choose_positive
+from twofold.data import FileList, LabelledFile, ReadError, choose_positive, read_decisions, with_decisions
 from twofold.dataset import group_column, label_column
 from twofold.decision.rule import POSITIVE, UNSURE
-from twofold.embedding import Runtime, Source, cached_runtime, image_sources
+from twofold.embedding import Runtime, Source, cached_runtime, image_sources, read_content
 from twofold.report.progress_bars import notebook_bars, terminal_bars
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
@@ -61,7 +62,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     X is a list of n images, or one column of a table: paths, bytes, PIL images or uint8 arrays (height, width, 3), RGB. The
     parameters are the options of training; with `verbose` progress bars are shown, also in notebooks. `positive` is one of the
-    two labels, by default the second in sorted order.
+    two labels, by default the second in sorted order. `decisions` is the file that `twofold review` writes: labels are replaced,
+    and images that were excluded are not used.
 
     Attributes after `fit`:
 
@@ -70,7 +72,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     - `evaluation_`: the metrics by cross-validation or, for a trained network without `cv`, on the validation set.
     - `threshold_`: the positive class is predicted where its probability is at or above this value.
     - `out_of_fold_` (n,), float64: the probability of the positive class for each training image, by a head or a network that
-      was not fitted on it. It is NaN for images that no such head or network scored: without `cv`, the training set of a network.
+      was not fitted on it. It is NaN for images that no such head or network scored: without `cv`, the training set of a network,
+      and images that were excluded in review.
 
     The methods raise DataError, a ValueError, where an image cannot be read, and NotFittedError before `fit`.
     """
@@ -107,6 +110,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         num_nodes: int = _LEARNING.num_nodes,
         pixels_gb: float = _LEARNING.pixels_gb,
         positive: Any = None,
+        decisions: str | Path | None = None,
         threshold: float | None = _DECISION.threshold,
         optimize: Optimize | None = _DECISION.optimize,
         cost_fp: float | None = _DECISION.cost_fp,
@@ -153,6 +157,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.num_nodes = num_nodes
         self.pixels_gb = pixels_gb
         self.positive = positive
+        self.decisions = decisions
         self.threshold = threshold
         self.optimize = optimize
         self.cost_fp = cost_fp
@@ -181,8 +186,9 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """
         options, runtime = self._options(), self._runtime()
         codes = self._encode(label_column(y))
-        sources = image_sources(X)
-        file_list = self._file_list(sources, codes, groups)
+        images = image_sources(X)
+        file_list, kept = self._reviewed(self._file_list(images, codes, groups), images)
+        sources = [images[row] for row in kept]
         if self.mode != "frozen":
             _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of training
         if self.positive is not None:
@@ -191,8 +197,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         _check_usable(sources, self.training_.dataset.table.read_errors)
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
-        self.out_of_fold_ = np.full(len(sources), np.nan)
-        self.out_of_fold_[fit.scores.rows] = fit.evaluation.probabilities
+        self.out_of_fold_ = np.full(len(images), np.nan)
+        self.out_of_fold_[kept[fit.scores.rows]] = fit.evaluation.probabilities
         if self.training_.interrupted:
             raise KeyboardInterrupt
         return self
@@ -250,12 +256,12 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         network = {
             field.name: getattr(self, field.name) for field in fields(BackboneOptions) if field.name != "weights"
         }
-        weights = Path(self.weights) if isinstance(self.weights, str | os.PathLike) else self.weights
         decision = DecisionOptions(**{field.name: getattr(self, field.name) for field in fields(DecisionOptions)})
         cross_validation = CrossValidationOptions(self.folds, self.seed)
         learning = LearningOptions(**{field.name: getattr(self, field.name) for field in fields(LearningOptions)})
         return TrainingOptions(
-            backbone=BackboneOptions(weights=weights, **network),
+            DataOptions(decisions=_path(self.decisions)),
+            backbone=BackboneOptions(weights=_path(self.weights), **network),
             learning=learning,
             cross_validation=cross_validation,
             decision=decision,
@@ -297,6 +303,18 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         positive = names[1] if self.positive is None else (matches or [str(self.positive)])[0]
         return FileList(files, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
 
+    def _reviewed(self, file_list: FileList, sources: Sequence[Source]) -> tuple[FileList, NDArray[np.intp]]:
+        """The file list with the labels of the review, and the rows (kept,) that were not excluded there."""
+        rows = np.arange(len(sources))
+        if self.decisions is None:
+            return file_list, rows
+        contents = map(read_content, sources)
+        hashes = [None if isinstance(content, ReadError) else content.sha256 for content in contents]
+        decisions = read_decisions(Path(self.decisions))
+        excluded = decisions.excluded
+        kept = np.array([sha256 not in excluded for sha256 in hashes])
+        return with_decisions(file_list, hashes, decisions), rows[kept]
+
     def _positive_column(self) -> int:
         return int(str(self.classes_[1]) == self.model_.classes[1])
 
@@ -311,6 +329,11 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             predictions = predictor.predict(sources)
         _check_usable(sources, [prediction.read_error for prediction in predictions])
         return predictions
+
+
+def _path(value: Any) -> Any:
+    """The path of a text; any other value as it is, for the check of the options."""
+    return Path(value) if isinstance(value, str | os.PathLike) else value
 
 
 def _progress_bars() -> Progress:

@@ -51,15 +51,15 @@ def test_the_bound_holds_at_all_times_together(wrong: int) -> None:
         labels = np.zeros(300, np.bool_)
         labels[random.choice(300, wrong, replace=False)] = True
         ranked = np.argsort(-(labels + random.normal(0, 0.6, 300))).tolist()
-        order, checked, found, draws, missed = random.permutation(300).tolist(), set(), 0, [], False
+        order, checked, corrections, draws, missed = random.permutation(300).tolist(), set(), 0, [], False
         for place in range(150):
             is_random = place % 3 == 2
             row = next(row for row in (order if is_random else ranked) if row not in checked)
             if is_random:
-                draws.append(RandomDraw(300 - len(checked), found, bool(labels[row])))
+                draws.append(RandomDraw(300 - len(checked), corrections, bool(labels[row])))
             checked.add(row)
-            found += int(labels[row])
+            corrections += int(labels[row])
             if is_random:
-                missed |= wrong - found > most_wrong_left(draws, 300 - len(checked), found)
+                missed |= wrong - corrections > most_wrong_left(draws, 300 - len(checked), corrections)
         failures += missed
     assert failures <= 8  # at 5% more than 8 of 60 have a probability of 0.2%

@@ -1,11 +1,11 @@
 """The label page in a browser: keys, undo, skip, grid; every control does something; no error, no request to elsewhere."""
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import IN_BOTH, grave_faults
 
 pytest.importorskip("starlette", reason="the extra `review` is not installed")
 
@@ -13,7 +13,6 @@ from pools import CLASSES, IMAGES, draw_pool, embed, open_labelling
 
 from twofold.embedding import Runtime
 from twofold.review.label_app import build_label_app
-from twofold.review.server import PageServer
 from twofold.workflows.label_file import LabelFile
 from twofold.workflows.labelling import Labelling, LabelPool
 
@@ -29,19 +28,20 @@ def labelling(pool: LabelPool, tmp_path: Path) -> Labelling:
 
 
 @pytest.fixture
-def page(browser: Any, labelling: Labelling) -> Iterator[Any]:
-    server = PageServer(lambda token, port: build_label_app(labelling, token, port), 0)
-    threading.Thread(target=server.run, daemon=True).start()
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: faults.append(request.url) if "//127.0.0.1:" not in request.url else None)
-    page.goto(server.address)
-    page.wait_for_selector("#caption:not(:empty)")
-    yield page
-    page.close()
-    assert faults == []
+def opened(visit_server: Callable[..., Any], labelling: Labelling) -> Callable[..., Any]:
+    """Opens the page of the labelling."""
+
+    def open_label_page(**options: Any) -> Any:
+        page = visit_server(lambda token, port: build_label_app(labelling, token, port), **options).page
+        page.wait_for_selector("#caption:not(:empty)")
+        return page
+
+    return open_label_page
+
+
+@pytest.fixture
+def page(opened: Callable[..., Any]) -> Any:
+    return opened()
 
 
 def labelled(page: Any, count: int) -> None:
@@ -83,6 +83,7 @@ def test_all_images_get_their_label_with_the_keyboard_alone_and_none_is_shown_tw
     contains(page, "#command", f"twofold train {labelling.file.path}")
 
 
+@IN_BOTH
 def test_undo_and_skip_with_the_keyboard_also_after_the_page_was_loaded_again(page: Any, labelling: Labelling) -> None:
     shown = []
     for count in range(1, 4):
@@ -105,6 +106,7 @@ def test_undo_and_skip_with_the_keyboard_also_after_the_page_was_loaded_again(pa
     assert rows_of(labelling) == []
 
 
+@IN_BOTH
 def test_every_control_does_something(page: Any, labelling: Labelling) -> None:
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
@@ -147,15 +149,28 @@ def test_every_control_does_something(page: Any, labelling: Labelling) -> None:
     page.wait_for_selector("#single:not([hidden])")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_screen(page: Any, width: int, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 844})
+@IN_BOTH
+def test_the_policy_of_the_page_stops_nothing_that_the_page_does(opened: Callable[..., Any]) -> None:
+    page = opened(strict=True)
+    page.locator("#negative").click()
+    contains(page, "#progress", "1 of")
+    page.locator("#grid").click()
+    contains(page, "#empty", "labels of both classes")
+
+
+@IN_BOTH
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_nothing_is_wider_than_the_screen_and_axe_finds_nothing_serious(
+    opened: Callable[..., Any], width: int, scheme: str, pytestconfig: pytest.Config
+) -> None:
+    page = opened(width=width, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert grave_faults(page, pytestconfig) == {}
     for count in range(1, 13):
         answer_shown(page)
         labelled(page, count)
+    assert grave_faults(page, pytestconfig) == {}
     page.keyboard.press("g")
     page.wait_for_selector(".tile")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert grave_faults(page, pytestconfig) == {}

@@ -1,13 +1,14 @@
 """The report in a real browser."""
 
+import base64
 import shlex
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from browsers import IN_BOTH, grave_faults, without_eval
 from pages import report_data
 
 from twofold.decision import Rule
@@ -54,13 +55,27 @@ def command(visit: Any) -> dict[str, float]:
     return {flag: float(value) for flag, value in zip(words[3:-1:2], words[4:-1:2], strict=True)}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_page_opens_without_errors_and_asks_for_nothing(visit: Open, width: int, scheme: str) -> None:
+@IN_BOTH
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_page_opens_without_errors_asks_for_nothing_and_is_no_wider_than_the_screen(
+    visit: Open, width: int, scheme: str
+) -> None:
     page = visit(report_page(report_data()), width, color_scheme=scheme)
     assert page.messages == []
     assert page.requests == []
     assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.page.evaluate("scheme => matchMedia(`(prefers-color-scheme: ${scheme})`).matches", scheme)
+
+
+@IN_BOTH
+def test_the_policy_of_the_page_stops_nothing_that_the_page_does(visit: Open) -> None:
+    page = visit(report_page(report_data()), strict=True)
+    page.page.locator("#to-rule").click()
+    page.page.locator('button[data-cell="10"]').click()
+    assert page.value("#moved") == "The handles are at the rule in use."
+    assert page.page.locator("dialog .card").count() > 0
+    assert without_eval(page.messages) == []
+    assert page.requests == []
 
 
 @pytest.mark.parametrize(
@@ -92,6 +107,7 @@ def test_a_matrix_without_gate_has_the_numbers_of_the_explorer(visit: Open) -> N
     assert page.value("#cell-0-3") == f"{1000 * c['fp'] / 400:.1f}"
 
 
+@IN_BOTH
 def test_handles_move_by_keyboard_and_show_what_python_computes(visit: Open) -> None:
     data = report_data(401, gate=0.05)
     page = visit(report_page(data))
@@ -120,6 +136,26 @@ def test_two_handles_leave_a_band_that_the_command_gives(visit: Open) -> None:
     assert high == pytest.approx(0.5)
     numbers = expected(data, Rule(low, high))
     assert shown(page, numbers) == numbers
+
+
+@IN_BOTH
+def test_a_handle_is_dragged_with_the_mouse(visit: Open) -> None:
+    data = report_data(401)
+    page = visit(report_page(data))
+    handle, mouse = page.page.locator("#low"), page.page.mouse
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    mouse.move(box["x"] + box["width"] / 2, middle)
+    mouse.down()
+    thresholds = []
+    for part in (0.6, 0.7, 0.3):
+        mouse.move(box["x"] + part * box["width"], middle, steps=4)
+        thresholds.append(command(page)["--threshold"])
+        numbers = expected(data, Rule.at(thresholds[-1]))
+        assert shown(page, numbers) == numbers
+    mouse.up()
+    assert thresholds[2] < 0.5 < thresholds[0] < thresholds[1]
 
 
 def test_the_ends_of_the_axis_are_every_image_and_none(visit: Open) -> None:
@@ -196,6 +232,7 @@ def test_the_rule_in_use_comes_back(visit: Open) -> None:
     assert (page.value("#missed"), page.value("#command")) == before
 
 
+@IN_BOTH
 def test_every_control_changes_the_text_of_the_page(visit: Open) -> None:
     page = visit(report_page(report_data()))
     controls = page.page.locator("main button, main input, details > summary, header summary")
@@ -224,6 +261,7 @@ def operate(page: Any, control: Any) -> None:
         control.click()
 
 
+@IN_BOTH
 def test_the_tab_key_reaches_every_control(visit: Open) -> None:
     page = visit(report_page(report_data()))
     wanted = set(page.page.evaluate("[...document.querySelectorAll('main input[id], main button[id]')].map(e => e.id)"))
@@ -235,6 +273,7 @@ def test_the_tab_key_reaches_every_control(visit: Open) -> None:
     assert wanted <= reached
 
 
+@IN_BOTH
 def test_a_cell_opens_its_images_worst_first_and_closes_by_keyboard(visit: Open) -> None:
     data = report_data()
     page = visit(report_page(data))
@@ -250,6 +289,31 @@ def test_a_cell_opens_its_images_worst_first_and_closes_by_keyboard(visit: Open)
     page.page.keyboard.press("Escape")
     assert page.page.locator("dialog[open]").count() == 0
     assert button.evaluate("element => element === document.activeElement")
+
+
+def test_a_cell_shows_the_evidence_map_of_an_image_on_hover_and_focus(visit: Open) -> None:
+    data = report_data()
+    scored = data.scored[0]
+    key = ("train", scored.paths[int(scored.cell(1, 0)[0])])
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    page = visit(report_page(replace(data, maps={key: png})))
+    page.page.locator('button[data-cell="10"]').click()
+    cards = page.page.locator("dialog .card")
+    maps = page.page.locator("dialog .overlay")
+    assert maps.count() == 1
+    assert "url(" in maps.evaluate("element => getComputedStyle(element).backgroundImage")
+    opacity = "element => getComputedStyle(element).opacity"
+    assert maps.evaluate(opacity) == "0"
+    cards.first.hover()
+    assert maps.evaluate(opacity) == "1"
+    page.page.mouse.move(0, 0)
+    assert maps.evaluate(opacity) == "0"
+    page.page.locator("dialog button").focus()
+    page.page.keyboard.press("Tab")
+    assert maps.evaluate(opacity) == "1"
+    assert page.messages == []
 
 
 def test_hostile_names_do_nothing(visit: Open) -> None:
@@ -269,29 +333,10 @@ def test_a_page_without_scripts_and_on_paper_still_shows_its_numbers(visit: Open
     assert f"{count}" in page.text("#matrix")
 
 
+@IN_BOTH
 def test_axe_finds_nothing_serious(visit: Open, pytestconfig: pytest.Config) -> None:
-    script = axe_script(pytestconfig)
     for scheme in ("light", "dark"):
-        page = visit(report_page(report_data()), 390, color_scheme=scheme, bypass_csp=True)
-        page.page.add_script_tag(path=str(script))
-        for opened in (False, True):
-            if opened:
-                page.page.locator('button[data-cell="10"]').click()
-            found = page.page.evaluate("async () => (await axe.run()).violations")
-            nodes = {entry["id"]: [node["html"] for node in entry["nodes"]] for entry in found}
-            grave = [entry["id"] for entry in found if entry["impact"] in ("serious", "critical")]
-            assert {name: nodes[name] for name in grave} == {}
-
-
-def axe_script(pytestconfig: pytest.Config) -> Path:
-    """axe-core, of `--axe PATH` or of npm's global packages; the test is skipped where it is missing."""
-    given = pytestconfig.getoption("--axe")
-    if given is None:
-        try:
-            root = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, timeout=20).stdout.strip()
-        except OSError:
-            root = ""
-        given = str(Path(root) / "axe-core" / "axe.min.js") if root else None
-    if given is None or not Path(given).is_file():
-        pytest.skip("there is no axe-core: npm install -g axe-core, or give axe.min.js with --axe")
-    return Path(given)
+        page = visit(report_page(report_data()), 390, color_scheme=scheme)
+        assert grave_faults(page.page, pytestconfig) == {}
+        page.page.locator('button[data-cell="10"]').click()
+        assert grave_faults(page.page, pytestconfig) == {}

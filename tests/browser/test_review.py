@@ -1,10 +1,10 @@
 """The review page in a browser: keys, undo, grid, retraining; no error, no request to elsewhere."""
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from browsers import IN_BOTH, grave_faults
 
 pytest.importorskip("starlette", reason="the extra `review` is not installed")
 
@@ -14,7 +14,6 @@ from twofold.bundle.storage import load_bundle
 from twofold.data import read_decisions
 from twofold.embedding import Runtime
 from twofold.review.app import build_app
-from twofold.review.server import PageServer
 from twofold.workflows.review import Review, open_review
 
 
@@ -25,25 +24,21 @@ def review(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Review
     return open_review(load_bundle(bundle), None, folder / "decisions.csv", runtime)
 
 
-@pytest.fixture(scope="module")
-def address(review: Review) -> str:
-    server = PageServer(lambda token, port: build_app(review, token, port), 0)
-    threading.Thread(target=server.run, daemon=True).start()
-    return server.address
+@pytest.fixture
+def opened(visit_server: Callable[..., Any], review: Review) -> Callable[..., Any]:
+    """Opens the page of the review."""
+
+    def open_review_page(**options: Any) -> Any:
+        page = visit_server(lambda token, port: build_app(review, token, port), **options).page
+        page.locator("#nearest img").first.wait_for()
+        return page
+
+    return open_review_page
 
 
 @pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: faults.append(request.url) if "//127.0.0.1:" not in request.url else None)
-    page.goto(address)
-    page.wait_for_selector("#nearest img")
-    yield page
-    page.close()
-    assert faults == []
+def page(opened: Callable[..., Any]) -> Any:
+    return opened()
 
 
 def checked(page: Any, count: int) -> None:
@@ -56,6 +51,7 @@ def caption(page: Any) -> str:
     return page.locator("#caption").inner_text()
 
 
+@IN_BOTH
 def test_a_review_with_the_keyboard_alone(page: Any, review: Review) -> None:
     seen = []
     for count, key in enumerate(("0", "1", "Space", "x", "u"), start=1):
@@ -78,6 +74,7 @@ def test_a_review_with_the_keyboard_alone(page: Any, review: Review) -> None:
     assert read_decisions(review.file.path).answers == {}
 
 
+@IN_BOTH
 def test_every_control_does_something(page: Any) -> None:
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
@@ -110,32 +107,22 @@ def test_every_control_does_something(page: Any) -> None:
         checked(page, count)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_screen_and_text_is_legible(page: Any, width: int, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 844})
+@IN_BOTH
+def test_the_policy_of_the_page_stops_nothing_that_the_page_does(opened: Callable[..., Any]) -> None:
+    page = opened(strict=True)
+    page.locator("#grid").click()
+    page.locator(".tile img").first.wait_for()
+
+
+@IN_BOTH
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_nothing_is_wider_than_the_screen_and_axe_finds_nothing_serious(
+    opened: Callable[..., Any], width: int, scheme: str, pytestconfig: pytest.Config
+) -> None:
+    page = opened(width=width, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    ratio = page.evaluate(CONTRAST)
-    assert ratio >= 4.5
+    assert grave_faults(page, pytestconfig) == {}
     page.keyboard.press("g")
     page.wait_for_selector(".tile")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-CONTRAST = """
-() => {
-  const luminance = (text) => {
-    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
-      .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ratios = [...document.querySelectorAll("#progress, #bound, #scores, #label, .answer")].map((element) => {
-    let behind = element;
-    while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)" && behind.parentElement) behind = behind.parentElement;
-    const pair = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(luminance).sort((a, b) => b - a);
-    return (pair[0] + 0.05) / (pair[1] + 0.05);
-  });
-  return Math.min(...ratios);
-}
-"""
+    assert grave_faults(page, pytestconfig) == {}

@@ -44,6 +44,20 @@ def test_a_report_without_data_keeps_the_images_of_the_one_before(copied: Path, 
     assert sheets((tmp_path / "r.html").read_text(encoding="utf-8")) == sheets(html(copied))
 
 
+def test_images_of_the_test_set_are_shown_and_kept(
+    copied: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["report", str(copied), "--quiet"]
+    assert main([*words, "--data", str(drawn)]) == 0
+    assert "note: No test image is shown; give them with --test." in capsys.readouterr().err
+    assert main([*words, "--test", str(drawn.parent / "other")]) == 0
+    assert capsys.readouterr().err == ""
+    kept = sheets(html(copied))
+    assert len(kept) == 2  # a sheet of the test set, and that of the training
+    assert main([*words, "--data", str(drawn)]) == 0
+    assert sorted(sheets(html(copied))) == sorted(kept)
+
+
 def test_another_rule_gets_a_report_with_the_same_images(copied: Path, drawn: Path) -> None:
     assert main(["report", str(copied), "--data", str(drawn), "--quiet"]) == 0
     before = html(copied)
@@ -65,7 +79,7 @@ def test_images_that_have_moved_are_counted(
     data = Path(shutil.copytree(drawn, tmp_path / "data"))
     shutil.rmtree(data / "bars")
     assert main(["report", str(copied), "--data", str(data), "--quiet"]) == 0
-    sentence = "20 of 40 images are no longer where they were at the training"
+    sentence = "20 of 40 training images are no longer where they were at the training"
     assert sentence in capsys.readouterr().err
     assert sentence in html(copied)
 

@@ -68,7 +68,10 @@ def test_requests_on_an_open_connection_are_answered_until_the_service_ends(
         (["--port", "70000"], "--port must be in [0, 65535], got 70000."),
         (["--queue", "0"], "--queue must be at least 1, got 0."),
         (["--deadline", "0"], "--deadline must be above 0, got 0."),
-        (["--host", "0.0.0.0"], "Other machines reach 0.0.0.0: give --token-file, set TWOFOLD_TOKEN, or allow all with"),
+        (
+            ["--host", "0.0.0.0"],
+            "Other machines reach 0.0.0.0: give --token-file, set TWOFOLD_TOKEN, or allow all with",
+        ),
         (["--token-file", "missing"], "The token in missing cannot be read (No such file or directory)."),
         (["--token-file", "short"], "The file short must hold a token of at least 16 letters and digits"),
         (["--token-file", "open"], "Others can read the token in open: run chmod 600 open."),

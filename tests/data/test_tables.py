@@ -62,6 +62,18 @@ def test_rows_that_are_incomplete_or_contradict_each_other_are_an_error(folder: 
         read_table(write(folder, "path,label,group\na.jpg,cat,1\na.jpg,cat,2\nd.jpg,dog,1\n"))
 
 
+def test_a_row_without_a_label_is_skipped_where_it_gives_a_reason(folder: Path) -> None:
+    table = write(folder, 'path,label,Reason\na.jpg,,unsure\n"b, c.jpg",cat,\nd.jpg,dog,seen twice\n')
+    file_list = list_labelled_files(table, DataOptions())
+    assert [(file.path.name, file.label) for file in file_list.files] == [("b, c.jpg", "cat"), ("d.jpg", "dog")]
+    assert [(skip.path, skip.code) for skip in file_list.skips] == [(folder / "a.jpg", "unlabelled")]
+    assert "'unsure'" in file_list.skips[0].sentence
+    assert any("1 row without a label, for a reason" in note.text for note in file_list.notes)
+    for text in ("path,label,reason\na.jpg,,\nd.jpg,dog,\n", "path,label,reason\n,,unsure\nd.jpg,dog,\n"):
+        with pytest.raises(DataError, match=r"1 row with an empty path or label \(line 2\)"):
+            read_table(write(folder, text))
+
+
 def test_equal_rows_count_once(folder: Path) -> None:
     assert len(read_table(write(folder, "path,label\na.jpg,cat\na.jpg,cat\n"))) == 1
 
@@ -140,7 +152,7 @@ def test_each_split_of_a_table_is_a_file_list_of_its_own(
     with pytest.raises(DataError, match="has several splits") as raised:
         list_labelled_files(table, DataOptions())
     assert f"train on {table}/{train} and evaluate on {table}/{test}" in str(raised.value)
-    splits = [{path.name for path, *_ in read_split(table, name)} for name in (train, test.lower())]
+    splits = [{path.name for path, *_ in read_split(table, name)[0]} for name in (train, test.lower())]
     assert [len(names) for names in splits] == [2, 2]
     assert (
         set.union(*splits) == {"a.jpg", "b, c.jpg", "d.jpg", "e.jpg"} == {path.name for path, *_ in read_table(table)}

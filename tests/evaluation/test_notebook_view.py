@@ -83,6 +83,14 @@ def test_the_figures_are_drawn_within_their_frame() -> None:
         assert 0 <= y < y + high <= height
 
 
+def test_the_scores_say_whose_bars_go_up_and_down_and_long_names_are_cut() -> None:
+    scores = figures(evaluation_html(evaluation(classes=("cats", "dogs " * 20))))[1]
+    texts = ["".join(element.itertext()) for element in scores if element.tag == "text"]
+    assert "■ dogs dogs dogs do…, upwards" in texts
+    assert "■ cats, downwards" in texts
+    assert "probability of dogs dogs dogs do…" in texts
+
+
 def test_many_images_give_a_page_of_bounded_size() -> None:
     assert len(evaluation_html(evaluation(20_000))) < 40_000
 

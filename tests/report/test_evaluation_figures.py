@@ -1,6 +1,11 @@
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,7 +15,7 @@ from twofold.core.errors import UsageError
 from twofold.decision import Rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.curves import net_benefit_at
-from twofold.report import FIGURES, check_drawing, write_figures
+from twofold.report import FIGURES, canvas, check_drawing, write_figures
 from twofold.report.layout import interval_text
 
 pytestmark = pytest.mark.slow  # matplotlib
@@ -125,3 +130,41 @@ assert "matplotlib.pyplot" not in sys.modules
 
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", program, folder], check=True)
+
+
+def test_the_colours_are_those_of_the_page() -> None:
+    theme = (files("twofold.report.page") / "theme.css").read_text(encoding="utf-8").partition("@media")[0]
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", theme))
+    names = {"ink": canvas.INK, "muted": canvas.MUTED, "line": canvas.LINE, "grid": canvas.GRID, "panel": canvas.PANEL}
+    names |= {"accent": canvas.ACCENT, "negative": canvas.NEGATIVE, "positive": canvas.POSITIVE}
+    names |= {"warning-soft": canvas.WARNING, "warning-line": canvas.WARNING_LINE}
+    assert names == {name: colours[name] for name in names}
+    style = (files("twofold.report.page") / "page.css").read_text(encoding="utf-8")
+    assert f".chart .band {{ fill: var(--accent); fill-opacity: {canvas.BAND['alpha']}; }}" in style
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_long_names_are_not_cut_off_and_cover_nothing(name: str) -> None:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    shown = evaluation(classes=("a class with a very long name 1", "another class whose name is long"))
+    shown = replace(shown, groups=np.arange(200) // 2)
+    with rc_context(canvas.STYLE):
+        figure = Figure(figsize=(4.4, 4.5), layout="constrained")
+        FIGURES[name](figure, shown)
+        figure.draw_without_rendering()
+    boxes = {entry: entry.get_window_extent() for axes in figure.axes for entry in _labels(axes)}
+    width, height = figure.bbox.width, figure.bbox.height
+    for box in boxes.values():
+        assert -1 <= box.x0 < box.x1 <= width + 1
+        assert -1 <= box.y0 < box.y1 <= height + 1
+    for first, second in combinations(boxes.values(), 2):
+        assert not first.padded(-1).overlaps(second.padded(-1))
+
+
+def _labels(axes: Any) -> list[Any]:
+    """The texts around the axes."""
+    lines = [text for text in axes.texts if text.get_position()[0] == 0]
+    texts = [axes.xaxis.label, axes.yaxis.label, axes._left_title, *lines]
+    return [text for text in texts if text.get_text()]

@@ -87,7 +87,7 @@ def test_the_checks_of_a_model_that_follows_patches_find_them(linear: Backbone, 
     head = Head(np.array([1, 0, -1], np.float32), 0.0)
     explainer = Explainer(Model(("blue", "red"), linear, head, Calibration(1.0, 0.0), Rule.at(0.5)), runtime)
     checks = evidence_checks(explainer, [*(patched(number, 2 * (number % 2)) for number in range(8)), b"no image"])
-    assert (checks.images, checks.planted, checks.found) == (8, 8, 8)
+    assert (checks.images, checks.patches, checks.hits) == (8, 8, 8)
     assert [step.area for step in checks.deletion] == [1 / 16, 1 / 8, 1 / 4, 1 / 2]
     assert all(step.strongest > step.random for step in checks.deletion)
     assert checks.deletion[2].strongest > 3 * checks.deletion[2].random
@@ -104,4 +104,4 @@ def test_a_randomised_head_changes_the_map(explainer: Explainer) -> None:
 def test_checks_without_images_or_of_one_class_say_so(explainer: Explainer) -> None:
     assert evidence_checks(explainer, []).randomised_correlation is None
     checks = evidence_checks(explainer, [np.asarray(draw("bars", 61, 120))])
-    assert (checks.images, checks.planted, checks.found) == (1, 0, 0)
+    assert (checks.images, checks.patches, checks.hits) == (1, 0, 0)

@@ -27,6 +27,36 @@ def test_the_file_is_read_by_train_and_says_which_images_were_drawn_at_random(tm
     assert LabelFile(out, CLASSES).rows == rows
 
 
+def test_an_image_that_was_left_for_later_has_a_reason_instead_of_a_label_and_train_skips_it(tmp_path: Path) -> None:
+    first, second, later = map(str, sorted(draw_folder(tmp_path / "images", 2).rglob("*.png"))[:3])
+    out = tmp_path / "labels.csv"
+    rows = [LabelRow(first, "scratch"), LabelRow(later, ""), LabelRow(second, "sound", True)]
+    LabelFile(out, CLASSES).write(rows)
+    with out.open(encoding="utf-8", newline="") as text:
+        assert [(row["label"], row["reason"]) for row in csv.DictReader(text)] == [
+            ("scratch", ""),
+            ("", "unsure"),
+            ("sound", ""),
+        ]
+    assert LabelFile(out, CLASSES).rows == rows
+    file_list = list_labelled_files(out, DataOptions())
+    assert [str(file.path) for file in file_list.files] == [first, second]
+    assert [(str(skip.path), skip.code) for skip in file_list.skips] == [(later, "unlabelled")]
+
+
+def test_a_file_without_the_column_of_reasons_is_continued_with_it(tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    out.write_text("path,label,drawn_at_random\n/a,scratch,true\n")
+    file = LabelFile(out, CLASSES)
+    assert file.rows == [LabelRow("/a", "scratch", True)]
+    file.write([*file.rows, LabelRow("/b", "")])
+    assert out.read_text().splitlines() == [
+        "path,label,drawn_at_random,reason",
+        "/a,scratch,true,",
+        "/b,,false,unsure",
+    ]
+
+
 def test_of_a_path_with_two_labels_the_last_one_holds_and_is_the_latest(tmp_path: Path) -> None:
     out = tmp_path / "labels.csv"
     out.write_text(
@@ -44,10 +74,13 @@ def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("path,label\n/a,scratch\n", "other columns than path,label,drawn_at_random"),
+        ("path,label\n/a,scratch\n", "other columns than path,label,drawn_at_random,reason"),
         ("path;label;drawn_at_random\n", "other columns"),
         ("path,label,drawn_at_random\n/a,scratch\n", "other columns"),
         ("path,label,drawn_at_random\n/a,cat,true\n", "has the label 'cat', but the classes are scratch and sound"),
+        ("path,label,drawn_at_random\n/a,,true\n", "has the label ''"),
+        ("path,label,drawn_at_random,reason\n/a,,true,unfamiliar\n", "has the label ''"),
+        ("path,label,drawn_at_random,reason\n/a,scratch,true\n", "other columns"),
         ("some notes of mine\n", "other columns"),
     ],
 )

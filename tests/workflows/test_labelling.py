@@ -83,6 +83,39 @@ def test_a_skipped_image_comes_again_after_ten_answers_and_undo_takes_the_skip_b
     assert first in [proposal.row for proposal in labelling.proposals(IMAGES)]
 
 
+def test_skips_are_remembered_in_their_place_between_the_answers_after_a_restart(
+    labelling: Labelling, pool: LabelPool
+) -> None:
+    before = answer_next(labelling, 2)
+    first = labelling.proposals(1)[0].row
+    labelling.skip(first)
+    after = answer_next(labelling, 3)
+    labelling.skip(labelling.proposals(1)[0].row)
+    again = open_labelling(pool, labelling.file.path)
+    assert again.session.answers == labelling.session.answers
+    assert again.progress() == labelling.progress()
+    assert again.progress()["skipped"] == 2
+    assert first not in [proposal.row for proposal in again.proposals(IMAGES)]
+    answer_next(again, SKIP - 3)
+    again = open_labelling(pool, labelling.file.path)
+    assert first in [proposal.row for proposal in again.proposals(IMAGES)]  # ten answers after its skip, of two runs
+    for _ in range(SKIP - 3):
+        again.undo()
+    undone = [proposal.row for _ in range(7) if (proposal := again.undo()) is not None]
+    assert undone[1:] == [*after[::-1], first, *before[::-1]]
+    assert LabelFile(labelling.file.path, CLASSES).rows == []
+
+
+def test_an_answer_ends_a_skip_and_a_skip_never_takes_an_answer_away(labelling: Labelling, pool: LabelPool) -> None:
+    labelling.skip(3)
+    labelling.skip(3)
+    labelling.answer([LabelAnswer(3, truth(pool, 3))])
+    labelling.skip(3)  # as a second tab may do
+    again = open_labelling(pool, labelling.file.path)
+    assert [(answer.row, again.progress()["skipped"]) for answer in again.session.answers] == [(3, 0)]
+    assert len(LabelFile(labelling.file.path, CLASSES).rows) == 1
+
+
 def test_where_only_skipped_images_are_left_they_are_proposed(labelling: Labelling, pool: LabelPool) -> None:
     labelling.answer([LabelAnswer(row, truth(pool, row)) for row in range(2, IMAGES)])
     labelling.skip(0)
@@ -142,12 +175,12 @@ def test_labels_of_images_that_are_not_in_the_pool_stay_in_the_file(
 ) -> None:
     answer_next(labelling, 3)
     text = labelling.file.path.read_text()
-    labelling.file.path.write_text(text + "/elsewhere.png,rings,true\n")
+    labelling.file.path.write_text(text + "/elsewhere.png,rings,true,\n/other.png,,false,unsure\n")
     again = open_labelling(pool, labelling.file.path)
     assert any("1 label in" in note.text for note in again.notes)
     assert len(again.session.answers) == 3
     answer_next(again, 1)
-    assert "/elsewhere.png,rings,true" in labelling.file.path.read_text().split()
+    assert {"/elsewhere.png,rings,true,", "/other.png,,false,unsure"} < set(labelling.file.path.read_text().split())
 
 
 def test_an_answer_that_is_wrong_is_refused_and_changes_nothing(labelling: Labelling) -> None:
@@ -162,6 +195,7 @@ def test_an_answer_that_is_wrong_is_refused_and_changes_nothing(labelling: Label
 
 def test_train_takes_the_labels_and_leaves_out_the_other_images(labelling: Labelling, runtime: Runtime) -> None:
     rows = answer_next(labelling, 30)
+    labelling.skip(labelling.proposals(1)[0].row)
     result = train(labelling.file.path, TrainingOptions(backbone=OPTIONS), runtime)
     assert sorted(result.dataset.paths) == sorted(str(labelling.pool.paths[row]) for row in rows)
     assert list_labelled_files(labelling.file.path, DataOptions()).negative_and_positive == CLASSES

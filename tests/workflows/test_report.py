@@ -10,10 +10,11 @@ import pytest
 from drawings import draw, draw_folder
 
 from twofold.bundle import load_bundle
-from twofold.core.errors import BundleError, DataError
+from twofold.core.errors import BundleError, DataError, UsageError
 from twofold.core.options import DataOptions
 from twofold.data import NO_RANGES
 from twofold.embedding import Runtime
+from twofold.evaluation.curves import roc_band
 from twofold.workflows.evaluate import evaluate_bundles
 from twofold.workflows.report import ReportData, report_of_bundle, report_of_evaluation, report_of_training
 from twofold.workflows.report_images import FileIdentity, locate
@@ -70,8 +71,8 @@ def test_images_that_have_moved_are_found_by_their_content(bundle: Path, drawn: 
     (data / "rings" / "rings-000.png").unlink()
     report = report_of_bundle(load_bundle(bundle), data)
     assert report.remarks == (
-        "4 of 40 images are no longer where they were at the training: 3 of them were found elsewhere by their content, "
-        "1 cannot be shown.",
+        "4 of 40 training images are no longer where they were at the training: 3 of them were found elsewhere by their content, "
+        "1 is missing.",
     )
     assert ("train", "bars/bars-000.png") in report.thumbnails.places
     assert ("train", "rings/rings-000.png") not in report.thumbnails.places
@@ -80,8 +81,10 @@ def test_images_that_have_moved_are_found_by_their_content(bundle: Path, drawn: 
 def test_a_file_of_another_size_in_its_place_is_another_image(tmp_path: Path) -> None:
     draw("bars", 0).save(tmp_path / "a.png")
     size = (tmp_path / "a.png").stat().st_size
-    assert locate(tmp_path, [FileIdentity("a.png", size, "0" * 64)]).missing == 0
-    assert locate(tmp_path, [FileIdentity("a.png", size + 1, "0" * 64)]).missing == 1
+    draw("rings", 0).save(tmp_path / "b.png")
+    other = FileIdentity("b.png", None, None)
+    assert locate(tmp_path, [other, FileIdentity("a.png", size, "0" * 64)], "images").missing == 0
+    assert locate(tmp_path, [other, FileIdentity("a.png", size + 1, "0" * 64)], "images").missing == 1
 
 
 def test_images_in_their_places_need_no_remark(bundle: Path, drawn: Path) -> None:
@@ -93,10 +96,55 @@ def test_a_folder_that_does_not_exist_is_named(bundle: Path, tmp_path: Path) -> 
         report_of_bundle(load_bundle(bundle), tmp_path / "nowhere")
 
 
+def test_other_images_than_those_of_the_bundle_are_refused(bundle: Path, tmp_path: Path) -> None:
+    other = draw_folder(tmp_path / "other", 2, start=500)
+    with pytest.raises(DataError, match="other holds none of the 40 training images"):
+        report_of_bundle(load_bundle(bundle), other)
+    with pytest.raises(DataError, match="other holds none of the 20 test images"):
+        report_of_bundle(load_bundle(bundle), test=other)
+
+
+def test_a_report_of_the_bundle_is_that_of_the_training(bundle: Path, drawn: Path, report: ReportData) -> None:
+    again = report_of_bundle(load_bundle(bundle), drawn, drawn.parent / "other")
+    assert again.thumbnails == report.thumbnails
+    assert [scored.name for scored in again.scored] == ["test (unseen)", "train (out-of-fold)"]
+    assert again.remarks == ()
+
+
+def test_the_test_scores_are_those_of_the_evaluation_to_the_last_digit(
+    report: ReportData, training: TrainingResult
+) -> None:
+    assert training.test is not None
+    unseen = training.test.leakage.unseen
+    assert unseen is not None
+    sample = report.scored[0].sample
+    np.testing.assert_array_equal(sample.probabilities, unseen.probabilities)
+    np.testing.assert_array_equal(sample.decisions, unseen.sample.decisions)
+    np.testing.assert_array_equal(roc_band(sample).low, roc_band(unseen.sample).low)  # the groups are the same, too
+
+
+def test_test_images_of_a_bundle_that_has_none_are_refused(bundle: Path, drawn: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(bundle, tmp_path / "copied.twofold"))
+    (copied / "test_scores.csv").unlink()
+    assert [scored.name for scored in report_of_bundle(load_bundle(copied)).scored] == ["train (out-of-fold)"]
+    with pytest.raises(UsageError, match="holds no test_scores.csv"):
+        report_of_bundle(load_bundle(copied), test=drawn)
+
+
+def test_altered_test_scores_are_refused(bundle: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(bundle, tmp_path / "copied.twofold"))
+    with (copied / "test_scores.csv").open("a", encoding="utf-8") as file:
+        file.write("a,bars,0,0.5,,1,0\n")
+    with pytest.raises(BundleError, match="altered"):
+        report_of_bundle(load_bundle(copied))
+
+
 def test_a_bundle_without_a_file_report_has_a_report(bundle: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(bundle, tmp_path / "copied.twofold"))
     (copied / "files.csv").unlink()
     assert report_of_bundle(load_bundle(copied)).files == ()
+    with pytest.raises(BundleError, match="holds no files.csv"):
+        report_of_bundle(load_bundle(copied), tmp_path)
     (copied / "evaluation.json").unlink()
     with pytest.raises(BundleError, match="holds no evaluation.json"):
         report_of_bundle(load_bundle(copied))

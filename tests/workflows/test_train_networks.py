@@ -23,6 +23,7 @@ from twofold.core.options import BackboneOptions, LearningOptions, RuntimeOption
 from twofold.data import Preprocessing, preprocess
 from twofold.embedding import Runtime
 from twofold.learning.run_folder import RunFolder
+from twofold.workflows.explain import Explainer
 from twofold.workflows.predict import Predictor
 from twofold.workflows.save import save
 from twofold.workflows.train import train
@@ -91,6 +92,19 @@ def test_the_onnx_of_a_trained_network_runs_in_onnxruntime(
     (logit,) = session.run(["logit"], {"image": image.model_input[None]})  # type: ignore[union-attr]  # no read error
     prediction = Predictor(scratch.fit.model, runtime).predict([draw("rings", 95)])[0]
     assert logit[0] == pytest.approx(prediction.logit, abs=1e-4)
+
+
+def test_the_maps_of_a_network_from_scratch_sum_up_to_its_logits(drawn: Path, runtime: Runtime) -> None:
+    """Its features are means over places; those of the classic network come out of dense layers."""
+    modern = replace(SCRATCH, learning=replace(SCRATCH.learning, recipe="modern", epochs=1))
+    explainer = Explainer(train(drawn, modern, runtime).fit.model, runtime)
+    for pattern in ("bars", "rings"):
+        explanation = explainer.explain(np.asarray(draw(pattern, 90)))
+        assert explanation.method == "exact"
+        assert explanation.map is not None
+        assert explanation.bias is not None
+        assert explanation.map.std() > 0
+        assert explanation.map.sum(dtype=np.float64) + explanation.bias == pytest.approx(explanation.logit, abs=1e-4)
 
 
 def test_with_cv_every_image_is_scored_out_of_fold(drawn: Path, runtime: Runtime) -> None:

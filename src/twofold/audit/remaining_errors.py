@@ -16,23 +16,26 @@ _WEIGHTS: Final = np.array([0.5, *[0.5 / 9] * 9])
 
 @dataclass(frozen=True, slots=True)
 class RandomDraw:
-    """An image that was drawn at random from `unchecked` images, when `found` wrong labels were known, and whether it was one."""
+    """An image that was drawn at random from `unchecked` images after `corrections` of labels; whether its label is wrong."""
 
     unchecked: int
-    found: int
+    corrections: int
     wrong: bool
 
 
-def most_wrong_left(draws: Sequence[RandomDraw], unchecked: int, found: int, *, confidence: float = CONFIDENCE) -> int:
-    """The largest number of wrong labels among the `unchecked` images that the draws do not contradict; `found` are known.
+def most_wrong_left(
+    draws: Sequence[RandomDraw], unchecked: int, corrections: int, *, confidence: float = CONFIDENCE
+) -> int:
+    """The largest number of wrong labels among the `unchecked` images that the draws do not contradict, after `corrections` of
+    others.
 
     Let W be the number of wrong labels of all images at the beginning. Whatever else was looked at, and why, each random draw is
-    a wrong label with probability p = (W - found) / unchecked, with the values at that draw: without replacement, so this is the
-    hypergeometric distribution where all is drawn at random. Under the true W the product over the draws of the likelihood ratio
-    with c * p in place of p is a martingale that starts at 1; so is its mean over several c. By Ville's inequality it ever
-    exceeds 1 / (1 - confidence) with probability at most 1 - confidence (Wald 1945; Robbins 1970; without replacement
-    Waudby-Smith and Ramdas 2020). So the bound holds at all times together: one may look at it after every image, and stop when
-    it is low. The ratio increases with W, so a binary search finds the largest W that is left.
+    a wrong label with probability p = (W - corrections) / unchecked, with the values at that draw: without replacement, so this
+    is the hypergeometric distribution where all is drawn at random. Under the true W the product over the draws of the
+    likelihood ratio with c * p in place of p is a martingale that starts at 1; so is its mean over several c. By Ville's
+    inequality it ever exceeds 1 / (1 - confidence) with probability at most 1 - confidence (Wald 1945; Robbins 1970; without
+    replacement Waudby-Smith and Ramdas 2020). So the bound holds at all times together: one may look at it after every image,
+    and stop when it is low. The ratio increases with W, so a binary search finds the largest W that is left.
 
     >>> most_wrong_left([], 100, 0)
     100
@@ -40,12 +43,12 @@ def most_wrong_left(draws: Sequence[RandomDraw], unchecked: int, found: int, *, 
     9
     """
     pools = np.array([draw.unchecked for draw in draws], np.float64)
-    earlier = np.array([draw.found for draw in draws], np.float64)
+    earlier = np.array([draw.corrections for draw in draws], np.float64)
     wrong = np.array([draw.wrong for draw in draws], np.bool_)
     low, high = 0, unchecked  # `low` is never contradicted, all above `high` are
     while low < high:
         middle = (low + high + 1) // 2
-        fractions = (found + middle - earlier) / pools
+        fractions = (corrections + middle - earlier) / pools
         if _log_ratio(fractions, wrong) < -np.log(1 - confidence):
             low = middle
         else:

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
+from twofold.bundle.held_out_scores import HeldOutScores, read_test_scores
 from twofold.bundle.model import Model, Prediction
 from twofold.bundle.scores import ScoreTable, read_scores
 from twofold.core.errors import BackboneError, BundleError, UsageError
@@ -32,13 +33,14 @@ from twofold.networks import Backbone, Scoring, check_network, read_familiarity,
 
 FILES: Final = {
     *("README.md", "bundle.json", "evaluation.json", "fingerprints.csv", "history.csv"),
-    *("files.csv", "model.onnx", "report.html", "scores.csv", "tuning.csv"),
+    *("files.csv", "model.onnx", "report.html", "scores.csv", "test_scores.csv", "tuning.csv"),
 }
 _MAX_FILE_BYTES: Final = {
     "bundle.json": MAX_BYTES,
     "model.onnx": 2**31 - 1,
     "fingerprints.csv": 10**9,
     "scores.csv": 10**9,
+    "test_scores.csv": 10**9,
     "evaluation.json": 10**9,
     "files.csv": 10**9,
 }
@@ -83,6 +85,16 @@ class Bundle:
             return read_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
         except ValueError as error:
             raise BundleError(f"{self.path / 'scores.csv'} is damaged ({error}); {_ADVICE}.") from error
+
+    def test_scores(self) -> HeldOutScores | None:
+        """The scores of the test set of the training; None where there was none. Raises BundleError where they are altered."""
+        if not (self.path / "test_scores.csv").exists():
+            return None
+        data = _read(self.path, "test_scores.csv", self.record["files"])
+        try:
+            return read_test_scores(data.decode("utf-8", "surrogateescape"), self.model.classes)
+        except ValueError as error:
+            raise BundleError(f"{self.path / 'test_scores.csv'} is damaged ({error}); {_ADVICE}.") from error
 
     def file_rows(self) -> list[dict[str, str]]:
         """The rows of files.csv, the file report of the training; none where it is missing. Raises BundleError where it was

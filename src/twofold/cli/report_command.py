@@ -1,7 +1,6 @@
 """twofold report"""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +26,10 @@ def report(
             rich_help_panel="Data",
         ),
     ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="The test set that the bundle was trained with, to show its images.", rich_help_panel="Data"),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The HTML file to write; default: report.html in the bundle.", rich_help_panel="Output"),
@@ -38,11 +41,12 @@ def report(
 ) -> int:
     """Write the report of a bundle: one HTML file with its evaluation, to read and to try other thresholds.
 
-    Without --data it shows the images of the report in the bundle, if there are any.
+    Images that are not given, or not found, are taken from the report in the bundle, if there is one.
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.files import check_writable_file
     from twofold.fetching import resolve
+    from twofold.report.page import with_images
     from twofold.report.page.maps import with_map_checks, with_maps
     from twofold.workflows.explain import Explainer
     from twofold.workflows.report import report_of_bundle
@@ -51,14 +55,18 @@ def report(
     path = bundle / "report.html" if out is None else out
     check_writable_file(path)
     runtime = terminal.runtime(runtime_options, quiet=quiet)
-    images = None if data is None else resolve(data, runtime.folder, runtime.progress)
-    result = report_of_bundle(loaded_bundle, images, max_pixels=runtime.options.max_pixels)
-    if images is not None:
+    images, test_images = (
+        None if address is None else resolve(address, runtime.folder, runtime.progress) for address in (data, test)
+    )
+    result = report_of_bundle(loaded_bundle, images, test_images, max_pixels=runtime.options.max_pixels)
+    if result.sources:
         explainer = Explainer(loaded_bundle, runtime)
         result = with_map_checks(with_maps(result, explainer), explainer)
-    old = None if images is not None else read_report_images(bundle / "report.html")
-    write_page(result if old is None else with_images(result, old), path)
-    for remark in result.remarks:
+    old = read_report_images(bundle / "report.html")
+    if old is not None:
+        result = with_images(result, old)
+    write_page(result, path)
+    for remark in (*result.remarks, *_missing_images(result)):
         show_error(f"note: {remark}")
     show(f"Wrote {path}")
     if open_:
@@ -74,14 +82,23 @@ def write_report(make: "Callable[[], ReportData]", path: Path) -> None:
         show_error(f"note: {path} could not be written ({error}); everything else was. Write it with twofold report.")
 
 
-def with_images(data: "ReportData", images: "PageImages") -> "ReportData":
-    """The data with the images of a page that was written before."""
-    return replace(data, thumbnails=images.thumbnails, maps=images.maps)
+def _missing_images(result: "ReportData") -> list[str]:
+    """What the page shows no image of, and the option that would show them."""
+    from twofold.workflows.report import role_of
+
+    options = {"train": ("training", "--data"), "test": ("test", "--test")}
+    scored, shown = {role_of(each.name) for each in result.scored}, {role for role, _ in result.thumbnails.places}
+    return [
+        f"No {kind} image is shown; give them with {option}."
+        for role, (kind, option) in options.items()
+        if role in scored - shown
+    ]
 
 
 def write_decided_report(bundle: Path, images: "PageImages") -> None:
     """Writes the page of a bundle that has another rule now, with the images of the page that it had before."""
     from twofold.bundle.storage import load_bundle
+    from twofold.report.page import with_images
     from twofold.workflows.report import report_of_bundle
 
     write_report(lambda: with_images(report_of_bundle(load_bundle(bundle)), images), bundle / "report.html")

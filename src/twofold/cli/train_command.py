@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,6 +83,7 @@ def train(
     With --mode finetune or scratch the network is trained, too; NAME.learning beside the bundle holds checkpoints and logs.
     """
     from twofold.bundle.storage import prepare_output
+    from twofold.core.timing import with_step
     from twofold.fetching import resolve
     from twofold.learning.run_folder import RunFolder
     from twofold.report import check_drawing
@@ -108,13 +110,15 @@ def train(
     result = train_model(images, options, runtime, test=test_images, run_folder=run_folder)
     result = replace(result, notes=(*result.notes, *output_notes))
     save(result, out, command=context.obj, force=force or resume)
+    start = perf_counter()
     write_report(lambda: _report(result, out, runtime, thumbnails=thumbnails), out / "report.html")
+    shown = replace(result, seconds=with_step(result.seconds, "report", start))  # evaluation.json is written already
     if figures is not None:
         _draw(result, figures)
     if json:
         show_json(result.as_json())
     else:
-        show(training_text(result, out, figures))
+        show(training_text(shown, out, figures))
     if result.interrupted:
         return 130
     if result.learning is not None:

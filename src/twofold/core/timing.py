@@ -1,7 +1,7 @@
 """The seconds that the steps of a workflow take."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -21,3 +21,10 @@ class Clock:
     def seconds(self) -> dict[str, float]:
         steps = {**self._seconds, "total": time.perf_counter() - self._start}
         return {step: round(seconds, 3) for step, seconds in steps.items()}
+
+
+def with_step(seconds: Mapping[str, float], step: str, since: float) -> dict[str, float]:
+    """The seconds of a result with those of a step that came after it; the step began at `since` of `time.perf_counter`."""
+    duration = round(time.perf_counter() - since, 3)
+    steps = {name: value for name, value in seconds.items() if name != "total"}
+    return {**steps, step: duration, "total": seconds["total"] + duration}

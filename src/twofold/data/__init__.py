@@ -7,7 +7,7 @@ from twofold.data.classes import check_counts, check_same_classes, choose_positi
 from twofold.data.decisions_file import DecisionsFile, read_decisions
 from twofold.data.decoding import extent_of, read_size
 from twofold.data.eight_bits import NO_RANGES, SIXTEEN_BIT_MODES, IntensityRanges
-from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files
+from twofold.data.file_list import FileList, LabelledFile, contents, find_splits, list_labelled_files, with_decisions
 from twofold.data.folders import Skip, iterate_files, list_files, walk
 from twofold.data.formats import read_bytes, read_head
 from twofold.data.intensity import choose_ranges
@@ -31,7 +31,6 @@ from twofold.data.preprocessing import (
 )
 from twofold.data.read_errors import ReadError
 from twofold.data.review_decisions import ReviewDecision, ReviewDecisions, one_line
-from twofold.data.reviewed_labels import review_labels
 from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.tables import find_table, read_split, read_table
 
@@ -88,6 +87,6 @@ __all__ = [
     "read_size",
     "read_split",
     "read_table",
-    "review_labels",
     "walk",
+    "with_decisions",
 ]

@@ -15,7 +15,7 @@ from twofold.data.classes import choose_classes, choose_positive
 from twofold.data.decisions_file import read_decisions
 from twofold.data.folders import JUNK_SENTENCE, Skip, archive_skips, entries, is_folder, is_junk, parquet_files, walk
 from twofold.data.review_decisions import ReviewDecisions
-from twofold.data.reviewed_labels import review_labels
+from twofold.data.reviewed_labels import hash_files, review_labels
 from twofold.data.split_folders import check_not_nested, plan_splits, shared_folders, splits_below, splits_of
 from twofold.data.split_names import split_kind
 from twofold.data.tables import find_table, read_split
@@ -26,6 +26,7 @@ SKIP_NOTES: Final = {
     "unreadable": ("folder that cannot be listed", "folders that cannot be listed"),
     "outside-classes": ("file outside the class folders", "files outside the class folders"),
     "no-label": ("file whose name does not match `label_pattern`", "files whose names do not match `label_pattern`"),
+    "unlabelled": ("row without a label, for a reason", "rows without a label, for a reason"),
     "link": ("link inside an archive", "links inside an archive"),
     "device": ("device, pipe or sparse file inside an archive", "devices, pipes or sparse files inside an archive"),
     "unsafe-name": ("file whose name leads out of the archive", "files whose names lead out of the archive"),
@@ -99,14 +100,15 @@ def list_labelled_files(
     positive = choose_positive(classes, positive)
     file_list = FileList(files, (*collection.skips, *other_classes), classes, positive, tuple(collection.notes))
     if options.decisions is not None:
-        file_list = _with_decisions(file_list, read_decisions(options.decisions))
+        file_list = with_decisions(file_list, hash_files(file_list.paths), read_decisions(options.decisions))
     return replace(file_list, notes=(*file_list.notes, *_notes(file_list.skips)))
 
 
-def _with_decisions(file_list: FileList, decisions: ReviewDecisions) -> FileList:
-    """The file list with the labels of a review, without the files that were excluded there."""
+def with_decisions(file_list: FileList, hashes: Sequence[str | None], decisions: ReviewDecisions) -> FileList:
+    """The file list with the labels of a review, without the files that were excluded there; `hashes` are the SHA-256 of its
+    files."""
     labels = [file.label for file in file_list.files]
-    reviewed = review_labels(file_list.paths, labels, decisions, file_list.classes)
+    reviewed = review_labels(hashes, labels, decisions, file_list.classes)
     files = tuple(
         replace(file, label=label)
         for number, (file, label) in enumerate(zip(file_list.files, reviewed.labels, strict=True))
@@ -163,7 +165,8 @@ def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[s
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the images in a CSV file."
         )
-    return _Entries([LabelledFile(*row) for row in read_split(*table)])
+    rows, skips = read_split(*table)
+    return _Entries([LabelledFile(*row) for row in rows], skips)
 
 
 def _roots(data: Path) -> list[Path]:

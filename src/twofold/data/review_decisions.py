@@ -87,6 +87,11 @@ class ReviewDecisions:
         return decisions[-1] if decisions else None
 
     @property
+    def excluded(self) -> frozenset[str]:
+        """The hashes of the images that are not to be used."""
+        return frozenset(sha256 for sha256, answer in self.answers.items() if answer.kind == "exclude")
+
+    @property
     def distinct(self) -> frozenset[tuple[str, str]]:
         """The pairs of hashes, each sorted, that are no duplicates."""
         pairs = ((entry.sha256, entry.value) for entry in self if entry.kind == "not-duplicate")

@@ -35,10 +35,11 @@ def _hash_file(path: Path) -> str | None:
 
 
 def review_labels(
-    paths: Sequence[Path], labels: Sequence[str], decisions: ReviewDecisions, classes: Sequence[str]
+    hashes: Sequence[str | None], labels: Sequence[str], decisions: ReviewDecisions, classes: Sequence[str]
 ) -> ReviewedLabels:
-    """The labels of files of two classes after the review. A decision for a class that is none of the two changes nothing."""
-    hashes, answers = hash_files(paths), decisions.answers
+    """The labels of files of two classes with these SHA-256 after the review. A decision for a class that is none of the two
+    changes nothing."""
+    answers = decisions.answers
     names = {one_line(name): name for name in classes}
     reviewed, excluded, other_classes = list(labels), set(), Counter[str]()
     for number, sha256 in enumerate(hashes):

@@ -1,4 +1,4 @@
-"""Tables: file lists as CSV with the columns path, label and optionally group and split."""
+"""Tables: file lists as CSV with the columns path, label and optionally group, split and reason."""
 
 import csv
 import os
@@ -14,10 +14,13 @@ from twofold.core.notes import count_text
 from twofold.core.privacy import public_address
 from twofold.data.addresses import is_address
 from twofold.data.archives import archived_entries, is_archived_folder
+from twofold.data.folders import Skip
 from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.split_names import split_column, split_kind
 
 Row = tuple[Path, str, str | None]  # path, label, group
+
+_Line = tuple[int, dict[int, str]]  # number of the line, and its cells by column number
 
 _REQUIRED: Final = ("path", "label")
 _MAX_NAMED: Final = 10
@@ -38,12 +41,15 @@ def read_table(file: Path) -> list[Row]:
 
     Raises DataError that lists the faulty rows, such as those whose path is no file.
     """
-    return _check_rows(file, [(line, row) for line, row, _ in _read_rows(file)])
+    return _check_rows(file, [(line, row) for line, row, _ in _read_rows(file)[0]])
 
 
-def read_split(file: Path, split: str = "") -> list[Row]:
-    """The rows of one split, as in `read_table`. Raises DataError where the table has several splits and none is given."""
-    rows = _read_rows(file)
+def read_split(file: Path, split: str = "") -> tuple[list[Row], list[Skip]]:
+    """The rows of one split, as in `read_table`, and those of the table that give a reason instead of a label.
+
+    Raises DataError where the table has several splits and none is given.
+    """
+    rows, skips = _read_rows(file)
     counts = Counter(name for _, _, name in rows)
     if len(counts) > 1:
         _check_splits_clear(file, rows)
@@ -51,14 +57,14 @@ def read_split(file: Path, split: str = "") -> list[Row]:
         spellings = {name for name in counts if name and name.casefold() == split.casefold()}
         if not spellings:
             raise DataError(f"{file} has no split {split!r}{nearest(split, counts)}; it has {_list_counts(counts)}.")
-        return _check_rows(file, [(line, row) for line, row, name in rows if name in spellings])
+        return _check_rows(file, [(line, row) for line, row, name in rows if name in spellings]), skips
     if len({name.casefold() for name in counts}) > 1:
         raise DataError(f"{file} has several splits, {_list_counts(counts)}: {_plan_splits(file, counts)}.")
-    return _check_rows(file, [(line, row) for line, row, _ in rows])
+    return _check_rows(file, [(line, row) for line, row, _ in rows]), skips
 
 
-def _read_rows(file: Path) -> list[tuple[int, Row, str]]:
-    """Every row with its line number and its split, empty without a split column."""
+def _read_rows(file: Path) -> tuple[list[tuple[int, Row, str]], list[Skip]]:
+    """Every row with its line number and its split, empty without a split column; and those without a label for a reason."""
     # utf-8-sig: Excel writes a byte order mark; surrogateescape: file names need not be UTF-8.
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
@@ -71,6 +77,7 @@ def _read_rows(file: Path) -> list[tuple[int, Row, str]]:
             f"optionally group, separated by commas; it is {','.join(header)!r}."
         )
     path, label = (header.index(name) for name in _REQUIRED)
+    lines, skips = _without_reasons(file, header, lines)
     group = header.index("group") if "group" in header else len(header)
     addresses = [
         f"line {line}: {public_address(name)}"
@@ -79,13 +86,28 @@ def _read_rows(file: Path) -> list[tuple[int, Row, str]]:
     ]
     _check_fault(file, "with an address instead of a path", addresses, "download the images, and give their paths")
     splits = split_column(header, [cells for _, cells in lines]) or [""] * len(lines)
-    return [
+    rows = [
         (line, (file.parent / cells.get(path, ""), cells.get(label, ""), cells.get(group) or None), split)
         for (line, cells), split in zip(lines, splits, strict=True)
     ]
+    return rows, skips
 
 
-def _read_cells(text: Iterable[str]) -> tuple[list[str], list[tuple[int, dict[int, str]]]]:
+def _without_reasons(file: Path, header: list[str], lines: list[_Line]) -> tuple[list[_Line], list[Skip]]:
+    """The lines without those that have a reason instead of a label, as `label` writes them; and a skip for each of these."""
+    path, label, reason = (header.index(name) if name in header else -1 for name in (*_REQUIRED, "reason"))
+    labelled: list[_Line] = []
+    skips: list[Skip] = []
+    for number, cells in lines:
+        if cells.get(path) and not cells.get(label) and cells.get(reason):
+            sentence = f"It has no label in {file.name}; the reason there is {cells[reason]!r}."
+            skips.append(Skip(file.parent / cells[path], "unlabelled", sentence))
+        else:
+            labelled.append((number, cells))
+    return labelled, skips
+
+
+def _read_cells(text: Iterable[str]) -> tuple[list[str], list[_Line]]:
     """The names of the columns; and for each row that is not empty its line number and its cells by column number."""
     lines = iter(text)
     header_line, offset = next(lines, ""), 0

@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data import InputAxis, PreprocessedImage, Preprocessing, input_axes, preprocess
+from twofold.data import PreprocessedImage, Preprocessing, input_axes, preprocess
 from twofold.embedding.evidence_network import EvidenceNetwork, PlaceEvidence
+from twofold.embedding.map_placement import spread
 from twofold.embedding.probes import probe_images
 
 MapValues = NDArray[np.float64]
@@ -53,22 +54,22 @@ def compute_evidence_map(
         rows, evidence = network.run(image.model_inputs, input_weights)
         levels = levels + constants
     if pattern is not None:
-        evidence = tuple(maps - _stretch(shares) * each for maps, each in zip(evidence, pattern, strict=True))
-    cells = _place(image, preprocessing, (*evidence, _stretch(levels)))
-    total = sum(float(each.sum(dtype=np.float64)) for each in evidence) + float(levels.sum())
+        evidence = evidence - _stretch(shares) * pattern
+    total = float(evidence.sum(dtype=np.float64)) + float(levels.sum())
+    cells = _place(image, preprocessing, evidence + _stretch(levels / evidence[0].size))
     return EvidenceMap(cells, total - float(cells.sum(dtype=np.float64)), rows.ravel())
 
 
 def find_pattern(network: EvidenceNetwork, preprocessing: Preprocessing, weights: NDArray[np.float32]) -> PlaceEvidence:
-    """What maps show for every image, because the network pads its maps at the borders: the mean maps of the probe images, less
-    their mean, each (h, w). They sum up to 0, so that a map without them has the same sum.
+    """What maps show for every image, because the network pads its maps at the borders: the mean map of the probe images, less
+    its mean, (1, h, w). It sums up to 0, so that a map without it has the same sum.
     """
     images = [preprocess(probe, preprocessing) for probe in probe_images()]
     inputs = [image.model_inputs[0] for image in images if isinstance(image, PreprocessedImage)]
     width = weights.size // preprocessing.moments
     _, evidence = network.run(inputs, np.repeat(weights[None, :width], len(inputs), axis=0))
-    means = [maps.mean(axis=0) for maps in evidence]
-    return tuple(mean - mean.mean() for mean in means)
+    mean = evidence.mean(axis=0, keepdims=True)
+    return np.asarray(mean - mean.mean())
 
 
 def _stretch(values: MapValues) -> NDArray[np.float32]:
@@ -98,17 +99,15 @@ def split_weights(
 
 
 def _place(image: PreprocessedImage, preprocessing: Preprocessing, evidence: PlaceEvidence) -> NDArray[np.float32]:
-    """The sum of the maps of all model inputs, which `evidence` has at several resolutions, (h, w)."""
-    finest = max(side for maps in evidence for side in maps.shape[1:])
-    height, width = _map_shape(image, preprocessing, finest)
-    total = np.zeros((height, width), np.float32)  # float64 would take twice the time
-    for number, crop in enumerate(preprocessing.crops):
+    """The sum of the maps of all model inputs in the image, (h, w)."""
+    height, width = _map_shape(image, preprocessing, max(evidence.shape[1:]))
+    total = np.zeros((width, height), np.float32)
+    for cells, crop in zip(evidence, preprocessing.crops, strict=True):
         across, down = input_axes(image.width, image.height, preprocessing, crop)
-        for maps in evidence:
-            rows = spread(maps.shape[1], preprocessing.size, down, image.height, height)
-            columns = spread(maps.shape[2], preprocessing.size, across, image.width, width)
-            total += rows.astype(np.float32) @ maps[number] @ columns.T.astype(np.float32)
-    return total
+        rows = spread(cells.shape[0], preprocessing.size, down, image.height, height)
+        columns = spread(cells.shape[1], preprocessing.size, across, image.width, width)
+        total += columns @ np.ascontiguousarray((rows @ cells).T)
+    return np.ascontiguousarray(total.T)
 
 
 def _map_shape(image: PreprocessedImage, preprocessing: Preprocessing, finest: int) -> tuple[int, int]:
@@ -117,24 +116,6 @@ def _map_shape(image: PreprocessedImage, preprocessing: Preprocessing, finest: i
     side = min(axis.scale for pair in axes for axis in pair) * preprocessing.size / finest
     side = max(1.0, side, max(image.width, image.height) / MAX_SIDE)
     return max(round(image.height / side), 1), max(round(image.width / side), 1)
-
-
-def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> MapValues:
-    """The fraction of each cell of a model input that lies in each of the even parts of an image's axis, (parts, cells).
-
-    The cells divide the `size` of the model input evenly. Each is spread around its centre and fades out linearly to the centres
-    of its neighbours; the first and the last reach to the ends. Columns add up to 1, but for what lies in the margins of a padded
-    image.
-
-    >>> spread(2, 4, InputAxis(0, 1), 4, 4).round(3).tolist()
-    [[0.5, 0.0], [0.375, 0.125], [0.125, 0.375], [0.0, 0.5]]
-    """
-    edges = (np.linspace(0, length, parts + 1) - axis.start) / axis.scale
-    at = edges.clip(0, size)[:, None] * cells / size - np.arange(cells) - 0.5  # from each centre, in cells
-    below, above = at.clip(-1, 0), at.clip(0, 1)
-    rising, falling = (1 + below) ** 2 / 2, above - above**2 / 2
-    rising[:, 0], falling[:, -1] = at[:, 0].clip(-0.5, 0) + 0.5, at[:, -1].clip(0, 0.5)
-    return np.asarray(np.diff(rising + falling, axis=0))
 
 
 def coarsen(cells: NDArray[np.float32], side: int) -> MapValues:

@@ -4,7 +4,7 @@ A mean is a sum over places, and so is a standard deviation: sigma = sum of (x -
 into places without any approximation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
@@ -15,17 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.errors import BackboneError
-from twofold.data import ImageArray
+from twofold.data import ImageArray, InputAxis
 from twofold.embedding.compilation import import_openvino
 from twofold.embedding.engine import BATCH, Engine
+from twofold.embedding.map_placement import spread
 from twofold.embedding.pooled_tensors import PooledTensor, find_pooled_tensors
 
 if TYPE_CHECKING:
     import openvino
 
-PlaceEvidence = tuple[NDArray[np.float32], ...]
-"""For each number of cells, what each cell of n model inputs adds to the logit, (n, h, w)."""
+PlaceEvidence = NDArray[np.float32]
+"""What each cell of n model inputs adds to the logit, (n, h, w)."""
 
+_EVIDENCE: Final = "evidence"
 _TINY: Final = 1e-12  # of a channel without any variation the squares are 0, too
 
 
@@ -37,7 +39,6 @@ class EvidenceNetwork:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._maps = 0
         count = len(engine.backbone.preprocessing.crops)
         self._batch = min(count, BATCH)
         compiled = engine.compile_extended(self._extend, self._batch)
@@ -51,7 +52,7 @@ class EvidenceNetwork:
         pooled = find_pooled_tensors(model)
         if pooled is None:
             raise UnknownPoolingError
-        self._maps = add_evidence(model, pooled)
+        add_evidence(model, pooled)
 
     def run(
         self, model_inputs: Sequence[ImageArray], weights: NDArray[np.float32]
@@ -67,28 +68,29 @@ class EvidenceNetwork:
             raise BackboneError(f"The network cannot be run by OpenVINO: {str(error).strip()}.") from error
         finally:
             self._idle.put(request)
-        features, *maps = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return features, tuple(maps)
+        features, evidence = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return features, evidence
 
     def _run(
         self, request: "openvino.InferRequest", model_inputs: Sequence[ImageArray], weights: NDArray[np.float32]
-    ) -> list[NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32], PlaceEvidence]:
         count = len(model_inputs)
         image, weight_rows = request.get_tensor("image").data, request.get_tensor("weights").data
         for row, model_input in enumerate(model_inputs):
             image[row] = model_input
         weight_rows[:count] = weights
         request.infer()
-        names = ("features", *(_output_name(number) for number in range(self._maps)))
-        return [np.array(request.get_tensor(name).data[:count]) for name in names]
+        features, evidence = (np.array(request.get_tensor(name).data[:count]) for name in ("features", _EVIDENCE))
+        return features, evidence
 
 
 class UnknownPoolingError(Exception):
     """The features of a network are not all means or standard deviations over places."""
 
 
-def add_evidence(model: "openvino.Model", pooled: Sequence[PooledTensor]) -> int:
-    """The number of maps that are added to the model as outputs, beside an input `weights`, float32 (n, d)."""
+def add_evidence(model: "openvino.Model", pooled: Sequence[PooledTensor]) -> None:
+    """Adds the output `evidence` to a model, float32 (n, h, w), with as many places as the finest of the tensors; and an input
+    `weights`, float32 (n, d)."""
     ops = import_openvino().opset13
     batch = model.input().get_shape()[0]
     widths = [each.channels for each in pooled]
@@ -103,10 +105,27 @@ def add_evidence(model: "openvino.Model", pooled: Sequence[PooledTensor]) -> int
     for same_places in parts.values():
         evidence, side = _evidence(ops, same_places, batch), same_places[0].pooled.side
         maps[side] = ops.add(maps[side], evidence) if side in maps else evidence
-    for number, evidence in enumerate(maps.values()):
-        evidence.output(0).get_tensor().set_names({_output_name(number)})
-    model.add_outputs([evidence.output(0) for evidence in maps.values()])
-    return len(maps)
+    total = _sum_maps(ops, maps)
+    total.output(0).get_tensor().set_names({_EVIDENCE})
+    model.add_outputs([total.output(0)])
+
+
+def _sum_maps(ops: Any, maps: Mapping[tuple[int, int], Any]) -> Any:
+    """The sum of maps with these sides, with the places of the finest, (n, h, w)."""
+    height, width = (max(lengths) for lengths in zip(*maps, strict=True))
+
+    def stretch(cells: int, parts: int) -> NDArray[np.float32]:
+        return spread(cells, parts, InputAxis(0, 1), parts, parts) @ np.eye(cells, dtype=np.float32)
+
+    return reduce(
+        ops.add,
+        (
+            each
+            if (rows, columns) == (height, width)
+            else ops.matmul(ops.matmul(stretch(rows, height), each, False, False), stretch(columns, width), False, True)
+            for (rows, columns), each in maps.items()
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,10 +134,6 @@ class _Part:
 
     pooled: PooledTensor
     weights: Any
-
-
-def _output_name(number: int) -> str:
-    return f"evidence{number}"
 
 
 def _evidence(ops: Any, parts: Sequence[_Part], batch: int) -> Any:
@@ -131,21 +146,23 @@ def _evidence(ops: Any, parts: Sequence[_Part], batch: int) -> Any:
     def per_channel(values: Any) -> Any:
         return ops.reshape(values, shape, special_zero=False)
 
-    deviations = next((part.pooled.deviations for part in parts if part.pooled.deviations is not None), None)
+    # int8 networks keep the logit where they read the tensor as for its standard deviation: less its mean, or the reverse.
+    # The reverse, so that OpenVINO does not merge both, and computes it from 8 bits where it is used.
+    has_deviations = any(part.pooled.deviations is not None for part in parts)
+    source = ops.subtract(per_channel(pooled.mean), pooled.places) if has_deviations else pooled.places
     terms, constants = [], []
     for part in parts:
         weights = per_channel(ops.multiply(part.weights, np.float32(1 / (height * width))))
         if part.pooled.deviations is not None:
-            stds = per_channel(part.pooled.deviations.stds)
-            slopes = ops.divide(weights, ops.maximum(stds, np.float32(_TINY)))
-            terms.append(ops.multiply(slopes, part.pooled.deviations.centred))
+            slopes = ops.divide(weights, ops.maximum(per_channel(part.pooled.deviations), np.float32(_TINY)))
+            terms.append(ops.multiply(slopes, source))
+        elif has_deviations:
+            terms.append(ops.negative(weights))
+            constants.append(ops.multiply(weights, per_channel(pooled.mean)))
         else:
             terms.append(weights)
-            constants.append(ops.multiply(weights, per_channel(part.pooled.mean)))
-    # Not the tensor itself where it also exists less its mean: int8 networks fuse other operators when it is read once more.
-    source = pooled.places if deviations is None else deviations.centred
     evidence = ops.reduce_sum(ops.multiply(source, reduce(ops.add, terms)), np.array([axis]))
-    if deviations is not None and constants:
+    if constants:
         levels = ops.reduce_sum(reduce(ops.add, constants), np.array([1, 2, 3]), keep_dims=True)
         evidence = ops.add(evidence, ops.squeeze(levels, np.array([axis])))
     return evidence

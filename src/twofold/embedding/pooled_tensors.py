@@ -19,16 +19,8 @@ _LAYOUTS: Final[dict[tuple[int, ...], bool]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Deviations:
-    """The standard deviations of a tensor, and the tensor less its mean."""
-
-    stds: "openvino.Output"
-    centred: "openvino.Output"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class PooledTensor:
-    """A tensor that is pooled to one range of the features: by its mean, or to its `deviations`.
+    """A tensor that is pooled to one range of the features: by its mean, or to its standard `deviations`.
 
     `places` is (n, channels, h, w), or (n, h, w, channels) where `channels_last`. `mean` is its mean over places.
     """
@@ -36,7 +28,7 @@ class PooledTensor:
     places: "openvino.Output" = field(repr=False)
     mean: "openvino.Output" = field(repr=False)
     channels_last: bool
-    deviations: Deviations | None = None
+    deviations: "openvino.Output | None" = None
 
     @property
     def name(self) -> tuple[str, int]:
@@ -113,7 +105,7 @@ def _deviation(tensor: "openvino.Output") -> PooledTensor | None:
     mean = _mean(node.input_value(1))
     if mean is None or mean.name != _key(node.input_value(0)) or mean.channels_last != variance.channels_last:
         return None
-    return PooledTensor(mean.places, mean.mean, mean.channels_last, Deviations(tensor, centred))
+    return PooledTensor(mean.places, mean.mean, mean.channels_last, tensor)
 
 
 def _root(tensor: "openvino.Output") -> "openvino.Output | None":

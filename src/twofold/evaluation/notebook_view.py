@@ -22,7 +22,8 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 220, 170, 16, 24
 _PIXELS: Final = 400  # of a curve along each axis: points closer than that are drawn as one
 _CELL: Final = "padding:2px 10px;text-align:{}"
 _FORMS: Final = {"calibration_slope": ".2f", "calibration_intercept": ".2f"}
-_POSITIVE, _NEGATIVE = "#3b82d0", "#8c8c8c"  # seen on white and on black
+_LETTERS: Final = 18  # of a class name in a figure
+_POSITIVE, _NEGATIVE = "#cf5f17", "#3b82d0"  # orange and blue, as in the report; seen on white and on black
 
 
 def result_html(evaluations: "Mapping[str, Evaluation]", notes: Sequence[str]) -> str:
@@ -92,7 +93,7 @@ def _roc(evaluation: "Evaluation") -> str:
     area = evaluation.metrics["roc_auc"].text()
     marks = (
         f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="currentColor" stroke-dasharray="3 3" opacity="0.4"/>'
-        f'<polyline points="{points}" fill="none" stroke="{_POSITIVE}" stroke-width="2"/>'
+        f'<polyline points="{points}" fill="none" stroke="{_NEGATIVE}" stroke-width="2"/>'
     )
     return _figure("ROC curve", f"ROC curve, area {area}", "false positive rate", marks)
 
@@ -115,8 +116,19 @@ def _scores(evaluation: "Evaluation") -> str:
     if threshold <= 1:
         place = f'x1="{_x(threshold):.1f}" x2="{_x(threshold):.1f}" y1="{_y(0)}" y2="{_y(1)}"'
         marks += f'<line {place} stroke="currentColor" stroke-dasharray="4 3"/>'
+    marks += _key(positive, "upwards", _POSITIVE, f'x="{_x(0.02):.1f}" y="{_y(1) + 10}"')
+    marks += _key(negative, "downwards", _NEGATIVE, f'x="{_x(1)}" y="{_y(0) - 6}" text-anchor="end"')
     title = f"Scores: {positive} upwards, {negative} downwards, heights as square roots"
-    return _figure("Scores", title, f"probability of {positive}", marks)
+    return _figure("Scores", title, f"probability of {_short(positive)}", marks)
+
+
+def _key(name: str, direction: str, colour: str, place: str) -> str:
+    return f'<text {place}><tspan fill="{colour}">■</tspan> {_text(_short(name))}, {direction}</text>'
+
+
+def _short(name: str) -> str:
+    """A class name that fits into a figure."""
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
 
 
 def _bars(counts: NDArray[np.int64], highest: float, direction: int, colour: str) -> str:

@@ -14,21 +14,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GREY, PALE, ACCENT = "#1a1a1a", "#8c8c8c", "#d9d9d9", "#1f5fa8"
-SECOND = "#b3540a"
+INK, MUTED, LINE, GRID, PANEL = "#1a1d21", "#59616b", "#d9dde2", "#eceef1", "#f6f7f8"
+ACCENT = NEGATIVE = "#1f5fa8"
+POSITIVE = "#b8430b"
+WARNING, WARNING_LINE = "#fff4dc", "#e0a82e"
+"""The colours of the page, page/theme.css, in its light scheme. A difference is never shown by colour alone."""
+
+SECOND = POSITIVE
 """The colour of a second model: told from `ACCENT` with any kind of colour blindness; drawn dashed, for greys."""
+
+BAND: dict[str, Any] = {"alpha": 0.18, "linewidth": 0}
+"""The look of the area of a 95% interval."""
 
 DASHED: Any = (0, (4, 3))
 
-PAD = 20
-"""Points between the axes and their title, with room for a line of text."""
+_LINE_HEIGHT = 12
+_PAD = 8  # points between the axes and the text above them
 
 FORMATS = (".svg", ".png")
 """Each figure is written in both: SVG for pages, PNG for tools that take no SVG."""
 
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
-    "axes.edgecolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
     "axes.grid": True,
     "axes.linewidth": 0.8,
     "axes.spines.right": False,
@@ -37,10 +46,13 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "font.size": 9,
-    "grid.color": "#ececec",
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
     "legend.edgecolor": "none",
     "legend.framealpha": 0.9,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
     "svg.fonttype": "none",  # text stays text, so that a viewer draws class names in any script
     "svg.hashsalt": "twofold",  # otherwise the ids in the file are random
     "text.parse_math": False,  # a class may be named "$5"
@@ -79,7 +91,10 @@ def save_figure(draw: Callable[["Figure"], None], file: Path, size: tuple[float,
     return files
 
 
-def entitle(axes: "Axes", title: str, text: str) -> None:
-    """A title, and a line of text below it."""
-    axes.set_title(title, pad=PAD)
-    axes.annotate(text, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", in_layout=False)
+def entitle(axes: "Axes", title: str, *lines: str) -> None:
+    """A title, and lines of text below it; all but the first are muted."""
+    axes.set_title(title, pad=_PAD + _LINE_HEIGHT * len(lines))
+    for number, text in enumerate(reversed(lines)):
+        height, color = 7 + _LINE_HEIGHT * number, INK if number == len(lines) - 1 else MUTED
+        at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
+        axes.annotate(text, (0, 1), (0, height), color=color, **at)

@@ -21,7 +21,7 @@ from twofold.evaluation.curves import (
     roc_points,
 )
 from twofold.evaluation.metric_names import METRIC_NAMES
-from twofold.report.canvas import ACCENT, DASHED, GREY, SECOND, entitle, save_figure
+from twofold.report.canvas import ACCENT, BAND, DASHED, MUTED, SECOND, entitle, save_figure
 from twofold.report.evaluation_figures import (
     ALWAYS_NEGATIVE,
     ALWAYS_POSITIVE,
@@ -31,11 +31,14 @@ from twofold.report.evaluation_figures import (
     class_names,
     count_label,
     enlarge,
+    false_positive_rate,
+    fraction_of,
     free_height,
     unit_square,
+    weight_of_missed,
     write_title,
 )
-from twofold.report.layout import interval_text, short_names
+from twofold.report.layout import interval_text, joined_lines, short_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,9 +110,9 @@ def _panels(name: str) -> Callable[["Figure", ModelPair], None]:
 def roc(figure: "Figure", pair: ModelPair) -> None:
     """Recall against the false positive rate of both models, with their thresholds."""
     negative, positive = class_names(pair.first)
-    axes = unit_square(figure, f"false positive rate ({negative} predicted as {positive})", f"recall ({positive})")
+    axes = unit_square(figure, false_positive_rate(negative, positive), f"recall ({positive})")
     entitle(axes, "ROC curve", count_label(pair.first))
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1, label="chance")
+    axes.plot([0, 1], [0, 1], color=MUTED, linestyle=DASHED, linewidth=1, label="chance")
     _curves(axes, pair, "roc_auc", _roc)
     if _crowded(pair, "roc_auc"):
         _curves(enlarge(axes, (0.42, 0.14), (-0.002, 0.1)), pair, "roc_auc", _roc)
@@ -122,7 +125,7 @@ def precision_recall(figure: "Figure", pair: ModelPair) -> None:
     axes = unit_square(figure, f"recall ({positive})", f"precision ({positive})")
     entitle(axes, "Precision-recall curve", count_label(pair.first))
     prevalence = prevalence_of(pair.first.labels)
-    axes.axhline(prevalence, color=GREY, linestyle=DASHED, linewidth=1, label=f"prevalence of {positive}")
+    axes.axhline(prevalence, color=MUTED, linestyle=DASHED, linewidth=1, label=f"prevalence of {positive}")
     _curves(axes, pair, "average_precision", _precision_recall)
     if _crowded(pair, "average_precision"):
         corner = enlarge(axes, (0.14, free_height(prevalence)), (0.9, 1.002), side=0.34)
@@ -133,9 +136,9 @@ def precision_recall(figure: "Figure", pair: ModelPair) -> None:
 def reliability(figure: "Figure", pair: ModelPair) -> None:
     """The fraction of positives in each bin of probability of both models, with its interval."""
     _, positive = class_names(pair.first)
-    axes = unit_square(figure, f"predicted probability of {positive}", f"fraction of {positive}, 95% interval")
+    axes = unit_square(figure, f"predicted probability of {positive}", fraction_of(positive))
     entitle(axes, "Reliability", count_label(pair.first))
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=DASHED, linewidth=1)
+    axes.plot([0, 1], [0, 1], color=MUTED, linestyle=DASHED, linewidth=1)
     for evaluation, name, style, marker in pair.styled():
         bins = reliability_bins(evaluation.labels, evaluation.probabilities)
         x, y = [bin.probability for bin in bins], [bin.positives.value for bin in bins]
@@ -157,15 +160,13 @@ def net_benefit(figure: "Figure", pair: ModelPair) -> None:
     always = always_positive_benefit(pair.first.labels, band.x)
     axes.plot(band.x, always, **ALWAYS_POSITIVE, label=f"always {positive}")
     axes.axhline(0, **ALWAYS_NEGATIVE, label=f"always {negative}")
-    figure.legend(loc="outside lower center", ncols=2)
+    _legend(figure, axes)
 
 
 def costs(figure: "Figure", pair: ModelPair) -> None:
     """The normalised expected cost of both models for each weight of the errors, with its band."""
     negative, positive = class_names(pair.first)
-    axes = figure.add_subplot(
-        xlabel=f"weight of missed {positive}: prevalence × cost", ylabel="normalised expected cost"
-    )
+    axes = figure.add_subplot(xlabel=weight_of_missed(positive), ylabel="normalised expected cost")
     bands = [cost_curve(evaluation.sample) for evaluation in pair.evaluations]
     highest = max(2 * np.nan_to_num(band.high).max() for band in bands)
     axes.set(xlim=(-0.02, 1.02), ylim=(0, min(0.52, max(0.05, highest))))
@@ -174,7 +175,7 @@ def costs(figure: "Figure", pair: ModelPair) -> None:
         _band(axes, band, style, name)
     axes.plot([0, 1], [1, 0], **ALWAYS_POSITIVE, label=f"always {positive}")
     axes.plot([0, 1], [0, 1], **ALWAYS_NEGATIVE, label=f"always {negative}")
-    figure.legend(loc="outside lower center", ncols=2)
+    _legend(figure, axes)
 
 
 COMPARISON_FIGURES: dict[str, Callable[["Figure", ModelPair], None]] = {
@@ -217,9 +218,16 @@ def _crowded(pair: ModelPair, metric: str) -> bool:
 
 
 def _label(name: str, evaluation: Evaluation, metric: str) -> str:
-    return f"{name}: {METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}"
+    return joined_lines(f"{name}:", f"{METRIC_NAMES[metric]} {interval_text(evaluation.metrics[metric])}", 56)
+
+
+def _legend(figure: "Figure", axes: "Axes") -> None:
+    """Below the axes: the models, and one answer for all beside them where the names leave room for it."""
+    _, labels = axes.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels[:2])) + max(map(len, labels[2:])) <= 42 else 1
+    figure.legend(loc="outside lower center", ncols=columns)
 
 
 def _band(axes: "Axes", band: Band, style: dict[str, Any], label: str) -> None:
-    axes.fill_between(band.x, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.fill_between(band.x, band.low, band.high, color=style["color"], **BAND)
     axes.plot(band.x, band.value, **style, label=label)

@@ -56,9 +56,9 @@ def explanation_record(explanation: Explanation, files: dict[str, str]) -> dict[
 def checks_lines(checks: EvidenceChecks) -> list[str]:
     """The checks of a model's maps, a line each."""
     lines = [f"Checked on {checks.images} images (method: {checks.method})."]
-    if checks.planted:
+    if checks.patches:
         lines.append(
-            f"Pasted patches of the other class: the map changes most there in {checks.found} of {checks.planted} images, "
+            f"Pasted patches of the other class: the map changes most there in {checks.hits} of {checks.patches} images, "
             f"by chance in {checks.chance:.0%}."
         )
     if checks.randomised_correlation is not None:

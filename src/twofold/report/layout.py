@@ -75,6 +75,16 @@ def short_names(names: Sequence[str], length: int = 16) -> list[str]:
     return [f"…{name[start : start + length - 1]}" for name in names]
 
 
+def joined_lines(first: str, second: str, length: int) -> str:
+    """Both texts in one line, or in two where that would have more than `length` characters.
+
+    >>> joined_lines("recall", "(dogs)", 20), joined_lines("recall", "(dogs)", 10)
+    ('recall (dogs)', 'recall\\n(dogs)')
+    """
+    line = f"{first} {second}"
+    return line if len(line) <= length else f"{first}\n{second}"
+
+
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """The lines of a table: the first `left` columns are left-aligned, the others right-aligned, two spaces between.
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twofold.report.canvas import ACCENT, DASHED, GREY, INK, entitle, save_figure
+from twofold.report.canvas import DASHED, INK, NEGATIVE, POSITIVE, entitle, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"train": GREY, "val": ACCENT}
+COLOURS = {"train": NEGATIVE, "val": POSITIVE}  # as on the page
+LINES: dict[str, Any] = {"train": "solid", "val": DASHED}
 NAMES = {"train": "train", "val": "validation"}
 MAX_MARKED = 12  # epochs up to which each has a marker
 
@@ -33,7 +34,9 @@ def curves(figure: "Figure", history: Sequence[Mapping[str, float]], best: int) 
         series = {name: np.array([row[f"{name}_{metric}"] for row in history]) for name in COLOURS}
         for name, values in series.items():
             marker = "o" if len(history) <= MAX_MARKED else ""
-            axes.plot(epochs, values, color=COLOURS[name], linewidth=1.8, marker=marker, markersize=3.5)
+            axes.plot(
+                epochs, values, color=COLOURS[name], linestyle=LINES[name], linewidth=1.8, marker=marker, markersize=3.5
+            )
         axes.axvline(best, color=INK, linewidth=1, linestyle=DASHED)
         axes.set(ylabel=metric, ylim=_limits(np.concatenate(list(series.values()))))
         _mark(axes, best, series["val"][best - 1])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twofold.report.canvas import ACCENT, DASHED, GREY, INK, entitle, save_figure
+from twofold.report.canvas import ACCENT, DASHED, INK, MUTED, entitle, save_figure
 from twofold.report.tuning_text import parameter_name
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ LOGARITHMIC = ("learning_rate", "weight_decay")
 CHOICES = ("batch_size", "balance")
 POINTS: dict[str, dict[str, Any]] = {
     "complete": {"color": ACCENT, "marker": "o", "label": "complete"},
-    "pruned": {"color": GREY, "marker": "o", "markerfacecolor": "white", "label": "stopped early"},
-    "failed": {"color": GREY, "marker": "x", "label": "failed, or off the scale"},
+    "pruned": {"color": MUTED, "marker": "o", "markerfacecolor": "white", "label": "stopped early"},
+    "failed": {"color": MUTED, "marker": "x", "label": "failed, or off the scale"},
 }
 
 

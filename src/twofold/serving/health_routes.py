@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from twofold.serving.model_repository import ServedModel
 
 _ASSETS: Final = {"serve.css": "text/css", "serve.js": "text/javascript", "theme.css": "text/css"}
-_POLICY: Final = (
+POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+"""The content security policy of the page."""
 
 
 def health_router(service: Service) -> "APIRouter":
@@ -54,7 +55,7 @@ def health_router(service: Service) -> "APIRouter":
     @router.get("/", include_in_schema=False)
     async def page() -> Response:
         text = (files("twofold.serving.page") / "serve.html").read_text(encoding="utf-8")
-        return HTMLResponse(text, headers={"content-security-policy": _POLICY, "x-content-type-options": "nosniff"})
+        return HTMLResponse(text, headers={"content-security-policy": POLICY, "x-content-type-options": "nosniff"})
 
     @router.get("/static/{name}", include_in_schema=False)
     async def asset(name: str) -> Response:

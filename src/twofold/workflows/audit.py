@@ -136,7 +136,7 @@ def _list_images(against: Path) -> list[Path]:
     """The images of OTHER; a CSV file of paths is read as a list."""
     if table := find_table(against):
         file, split = table
-        return [path for path, *_ in (read_split(file, split) if split else read_table(file))]
+        return [path for path, *_ in (read_split(file, split)[0] if split else read_table(file))]
     if not (against.exists() or is_archive(against)):
         raise DataError(f"There is no {against}: check the path.")
     entries = walk(against) if is_archive(against) else list_files([against])

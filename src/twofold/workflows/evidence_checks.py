@@ -1,8 +1,8 @@
 """Checks of a model's evidence maps: whether they follow the image, the head and the logit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class DeletionStep:
 class EvidenceChecks:
     """The checks of a model's maps on a number of images.
 
-    `planted`: into how many images a patch of an image of the other class was pasted; in `found` of them the map changes most
+    `patches`: into how many images a patch of an image of the other class was pasted; in `hits` of them the map changes most
     within the patch, where `chance` is expected of maps that do not follow the image. `randomised_correlation` is the mean
     absolute correlation with the maps of a head whose weights were shuffled: high where maps show the image and not the model. It
     is None without any image. `deletion` has a step for each of `AREAS`.
@@ -43,8 +43,8 @@ class EvidenceChecks:
 
     images: int
     method: Method
-    planted: int
-    found: int
+    patches: int
+    hits: int
     chance: float
     randomised_correlation: float | None
     deletion: tuple[DeletionStep, ...]
@@ -52,6 +52,27 @@ class EvidenceChecks:
     def as_json(self) -> dict[str, Any]:
         """All fields as JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The checks of such values. Raises ValueError, TypeError or KeyError where they cannot be some."""
+        counts = {name: int(value[name]) for name in ("images", "planted", "found")}
+        correlation = value["randomised_correlation"]
+        steps = ((_finite(step[name]) for name in ("area", "strongest", "random")) for step in value["deletion"])
+        return cls(
+            method="occlusion" if value["method"] == "occlusion" else "exact",
+            chance=_finite(value["chance"]),
+            randomised_correlation=None if correlation is None else _finite(correlation),
+            deletion=tuple(DeletionStep(*step) for step in steps),
+            **counts,
+        )
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{number} is no finite number")
+    return number
 
 
 def evidence_checks(explainer: Explainer, images: Sequence[Source], *, seed: int = 0) -> EvidenceChecks:

@@ -89,7 +89,7 @@ class Explainer:
         self._path = bundle.path if isinstance(bundle, Bundle) else None
         self._engine = self.model.engine(self.runtime)
         self._network: EvidenceNetwork | None = None
-        self._pattern: tuple[NDArray[np.float32], ...] = ()
+        self._pattern: NDArray[np.float32] | None = None
         self._method: Method | None = None
         self._lock = Lock()
 
@@ -177,7 +177,7 @@ class Explainer:
         ranges, max_pixels = self.model.backbone.preprocessing.ranges, self.runtime.options.max_pixels
         return open_image(content.source, max_pixels=max_pixels, ranges=ranges)
 
-    def _find_pattern(self, network: EvidenceNetwork) -> tuple[NDArray[np.float32], ...]:
+    def _find_pattern(self, network: EvidenceNetwork) -> NDArray[np.float32]:
         return find_pattern(network, self.model.backbone.preprocessing, self.model.head.weights)
 
     def _read(self, source: Source) -> tuple[Metadata, PreprocessedImage] | ReadError:

@@ -18,7 +18,13 @@ from twofold.audit.learning_curve import forecast
 from twofold.core.arrays import Labels, Reals
 from twofold.core.notes import count_text
 from twofold.decision.bounds import upper_bound
-from twofold.decision.few_labels import FewLabelHead, distances_to_nearest, diverse_rows, fit_few_labels
+from twofold.decision.few_labels import (
+    FewLabelHead,
+    distances_to_nearest,
+    diverse_rows,
+    fit_with_pool,
+    sample_rows,
+)
 from twofold.decision.logistic_regression import Matrix
 from twofold.evaluation import Interval
 
@@ -67,10 +73,11 @@ class StopAdvice:
 
 @dataclass(frozen=True, eq=False)
 class LabelSession:
-    """The coordinates (n, k) of the pool, a random order of its rows (n,), the rows to ask about first (at most 8,), and the
-    answers so far, oldest first."""
+    """The coordinates (n, k) of the pool, those of a sample of it (p, k), a random order of its rows (n,), the rows to ask about
+    first (at most 8,), and the answers so far, oldest first."""
 
     coordinates: Matrix = field(repr=False)
+    sample: Matrix = field(repr=False)
     order: NDArray[np.int64] = field(repr=False)
     first: NDArray[np.int64] = field(repr=False)
     answers: tuple[LabelAnswer, ...] = field(repr=False, default=())
@@ -99,7 +106,7 @@ class LabelSession:
     @cached_property
     def head(self) -> FewLabelHead:
         """The head from all answers."""
-        return fit_few_labels(self.coordinates[self.rows], self.labels)
+        return fit_with_pool(self.coordinates[self.rows], self.labels, self.sample)
 
     @property
     def random_rows(self) -> NDArray[np.int64]:
@@ -169,7 +176,7 @@ class LabelSession:
             held_out = part[fold::_FOLDS]
             seen = ~np.isin(rows, held_out)
             seen[count:] = False
-            head = fit_few_labels(self.coordinates[rows[seen]], labels[seen])
+            head = fit_with_pool(self.coordinates[rows[seen]], labels[seen], self.sample)
             called = head.logits(self.coordinates[held_out]) > 0
             errors[fold::_FOLDS] = called != np.array([label_of[row] == 1 for row in held_out.tolist()])
         return errors
@@ -199,7 +206,8 @@ def start_session(coordinates: Matrix, seed: int = 0, order: NDArray[np.int64] |
     """A session without answers for a pool with these coordinates (n, k); the seed fixes the random order that is not given."""
     if order is None:
         order = np.random.default_rng(seed).permutation(len(coordinates)).astype(np.int64)
-    return LabelSession(coordinates, order, diverse_rows(coordinates, FIRST_IMAGES, seed))
+    first = diverse_rows(coordinates, FIRST_IMAGES, seed)
+    return LabelSession(coordinates, coordinates[sample_rows(len(coordinates))], order, first)
 
 
 def exact_interval(errors: int, images: int) -> Interval:

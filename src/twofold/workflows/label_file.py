@@ -1,4 +1,7 @@
-"""The file of labels: path, label and drawn_at_random of each answer. It is replaced as a whole after every answer."""
+"""The file of labels: path, label, drawn_at_random and reason of each answer. It is replaced as a whole after every answer.
+
+An image that was left for later has no label and the reason `unsure`; where DATA is read, such a row is skipped.
+"""
 
 import csv
 import os
@@ -12,16 +15,22 @@ from twofold.core.errors import DataError, TwofoldError, UsageError
 from twofold.core.files import check_writable_file
 from twofold.data.image_lists import check_cells, open_list
 
-COLUMNS: Final = ("path", "label", "drawn_at_random")
+COLUMNS: Final = ("path", "label", "drawn_at_random", "reason")
+UNSURE: Final = "unsure"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """The label of an image, and whether the image belongs to the random part of its pool."""
+    """The label of an image, empty where it was left for later, and whether it belongs to the random part of its pool."""
 
     path: str
     label: str
     is_random: bool = False
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of the file."""
+        return self.path, self.label, "true" if self.is_random else "false", "" if self.label else UNSURE
 
 
 class LabelFile:
@@ -55,7 +64,7 @@ class LabelFile:
             # With csv's default line ends: with others, a name with a carriage return is not quoted.
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            writer.writerows((row.path, row.label, "true" if row.is_random else "false") for row in rows)
+            writer.writerows(row.cells for row in rows)
             file.flush()
             os.fsync(file.fileno())
         self._version = _version(self.path)
@@ -82,16 +91,17 @@ def _read(path: Path, classes: tuple[str, str]) -> list[LabelRow]:
             header, *lines = [cells for cells in csv.reader(file) if cells] or [[]]
     except (OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as CSV ({error}): give another file.") from error
-    if tuple(header) != COLUMNS or any(len(cells) != len(COLUMNS) for cells in lines):
+    if tuple(header) not in (COLUMNS, COLUMNS[:-1]) or any(len(cells) != len(header) for cells in lines):
         raise DataError(f"{path} exists and has other columns than {','.join(COLUMNS)}: give another file.")
-    unknown = sorted({label for _, label, _ in lines} - set(classes))
+    unknown = sorted({label for _, label, *_ in lines} - {*classes, ""})
+    unknown += ["" for _, label, _, *reason in lines if not label and reason != [UNSURE]]
     if unknown:
         raise DataError(
             f"{path} has the label {unknown[0]!r}, but the classes are {' and '.join(classes)}: give the classes of the file, or "
             "another file."
         )
     rows: dict[str, LabelRow] = {}
-    for name, label, is_random in lines:
+    for name, label, is_random, *_ in lines:
         rows.pop(name, None)
         rows[name] = LabelRow(name, label, is_random == "true")
     return list(rows.values())

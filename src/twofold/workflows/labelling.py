@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -121,21 +122,23 @@ class Labelling:
 
     def __init__(self, pool: LabelPool, file: LabelFile, seed: int = 0) -> None:
         self.pool, self.file = pool, file
-        self._lock, self._skips = Lock(), tuple[_Skipped, ...]()
+        self._lock, self._rows_elsewhere = Lock(), [row for row in file.rows if row.path not in pool.row_of]
         answers: dict[int, LabelAnswer] = {}
-        rows_elsewhere: list[LabelRow] = []
+        skips: dict[int, _Skipped] = {}
         for row in file.rows:
-            number = pool.row_of.get(row.path)
-            if number is None:
-                rows_elsewhere.append(row)
-            else:
-                answers.pop(number, None)
+            if (number := pool.row_of.get(row.path)) is None:
+                continue
+            answers.pop(number, None)
+            skips.pop(number, None)
+            if row.label:
                 answers[number] = LabelAnswer(number, file.classes.index(row.label))
+            else:
+                skips[number] = _Skipped(number, len(answers))
         # By content, so that the random part is the same after a restart, and wherever the images lie.
         order = np.array(random_order(pool.hashes, seed), np.int64)
         self._session = replace(start_session(pool.coordinates, seed, order), answers=tuple(answers.values()))
-        self._rows_elsewhere = rows_elsewhere
-        self.notes = (*pool.notes, *_missing_note(len(rows_elsewhere), file))
+        self._skips = tuple(skips.values())
+        self.notes = (*pool.notes, *_missing_note(sum(bool(row.label) for row in self._rows_elsewhere), file))
 
     @property
     def session(self) -> LabelSession:
@@ -152,27 +155,33 @@ class Labelling:
             session = self._session
             for entry in answers:
                 session = session.answered(entry.row, entry.label)
-            self._write(session)
+            self._write(session, self._skips_without({entry.row for entry in answers}))
 
     def skip(self, row: int) -> None:
-        """Leaves an image for later."""
+        """Leaves an image without an answer for later.
+
+        Raises UsageError for an image that there is not, TwofoldError where writing fails.
+        """
         self._check_row(row)
         with self._lock:
-            self._skips = (*self._skips, _Skipped(row, len(self._session.answers)))
+            session = self._session
+            if row not in session.rows:
+                self._write(session, (*self._skips_without({row}), _Skipped(row, len(session.answers))))
 
     def undo(self) -> Proposal | None:
-        """Takes back the last answer, also of an earlier run, or the last skip of this one; the image is to be asked about again.
+        """Takes back the last answer or skip, also of an earlier run; the image is to be asked about again.
 
         None where there is nothing to take back.
         """
         with self._lock:
             answers = self._session.answers
             if self._skips and self._skips[-1].answers >= len(answers):
-                row, self._skips = self._skips[-1].row, self._skips[:-1]
+                row = self._skips[-1].row
+                self._write(self._session, self._skips[:-1])
                 return Proposal(row, "undone")
             if not answers:
                 return None
-            self._write(self._session.undone())
+            self._write(self._session.undone(), self._skips)
             return Proposal(answers[-1].row, "undone")
 
     def proposals(self, count: int) -> list[Proposal]:
@@ -185,14 +194,14 @@ class Labelling:
         return self._session.sure_rows(label, count, aside=self._waiting())
 
     def progress(self) -> dict[str, Any]:
-        """Counts for the page: answers, images, labels of each class, images skipped."""
+        """Counts for the page: answers, images, labels of each class, images that were skipped and have no answer yet."""
         session = self._session
         positives = int(session.labels.sum())
         return {
             "answers": len(session.answers),
             "images": len(self.pool.paths),
             "labels": [len(session.answers) - positives, positives],
-            "skipped": len(self._waiting()),
+            "skipped": len(self._skips),
         }
 
     def accuracy(self) -> dict[str, Any]:
@@ -210,20 +219,26 @@ class Labelling:
         }
 
     def _waiting(self) -> set[int]:
-        """The rows that were skipped, until their time has come or they have an answer."""
-        session, answered = self._session, set(self._session.rows.tolist())
-        recent = {skip.row for skip in self._skips if len(session.answers) < skip.answers + SKIP}
-        return recent - answered
+        """The rows that were skipped, until their time has come."""
+        answers = len(self._session.answers)
+        return {skip.row for skip in self._skips if answers < skip.answers + SKIP}
 
-    def _write(self, session: LabelSession) -> None:
-        """Writes all answers of the session, which is the current one from then on. Not if it fails."""
+    def _skips_without(self, rows: set[int]) -> tuple[_Skipped, ...]:
+        return tuple(skip for skip in self._skips if skip.row not in rows)
+
+    def _write(self, session: LabelSession, skips: tuple[_Skipped, ...]) -> None:
+        """Writes all answers and skips in their order; they are the current ones from then on. Not if it fails."""
         random = set(session.random_rows.tolist())
+        answered = [
+            (number, answer.row, self.file.classes[answer.label]) for number, answer in enumerate(session.answers)
+        ]
+        skipped = [(skip.answers - 0.5, skip.row, "") for skip in skips]
         rows = [
-            LabelRow(str(self.pool.paths[row].absolute()), self.file.classes[label], row in random)
-            for row, label in zip(session.rows.tolist(), session.labels.tolist(), strict=True)
+            LabelRow(str(self.pool.paths[row].absolute()), label, row in random)
+            for _, row, label in sorted([*answered, *skipped], key=itemgetter(0))
         ]
         self.file.write([*self._rows_elsewhere, *rows])
-        self._session = session
+        self._session, self._skips = session, skips
 
     def _check_row(self, row: int) -> None:
         if not 0 <= row < len(self.pool.paths):

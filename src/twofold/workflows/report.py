@@ -11,7 +11,7 @@ from twofold.audit.leakage import Leakage
 from twofold.bundle.scores import ScoreTable
 from twofold.bundle.storage import Bundle
 from twofold.core.arrays import Labels, Probabilities, Reals
-from twofold.core.errors import BundleError
+from twofold.core.errors import BundleError, UsageError
 from twofold.core.privacy import change_texts, relative_to
 from twofold.data import MAX_PIXELS, NO_RANGES, IntensityRanges
 from twofold.dataset.labelled import LabelledDataset
@@ -22,18 +22,19 @@ from twofold.embedding import Source
 from twofold.evaluation import Evaluation
 from twofold.evaluation.groups import Groups
 from twofold.evaluation.rule_summary import RuleSample, RuleSummary
-from twofold.evaluation.sample import Sample, VarianceFactors
 from twofold.workflows.evaluate import EvaluationResult
 from twofold.workflows.evidence_checks import EvidenceChecks
 from twofold.workflows.labelled_scores import LabelledScores, scores_of_table
 from twofold.workflows.report_images import FileIdentity, ScoredImages, locate
+from twofold.workflows.report_scores import test_images, training_images
 from twofold.workflows.save import public_paths
-from twofold.workflows.thumbnails import Thumbnails, make_thumbnails
+from twofold.workflows.thumbnails import MAX_BYTES, Thumbnails, make_thumbnails
 from twofold.workflows.training_result import TrainingResult
 
 MOST_IMAGES: Final = 500
 """The number of images that a page shows at most."""
 _MOST_PAIRS: Final = 24
+_KINDS: Final = {"train": "training", "test": "test"}
 
 ImageKey = tuple[str, str]
 """The role of the images, "train" or "test", and a path: both may have an image of the same name."""
@@ -111,19 +112,23 @@ class ReportData:
         return list(self.result.get("notes", ()))
 
 
-def report_of_bundle(bundle: Bundle, data: Path | None = None, *, max_pixels: int = MAX_PIXELS) -> ReportData:
-    """The report of a bundle, with thumbnails of the images that are found in DATA.
+def report_of_bundle(
+    bundle: Bundle, data: Path | None = None, test: Path | None = None, *, max_pixels: int = MAX_PIXELS
+) -> ReportData:
+    """The report of a bundle, with thumbnails of the images that are found in DATA, and in the test data `test`.
 
-    Raises BundleError where evaluation or scores are missing or altered, DataError where DATA does not exist.
+    Raises BundleError where evaluation or scores are missing or altered, DataError where DATA or `test` does not exist or holds
+    none of the images, UsageError where there is a `test` but the model was trained without one.
     """
-    report = _of_bundle(bundle)
-    if data is None:
-        return report
-    images = locate(data, _identities(bundle))
-    report = replace(report, remarks=(images.sentence,) if images.sentence else ())
-    return _with_thumbnails(
-        report, {("train", path): source for path, source in images.sources.items()}, _ranges(bundle), max_pixels
-    )
+    report, sources, remarks = _of_bundle(bundle), dict[ImageKey, Source](), []
+    for role, place, identities in (("train", data, _identities), ("test", test, _test_identities)):
+        if place is not None:
+            kind = f"{_KINDS[role]} images"
+            images = locate(place, identities(bundle), kind)
+            sources |= {(role, path): source for path, source in images.sources.items()}
+            remarks += [sentence] if (sentence := images.sentence(kind)) else []
+    report = replace(report, remarks=tuple(remarks))
+    return _with_thumbnails(report, sources, _ranges(bundle), max_pixels) if sources else report
 
 
 def report_of_training(
@@ -132,14 +137,12 @@ def report_of_training(
     """The report of the bundle that a training result was saved as, with its test images."""
     public_path = public_paths(training)
     report = _of_bundle(bundle)
+    if not thumbnails:
+        return report
     sources = _sources(training.dataset, public_path, "train")
     if training.test is not None:
-        test = training.test
-        name, evaluation = test.leakage.headline(test.evaluation)
-        scored = _scored_dataset(name, test.dataset, evaluation, test.leakage, public_path)
-        report = replace(report, scored=(*((scored,) if scored is not None else ()), *report.scored))
-        sources |= _sources(test.dataset, public_path, "test")
-    return _with_thumbnails(report, sources, _ranges(bundle), max_pixels) if thumbnails else report
+        sources |= _sources(training.test.dataset, public_path, "test")
+    return _with_thumbnails(report, sources, _ranges(bundle), max_pixels)
 
 
 def report_of_evaluation(
@@ -192,7 +195,7 @@ def _of_bundle(bundle: Bundle) -> ReportData:
         bundle.path.resolve().name,
         bundle.model.classes,
         columns,
-        _bundle_images(bundle, result, evidence, rows, table, scores),
+        _bundle_images(bundle, result, evidence, columns, table, scores, rows),
         _bundle_thresholds(bundle, scores),
         result,
         record,
@@ -213,10 +216,20 @@ def _ranges(bundle: Bundle) -> IntensityRanges:
     return bundle.model.backbone.preprocessing.ranges or NO_RANGES
 
 
+def _test_identities(bundle: Bundle) -> list[FileIdentity]:
+    scores = bundle.test_scores()
+    if scores is None:
+        raise UsageError(f"{bundle.path} holds no test_scores.csv, so it has no test images to show: leave `test` out.")
+    return [FileIdentity(*columns) for columns in zip(scores.paths, scores.bytes, scores.sha256, strict=True)]
+
+
 def _identities(bundle: Bundle) -> list[FileIdentity]:
+    rows = bundle.file_rows()
+    if not rows:
+        raise BundleError(f"{bundle.path} holds no files.csv, which its images are known by: leave `data` out.")
     return [
         FileIdentity(row["path"], int(row["bytes"]) if row.get("bytes") else None, row.get("sha256") or None)
-        for row in bundle.file_rows()
+        for row in rows
         if row.get("sha256")
     ]
 
@@ -255,38 +268,16 @@ def _bundle_images(
     bundle: Bundle,
     result: Mapping[str, Any],
     evidence: str,
-    rows: Sequence[Mapping[str, str]],
+    columns: Sequence[Column],
     table: ScoreTable,
     scores: LabelledScores,
+    rows: Sequence[Mapping[str, str]],
 ) -> tuple[ScoredImages, ...]:
-    """The images of scores.csv as the evaluation of the training has them."""
-    if evidence not in result:
-        return ()
-    factors = result[evidence].get("variance_factors")
-    rule = _trained_rule(bundle, float(np.mean(scores.labels == 1)))
-    sample = Sample(
-        scores.labels,
-        rule.answer(table.probabilities),
-        table.probabilities,
-        scores.logits,
-        scores.groups,
-        VarianceFactors(**factors) if factors else VarianceFactors(),
-    )
-    by_path = {row["path"]: row.get("p_label_error") for row in rows}
-    p_label_error = np.array([float(by_path.get(path) or "nan") for path in table.paths])
+    """The images of the test set, where there was one, then those of the training."""
     name = {"validation": "validation"}.get(evidence, "out-of-fold" if "learning" in result else "train (out-of-fold)")
-    return (ScoredImages(name, sample, rule, table.paths, table.familiarity, p_label_error),)
-
-
-def _trained_rule(bundle: Bundle, prevalence: float) -> Rule:
-    """The rule of the training, which its evaluation is made with, for probabilities at the prevalence of the labels."""
-    from twofold.bundle.history import History
-
-    history = History.of_record(bundle.record, {})
-    rule = history.decisions[0].rule
-    if rule.prevalence is None:
-        return rule
-    return rule.restate(np.empty(0), prevalence)[0]
+    own = [training_images(bundle, name, result[evidence], table, scores, rows)] if evidence in result else []
+    test = test_images(bundle, columns[0].name, result["test"]) if "test" in result else None
+    return (*([] if test is None else [test]), *own)
 
 
 def _bundle_thresholds(bundle: Bundle, scores: LabelledScores) -> ThresholdScores:
@@ -355,9 +346,18 @@ def _skipped(dataset: LabelledDataset, public_path: Any) -> tuple[SkippedFile, .
 def _with_thumbnails(
     report: ReportData, sources: Mapping[ImageKey, Source], ranges: IntensityRanges, max_pixels: int
 ) -> ReportData:
-    keys = [key for key in _shown(report) if key in sources][:MOST_IMAGES]
-    shown = {key: sources[key] for key in keys}
-    return replace(report, thumbnails=make_thumbnails(shown, ranges, max_pixels), sources=shown)
+    """The report with thumbnails of the images that it shows. Those of the training and of the test set are in sheets of their
+    own, each with its part of the bytes, so that one can be made again without the other."""
+    wanted = _shown(report)
+    roles = sorted({role for role, _ in wanted})
+    shown = dict[ImageKey, Source]()
+    thumbnails: Thumbnails[ImageKey] = Thumbnails()
+    for role in roles:
+        keys = [key for key in wanted if key[0] == role and key in sources][: MOST_IMAGES // len(roles)]
+        part = {key: sources[key] for key in keys}
+        thumbnails = thumbnails.joined(make_thumbnails(part, ranges, max_pixels, MAX_BYTES // len(roles)))
+        shown |= part
+    return replace(report, thumbnails=thumbnails, sources=shown)
 
 
 def _shown(report: ReportData) -> list[ImageKey]:

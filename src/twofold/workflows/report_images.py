@@ -108,25 +108,20 @@ class LocatedImages:
     moved: int = 0
     missing: int = 0
 
-    @property
-    def sentence(self) -> str:
-        """What has moved since training; empty where every image is in its place."""
+    def sentence(self, kind: str) -> str:
+        """What has moved since training; empty where every image is in its place. `kind` names the images."""
         if not self.moved + self.missing:
             return ""
         total = len(self.sources) + self.missing
-        found = (
-            f"{self.moved} of them were found elsewhere by their content" if self.moved else "none was found elsewhere"
-        )
-        return (
-            f"{self.moved + self.missing} of {total} images are no longer where they were at the training: {found}, "
-            f"{self.missing} cannot be shown."
-        )
+        found = f"{self.moved or 'none'} of them {'was' if self.moved < 2 else 'were'} found elsewhere by their content"
+        missing = f"{self.missing} {'is' if self.missing == 1 else 'are'} missing"
+        return f"{self.moved + self.missing} of {total} {kind} are no longer where they were at the training: {found}, {missing}."
 
 
-def locate(data: Path, identities: Iterable[FileIdentity]) -> LocatedImages:
-    """The images of a bundle among the files of DATA, by their relative paths or by their content.
+def locate(data: Path, identities: Iterable[FileIdentity], kind: str) -> LocatedImages:
+    """The images of a bundle among the files of DATA, by their relative paths or by their content. `kind` names them in errors.
 
-    Raises DataError where DATA does not exist.
+    Raises DataError where DATA does not exist, or where it holds none of them.
     """
     files, root = _files(data)
     public_path = relative_to([root], map(str, files))
@@ -140,13 +135,17 @@ def locate(data: Path, identities: Iterable[FileIdentity]) -> LocatedImages:
         else:
             absent.append(identity)
     found = _by_content(files, absent)
+    if not sources and not found:
+        raise DataError(
+            f"{data} holds none of the {len(absent):,} {kind}: give the {kind} of the bundle, or leave them out."
+        )
     return LocatedImages(sources | found, len(found), len(absent) - len(found))
 
 
 def _files(data: Path) -> tuple[list[Path], Path]:
     """The files of DATA, and the folder that their paths in a bundle are relative to."""
     if not data.exists():
-        raise DataError(f"There is no {data}: give the images that the bundle was trained on, or leave `data` out.")
+        raise DataError(f"There is no {data}: check the path, or leave it out.")
     if data.suffix.lower() == ".csv" or (data.is_dir() and find_table(data) is not None):
         return list_labelled_files(data, DataOptions()).paths, data.parent if data.is_file() else data
     return list(iterate_files([data])), data

@@ -177,19 +177,19 @@ class Review:
             self.file.refresh()
             decisions, answers = self.file.decisions, self.file.decisions.answers
             seen: set[str] = set()
-            draws, found = [], 0
+            draws, corrections = [], 0
             for decision in decisions:  # the first look at each image, judged by the last answer
                 if decision.kind == "not-duplicate" or decision.sha256 in seen or decision.sha256 not in self._first:
                     continue
                 is_wrong = self._is_wrong(answers[decision.sha256])
                 if decision.drawn_from == self.images:
-                    draws.append(RandomDraw(self.images - len(seen), found, is_wrong))
+                    draws.append(RandomDraw(self.images - len(seen), corrections, is_wrong))
                 seen.add(decision.sha256)
-                found += is_wrong
+                corrections += is_wrong
             here = [answer for sha256, answer in answers.items() if sha256 in self._first]
             kinds = {kind: sum(answer.kind == kind for answer in here) for kind in ANSWERS}
-            bound = most_wrong_left(draws, self.images - len(seen), found)
-        relabelled = found - kinds["exclude"]
+            bound = most_wrong_left(draws, self.images - len(seen), corrections)
+        relabelled = corrections - kinds["exclude"]
         return ReviewProgress(self.images, len(seen), relabelled, kinds["exclude"], kinds["unsure"], len(draws), bound)
 
     def describe(self, item: ReviewItem) -> dict[str, Any]:

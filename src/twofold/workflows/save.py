@@ -14,12 +14,13 @@ import numpy as np
 from twofold.audit import write_file_report
 from twofold.audit.leakage import LEAKAGE
 from twofold.bundle.card import decision_sentences, render_card
+from twofold.bundle.held_out_scores import HeldOutScores, write_test_scores
 from twofold.bundle.storage import new_bundle_folder, write_model
 from twofold.core.files import open_replacement, printable, write_errors
 from twofold.core.json_text import json_text
 from twofold.core.privacy import change_texts, public_word, relative_to
 from twofold.duplicates import index_fingerprints, write_index
-from twofold.workflows.training_result import TrainingResult, crop_choices
+from twofold.workflows.training_result import TestResult, TrainingResult, crop_choices
 
 if TYPE_CHECKING:
     from twofold.learning.tuning.trial import Tuning
@@ -38,6 +39,9 @@ def save(training: TrainingResult, path: Path, *, command: Sequence[str] = (), f
         _write_file_report(training, public_path, folder / "files.csv")
         _write_fingerprints(training, public_path, folder / "fingerprints.csv")
         _write_scores(training, public_path, folder / "scores.csv")
+        if training.test is not None:
+            scores = _test_scores(training.test, public_path)
+            write_test_scores(scores, training.fit.model.classes, folder / "test_scores.csv")
         if training.learning is not None:
             _write_history(training.learning.run.history.epochs, folder / "history.csv")
             if training.learning.run.tuning is not None:
@@ -97,6 +101,23 @@ def _score_columns(training: TrainingResult) -> list[Any]:
     fit = training.fit
     familiarity = np.full(len(fit.scores.rows), np.nan) if fit.familiarity is None else fit.familiarity
     return [fit.scores.logits, fit.evaluation.probabilities, familiarity]
+
+
+def _test_scores(test: TestResult, public_path: PublicPath) -> HeldOutScores:
+    """The scores of all valid test images, also of those that duplicate training images."""
+    dataset, evaluation = test.dataset, test.evaluation
+    rows = dataset.table.used[dataset.valid]
+    metadata = [entry for row in rows.tolist() if (entry := dataset.table.metadata[row]) is not None]
+    unknown = np.full(len(rows), np.nan)
+    return HeldOutScores(
+        tuple(public_path(str(dataset.file_list.files[row].path)) for row in rows.tolist()),
+        evaluation.labels,
+        dataset.groups[dataset.valid],
+        evaluation.probabilities,
+        unknown if evaluation.familiarity is None else evaluation.familiarity,
+        tuple(entry.bytes for entry in metadata),
+        tuple(entry.sha256 for entry in metadata),
+    )
 
 
 def _number_text(value: float) -> str:

@@ -1,10 +1,10 @@
 """Thumbnails: small JPEG images, put together in sheets, so that a page holds a few images instead of hundreds."""
 
 import io
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -20,7 +20,7 @@ COLUMNS: Final = 10
 _ROWS: Final = 10  # of a full sheet
 _QUALITY: Final = 70
 MAX_BYTES: Final = 2_000_000
-"""Bytes of all sheets together; images beyond have no thumbnail."""
+"""Bytes of all sheets of a page together; images beyond have no thumbnail."""
 _GREY: Final = 128  # as beside images that are not square
 
 Key = TypeVar("Key", bound=Hashable)
@@ -41,9 +41,24 @@ class Thumbnails(Generic[Key]):
     sheets: tuple[Sheet, ...] = ()
     places: Mapping[Key, tuple[int, int]] = field(default_factory=dict, repr=False)
 
+    def joined(self, other: Self) -> "Thumbnails[Key]":
+        """These thumbnails, and behind them the sheets of others."""
+        first = len(self.sheets)
+        moved = {key: (first + sheet, cell) for key, (sheet, cell) in other.places.items()}
+        return Thumbnails((*self.sheets, *other.sheets), {**self.places, **moved})
 
-def make_thumbnails(sources: Mapping[Key, Source], ranges: IntensityRanges, max_pixels: int) -> Thumbnails[Key]:
-    """The thumbnails of images, in this order. Images that cannot be read have none."""
+    def only(self, keys: Set[Key]) -> "Thumbnails[Key]":
+        """The thumbnails of these images, with the sheets that any of them is on."""
+        places = {key: place for key, place in self.places.items() if key in keys}
+        numbers = {old: new for new, old in enumerate(sorted({sheet for sheet, _ in places.values()}))}
+        sheets = tuple(self.sheets[number] for number in numbers)
+        return Thumbnails(sheets, {key: (numbers[sheet], cell) for key, (sheet, cell) in places.items()})
+
+
+def make_thumbnails(
+    sources: Mapping[Key, Source], ranges: IntensityRanges, max_pixels: int, max_bytes: int = MAX_BYTES
+) -> Thumbnails[Key]:
+    """The thumbnails of images, in this order, as many as fit into `max_bytes`. Images that cannot be read have none."""
 
     def load(source: Source) -> ImageArray | None:
         return _thumbnail(source, ranges, max_pixels)
@@ -51,16 +66,16 @@ def make_thumbnails(sources: Mapping[Key, Source], ranges: IntensityRanges, max_
     with ThreadPoolExecutor(min(available_processors(), 4)) as pool:  # Pillow decodes without the interpreter's lock
         images = dict(zip(sources, pool.map(load, sources.values()), strict=True))
     usable = {key: image for key, image in images.items() if image is not None}
-    return _within_budget(list(usable), list(usable.values()))
+    return _within_budget(list(usable), list(usable.values()), max_bytes)
 
 
-def _within_budget(keys: Sequence[Key], images: Sequence[ImageArray]) -> Thumbnails[Key]:
-    """The images in sheets, as many of these as fit into `MAX_BYTES`."""
+def _within_budget(keys: Sequence[Key], images: Sequence[ImageArray], max_bytes: int) -> Thumbnails[Key]:
+    """The images in sheets, as many of these as fit into `max_bytes`."""
     size, sheets, total = COLUMNS * _ROWS, list[Sheet](), 0
     for start in range(0, len(images), size):
         sheet = _sheet(images[start : start + size])
         total += len(sheet.jpeg)
-        if total > MAX_BYTES:
+        if total > max_bytes:
             break
         sheets.append(sheet)
     places = {key: divmod(number, size) for number, key in enumerate(keys[: size * len(sheets)])}

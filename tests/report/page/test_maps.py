@@ -13,7 +13,7 @@ from twofold.report.page import report_page
 from twofold.report.page.maps import MOST_MAPS, with_map_checks, with_maps
 from twofold.workflows.evidence_checks import DeletionStep, EvidenceChecks
 from twofold.workflows.explain import Explainer
-from twofold.workflows.report import ReportData, report_of_training
+from twofold.workflows.report import ReportData, report_of_training, role_of
 from twofold.workflows.training_result import TrainingResult
 
 
@@ -36,8 +36,16 @@ def test_the_errors_of_each_part_have_maps_over_their_images(wrong: ReportData, 
     assert 16 <= len(data.maps) <= MOST_MAPS
     assert all(png.startswith(b"\x89PNG") for png in data.maps.values())
     page = report_page(data)
-    assert page.count('src="data:image/png;base64,') >= len(data.maps)
+    assert page.count("url(data:image/png;base64,") == len(data.maps)
     assert "orange places speak for rings, blue places for bars" in page
+
+
+def test_both_kinds_of_errors_have_maps(wrong: ReportData, explainer: Explainer) -> None:
+    maps = with_maps(wrong, explainer).maps
+    for scored in wrong.scored:
+        for label in (0, 1):
+            first = scored.cell(label, 1 - label)[:3]
+            assert {(role_of(scored.name), scored.paths[row]) for row in first.tolist()} <= set(maps)
 
 
 def test_the_checks_of_the_maps_are_on_the_page(wrong: ReportData) -> None:

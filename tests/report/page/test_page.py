@@ -12,10 +12,11 @@ from pages import parse, report_data
 from twofold.data import NO_RANGES
 from twofold.decision import Rule
 from twofold.decision.bounds import allowed_failures, simultaneous_confidence
-from twofold.report.page import read_images, report_page
+from twofold.report.page import PageImages, read_images, report_page, with_images
 from twofold.report.page.page import page_json
 from twofold.report.page.scores_block import rate_bounds, scores_block
-from twofold.workflows.thumbnails import make_thumbnails
+from twofold.workflows.evidence_checks import DeletionStep, EvidenceChecks
+from twofold.workflows.thumbnails import Sheet, Thumbnails, make_thumbnails
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>')
 
@@ -110,8 +111,30 @@ def test_an_evidence_map_lies_over_its_image_for_mouse_and_keyboard() -> None:
     data = report_data(40)
     key = ("train", data.scored[0].paths[int(data.scored[0].errors[0])])
     page = report_page(replace(data, maps={key: b"\x89PNG"}))
-    assert page.count('<figure class="card" tabindex="0">') == page.count('src="data:image/png;base64,') > 0
+    assert page.count('<figure class="card" tabindex="0">') == page.count('data-map="0"></span>') > 0
     assert '<figure class="card" tabindex="0">' not in report_page(data)
+
+
+def test_the_checks_of_the_maps_are_read_back_from_a_page() -> None:
+    checks = EvidenceChecks(16, "exact", 16, 15, 0.09, 0.2, (DeletionStep(0.125, 4.0, 0.66),))
+    page = report_page(replace(report_data(40), map_checks=checks))
+    assert read_images(page).map_checks == checks
+    assert read_images(page.replace('"chance": 0.09', '"chance": NaN')).map_checks is None
+    assert read_images(page.replace('"planted"', '"p"')).map_checks is None
+    assert read_images(report_page(report_data(40))).map_checks is None
+
+
+def test_a_page_that_is_written_again_keeps_the_images_that_it_showed_more_of() -> None:
+    keys = [("train", "a.png"), ("test", "a.png"), ("test", "b.png")]
+    sheets = tuple(Sheet(b"\xff\xd8\xff" + bytes([number]), 1) for number in range(2))
+    old = Thumbnails(sheets, {keys[0]: (0, 0), keys[1]: (1, 0), keys[2]: (1, 1)})
+    images = PageImages(old, dict.fromkeys(keys, b"\x89PNG old"))
+    new = Thumbnails((Sheet(b"one", 1), Sheet(b"two", 1)), {keys[0]: (0, 3), keys[1]: (1, 0)})
+    data = replace(report_data(40), thumbnails=new, maps=dict.fromkeys(keys[:2], b"\x89PNG new"))
+    data = with_images(data, images)
+    assert [sheet.jpeg for sheet in data.thumbnails.sheets] == [b"one", sheets[1].jpeg]
+    assert data.thumbnails.places == {keys[0]: (0, 3), keys[1]: (1, 0), keys[2]: (1, 1)}
+    assert data.maps == {keys[0]: b"\x89PNG new", keys[1]: b"\x89PNG old", keys[2]: b"\x89PNG old"}
 
 
 def test_maps_are_read_back_from_a_page() -> None:

@@ -22,7 +22,10 @@ def export(network: Network, size: int) -> bytes:
     Outputs: `features`, float32 (n, d), and `feature_map`, float32 (n, c, h, w), where the body has a map. The network itself is
     not changed. Raises BackboneError, with the reason, where PyTorch cannot export it.
     """
+    # Contiguous: of tensors with their channels last, as in training, PyTorch writes the global pooling as a mean and a gather of
+    # all its values, which evidence maps could not take apart into places.
     graph = _Graph(copy.deepcopy(network).cpu().float().eval())
+    graph.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in its types
     image = torch.zeros(_BATCH, size, size, 3, dtype=torch.uint8)
     with torch.no_grad():
         outputs = ["features", "feature_map"][: len(graph(image))]
@@ -54,7 +57,7 @@ class _Graph(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        features, feature_map = self.network.embed(image.permute(0, 3, 1, 2).float())
+        features, feature_map = self.network.embed(image.permute(0, 3, 1, 2).float().contiguous())
         return (features,) if feature_map is None else (features, feature_map)
 
 

@@ -14,7 +14,17 @@ function thumbnail(place, label) {
   return image;
 }
 
-function imageCard([path, probability, sheet, cell], classes) {
+// The evidence map over a thumbnail; the style of the page holds its pixels.
+function evidenceMap(number) {
+  const layer = document.createElement("span");
+  layer.className = "overlay";
+  layer.dataset.map = number;
+  layer.setAttribute("role", "img");
+  layer.setAttribute("aria-label", "evidence map");
+  return layer;
+}
+
+function imageCard([path, probability, sheet, cell, map], classes) {
   const card = document.createElement("figure"), caption = document.createElement("figcaption");
   const name = document.createElement("span"), score = document.createElement("span");
   card.className = "card";
@@ -22,7 +32,12 @@ function imageCard([path, probability, sheet, cell], classes) {
   name.textContent = path;
   score.textContent = `${classes[1]} ${probability.toPrecision(4)}`;
   caption.append(name, score);
-  card.append(thumbnail([sheet, cell], path), caption);
+  card.append(thumbnail([sheet, cell], path));
+  if (map >= 0) {
+    card.tabIndex = 0;
+    card.append(evidenceMap(map));
+  }
+  card.append(caption);
   return card;
 }
 

@@ -4,13 +4,14 @@ import base64
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from twofold.core.files import printable
 from twofold.core.notes import count_text
+from twofold.workflows.evidence_checks import EvidenceChecks
 from twofold.workflows.report import ImageKey, Pair, ReportData, role_of
 from twofold.workflows.report_images import ScoredImages
 from twofold.workflows.thumbnails import COLUMNS, Sheet, Thumbnails
@@ -24,7 +25,8 @@ _KINDS: Final = {
 
 _PLACES: Final = re.compile(r'<script type="application/json" id="thumbnails">(.*?)</script>', re.DOTALL)
 _MAP_KEYS: Final = re.compile(r'<script type="application/json" id="maps">(.*?)</script>', re.DOTALL)
-_MAP: Final = re.compile(r'data-map="(\d{1,3})" src="data:image/png;base64,([\w+/=]+)"')
+_CHECKS: Final = re.compile(r'<script type="application/json" id="map-checks">(.*?)</script>', re.DOTALL)
+_MAP: Final = re.compile(r'data-map="(\d{1,3})"\] \{ background-image: url\(data:image/png;base64,([\w+/=]+)\)')
 _SHEET: Final = re.compile(
     r"rows: (\d{1,3}); background-size: [\d% ]+; background-image: url\(data:image/jpeg;base64,([\w+/=]+)\)"
 )
@@ -32,16 +34,14 @@ _SHEET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An image with its caption. `sheet` is -1 where it has no thumbnail; `overlay` is the data address of its evidence map, and
-    `map` the number of that."""
+    """An image with its caption. `sheet` is -1 where it has no thumbnail, `map` is the number of its evidence map, or -1."""
 
     path: str
     caption: str
     sheet: int
     column: int
     row: int
-    overlay: str = ""
-    map: int = 0
+    map: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,14 @@ def sheets(thumbnails: Thumbnails[ImageKey]) -> list[dict[str, Any]]:
     ]
 
 
+def maps(data: ReportData) -> list[dict[str, Any]]:
+    """The evidence maps for the style of the page: number and the PNG file in base64 of each."""
+    return [
+        {"number": number, "data": Markup(base64.b64encode(png).decode())}
+        for number, png in enumerate(data.maps.values())
+    ]
+
+
 def places_json(thumbnails: Thumbnails[ImageKey]) -> list[list[Any]]:
     """[role, path, sheet, cell] of each thumbnail, from which `read_images` knows them again."""
     return [[*key, *place] for key, place in thumbnails.places.items()]
@@ -68,15 +76,41 @@ def places_json(thumbnails: Thumbnails[ImageKey]) -> list[list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class PageImages:
-    """The thumbnails in a page, and the evidence maps over them, as PNG files."""
+    """The thumbnails in a page, the evidence maps over them, as PNG files, and the checks of the maps."""
 
     thumbnails: Thumbnails[ImageKey]
     maps: dict[ImageKey, bytes] = field(repr=False)
+    map_checks: EvidenceChecks | None = None
 
 
 def read_images(page: str) -> PageImages:
     """The images in a page that was written before; none where it is another page, or was altered."""
-    return PageImages(_read_thumbnails(page), _read_maps(page))
+    return PageImages(_read_thumbnails(page), _read_maps(page), _read_checks(page))
+
+
+def with_images(data: ReportData, images: PageImages) -> ReportData:
+    """The data with the images of a page that was written before: those of the training or of the test set where that page shows
+    more of them."""
+    new, old = data.thumbnails, images.thumbnails
+    roles = {role for role in ("train", "test") if _count(old, role) > _count(new, role)}
+    kept = old.only({key for key in old.places if key[0] in roles})
+    maps = {key: png for key, png in data.maps.items() if key[0] not in roles}
+    maps |= {key: png for key, png in images.maps.items() if key[0] in roles}
+    thumbnails = new.only({key for key in new.places if key[0] not in roles}).joined(kept)
+    checks = data.map_checks if data.map_checks is not None else images.map_checks
+    return replace(data, thumbnails=thumbnails, maps=maps, map_checks=checks)
+
+
+def _count(thumbnails: Thumbnails[ImageKey], role: str) -> int:
+    return sum(key[0] == role for key in thumbnails.places)
+
+
+def _read_checks(page: str) -> EvidenceChecks | None:
+    block = _CHECKS.search(page)
+    try:
+        return EvidenceChecks.from_json(json.loads(block[1])) if block else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _read_maps(page: str) -> dict[ImageKey, bytes]:
@@ -105,8 +139,9 @@ def _read_thumbnails(page: str) -> Thumbnails[ImageKey]:
 
 
 def cells(scored: ScoredImages, data: ReportData) -> dict[str, Any]:
-    """The images of each cell of a matrix: [path, probability, sheet, cell], worst first."""
+    """The images of each cell of a matrix: [path, probability, sheet, cell, map], worst first; -1 where there is none."""
     sample, role = scored.sample, role_of(scored.name)
+    numbers = {key: number for number, key in enumerate(data.maps)}
     result = {}
     for (label, answer), rows in scored.shown_cells.items():
         count = int(((sample.labels == label) & (sample.decisions == answer)).sum())
@@ -117,6 +152,7 @@ def cells(scored: ScoredImages, data: ReportData) -> dict[str, Any]:
                 printable(scored.paths[row]),
                 float(f"{sample.probabilities[row]:.6g}"),
                 *data.thumbnails.places.get((role, scored.paths[row]), (-1, 0)),
+                numbers.get((role, scored.paths[row]), -1),
             ]
             for row in rows.tolist()
         ]
@@ -196,7 +232,5 @@ def _pair_title(pair: Pair) -> str:
 
 def _card(key: ImageKey, caption: str, data: ReportData) -> Card:
     sheet, cell = data.thumbnails.places.get(key, (-1, 0))
-    overlay = data.maps.get(key)
-    address = "" if overlay is None else f"data:image/png;base64,{base64.b64encode(overlay).decode()}"
-    number = list(data.maps).index(key) if address else 0
-    return Card(printable(key[1]), caption, sheet, cell % COLUMNS, cell // COLUMNS, address, number)
+    number = list(data.maps).index(key) if key in data.maps else -1
+    return Card(printable(key[1]), caption, sheet, cell % COLUMNS, cell // COLUMNS, number)

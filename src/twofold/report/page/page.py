@@ -16,7 +16,7 @@ from twofold.report.page.figures import (
     shortcut_figures,
     size_figure,
 )
-from twofold.report.page.images import cells, gallery, pair_cards, places_json, sheets
+from twofold.report.page.images import cells, gallery, maps, pair_cards, places_json, sheets
 from twofold.report.page.numbers import (
     class_report,
     matrices,
@@ -78,6 +78,7 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
         "map_keys": page_json(list(data.maps)),
         "style": Markup("\n".join(map(_asset, _STYLES))),
         "sheets": sheets(data.thumbnails),
+        "maps": maps(data),
         "script": Markup("\n".join(map(_asset, _SCRIPTS))),
         "state": page_json({"classes": list(data.classes), "parts": parts, "explorer": explorer}),
         "scores": None if block is None else Markup(block.data),
@@ -98,8 +99,8 @@ def _values(data: ReportData, with_flags: Callable[[str], str]) -> dict[str, Any
         "curves": curve_figures(data),
         "curves_name": "" if (scored := curve_images(data)) is None else scored.name,
         "gallery": gallery(data),
-        "has_maps": bool(data.maps),
         "map_checks": [] if data.map_checks is None else checks_lines(data.map_checks),
+        "map_checks_json": None if data.map_checks is None else page_json(data.map_checks.as_json()),
         "pairs": pair_cards(data),
         "slices": slice_rows(data),
         "shortcuts": shortcut_figures(data),

@@ -80,7 +80,8 @@ async function predict(job) {
     part(".scale i").style.left = `${100 * answer.probability}%`;
     if (answer.label) part(".scale").classList.add(answer.label === answer.positive ? "positive" : "negative");
     part(".explain").hidden = false;
-    part(".explain").addEventListener("click", () => explain(job, part(".explain"), part(".thumbnail")));
+    const show = () => explain(job, answer.positive, part(".explain"), part(".thumbnail"));
+    part(".explain").addEventListener("click", show);
   } catch (error) {
     part(".label").textContent = "no prediction";
     part(".detail").textContent = error.message;
@@ -94,11 +95,11 @@ function details(answer) {
   return parts.join(", ");
 }
 
-async function explain(job, button, image) {
+async function explain(job, positive, button, image) {
   button.disabled = true;
   try {
     image.src = URL.createObjectURL(await (await send("explain", job)).blob());
-    button.textContent = "Orange speaks for the positive class, blue against it";
+    button.textContent = `Orange speaks for ${positive}, blue against it`;
   } catch (error) {
     button.disabled = false;
     say(error.message);
@@ -119,5 +120,5 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop" && !find("drop").hidden) add(event.dataTransfer.files);
   });
 }
-document.addEventListener("paste", (event) => add(event.clipboardData.files));
+document.addEventListener("paste", (event) => { if (!find("drop").hidden) add(event.clipboardData.files); });
 start();
