@@ -156,7 +156,7 @@ def read_certificates(now: float, paths: "ssl.DefaultVerifyPaths | None" = None)
     if file is None:
         return (
             None
-            if sys.platform == "win32" or paths.capath and any(Path(paths.capath).iterdir())
+            if sys.platform == "win32" or (paths.capath and any(Path(paths.capath).iterdir()))
             else Certificates(0, 0)
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -62,7 +62,7 @@ def check_threads(computer: Computer) -> Check:
             text = f"{variable}={limit} gives fits {count_text(int(limit), 'thread')} of {count}."
             return Check("threads", "warning", text, f"unset {variable}")
     if count == 1 < total and computer.quota == 1:
-        return Check("threads", "warning", f"{text}: the container's quota.", "docker update with more cpus")
+        return Check("threads", "warning", f"{text}: the container's quota.", "give the container more processors")
     if count == 1 < total:
         return Check("threads", "warning", f"{text}: the affinity of this process.", f"taskset -cp 0-{total - 1} $$")
     return Check("threads", "ok", text)
