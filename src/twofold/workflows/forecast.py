@@ -23,21 +23,24 @@ from twofold.workflows.embedded_sample import sample_limit
 
 _TRIAL: Final = 1.0  # seconds
 _MIN_IMAGES: Final = 2 * BATCH  # embedded in the trial: with fewer a rate says little
-_ALIKE_ROWS: Final = 64  # images among which pairs that look alike are counted
+_ALIKE_ROWS: Final = 40  # images among which pairs that look alike are counted
+_WARM_CHUNKS: Final = 4  # that were in flight while the network was compiled
+_PACE_SECONDS: Final = 0.1
 _CHANGE: Final = 1.2  # a forecast that changes by this factor is told again
-_FLOAT_FACTOR: Final = 2.0  # the time of an image in float32 against int8
+_FLOAT_FACTOR: Final = 2.2  # the time of an image in float32 against int8
 
 # Measured on a computer that does the calculation of `measure_pace` in _REFERENCE seconds.
-_REFERENCE: Final = 0.003
+_REFERENCE: Final = 0.0005
 _START: Final = 1.0  # seconds before the first image
 _FIT_START: Final = 3.0  # seconds of a training without images: further networks are compiled, the report is written
 _FIT_FEATURE: Final = 1.1e-6  # seconds for each image and feature: fits, evaluation, audit, report
 _COMPARISON: Final = 0.028  # seconds for each pair of images that is compared at full size
 _COMPARISONS: Final = 1.4  # of an image at most, on average: pairs are chosen among its nearest
-_TABLES: Final = 3.3  # copies of the features at the peak
-_IMAGE_BYTES: Final = 9_000  # of an image besides its features: thumbnail, metadata, scores
-_FIT_BYTES: Final = 160e6  # of libraries and of the report
-_FLOAT_BYTES: Final = 100e6  # of the network in float32
+_TABLES: Final = 3.0  # copies of the features while the model is fitted
+_IMAGE_BYTES: Final = 5_000  # of an image besides its features: thumbnail, metadata, scores
+_FIT_BYTES: Final = 85e6  # of the libraries that fit
+_FLOAT_BYTES: Final = 90e6  # of the network in float32
+_REPORT_BYTES: Final = 200e6  # of the report with its evidence maps, when one copy of the features is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,9 @@ class Forecaster:
     def add(self, rows: Sequence[FeatureRow], new: int, preprocessing: Preprocessing) -> None:
         """Takes note of a chunk of feature rows, of which `new` were not in the cache."""
         now = self.clock()
+        embedded = self._finished + (0 if self._phase is None else self._phase.rows)
+        if embedded >= self.workload.images:  # this is the test set, or images are embedded once more
+            return
         if self._phase is None or self._phase.preprocessing != preprocessing:
             self._finished += 0 if self._phase is None else self._phase.rows
             self._phase = _Phase(preprocessing, now)
@@ -129,7 +135,7 @@ class Forecaster:
         if work.training and missing:
             images += work.test + PROBES
         checked = _FLOAT_FACTOR * min(CHECKED_IMAGES, work.images) if work.float_check else 0
-        seconds = now - self._start + _START + (images + checked) * missing * phase.seconds_per_image
+        seconds = now - self._start + self._slowness * _START + (images + checked) * missing * phase.seconds_per_image
         if work.training:
             seconds += self._slowness * self._fit_seconds(phase)
         known = round(work.images * (1 - missing))
@@ -145,8 +151,9 @@ class Forecaster:
         work, used = self.workload, float(self.memory())
         if not work.training:
             return used
-        tables = (work.images + work.test) * (phase.width * 4 * _TABLES + _IMAGE_BYTES)
-        return used + tables + _FIT_BYTES + (_FLOAT_BYTES if work.float_check and phase.new else 0)
+        features = (work.images + work.test) * phase.width * 4
+        fit = _TABLES * features + _FIT_BYTES + (_FLOAT_BYTES if work.float_check and phase.new else 0)
+        return used + work.images * _IMAGE_BYTES + max(fit, features + _REPORT_BYTES)
 
 
 def expected_comparisons(images: int, alike: float) -> float:
@@ -171,8 +178,9 @@ class _Phase:
     width: int = 0  # features of an image
     told: bool = False
     _usable: list[FeatureRow] = field(default_factory=list)  # the first of them
-    _compiled: float = math.nan  # when the first new images were there: they waited for the network to be compiled
-    _trial_images: int = 0  # new images since then
+    _chunks: int = 0  # with new images
+    _trial_start: float = math.nan
+    _trial_images: int = 0
     _trial_seconds: float = 0.0
 
     @property
@@ -187,11 +195,12 @@ class _Phase:
 
     def add(self, rows: Sequence[FeatureRow], new: int, now: float) -> None:
         """Takes note of a chunk of rows."""
-        if new and math.isnan(self._compiled):
-            self._compiled = now
+        self._chunks += new > 0
+        if self._chunks <= _WARM_CHUNKS:
+            self._trial_start = now
         elif new:
             self._trial_images += new
-            self._trial_seconds = now - self._compiled
+            self._trial_seconds = now - self._trial_start
         self.rows, self.new = self.rows + len(rows), self.new + new
         missing = _ALIKE_ROWS - len(self._usable)
         self._usable += [row for row in rows if row.features is not None][:missing]
@@ -213,14 +222,9 @@ class _Phase:
 
 
 def measure_pace() -> float:
-    """The seconds of a small calculation, the median of nine: products, an eigenvalue problem and sorting, as in a fit.
-
-    Call it while nothing else runs in this process.
-    """
-    values, seconds = np.random.default_rng(0).normal(size=(256, 512)).astype(np.float32), []
-    for _ in range(9):
-        start = perf_counter()
-        np.linalg.eigvalsh(values[:96] @ values[:96].T)
-        np.sort(values @ values.T, axis=0)
-        seconds.append(perf_counter() - start)
-    return float(np.median(seconds))
+    """The mean seconds of a small calculation in one thread, sorting, over a tenth of a second."""
+    values, start, count = np.random.default_rng(0).normal(size=(64, 2048)), perf_counter(), 0
+    while perf_counter() - start < _PACE_SECONDS:
+        np.sort(values, axis=1)
+        count += 1
+    return (perf_counter() - start) / count
