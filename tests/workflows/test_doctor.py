@@ -166,17 +166,18 @@ def test_certificates_of_the_system_are_valid_today_and_not_in_1970() -> None:
     assert past.valid < past.count / 10
 
 
-def test_an_extra_that_is_missing_in_part_is_a_fault_and_one_that_is_not_there_is_none() -> None:
-    lines = ["numpy>=2.0", "pillow>=12.0; extra == 'drawing'", "no-such-package>=1.5; extra == 'drawing'"]
-    lines += ["no-other-package; extra == 'absent'", "numpy>=2000; extra == 'new'"]
+def test_a_missing_or_outdated_package_is_a_fault_and_a_missing_extra_is_named_with_what_installs_it() -> None:
+    lines = ["numpy>=2.0", "no-such-package>=1.5", "pillow>=12.0; extra == 'drawing'", "numpy>=2000; extra == 'new'"]
+    lines += ["numpy>=1.0; extra == 'absent'", "no-other-package; extra == 'absent'"]
     checks = check_packages(read_packages(read_requirements(lines), {}))
     assert [(check.name, check.status) for check in checks] == [
-        *(("packages", "ok"), ("extra drawing", "fault"), ("extra new", "fault"), ("extras", "ok"))
+        *(("packages", "fault"), ("extra drawing", "ok"), ("extra new", "fault"), ("extras", "ok"))
     ]
-    assert checks[1].text == "no-such-package is missing."
-    assert checks[1].mend == "pip install 'no-such-package>=1.5'"
+    assert checks[0].text == "no-such-package is missing."
+    assert checks[0].mend == "pip install 'no-such-package>=1.5'"
     assert "is not >=2000" in checks[2].text
-    assert checks[3].text == "not installed: absent"
+    assert checks[3].text == "not installed: absent (no-other-package)"
+    assert checks[3].mend == "pip install '.[absent]'"
 
 
 def test_the_installation_of_the_tests_is_complete() -> None:

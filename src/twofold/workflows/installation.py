@@ -1,6 +1,7 @@
 """The installed packages: versions against what twofold requires, and a trial import of those of the extras."""
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -165,18 +166,30 @@ def _exists(module: str) -> bool:
 
 
 def check_packages(packages: Sequence[Package]) -> list[Check]:
-    """The check of the packages that twofold always needs, then one for each extra that is installed in part or broken."""
+    """The check of the packages that twofold always needs, one for each extra that is installed, and one line for the others.
+
+    An extra of which packages are missing is no fault: those that are there may have come with something else.
+    """
     extras = dict.fromkeys(package.requirement.extra for package in packages if package.requirement.extra)
     groups = {extra: [each for each in packages if each.requirement.extra == extra] for extra in extras}
+    missing = {
+        extra: [each.requirement.package for each in group if not each.version] for extra, group in groups.items()
+    }
+    absent = {extra: names for extra, names in missing.items() if names}
     base = [package for package in packages if not package.requirement.extra]
-    present = {extra: group for extra, group in groups.items() if any(each.version for each in group)}
-    absent = [extra for extra in groups if extra not in present]
-    checks = [_check_group("packages", f"the {len(base)} that are always needed", base)]
-    checks += [_check_group(f"extra {extra}", _names(group), group) for extra, group in present.items()]
-    if absent:
-        checks.append(
-            Check("extras", "ok", f"not installed: {', '.join(absent)}", f"pip install '.[{','.join(absent)}]'")
+    checks = [
+        _check_group(
+            "packages",
+            f"twofold {version('twofold')} and the {len(base)} packages it needs, Python {platform.python_version()}",
+            base,
         )
+    ]
+    checks += [
+        _check_group(f"extra {extra}", _names(group), group) for extra, group in groups.items() if extra not in absent
+    ]
+    if absent:
+        text = ", ".join(f"{extra} ({', '.join(names)})" for extra, names in absent.items())
+        checks.append(Check("extras", "ok", f"not installed: {text}", f"pip install '.[{','.join(absent)}]'"))
     return checks
 
 
