@@ -14,7 +14,7 @@ from twofold.core.options import RuntimeOptions
 
 def doctor(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle to check too.", metavar="[BUNDLE]", show_default=False)
+        Path | None, typer.Argument(help="A bundle to check too.", metavar="BUNDLE", show_default=False)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:

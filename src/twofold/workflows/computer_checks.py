@@ -8,7 +8,7 @@ from typing import Final
 
 from twofold.core.notes import count_text
 from twofold.workflows.computer import Computer, Folder
-from twofold.workflows.diagnosis import Check, Status
+from twofold.workflows.diagnosis import Check, CheckStatus
 
 _GIGABYTE: Final = 1e9
 _MEMORY: Final = (0.4, 1.0)  # GB: below the first nothing runs; training on 1,000 photographs takes 0.8
@@ -160,7 +160,7 @@ def check_telemetry(computer: Computer) -> Check:
     return Check("telemetry", "ok", "off")
 
 
-def _level(value: float, bounds: tuple[float, float]) -> Status:
+def _level(value: float, bounds: tuple[float, float]) -> CheckStatus:
     return "fault" if value < bounds[0] * _GIGABYTE else "warning" if value < bounds[1] * _GIGABYTE else "ok"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Status = Literal["ok", "warning", "fault"]
+CheckStatus = Literal["ok", "warning", "fault"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Check:
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     text: str
     mend: str = ""
 
@@ -29,7 +29,7 @@ class Diagnosis:
 
     checks: tuple[Check, ...]
 
-    def count(self, status: Status) -> int:
+    def count(self, status: CheckStatus) -> int:
         """The number of checks with this status."""
         return sum(check.status == status for check in self.checks)
 

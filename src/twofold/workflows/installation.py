@@ -37,7 +37,7 @@ for name in sys.argv[1:]:
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
+class PackageRequirement:
     """A package that twofold needs, for an `extra` of it or, with "", always; `versions` is such as ">=1.26,<3"."""
 
     package: str
@@ -54,7 +54,7 @@ class Requirement:
 class Package:
     """A requirement, the installed version, None where it is missing, and why it cannot be imported; "" where it can."""
 
-    requirement: Requirement
+    requirement: PackageRequirement
     version: str | None
     fault: str = ""
 
@@ -64,14 +64,14 @@ class Package:
         return self.version is not None and not satisfies(self.version, self.requirement.versions)
 
 
-def read_requirements(lines: Iterable[str] | None = None) -> list[Requirement]:
+def read_requirements(lines: Iterable[str] | None = None) -> list[PackageRequirement]:
     """The requirements in the metadata of twofold, without those of groups of extras."""
     matches = (_REQUIREMENT.fullmatch(line) for line in (requires("twofold") or () if lines is None else lines))
-    found = [Requirement(match[1].lower(), match[2], match[3] or "") for match in matches if match is not None]
+    found = [PackageRequirement(match[1].lower(), match[2], match[3] or "") for match in matches if match is not None]
     return [requirement for requirement in found if requirement.extra not in _GROUPS]
 
 
-def read_packages(requirements: Iterable[Requirement], faults: Mapping[str, str]) -> list[Package]:
+def read_packages(requirements: Iterable[PackageRequirement], faults: Mapping[str, str]) -> list[Package]:
     """The packages of the requirements; `faults` are those of trial imports, by module."""
     return [
         Package(requirement, installed_version(requirement.package), _fault(requirement, faults))
@@ -87,7 +87,7 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def _fault(requirement: Requirement, faults: Mapping[str, str]) -> str:
+def _fault(requirement: PackageRequirement, faults: Mapping[str, str]) -> str:
     module = requirement.module
     try:
         missing = module not in sys.modules and find_spec(module) is None
@@ -126,7 +126,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 class TrialImports:
     """Imports of the extras' packages in a process of their own, beside other work; a broken package may end its process."""
 
-    def __init__(self, requirements: Iterable[Requirement], seconds: float) -> None:
+    def __init__(self, requirements: Iterable[PackageRequirement], seconds: float) -> None:
         installed = [each for each in requirements if each.extra and installed_version(each.package) is not None]
         modules = dict.fromkeys(each.module for each in installed if each.package not in _SLOW)
         self._modules = [module for module in modules if _exists(module)]
