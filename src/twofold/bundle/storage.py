@@ -285,6 +285,32 @@ def load_bundle(path: str | Path) -> Bundle:
     return Bundle(folder, model, record.content)
 
 
+def altered_files(bundle: Bundle) -> dict[str, str]:
+    """What is wrong with the files that bundle.json names, by name; those that are as they were written are left out."""
+    faults = {}
+    for name, digest in bundle.record["files"].items():
+        try:
+            with (bundle.path / name).open("rb") as file:
+                altered = hashlib.file_digest(file, "sha256").hexdigest() != digest
+        except FileNotFoundError:
+            faults[name] = "is missing"
+        except OSError as error:
+            faults[name] = f"cannot be read ({error.strerror or error})"
+        else:
+            faults |= {name: "was altered"} if altered else {}
+    return faults
+
+
+def read_command(path: Path) -> tuple[str, ...]:
+    """The words of the command that wrote the bundle at `path`, as far as its bundle.json can be read, also a damaged bundle."""
+    try:
+        words = json.loads(read_file(path / "bundle.json", MAX_BYTES))["command"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ()
+    legal = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return tuple(words) if legal else ()
+
+
 def scoring_of(
     preprocessing: Preprocessing, head: Head, calibration: Calibration, familiarity: Familiarity | None
 ) -> Scoring:

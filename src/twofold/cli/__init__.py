@@ -13,6 +13,7 @@ import typer
 
 from twofold.cli.audit_command import audit
 from twofold.cli.decide_command import decide
+from twofold.cli.doctor_command import doctor
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.explain_command import explain
 from twofold.cli.fetch_command import fetch
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch, serve):
+for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch, serve, doctor):
     app.command(cls=Command)(flags(command))
 
 

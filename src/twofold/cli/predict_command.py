@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twofold.bundle.model import Prediction
 
 _MAX_NAMED: Final = 3  # addresses
+_MAX_LISTED: Final = 100_000  # files of which a forecast is made
 _READABLE: Final = (None, "unsure", "unfamiliar")  # the reasons of images that could be read
 
 
@@ -49,6 +50,7 @@ def predict(
     from twofold.core.progress import no_progress
     from twofold.report.predictions_text import write_predictions
     from twofold.workflows.decide import with_rule
+    from twofold.workflows.forecast import Forecaster, Workload
     from twofold.workflows.predict import Predictor
 
     if out is not None:
@@ -61,7 +63,11 @@ def predict(
     # Rows on the terminal show the progress, and a bar would break them.
     rows_on_terminal = sys.stdout.isatty() and (out is None or json)
     runtime = terminal.runtime(runtime_options, quiet=quiet or rows_on_terminal)
+    announce = None if rows_on_terminal else terminal.forecast(quiet=quiet)
     files, total = _list(arguments, counted=runtime.progress is not no_progress)
+    if announce is not None:
+        files, total = _counted(files, total)
+        runtime = Forecaster(Workload(total), announce).watch(runtime) if total else runtime
     first = next(files, None)
     if first is None:
         raise DataError(f"There is no file in {' '.join(paths)}; name images or folders of images.")
@@ -92,6 +98,14 @@ def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], i
         return files, 0
     listed = list(files)
     return iter(listed), len(listed)
+
+
+def _counted(files: Iterator[Path], total: int) -> tuple[Iterator[Path], int]:
+    """The same files and their number, 0 where there are too many to hold their names in memory."""
+    if total:
+        return files, total
+    listed = list(islice(files, _MAX_LISTED + 1))
+    return chain(listed, files), len(listed) if len(listed) <= _MAX_LISTED else 0
 
 
 def _count(reasons: "Counter[str | None]", predictions: "Iterable[Prediction]") -> "Iterator[Prediction]":

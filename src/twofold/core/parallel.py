@@ -26,10 +26,10 @@ def prefetch(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterab
 def available_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """The number of processors that this process may use: its affinity, or the container's quota if that is less; at least 1."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, _quota(cgroup)))
+    return max(1, min(affinity, container_quota(cgroup)))
 
 
-def _quota(cgroup: Path) -> int:
+def container_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """The container's quota in processors, rounded up (cgroup v2, then v1); a very large number without a quota."""
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:

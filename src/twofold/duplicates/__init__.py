@@ -7,6 +7,7 @@ from twofold.duplicates.detection import (
     Fingerprints,
     Keys,
     confirm_matches,
+    count_comparisons,
     find_duplicates,
 )
 from twofold.duplicates.fine_detail import GreyImage
@@ -21,6 +22,7 @@ __all__ = [
     "GreyImage",
     "Keys",
     "confirm_matches",
+    "count_comparisons",
     "find_duplicates",
     "find_in_index",
     "index_fingerprints",

@@ -71,20 +71,7 @@ def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None
     rows = np.unique(_group_roots(len(fingerprints), exact))  # one for each group of exact duplicates
     thumbnails = fingerprints.thumbnails[rows]
     hashes = hash_thumbnails(thumbnails)
-    candidates = [
-        _nearest(oriented, hashes[0], pairs_within(oriented.coarse, hashes[0].coarse)) for oriented in hashes[:-1]
-    ]
-    candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
-    weak = np.empty((0, 2), np.int64)
-    if fingerprints.features is not None:
-        unit = directions(fingerprints.features, rows)
-        nearest = nearest_pairs(unit, _NEIGHBOURS, _MIN_WEAK_COSINE)
-        cosines = np.einsum("pd,pd->p", *(unit[nearest[:, column]] for column in (0, 1)))
-        candidates.append(nearest[cosines >= _MIN_COSINE])
-        weak = weak if images is None else nearest
-    strong = set(map(tuple, _hashable(np.concatenate(candidates), hashes[0]).tolist()))
-    pairs = _hashable(np.concatenate([*candidates, weak]), hashes[0])
-    is_strong = np.array([pair in strong for pair in map(tuple, pairs.tolist())], np.bool_)
+    pairs, is_strong = _candidates(fingerprints.features, rows, hashes, weak=images is not None)
     of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
     kinds = _kinds(greys(thumbnails), hashes, pairs, is_strong, of_rows)
     near = [
@@ -93,6 +80,38 @@ def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None
         if kind is not None
     ]
     return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
+
+
+def count_comparisons(fingerprints: Fingerprints) -> int:
+    """The number of pairs that `find_duplicates` compares at full size."""
+    rows = np.unique(_group_roots(len(fingerprints), _exact_duplicates(fingerprints.keys)))
+    hashes = hash_thumbnails(fingerprints.thumbnails[rows])
+    pairs, _ = _candidates(fingerprints.features, rows, hashes, weak=True)
+    if not len(pairs):
+        return 0
+    planes = greys(fingerprints.thumbnails[rows])
+    agreements = _register(_centred(planes), hashes, pairs)[0]
+    return int(_likely(pairs, agreements, _register(planes, hashes, pairs)[0]).sum())
+
+
+def _candidates(
+    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], *, weak: bool
+) -> tuple[Pairs, NDArray[np.bool_]]:
+    """Pairs among these rows that may be duplicates, and whether each is a strong candidate; with `weak` also others."""
+    candidates = [
+        _nearest(oriented, hashes[0], pairs_within(oriented.coarse, hashes[0].coarse)) for oriented in hashes[:-1]
+    ]
+    candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
+    weak_pairs = np.empty((0, 2), np.int64)
+    if features is not None:
+        unit = directions(features, rows)
+        nearest = nearest_pairs(unit, _NEIGHBOURS, _MIN_WEAK_COSINE)
+        cosines = np.einsum("pd,pd->p", *(unit[nearest[:, column]] for column in (0, 1)))
+        candidates.append(nearest[cosines >= _MIN_COSINE])
+        weak_pairs = nearest if weak else weak_pairs
+    strong = set(map(tuple, _hashable(np.concatenate(candidates), hashes[0]).tolist()))
+    pairs = _hashable(np.concatenate([*candidates, weak_pairs]), hashes[0])
+    return pairs, np.array([pair in strong for pair in map(tuple, pairs.tolist())], np.bool_)
 
 
 def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
@@ -191,7 +210,7 @@ def _kinds(
     """The kind of each pair, None for unrelated images; a weak candidate is `near` by its comparison at full size, or none."""
     if not len(pairs):
         return []
-    centred = planes - planes.mean(axis=0) if len(planes) >= _MANY else planes  # what all have in common is no evidence
+    centred = _centred(planes)
     agreements = _register(centred, hashes, pairs)[0]
     similar, scene = _similar_and_agreeing(centred, hashes, pairs, np.where(is_strong, agreements, np.float32(-1)))
     likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
@@ -201,6 +220,11 @@ def _kinds(
     near = likeness.near | (unknown & scene & ~similar & rare)
     scene &= (rare & ~likeness.unrelated) | unknown | likeness.same_scene
     return ["near" if a else "same-scene" if b else None for a, b in zip(near, scene, strict=True)]
+
+
+def _centred(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The thumbnails without their mean: what all have in common is no evidence."""
+    return planes - planes.mean(axis=0) if len(planes) >= _MANY else planes
 
 
 def _similar_and_agreeing(
@@ -227,10 +251,15 @@ def _likeness(
     if images is None:
         return Likeness(*values), np.ones(len(pairs), np.bool_)
     uncentred, maps, orientations = _register(planes, hashes, pairs)
-    compared = (np.maximum(uncentred, agreements) >= _MIN_LIKELY) & _among_best(pairs, uncentred)
+    compared = _likely(pairs, agreements, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
     values[:, compared] = likeness.misfit, likeness.overall, likeness.everywhere
     return Likeness(*values), compared
+
+
+def _likely(pairs: Pairs, agreements: NDArray[np.float32], uncentred: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether each pair is compared at full size, by the agreement of its thumbnails without and with their mean."""
+    return (np.maximum(uncentred, agreements) >= _MIN_LIKELY) & _among_best(pairs, uncentred)
 
 
 def _among_best(pairs: Pairs, scores: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -52,6 +52,15 @@ def embed_chunks(
 
     Closing the generator early stops all threads. Rows computed until then stay in `store`.
     """
+    with closing(embed_counted(sources, engine, store, max_pixels=max_pixels)) as chunks:
+        for rows, _ in chunks:
+            yield rows
+
+
+def embed_counted(
+    sources: Iterable[Source], engine: Engine, store: Store | None = None, *, max_pixels: int = MAX_PIXELS
+) -> Generator[tuple[list[FeatureRow], int]]:
+    """The same rows, with the number of those that were not in the store."""
 
     def compute(chunk: _Chunk) -> tuple[list[FeatureRow], _Chunk]:
         if chunk.pending == 0:
@@ -81,7 +90,7 @@ def embed_chunks(
             if store is not None and chunk.pending:
                 pairs = zip(rows, chunk.entries, strict=True)
                 store.put((row for row, entry in pairs if isinstance(entry, Content)), engine.identity)
-            yield rows
+            yield rows, chunk.pending
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -16,7 +16,7 @@ PROBES: Final = 32
 _SIDE: Final = 64
 # Median difference, in standard deviations of the logits. Decision 008: exact computation differs from VNNI and AMX by at most
 # 0.03, computation that saturates by at least 0.2.
-_TOLERANCE: Final = 0.07
+TOLERANCE: Final = 0.07
 _CELLS: Final = (2, 4, 8, 16, 32)  # per side: from large shapes to fine grain
 _UNIT: Final = 256  # 1.0 in fixed point
 
@@ -38,7 +38,7 @@ class Probes:
     def agree(self, features: NDArray[np.float32]) -> bool:
         """Whether features (n, d) of the first n images give their logits, up to rounding."""
         differences = np.abs(features.astype(np.float64) @ self.weights + self.bias - self.logits[: len(features)])
-        return bool(np.median(differences) <= _TOLERANCE * np.std(self.logits))
+        return bool(np.median(differences) <= TOLERANCE * np.std(self.logits))
 
 
 def probe_images() -> list[ImageArray]:

@@ -17,9 +17,9 @@ from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
 from twofold.core.privacy import without_home
 from twofold.core.progress import Progress, no_progress
-from twofold.data import IntensityRanges
+from twofold.data import IntensityRanges, Preprocessing
 from twofold.embedding.content import Source
-from twofold.embedding.embed import embed_chunks
+from twofold.embedding.embed import embed_counted
 from twofold.embedding.engine import Engine
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, collect_features
 from twofold.embedding.intensity_scan import find_ranges
@@ -35,12 +35,14 @@ class Runtime:
     feature rows.
 
     `notes` are from the creation of the runtime. Every table starts with them; later notes are in the tables only.
+    `on_embedded` is called for each chunk of feature rows, with the number of those that were not in the cache.
     """
 
     folder: Path
     options: RuntimeOptions = field(default_factory=RuntimeOptions)
     progress: Progress = no_progress
     notes: tuple[Note, ...] = ()
+    on_embedded: Callable[[Sequence[FeatureRow], int, Preprocessing], None] | None = None
 
     def engine(self, backbone: Backbone, probes: Probes | None = None) -> Engine:
         """An engine for the backbone. Where `probes` are given, a fast dtype is used only if it reproduces their logits."""
@@ -77,9 +79,12 @@ class Runtime:
         """The feature rows of all sources, up to 64 at a time; `add_note` is called where the cache cannot be used."""
         with (
             self._store(add_note) as store,
-            closing(embed_chunks(sources, engine, store, max_pixels=self.options.max_pixels)) as chunks,
+            closing(embed_counted(sources, engine, store, max_pixels=self.options.max_pixels)) as chunks,
         ):
-            yield from chunks
+            for rows, new in chunks:
+                if self.on_embedded is not None:
+                    self.on_embedded(rows, new, engine.backbone.preprocessing)
+                yield rows
 
     def ranges(self, sources: Sequence[Source]) -> tuple[IntensityRanges, list[Note]]:
         """The intensity ranges of the sources that have more than eight bits, and notes that state them."""

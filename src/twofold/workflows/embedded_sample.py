@@ -119,11 +119,15 @@ class CropComparison:
         return mean, error * math.sqrt(design_effect(differences - mean, groups))
 
 
+def sample_limit(inputs: int) -> int:
+    """The number of images in a sample where each has this many model inputs."""
+    return max(_MIN_IMAGES, min(_MAX_IMAGES, _MAX_INPUTS // inputs))
+
+
 def embed_sample(
     file_list: FileList, sources: Sequence[Source], backbone: Backbone, runtime: Runtime, seed: int
 ) -> EmbeddedSample:
     """The sample of these files with all crops of the backbone."""
-    limit = max(_MIN_IMAGES, min(_MAX_IMAGES, _MAX_INPUTS // len(backbone.preprocessing.crops)))
-    sample = draw_sample(file_list, limit, seed)
+    sample = draw_sample(file_list, sample_limit(len(backbone.preprocessing.crops)), seed)
     rows = runtime.embed_rows([sources[number] for number in sample], runtime.engine(backbone), what="crops")
     return EmbeddedSample(dict(zip(sample, rows, strict=True)), backbone)

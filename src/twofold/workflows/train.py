@@ -5,7 +5,7 @@ on the test set, audit.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from twofold.workflows.crops import CropsChoice
 from twofold.workflows.dtype_check import DtypeCheck, check_dtype
 from twofold.workflows.evaluate import measure_leakage
 from twofold.workflows.fit import DecisionPolicy, Fit, check_promises
+from twofold.workflows.forecast import Forecast, Forecaster, training_workload
 from twofold.workflows.sliced_evaluation import evaluate_test, with_slices
 from twofold.workflows.strategies import FrozenStrategy, Strategy, TrainedStrategy
 from twofold.workflows.training_result import NetworkResult, TestResult, TrainingResult
@@ -50,18 +51,22 @@ def train(
     *,
     test: Path | None = None,
     run_folder: RunFolder | None = None,
+    announce: Callable[[Forecast], None] | None = None,
 ) -> TrainingResult:
     """The model fitted on the labelled images in DATA and, with `test`, its evaluation on that test set.
 
     The training of a network keeps checkpoints and logs in `run_folder`, by default a temporary folder, and continues from
-    checkpoints there. Raises DataError, UsageError, BackboneError or LearningError, before any long work where possible.
+    checkpoints there. With a frozen network `announce` is called with the forecast of seconds and memory. Raises DataError,
+    UsageError, BackboneError or LearningError, before any long work where possible.
     """
     check_promises(options.decision)
     file_list = list_labelled_files(data, options.data, positive=options.positive)
     test_list = None if test is None else list_test_files(file_list.negative_and_positive, test, options.data)
     if options.positive is None:
         file_list = replace(file_list, notes=(*file_list.notes, alphabetical(file_list.negative_and_positive)))
-    result = train_files(file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder)
+    result = train_files(
+        file_list, file_list.paths, options, runtime, test=test_list, run_folder=run_folder, announce=announce
+    )
     return replace(result, roots=(data,) if test is None else (data, test))
 
 
@@ -73,10 +78,15 @@ def train_files(
     *,
     test: FileList | None = None,
     run_folder: RunFolder | None = None,
+    announce: Callable[[Forecast], None] | None = None,
 ) -> TrainingResult:
     """The same for a file list whose images are `sources`, one for each file."""
     _check_promises(file_list, options)
     clock, mode, run, dtype = Clock(), options.learning.mode, None, _choose_dtype(options)
+    if announce is not None and mode == "frozen":  # the time of a network's training is not known before
+        test_images = 0 if test is None else len(test.files)
+        workload = training_workload(len(sources), test_images, options, fast=dtype != "f32")
+        runtime = Forecaster(workload, announce).watch(runtime)
     if mode != "frozen":
         _check_learning(options)
     with clock("embed"):
