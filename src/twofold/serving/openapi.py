@@ -175,6 +175,8 @@ INFER: Final = RouteSchema(
             },
         }
     },
-    {200: _json_answer("The outputs.", _INFERENCE)}
-    | {status: _json_answer(text, _INFER_ERROR) for status, text in _FAULTS.items()},
+    {
+        200: _json_answer("The outputs.", _INFERENCE),
+        **{status: _json_answer(text, _INFER_ERROR) for status, text in _FAULTS.items()},
+    },
 )
