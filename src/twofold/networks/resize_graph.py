@@ -2,9 +2,9 @@
 
 Resizing is two matrix products, one along each axis, with the weights of Pillow's filters (`precompute_coeffs` in its Resample.c)
 and rounding to 8 bits after each, as there. In float64 the result is Pillow's to the bit; a runtime that computes it in float32
-gives another number for one pixel in a thousand. The operator Resize with `antialias` has the same filters, but takes no area with
-fractions of pixels, as `center` and windows have, and is not in every runtime. Only operators that mean the same in every opset
-from 11 on are used.
+gives another number for one pixel in a thousand. The operator Resize with `antialias` has the same filters, but takes no area
+with fractions of pixels, as `center` and windows have, and is not in every runtime. Only operators that mean the same in every
+opset from 11 on are used.
 """
 
 from collections.abc import Iterator, Sequence
@@ -121,7 +121,7 @@ class ResizeGraph:
             positions = self.add("Sub", positions, margin)
             below = self.add("Less", positions, inner)
             inside = self.add("And", self.add("Less", self.number(0), positions), below)
-        scale = self.add("Div", self.add("Sub", ends, starts), inner)
+        scale = self.add("Div", self._single(self.add("Sub", ends, starts)), inner)
         centres = self.add("Add", starts, self.add("Mul", positions, scale))
         return self._filter(length, centres, scale), inside
 
@@ -172,7 +172,7 @@ class ResizeGraph:
         return self.number(0), length
 
     def _single(self, value: str) -> str:
-        """The value rounded to float32, in which Pillow takes the edges of an area."""
+        """The value rounded to float32, in which Pillow computes the edges of an area and its size."""
         return self.add("Cast", self.add("Cast", value, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
 
     def _inner_size(self, length: str, other: str) -> str:
