@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from twofold.core.errors import BackboneError
 from twofold.networks.onnx_scores import with_scores
+from twofold.networks.plain_quantization import make_quantization_plain
 from twofold.networks.resize_graph import MIN_OPSET, ResizeGraph
 from twofold.networks.score_graph import Scoring
 
@@ -34,9 +35,11 @@ class Thresholds:
 
 
 def build_exported_graph(
-    network: bytes, scoring: Scoring, thresholds: Thresholds, metadata: Mapping[str, str]
+    network: bytes, scoring: Scoring, thresholds: Thresholds, metadata: Mapping[str, str], *, plain: bool
 ) -> bytes:
     """The graph of a network with resizing before it and the decision behind it. `metadata` is stored beside it, as texts.
+
+    With `plain`, an int8 network is computed in float32, with the same roundings.
 
     Raises BackboneError where the network's ONNX is older than opset 11.
     """
@@ -45,6 +48,8 @@ def build_exported_graph(
     graph = model.graph
     for node in graph.node:
         node.input[:] = ["model_inputs" if name == "image" else name for name in node.input]
+    if plain:
+        make_quantization_plain(graph)
     resizing = ResizeGraph(scoring.preprocessing)
     resizing.build("image", "model_inputs")
     scores = [name for name in SCORES if name != "familiarity" or scoring.familiarity]
