@@ -15,6 +15,7 @@ from twofold.cli.audit_command import audit
 from twofold.cli.decide_command import decide
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.explain_command import explain
+from twofold.cli.export_command import export
 from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
 from twofold.cli.help_pages import Command, Group
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch, serve):
+for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch, serve, export):
     app.command(cls=Command)(flags(command))
 
 

@@ -30,6 +30,7 @@ from twofold.data.preprocessing import (
     open_image,
     pixel_scale,
     preprocess,
+    reduced_scale,
 )
 from twofold.data.read_errors import ReadError
 from twofold.data.review_decisions import ReviewDecision, ReviewDecisions, one_line
@@ -92,6 +93,7 @@ __all__ = [
     "read_size",
     "read_split",
     "read_table",
+    "reduced_scale",
     "review_labels",
     "walk",
 ]

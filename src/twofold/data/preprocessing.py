@@ -215,6 +215,11 @@ def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
     return min(min(pixel_scale(width, height, preprocessing, crop)) for crop in preprocessing.crops) / 2
 
 
+def reduced_scale(width: int, height: int, preprocessing: Preprocessing) -> bool:
+    """Whether a JPEG file of this size is decoded at reduced scale."""
+    return draft_step(_shrink(width, height, preprocessing)) > 1
+
+
 def decoded_alike(width: int, height: int, first: Preprocessing, second: Preprocessing) -> bool:
     """Whether both preprocessings decode a JPEG file of this size at the same scale."""
     return draft_step(_shrink(width, height, first)) == draft_step(_shrink(width, height, second))

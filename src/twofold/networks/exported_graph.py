@@ -27,7 +27,7 @@ _PREFIX: Final = "decision."
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The thresholds of a rule: the ends `low` and `high` of its unsure band, and the familiarity that its gate needs, or None."""
+    """The thresholds of a rule: the ends of its unsure band, and the familiarity that its gate needs, or None."""
 
     low: float
     high: float
@@ -53,7 +53,9 @@ def build_exported_graph(
     resizing = ResizeGraph(scoring.preprocessing)
     resizing.build("image", "model_inputs")
     scores = [name for name in SCORES if name != "familiarity" or scoring.familiarity]
-    decision, constants = _decision_nodes(thresholds if scoring.familiarity else Thresholds(thresholds.low, thresholds.high, None))
+    decision, constants = _decision_nodes(
+        thresholds if scoring.familiarity else Thresholds(thresholds.low, thresholds.high, None)
+    )
     nodes = [*resizing.nodes, *graph.node, *decision]
     constants = [*resizing.constants.values(), *graph.initializer, *constants]
     exported = helper.make_graph(nodes, "twofold", [_image()], _outputs(scores, scoring), constants)
@@ -90,7 +92,11 @@ def _decision_nodes(thresholds: Thresholds) -> tuple[list[onnx.NodeProto], list[
     nodes: list[onnx.NodeProto] = []
     indices = [numpy_helper.from_array(np.int32(index), f"{_PREFIX}{name}") for index, name in enumerate(LABELS)]
     limits = {"low": thresholds.low, "high": thresholds.high, "gate": thresholds.gate}
-    constants = [numpy_helper.from_array(_limit(limit), f"{_PREFIX}{name}") for name, limit in limits.items() if limit is not None]
+    constants = [
+        numpy_helper.from_array(_limit(limit), f"{_PREFIX}{name}")
+        for name, limit in limits.items()
+        if limit is not None
+    ]
 
     def add(operator: str, inputs: tuple[str, ...], name: str) -> str:
         tensor = name if name == "decision" else f"{_PREFIX}{name}"
@@ -102,7 +108,9 @@ def _decision_nodes(thresholds: Thresholds) -> tuple[list[onnx.NodeProto], list[
 
     gated = thresholds.gate is not None
     answer = add("Where", (below("probability", "high"), f"{_PREFIX}unsure", f"{_PREFIX}positive"), "at_least")
-    answer = add("Where", (below("probability", "low"), f"{_PREFIX}negative", answer), "answer" if gated else "decision")
+    answer = add(
+        "Where", (below("probability", "low"), f"{_PREFIX}negative", answer), "answer" if gated else "decision"
+    )
     if gated:
         add("Where", (below("familiarity", "gate"), f"{_PREFIX}unfamiliar", answer), "decision")
     return nodes, [*indices, *constants]

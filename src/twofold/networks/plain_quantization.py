@@ -1,7 +1,7 @@
-"""Quantisation in plain float operators: the same numbers as QuantizeLinear and DequantizeLinear, which no runtime turns into int8.
+"""Quantisation in plain float operators: the numbers of QuantizeLinear and DequantizeLinear, which no runtime turns into int8.
 
-ONNX Runtime computes int8 networks with roundings of its own, and on x86 processors without VNNI and AMX wrongly unless an option is
-set (docs/decisions/008). With plain operators every runtime gives what twofold gives where it computes an int8 network in float32.
+ONNX Runtime computes int8 networks with roundings of its own, and on x86 processors without VNNI and AMX wrongly unless an option
+is set (docs/decisions/008). With plain operators every runtime computes the network as twofold does in float32.
 """
 
 from typing import Any

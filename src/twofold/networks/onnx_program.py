@@ -1,0 +1,43 @@
+"""Exported models in ONNX Runtime, which is an extra: it answers for every program that runs a model.onnx."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from twofold.core.errors import BackboneError, UsageError
+from twofold.data import ImageArray
+
+Program = Callable[[ImageArray], Mapping[str, NDArray[Any]]]
+"""The outputs of an exported model for an upright image, uint8 (height, width, 3), by their names."""
+
+
+def open_onnx(file: Path) -> tuple[Program, str]:
+    """The program in a file, and the name of its runtime.
+
+    Raises UsageError without ONNX Runtime, BackboneError where it refuses the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UsageError("An export to ONNX is compared in ONNX Runtime: pip install onnxruntime.") from None
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # errors
+    try:
+        session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common class
+        raise BackboneError(f"ONNX Runtime cannot open the exported model: {_last_line(error)}.") from error
+    names = [output.name for output in session.get_outputs()]
+
+    def answer(image: ImageArray) -> dict[str, NDArray[Any]]:
+        try:
+            return dict(zip(names, session.run(names, {"image": image}), strict=True))
+        except Exception as error:  # as above
+            raise BackboneError(f"ONNX Runtime cannot run the exported model: {_last_line(error)}.") from error
+
+    return answer, f"onnxruntime {onnxruntime.__version__}"
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
