@@ -17,7 +17,8 @@ _NOTE: Final = re.compile(r"^Note: .*\n\n?", re.MULTILINE)
 _FILES: Final = """## Files
 
 This is the slim form of a bundle: `model.onnx`, `bundle.json`, the metrics in `evaluation.json`, and
-`fingerprints.csv`, hashes of the training images without their names. Their scores and the file report stay with the whole bundle.
+`fingerprints.csv`, hashes of the training images without their names. Their scores and the file report stay with the whole
+bundle.
 """
 
 

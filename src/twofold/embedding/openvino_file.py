@@ -31,7 +31,7 @@ def open_openvino(file: Path) -> tuple[Callable[[ImageArray], Mapping[str, NDArr
         request = openvino.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     except RuntimeError as error:
         raise _failure("open", error) from error
-    names = [output.get_any_name() for output in request.model_outputs]
+    names = [name for output in request.model_outputs for name in output.get_names()]  # some have two
 
     def answer(image: ImageArray) -> dict[str, NDArray[Any]]:
         try:
