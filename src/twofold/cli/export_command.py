@@ -44,7 +44,7 @@ def export(
     from twofold.bundle.storage import load_bundle
     from twofold.fetching import resolve
     from twofold.report.export_text import export_text
-    from twofold.workflows.export import export as workflow
+    from twofold.workflows.model_export import export as workflow
 
     loaded_bundle = load_bundle(bundle)
     if to == "bundle":

@@ -13,8 +13,8 @@ Program = Callable[[ImageArray], Mapping[str, NDArray[Any]]]
 """The outputs of an exported model for an upright image, uint8 (height, width, 3), by their names."""
 
 
-def open_onnx(file: Path) -> tuple[Program, str]:
-    """The program in a file, and the name of its runtime.
+def open_onnx(file: Path, *, threads: int = 0) -> tuple[Program, str]:
+    """The program in a file, and the name of its runtime. It computes in so many threads, 0: one for each processor.
 
     Raises UsageError without ONNX Runtime, BackboneError where it refuses the file.
     """
@@ -24,6 +24,7 @@ def open_onnx(file: Path) -> tuple[Program, str]:
         raise UsageError("An export to ONNX is compared in ONNX Runtime: pip install onnxruntime.") from None
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
+    settings.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common class

@@ -1,7 +1,7 @@
 """The result of `export` as text."""
 
 from twofold.core.notes import count_text
-from twofold.workflows.export import ExportResult
+from twofold.workflows.model_export import ExportResult
 from twofold.workflows.parity import CONFIDENCE
 
 
@@ -9,9 +9,9 @@ def export_text(result: ExportResult) -> str:
     """The comparison with the bundle, and the files."""
     parity = result.parity
     record = parity.as_json()
-    flips = f"{len(parity.flips)} of {len(parity.comparisons)} decisions differ"
+    flips = f"{len(parity.flips)} of {len(parity.images)} decisions differ"
     lines = [
-        f"Compared with the bundle in {parity.runtime} on {count_text(len(parity.comparisons), 'image')}: {parity.sampled} at "
+        f"Compared with the bundle in {parity.runtime} on {count_text(len(parity.images), 'image')}: {parity.sampled} at "
         "random, and those nearest the threshold",
         f"  pixels of the model input differ by at most {record['pixels']['largest_difference_same_pixels']} of 255",
         f"  probabilities differ by at most {parity.difference:.6f}",

@@ -1,6 +1,6 @@
 """Parity: whether an exported model answers as its bundle does, from the bytes of real images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +13,8 @@ from twofold.core.errors import DataError, TwofoldError
 from twofold.core.options import ExportOptions
 from twofold.data import ImageArray, PreprocessedImage, ReadError, open_image, preprocess, read_bytes, reduced_scale
 from twofold.decision.bounds import upper_bound
+from twofold.networks.onnx_program import Program
 from twofold.workflows.predict import Predictor
-
-Program = Callable[[ImageArray], Mapping[str, NDArray[Any]]]
 
 CONFIDENCE: Final = 0.95
 _NEAREST: Final = 50
@@ -23,7 +22,7 @@ _MOST_CANDIDATES: Final = 2000  # images that are looked at for those near the t
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparedImage:
     """One image through both: `difference` in probability, and `same_pixels` where twofold gets the pixels of the other.
 
     `pixels` are the largest differences of their model inputs, of 255, from these pixels and from the bytes.
@@ -47,48 +46,48 @@ class Parity:
     """The comparison of all images. The first `sampled` were drawn at random, the others are those nearest the threshold."""
 
     runtime: str
-    comparisons: tuple[Comparison, ...] = field(repr=False)
+    images: tuple[ComparedImage, ...] = field(repr=False)
     sampled: int
 
     @property
     def difference(self) -> float:
         """The largest difference in probability."""
-        return max(comparison.difference for comparison in self.comparisons)
+        return max(image.difference for image in self.images)
 
     @property
     def same_pixels(self) -> float:
         """The same where both get the same pixels."""
-        return max(comparison.same_pixels for comparison in self.comparisons)
+        return max(image.same_pixels for image in self.images)
 
     @property
-    def flips(self) -> tuple[Comparison, ...]:
-        return tuple(comparison for comparison in self.comparisons if comparison.flips)
+    def flips(self) -> tuple[ComparedImage, ...]:
+        return tuple(image for image in self.images if image.flips)
 
     @property
     def reduced(self) -> int:
         """The number of images that twofold decodes at reduced scale."""
-        return sum(comparison.reduced for comparison in self.comparisons)
+        return sum(image.reduced for image in self.images)
 
     @property
     def bound(self) -> float:
         """At most this fraction of decisions differs, at `CONFIDENCE`: from the images that were drawn at random alone."""
-        flips = sum(comparison.flips for comparison in self.comparisons[: self.sampled])
+        flips = sum(image.flips for image in self.images[: self.sampled])
         return upper_bound(flips, self.sampled, CONFIDENCE)
 
     def as_json(self) -> dict[str, Any]:
         """Numbers only, without file names: the file is handed on."""
-        differences = [comparison.difference for comparison in self.comparisons]
+        differences = [image.difference for image in self.images]
         return {
             "runtime": self.runtime,
-            "images": {"all": len(self.comparisons), "random": self.sampled, "reduced_scale": self.reduced},
+            "images": {"all": len(self.images), "random": self.sampled, "reduced_scale": self.reduced},
             "probability": {
                 "largest_difference": self.difference,
                 "median_difference": float(np.median(differences)),
                 "largest_difference_same_pixels": self.same_pixels,
             },
             "pixels": {
-                "largest_difference_same_pixels": max(comparison.pixels[0] for comparison in self.comparisons),
-                "largest_difference": max(comparison.pixels[1] for comparison in self.comparisons),
+                "largest_difference_same_pixels": max(image.pixels[0] for image in self.images),
+                "largest_difference": max(image.pixels[1] for image in self.images),
             },
             "flips": [{"bundle": flip.bundle, "exported": flip.exported} for flip in self.flips],
             "flips_at_most": {"rate": self.bound, "confidence": CONFIDENCE},
@@ -130,7 +129,7 @@ class _Comparer:
     predictor: Predictor
     program: Program
 
-    def compare(self, file: Path, prediction: Prediction) -> Comparison:
+    def compare(self, file: Path, prediction: Prediction) -> ComparedImage:
         preprocessing, max_pixels = self.model.backbone.preprocessing, self.predictor.runtime.options.max_pixels
         data = read_bytes(file)
         image = (
@@ -151,7 +150,7 @@ class _Comparer:
         same = abs(probability - self._probability(image)) if reduced else difference
         pixels = tuple(_largest(inputs, outputs["model_inputs"]) for inputs in (from_pixels, from_bytes))
         decisions = self._label(prediction), self._labels[int(outputs["decision"][0])]
-        return Comparison(str(file), *decisions, difference, same, (pixels[0], pixels[1]), reduced)
+        return ComparedImage(str(file), *decisions, difference, same, (pixels[0], pixels[1]), reduced)
 
     @property
     def _labels(self) -> tuple[str, ...]:
@@ -178,7 +177,7 @@ def check_parity(parity: Parity, model: Model, options: ExportOptions, bundle: P
     if parity.difference > options.max_difference:
         faults.append(f"a probability differs by {parity.difference:.4f}, the limit is {options.max_difference:g}")
     if len(parity.flips) > options.max_flips:
-        flips = f"{len(parity.flips)} of {len(parity.comparisons)} decisions differ"
+        flips = f"{len(parity.flips)} of {len(parity.images)} decisions differ"
         faults.append(f"{flips}, the limit is {options.max_flips}")
     if faults:
         raise TwofoldError(

@@ -16,8 +16,8 @@ from twofold.core.options import ExportOptions, ExportTarget
 from twofold.core.replacement import temporary_folder
 from twofold.embedding import Runtime
 from twofold.embedding.openvino_file import open_openvino, write_openvino
-from twofold.networks.onnx_program import open_onnx
-from twofold.workflows.parity import Parity, Program, check_parity, compare
+from twofold.networks.onnx_program import Program, open_onnx
+from twofold.workflows.parity import Parity, check_parity, compare
 from twofold.workflows.predict import Predictor
 from twofold.workflows.report_images import data_files
 from twofold.workflows.training_images import find_training_data

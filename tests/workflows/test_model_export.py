@@ -23,7 +23,7 @@ from twofold.decision.rule import NEVER
 from twofold.embedding import Runtime
 from twofold.networks import Backbone
 from twofold.networks.exported_graph import LABELS, Thresholds
-from twofold.workflows.export import export
+from twofold.workflows.model_export import export
 from twofold.workflows.predict import Predictor
 
 FEW = ExportOptions(sample=20)
@@ -80,12 +80,12 @@ def test_an_export_answers_as_the_bundle_does(
     bundle = with_all_decisions(tiny_bundle(tiny, **preprocessing), photographs)
     result = export(bundle, target, tmp_path / "out", FEW, Runtime(tmp_path), data=photographs, force=False)
     parity = result.parity
-    assert len(parity.comparisons) == 24  # those drawn at random, and all others as the nearest to the threshold
+    assert len(parity.images) == 24  # those drawn at random, and all others as the nearest to the threshold
     assert parity.difference < (1e-4 if target == "onnx" else 4e-3)  # OpenVINO resizes in float32
     assert parity.reduced == 0
-    assert max(comparison.pixels[0] for comparison in parity.comparisons) <= (0 if target == "onnx" else 1)
+    assert max(comparison.pixels[0] for comparison in parity.images) <= (0 if target == "onnx" else 1)
     assert not parity.flips
-    assert {comparison.bundle for comparison in parity.comparisons} == {"bars", "rings", "unsure", "unfamiliar"}
+    assert {comparison.bundle for comparison in parity.images} == {"bars", "rings", "unsure", "unfamiliar"}
     assert parity.bound == upper_bound(0, 20, 0.95)
     record = json.loads((tmp_path / "out" / "parity.json").read_text())
     assert record["images"] == {"all": 24, "random": 20, "reduced_scale": 0}
