@@ -12,12 +12,12 @@ import onnxruntime
 import openvino
 import pytest
 from drawings import draw, draw_folder
+from exports import tiny_bundle
 
-from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle, load_bundle
 from twofold.core.errors import DataError, TwofoldError, UsageError
 from twofold.core.options import ExportOptions
-from twofold.decision import Calibration, Familiarity, Head, Rule
+from twofold.decision import Calibration, Rule
 from twofold.decision.bounds import upper_bound
 from twofold.decision.rule import NEVER
 from twofold.embedding import Runtime
@@ -27,23 +27,6 @@ from twofold.workflows.model_export import export
 from twofold.workflows.predict import Predictor
 
 FEW = ExportOptions(sample=20)
-
-
-def tiny_bundle(backbone: Backbone, **preprocessing: Any) -> Bundle:
-    """A bundle with a head of random numbers, whose probabilities are spread."""
-    backbone = replace(backbone, preprocessing=replace(backbone.preprocessing, **preprocessing))
-    random = np.random.default_rng(1)
-    width = 6 * backbone.preprocessing.moments
-    head = Head(random.normal(size=width).astype(np.float32), 0.1)
-    familiarity = Familiarity(
-        ((0, 6),),
-        random.normal(0, 0.1, 6).astype(np.float32),
-        np.eye(6, dtype=np.float16)[:2],
-        np.linspace(0, 1.2, 5).astype(np.float32),
-        np.linspace(1, 0, 5).astype(np.float32),
-    )
-    model = Model(("bars", "rings"), backbone, head, Calibration(1.0, 0.0), Rule.at(0.5), familiarity=familiarity)
-    return Bundle(Path("tiny.twofold"), model, {"sha256": "0" * 64})
 
 
 def with_all_decisions(bundle: Bundle, images: Path) -> Bundle:

@@ -1,11 +1,12 @@
 """The slim form of a bundle, for handing on: the same answers, without names and scores of the training images."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from twofold.bundle.card import decision_sentences
+from twofold.bundle.model import Model
 from twofold.bundle.storage import Bundle, new_bundle_folder, write_model
 from twofold.core.files import open_replacement
 from twofold.core.json_text import json_text
@@ -13,7 +14,6 @@ from twofold.duplicates.fingerprints import write_index
 
 _EVALUATIONS: Final = ("cross_validation", "validation", "test")
 _NUMBERS: Final = ("images", "groups", "variance_factors", "threshold", "confusion", "decided", "metrics", "per_class")
-_NOTE: Final = re.compile(r"^Note: .*\n\n?", re.MULTILINE)
 _FILES: Final = """## Files
 
 This is the slim form of a bundle: `model.onnx`, `bundle.json`, the metrics in `evaluation.json`, and
@@ -37,7 +37,9 @@ def write_slim_bundle(bundle: Bundle, out: Path, *, force: bool) -> None:
         (folder / "evaluation.json").write_text(json_text(_metrics(evaluation)), encoding="utf-8")
         if card.is_file():
             text = card.read_text(encoding="utf-8", errors="surrogateescape")
-            (folder / "README.md").write_text(_slim_card(text), encoding="utf-8", errors="surrogateescape")
+            (folder / "README.md").write_text(
+                _slim_card(text, bundle.model), encoding="utf-8", errors="surrogateescape"
+            )
         write_model(folder, bundle.model, _slim_record(bundle.record))
 
 
@@ -60,7 +62,10 @@ def _slim_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, "command": [], "options": options, **history}
 
 
-def _slim_card(card: str) -> str:
-    """The card without its notes, which may name files, and with the files of the slim form."""
-    text = _NOTE.sub("", card.partition("## Files")[0]).replace(" `files.csv` has a row for each.", "")
-    return f"{text.rstrip()}\n\n{_FILES}"
+def _slim_card(card: str, model: Model) -> str:
+    """The card of the slim form: the metrics of the card, which are tables, and none of its sentences, which may name files."""
+    metrics = "\n".join(line for line in card.partition("## Model")[0].splitlines() if line.startswith("| "))
+    negative, positive = model.classes
+    decision = f"<!-- decision -->{decision_sentences(model.rule, model.classes)}<!-- /decision -->"
+    title = f"# A model of {negative} and {positive}\n\nClassifies an image as {negative} or {positive}. {decision}"
+    return f"{title}\n\n## Evaluation\n\nValues with 95% intervals.\n\n{metrics}\n\n{_FILES}"
