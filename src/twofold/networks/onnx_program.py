@@ -21,7 +21,7 @@ def open_onnx(file: Path, *, threads: int = 0) -> tuple[Program, str]:
     try:
         import onnxruntime
     except ImportError:
-        raise UsageError("An export to ONNX is compared in ONNX Runtime: pip install onnxruntime.") from None
+        raise UsageError("An export to ONNX is compared in ONNX Runtime: pip install 'twofold[export]'.") from None
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
     settings.intra_op_num_threads = threads
