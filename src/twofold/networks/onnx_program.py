@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from twofold.core.errors import BackboneError, UsageError
+from twofold.core.errors import BackboneError
+from twofold.core.hints import require
 from twofold.data import ImageArray
 
 Program = Callable[[ImageArray], Mapping[str, NDArray[Any]]]
@@ -16,12 +17,11 @@ Program = Callable[[ImageArray], Mapping[str, NDArray[Any]]]
 def open_onnx(file: Path, *, threads: int = 0) -> tuple[Program, str]:
     """The program in a file, and the name of its runtime. It computes in so many threads, 0: one for each processor.
 
-    Raises UsageError without ONNX Runtime, BackboneError where it refuses the file.
+    Raises BackboneError without ONNX Runtime, or where it refuses the file.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UsageError("An export to ONNX is compared in ONNX Runtime: pip install 'twofold[export]'.") from None
+    require("An export to ONNX", "onnxruntime", extra="export")
+    import onnxruntime
+
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
     settings.intra_op_num_threads = threads

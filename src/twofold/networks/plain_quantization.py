@@ -38,6 +38,7 @@ def _plain(graph: GraphProto, node: NodeProto, constants: dict[str, NDArray[Any]
         return f"{target}.{name}"
 
     names = [constant("scale.float", scale.reshape(shape)), constant("zero.float", zero.reshape(shape))]
+    steps: list[tuple[str, list[str], dict[str, Any]]]
     if node.op_type == "DequantizeLinear":
         steps = [("Cast", [source], {"to": 1}), ("Sub", ["", names[1]], {}), ("Mul", ["", names[0]], {})]
     else:
@@ -47,7 +48,7 @@ def _plain(graph: GraphProto, node: NodeProto, constants: dict[str, NDArray[Any]
     return _chain(steps, target)
 
 
-def _chain(steps: list[tuple[str, list[str], dict[str, int]]], target: str) -> list[NodeProto]:
+def _chain(steps: list[tuple[str, list[str], dict[str, Any]]], target: str) -> list[NodeProto]:
     """Operators one after the other: an empty input is the output of the one before, and the last computes `target`."""
     nodes: list[NodeProto] = []
     for number, (operator, inputs, attributes) in enumerate(steps):

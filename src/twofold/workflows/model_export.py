@@ -60,7 +60,7 @@ def export(
 
     It is compared with the bundle first, on images of `data`, by default those of the training. Raises TwofoldError where it
     differs by more than the options allow, UsageError for a target that is not supported or a folder that is not free, DataError
-    where there are too few images, BackboneError where the network cannot be exported.
+    where there are too few images, BackboneError where the network cannot be exported or its runtime is missing.
     """
     if target in _UNTRIED:
         raise UsageError(_UNTRIED[target])
