@@ -67,6 +67,8 @@ def run_twofold(arguments: str) -> None:
             re.findall(r"--[\w-]+", generate_cli.help_page(words[0]))
         )
         return
+    if words[0] == "export" and "bundle" not in words:  # here are few images, and the network is int8 on some machines
+        words += ["--sample", "10", "--max-difference", "1", "--max-flips", "10"]
     if "--mode" in words:  # what takes an hour on photographs is to take a second here
         words += ["--epochs", "1", "--size", "96" if "finetune" in words else "48", "--batch-size", "8"]
     given = [match for word in words for match in (sorted(map(str, Path().glob(word))) or [word])]

@@ -78,7 +78,8 @@ class Bundle:
         """The scores that the model's calibration comes from. Raises BundleError where they are missing or altered."""
         if not (self.path / "scores.csv").exists():
             raise BundleError(
-                f"{self.path} holds no scores.csv: restore it from a backup, or choose a rule on labelled images with `data`."
+                f"{self.path} holds no scores.csv, as a bundle for handing on: take the whole bundle, or choose a rule on "
+                "labelled images with `data`."
             )
         data = _read(self.path, "scores.csv", self.record["files"])
         try:

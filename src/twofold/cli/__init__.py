@@ -16,6 +16,7 @@ from twofold.cli.decide_command import decide
 from twofold.cli.doctor_command import doctor
 from twofold.cli.evaluate_command import evaluate
 from twofold.cli.explain_command import explain
+from twofold.cli.export_command import export
 from twofold.cli.fetch_command import fetch
 from twofold.cli.flags import flags
 from twofold.cli.help_pages import Command, Group
@@ -42,7 +43,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, explain, decide, report, review, label, audit, split, fetch, serve, doctor):
+for command in (
+    train,
+    evaluate,
+    predict,
+    explain,
+    decide,
+    report,
+    review,
+    label,
+    audit,
+    split,
+    fetch,
+    serve,
+    export,
+    doctor,
+):
     app.command(cls=Command)(flags(command))
 
 

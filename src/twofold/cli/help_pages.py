@@ -13,6 +13,7 @@ _ORDER: Final = (
     "Data",
     "Output",
     "Service",
+    "Comparison",
     "Decision",
     "Network",
     "Fine-tuning and training from scratch",

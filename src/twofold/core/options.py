@@ -22,6 +22,7 @@ Optimize = Literal["accuracy", "balanced", "f1"]
 Mode = Literal["frozen", "finetune", "scratch"]
 RecipeName = Literal["classic", "modern"]
 Balance = Literal["none", "loss", "sampler"]
+ExportTarget = Literal["onnx", "openvino", "litert", "coreml", "bundle"]
 
 _TYPE_NAMES = {
     NoneType: "None",
@@ -333,6 +334,26 @@ class ServiceOptions:
     def max_bytes(self) -> int:
         """The size limit of a body in bytes."""
         return int(self.max_megabytes * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """The options of an export: how it is compared with the bundle, and what may differ."""
+
+    PANEL: ClassVar[str] = "Comparison"
+
+    sample: int = _option(
+        299, "Number of images, drawn at random, that both answer; the 50 nearest the threshold are added."
+    )
+    max_difference: float = _option(0.004, "Largest difference in probability; where it is larger, nothing is written.")
+    max_flips: int = _option(0, "Number of decisions that may differ; where more do, nothing is written.")
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_minimum("sample", self.sample, 1)
+        _check_minimum("max_flips", self.max_flips, 0)
+        if not 0 <= self.max_difference <= 1:
+            raise UsageError(f"`max_difference` must be in [0, 1], got {self.max_difference:g}.")
 
 
 @dataclass(frozen=True, slots=True)

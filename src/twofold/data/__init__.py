@@ -12,10 +12,12 @@ from twofold.data.folders import Skip, iterate_files, list_files, walk
 from twofold.data.formats import read_bytes, read_head
 from twofold.data.intensity import choose_ranges
 from twofold.data.preprocessing import (
+    GREY,
     GRIDS,
     MAX_PIXELS,
     PREPROCESSING_VERSION,
     SMALL,
+    WINDOW_OVERLAP,
     Crop,
     ImageArray,
     InputAxis,
@@ -28,6 +30,7 @@ from twofold.data.preprocessing import (
     open_image,
     pixel_scale,
     preprocess,
+    reduced_scale,
 )
 from twofold.data.read_errors import ReadError
 from twofold.data.review_decisions import ReviewDecision, ReviewDecisions, one_line
@@ -35,12 +38,14 @@ from twofold.data.split_folders import SplitPlan, plan_splits
 from twofold.data.tables import find_table, read_split, read_table
 
 __all__ = [
+    "GREY",
     "GRIDS",
     "MAX_PIXELS",
     "NO_RANGES",
     "PREPROCESSING_VERSION",
     "SIXTEEN_BIT_MODES",
     "SMALL",
+    "WINDOW_OVERLAP",
     "Crop",
     "DecisionsFile",
     "Extent",
@@ -87,6 +92,7 @@ __all__ = [
     "read_size",
     "read_split",
     "read_table",
+    "reduced_scale",
     "walk",
     "with_decisions",
 ]

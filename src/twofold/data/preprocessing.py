@@ -24,12 +24,12 @@ MAX_PIXELS: Final = 50_000_000
 SMALL: Final = 32  # side of a thumbnail, in pixels
 _LONG: Final = 4096  # height of a narrow image, in pixels
 # The margins of a padded image; EfficientNet-Lite's normalisation, (x - 127) / 128, turns them into zeros.
-_GREY: Final = (127, 127, 127)
+GREY: Final = 127
 _BOTH: Final[tuple[CropMode, ...]] = ("center", "squash")
 GRIDS: Final = (2, 3, 4, 6, 8)
 """The grids of windows that exist: n stands for n x n windows."""
 
-_OVERLAP: Final = 1.2  # sides of the n windows of a row over the width of the image
+WINDOW_OVERLAP: Final = 1.2  # sides of the n windows of a row over the width of the image
 
 _FILTERS: Final[dict[Filter, Image.Resampling]] = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -215,6 +215,11 @@ def _shrink(width: int, height: int, preprocessing: Preprocessing) -> float:
     return min(min(pixel_scale(width, height, preprocessing, crop)) for crop in preprocessing.crops) / 2
 
 
+def reduced_scale(width: int, height: int, preprocessing: Preprocessing) -> bool:
+    """Whether a JPEG file of this size is decoded at reduced scale."""
+    return draft_step(_shrink(width, height, preprocessing)) > 1
+
+
 def decoded_alike(width: int, height: int, first: Preprocessing, second: Preprocessing) -> bool:
     """Whether both preprocessings decode a JPEG file of this size at the same scale."""
     return draft_step(_shrink(width, height, first)) == draft_step(_shrink(width, height, second))
@@ -271,7 +276,7 @@ def _as_stored(crop: Crop, orientation: int) -> Crop:
 def _area(width: int, height: int, preprocessing: Preprocessing, crop: Crop) -> tuple[float, float, float, float]:
     """The area of the image that becomes the model input: left, top, right, bottom in pixels of the image."""
     if crop.grid > 1:
-        side = _OVERLAP / crop.grid
+        side = WINDOW_OVERLAP / crop.grid
         step = (1 - side) / (crop.grid - 1)
         left, top = crop.column * step, crop.row * step
         return left * width, top * height, min(left + side, 1) * width, min(top + side, 1) * height
@@ -305,6 +310,6 @@ def _fit(decoded: DecodedImage, preprocessing: Preprocessing, crop: Crop) -> Ima
     image = put_upright(image, decoded.orientation).convert("RGB")
     if image.size == (preprocessing.size, preprocessing.size):
         return np.array(image)
-    canvas = Image.new("RGB", (preprocessing.size, preprocessing.size), _GREY)
+    canvas = Image.new("RGB", (preprocessing.size, preprocessing.size), (GREY,) * 3)
     canvas.paste(image, (_margin(preprocessing.size, image.width), _margin(preprocessing.size, image.height)))
     return np.array(canvas)

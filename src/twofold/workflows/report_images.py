@@ -123,7 +123,7 @@ def locate(data: Path, identities: Iterable[FileIdentity], kind: str) -> Located
 
     Raises DataError where DATA does not exist, or where it holds none of them.
     """
-    files, root = _files(data)
+    files, root = data_files(data)
     public_path = relative_to([root], map(str, files))
     by_path = {public_path(str(file)): file for file in files}
     sources: dict[str, Source] = {}
@@ -142,7 +142,7 @@ def locate(data: Path, identities: Iterable[FileIdentity], kind: str) -> Located
     return LocatedImages(sources | found, len(found), len(absent) - len(found))
 
 
-def _files(data: Path) -> tuple[list[Path], Path]:
+def data_files(data: Path) -> tuple[list[Path], Path]:
     """The files of DATA, and the folder that their paths in a bundle are relative to."""
     if not data.exists():
         raise DataError(f"There is no {data}: check the path, or leave it out.")
