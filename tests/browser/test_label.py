@@ -144,7 +144,7 @@ def test_every_control_does_something(page: Any, labelling: Labelling) -> None:
     contains(page, "#selected", f"{count - 2} bars, 1 rings, 1 for later.")
     page.locator("#confirm").click()
     labelled(page, 14 + count - 1)
-    assert len(rows_of(labelling)) == 14 + count - 1
+    assert sum(label != "" for _, label in rows_of(labelling)) == 14 + count - 1
     page.locator("#grid-undo").click()
     page.wait_for_selector("#single:not([hidden])")
 

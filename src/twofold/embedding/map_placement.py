@@ -9,7 +9,7 @@ from twofold.data import InputAxis
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Band:
+class PlacementBand:
     """A matrix (parts, cells) whose rows are zero outside of a few neighbouring cells.
 
     Row i has `fractions[i, t]` at `cells[i, t]`, both (parts, taps); a cell that a row names twice has the sum. A product takes a
@@ -27,7 +27,7 @@ class Band:
         return total
 
 
-def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> Band:
+def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> PlacementBand:
     """The fraction of each cell of a model input that lies in each of the even parts of an image's axis, (parts, cells).
 
     The cells divide the `size` of the model input evenly. Each is spread around its centre and fades out linearly to the centres
@@ -44,7 +44,7 @@ def spread(cells: int, size: int, axis: InputAxis, length: int, parts: int) -> B
     numbers = first[:, None] + np.arange(taps)
     fractions = _part_below(edges[1:, None] - numbers - 0.5) - _part_below(edges[:-1, None] - numbers - 0.5)
     # What neighbours beyond an end would have, the cell at that end has.
-    return Band(numbers.clip(0, cells - 1), fractions.astype(np.float32))
+    return PlacementBand(numbers.clip(0, cells - 1), fractions.astype(np.float32))
 
 
 def _part_below(distances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -56,7 +56,7 @@ class EvidenceChecks:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The checks of such values. Raises ValueError, TypeError or KeyError where they cannot be some."""
-        counts = {name: int(value[name]) for name in ("images", "planted", "found")}
+        counts = {name: int(value[name]) for name in ("images", "patches", "hits")}
         correlation = value["randomised_correlation"]
         steps = ((_finite(step[name]) for name in ("area", "strongest", "random")) for step in value["deletion"])
         return cls(

@@ -120,7 +120,7 @@ def test_the_checks_of_the_maps_are_read_back_from_a_page() -> None:
     page = report_page(replace(report_data(40), map_checks=checks))
     assert read_images(page).map_checks == checks
     assert read_images(page.replace('"chance": 0.09', '"chance": NaN')).map_checks is None
-    assert read_images(page.replace('"planted"', '"p"')).map_checks is None
+    assert read_images(page.replace('"patches"', '"p"')).map_checks is None
     assert read_images(report_page(report_data(40))).map_checks is None
 
 
