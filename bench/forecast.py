@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 FORECAST = re.compile(r"About ([\d.]+) (s|min|h) and ([\d.]+) (GB|MB)")
@@ -66,17 +67,27 @@ def link_subset(data: Path, out: Path, size: int, seed: int) -> int:
     return count
 
 
+def read_all(terminal: int) -> str:
+    """What is written until the other side is closed."""
+    parts = []
+    with suppress(OSError):  # the end, on Linux
+        while part := os.read(terminal, 65_536):
+            parts.append(part)
+    os.close(terminal)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
 def run(what: str, words: list[str], cache: Path) -> tuple[float, float] | None:
     """Runs twofold in a process of its own, prints a line, and returns forecast / actual of seconds and memory."""
     start = time.perf_counter()
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    with tempfile.TemporaryFile("w+") as errors:
-        command = [sys.executable, "-m", "twofold", *words]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, gigabytes = time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e9
-        errors.seek(0)
-        text = errors.read()
+    terminal, stderr = os.openpty()  # forecasts are for terminals
+    command = [sys.executable, "-m", "twofold", *words]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
+    os.close(stderr)
+    text = read_all(terminal)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds, gigabytes = time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e9
     if status:
         sys.exit(text)
     forecasts = FORECAST.findall(text)

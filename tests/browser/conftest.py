@@ -44,7 +44,7 @@ class Visit:
         return str(self.page.locator(selector).text_content())
 
     def _note_request(self, url: str, origin: str) -> None:
-        if not url.startswith(("data:", origin)):
+        if not url.startswith(("data:", "blob:", origin)):
             self.requests.append(url)
 
 

@@ -30,8 +30,9 @@ def runtime(options: RuntimeOptions, *, quiet: bool) -> "Runtime":
 
 
 def forecast(*, quiet: bool) -> "Callable[[Forecast], None] | None":
-    """The function that shows a forecast on stderr, where the run takes more than a few seconds; None with `quiet`."""
-    if quiet:
+    """The function that shows a forecast on stderr, where that is a terminal and the run takes more than a few seconds; None with
+    `quiet`."""
+    if quiet or not sys.stderr.isatty():
         return None
     from twofold.report.forecast_text import forecast_text
 

@@ -61,7 +61,7 @@ def build_exported_graph(
     exported = helper.make_graph(nodes, "twofold", [_image()], _outputs(scores, scoring), constants)
     result = helper.make_model(exported, opset_imports=model.opset_import, ir_version=max(model.ir_version, 7))
     helper.set_model_props(result, dict(metadata))
-    return result.SerializeToString(deterministic=True)
+    return bytes(result.SerializeToString(deterministic=True))
 
 
 def _check_opset(model: ModelProto) -> None:
@@ -90,10 +90,12 @@ def _outputs(scores: list[str], scoring: Scoring) -> list[onnx.ValueInfoProto]:
 def _decision_nodes(thresholds: Thresholds) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
     """The operators from the scores to `decision`, and their constants."""
     nodes: list[onnx.NodeProto] = []
-    indices = [numpy_helper.from_array(np.int32(index), f"{_PREFIX}{name}") for index, name in enumerate(LABELS)]
+    indices = [
+        numpy_helper.from_array(np.array(index, np.int32), f"{_PREFIX}{name}") for index, name in enumerate(LABELS)
+    ]
     limits = {"low": thresholds.low, "high": thresholds.high, "gate": thresholds.gate}
     constants = [
-        numpy_helper.from_array(_limit(limit), f"{_PREFIX}{name}")
+        numpy_helper.from_array(np.array(_limit(limit)), f"{_PREFIX}{name}")
         for name, limit in limits.items()
         if limit is not None
     ]
