@@ -177,8 +177,8 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(service: RunningService
 
 
 def test_another_method_is_refused(service: RunningService) -> None:
-    status, _, text = service.ask("DELETE", "/predict")
-    assert (status, json.loads(text)["error"]["reason"]) == (405, "method-not-allowed")
+    status, headers, text = service.ask("DELETE", "/predict")
+    assert (status, headers["allow"], json.loads(text)["error"]["reason"]) == (405, "POST", "method-not-allowed")
 
 
 def test_an_explanation_is_a_picture_of_the_image_with_its_prediction(

@@ -3,6 +3,7 @@
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from twofold.serving.openapi import ERRORS
 from twofold.serving.request_errors import RequestError
 from twofold.serving.service import Service
 
@@ -22,7 +23,7 @@ POLICY: Final = (
 def health_router(service: Service) -> "APIRouter":
     """The routes."""
     from fastapi import APIRouter, Request
-    from starlette.responses import HTMLResponse, JSONResponse, Response
+    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
     router = APIRouter()
 
@@ -35,7 +36,7 @@ def health_router(service: Service) -> "APIRouter":
         status = "ready" if service.ready else "draining" if service.draining else "starting"
         return JSONResponse({"status": status}, 200 if service.ready else 503)
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -44,7 +45,11 @@ def health_router(service: Service) -> "APIRouter":
         served = (service.repository.get(name) for name in service.repository.names)
         return {"models": [model_json(model) for model in served if model is not None]}
 
-    @router.get("/models/{name}", summary="A model; its ETag changes with it")
+    not_modified: dict[int | str, dict[str, Any]] = {304: {"description": "The model has this ETag still."}}
+
+    @router.get(
+        "/models/{name}", summary="A model; its ETag changes with it", responses={404: ERRORS[404], **not_modified}
+    )
     async def model(name: str, request: Request) -> Response:
         found = service.model(name)
         tag = f'"{found.version}"'

@@ -4,7 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from twofold.serving.inference_tensors import INPUT, OUTPUTS, inference_answer, parse_inference
-from twofold.serving.openapi import ERRORS, INFER
+from twofold.serving.openapi import INFER
 from twofold.serving.request_errors import RequestError
 from twofold.serving.request_images import read_body
 from twofold.serving.service import Service
@@ -28,15 +28,15 @@ def inference_router(service: Service) -> "APIRouter":
     async def server() -> dict[str, Any]:
         return {"name": "twofold", "version": version("twofold"), "extensions": ["binary_tensor_data"]}
 
-    @router.get("/health/live", summary="Whether the process answers")
+    @router.get("/health/live", response_class=Response, summary="Whether the process answers")
     async def live() -> Response:
         return Response()
 
-    @router.get("/health/ready", summary="Whether all models are ready")
+    @router.get("/health/ready", response_class=Response, summary="Whether all models are ready")
     async def ready() -> Response:
         return Response(status_code=200 if service.ready else 503)
 
-    @router.get("/models/{name}", responses={404: ERRORS[404]}, summary="The inputs and outputs of a model")
+    @router.get("/models/{name}", responses={404: INFER.responses[404]}, summary="The inputs and outputs of a model")
     @router.get("/models/{name}/versions/{number}", include_in_schema=False)
     async def model(name: str, number: str | None = None) -> dict[str, Any]:
         found = _version(service, name, number)
@@ -49,7 +49,12 @@ def inference_router(service: Service) -> "APIRouter":
             "outputs": outputs,
         }
 
-    @router.get("/models/{name}/ready", responses={404: ERRORS[404]}, summary="Whether a model is ready")
+    @router.get(
+        "/models/{name}/ready",
+        response_class=Response,
+        responses={404: INFER.responses[404]},
+        summary="Whether a model is ready",
+    )
     @router.get("/models/{name}/versions/{number}/ready", include_in_schema=False)
     async def model_ready(name: str, number: str | None = None) -> Response:
         _version(service, name, number)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 _RAW: Final = "application/octet-stream"
+_FORM_LOGGER: Final = "python_multipart.multipart"  # it warns of every form that cannot be read
 _IN_THREAD: Final = 100_000  # bytes from which a body is parsed in a thread, so that the event loop goes on
 
 
@@ -117,6 +119,7 @@ def _parse_form(body: bytes, content_type: str, max_images: int) -> list[Request
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise RequestError(400, "bad-request", "The form has no boundary in its content type.")
+    logging.getLogger(_FORM_LOGGER).setLevel(logging.ERROR)
     in_memory = {"MAX_MEMORY_FILE_SIZE": len(body)}  # no temporary files: they are in memory already
     try:
         parser = FormParser(FORM, None, add, boundary=boundary, config=in_memory)

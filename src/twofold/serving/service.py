@@ -145,4 +145,5 @@ async def _disconnection(request: "Request") -> None:
 
 
 def _busy(error: FullQueueError) -> RequestError:
-    return RequestError(429, "busy", "The queue is full: try again later.", max(1, round(error.seconds)), closes=True)
+    # The connection stays: what else comes of the body is thrown away, which costs less than a new connection.
+    return RequestError(429, "busy", "The queue is full: try again later.", max(1, round(error.seconds)))

@@ -81,7 +81,9 @@ def _add_error_handlers(app: "FastAPI") -> None:
     @app.exception_handler(HTTPException)
     async def explain(request: "Request", error: HTTPException) -> "Response":
         reason = _REASONS.get(error.status_code, "bad-request")
-        return answer(request, RequestError(error.status_code, reason, f"{error.detail}."))
+        response = answer(request, RequestError(error.status_code, reason, f"{error.detail}."))
+        response.headers.update(error.headers or {})  # such as the methods that are allowed
+        return response
 
     @app.exception_handler(TwofoldError)
     async def fail(request: "Request", error: TwofoldError) -> "Response":
