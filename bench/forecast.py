@@ -95,11 +95,11 @@ def run(what: str, words: list[str], cache: Path) -> tuple[float, float] | None:
         print(f"{what:40}{'none':>12}{seconds:10.1f}{'':7}{'':13}{gigabytes:11.2f}", flush=True)
         return None
     number, unit, memory, scale = forecasts[0]
-    told = float(number) * SECONDS[unit], float(memory) / (1 if scale == "GB" else 1000)
+    forecast = float(number) * SECONDS[unit], float(memory) / (1 if scale == "GB" else 1000)
     more = "".join(f"  then {value} {unit}" for value, unit, *_ in forecasts[1:])
-    ratios = told[0] / seconds, told[1] / gigabytes
+    ratios = forecast[0] / seconds, forecast[1] / gigabytes
     print(
-        f"{what:40}{told[0]:12.0f}{seconds:10.1f}{ratios[0]:7.2f}{told[1]:13.2f}{gigabytes:11.2f}{ratios[1]:7.2f}{more}",
+        f"{what:40}{forecast[0]:12.0f}{seconds:10.1f}{ratios[0]:7.2f}{forecast[1]:13.2f}{gigabytes:11.2f}{ratios[1]:7.2f}{more}",
         flush=True,
     )
     return ratios

@@ -187,8 +187,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         options, runtime = self._options(), self._runtime()
         codes = self._encode(label_column(y))
         images = image_sources(X)
-        file_list, kept = self._reviewed(self._file_list(images, codes, groups), images)
-        sources = [images[row] for row in kept]
+        file_list, used = self._reviewed(self._file_list(images, codes, groups), images)
+        sources = [images[row] for row in used]
         if self.mode != "frozen":
             _check_usable(sources, runtime.scan(sources).read_errors)  # before hours of training
         if self.positive is not None:
@@ -198,7 +198,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         fit = self.training_.fit
         self.model_, self.evaluation_, self.threshold_ = fit.model, fit.evaluation, fit.model.rule.threshold
         self.out_of_fold_ = np.full(len(images), np.nan)
-        self.out_of_fold_[kept[fit.scores.rows]] = fit.evaluation.probabilities
+        self.out_of_fold_[used[fit.scores.rows]] = fit.evaluation.probabilities
         if self.training_.interrupted:
             raise KeyboardInterrupt
         return self
@@ -304,7 +304,7 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return FileList(files, (), (names[0], names[1]), choose_positive((names[0], names[1]), positive), ())
 
     def _reviewed(self, file_list: FileList, sources: Sequence[Source]) -> tuple[FileList, NDArray[np.intp]]:
-        """The file list with the labels of the review, and the rows (kept,) that were not excluded there."""
+        """The file list with the labels of the review, and the rows (used,) that were not excluded there."""
         rows = np.arange(len(sources))
         if self.decisions is None:
             return file_list, rows
@@ -312,8 +312,8 @@ class BinaryImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         hashes = [None if isinstance(content, ReadError) else content.sha256 for content in contents]
         decisions = read_decisions(Path(self.decisions))
         excluded = decisions.excluded
-        kept = np.array([sha256 not in excluded for sha256 in hashes])
-        return with_decisions(file_list, hashes, decisions), rows[kept]
+        usable = np.array([sha256 not in excluded for sha256 in hashes])
+        return with_decisions(file_list, hashes, decisions), rows[usable]
 
     def _positive_column(self) -> int:
         return int(str(self.classes_[1]) == self.model_.classes[1])

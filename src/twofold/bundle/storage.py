@@ -23,7 +23,7 @@ from twofold.core.files import check_writable, read_file
 from twofold.core.json_text import json_text
 from twofold.core.notes import Note
 from twofold.core.privacy import public_address
-from twofold.core.replacement import OLD, clear_leftovers, exchange, temporary_folder, try_lock
+from twofold.core.replacement import clear_leftovers, move_folder, temporary_folder
 from twofold.data import Preprocessing, is_address
 from twofold.decision import Calibration, Familiarity, Head
 from twofold.decision.familiarity import Parts
@@ -202,39 +202,9 @@ def new_bundle_folder(path: Path, *, force: bool) -> Iterator[Path]:
     with temporary_folder(path) as folder:
         yield folder
         try:
-            _move_to(folder, path, force=force)
+            move_folder(folder, path, force=force)
         except OSError as error:
             raise UsageError(_rescue(folder, path, error)) from error
-
-
-def _move_to(folder: Path, path: Path, *, force: bool) -> None:
-    """Moves the folder to `path`. A folder can replace nothing or an empty folder by a rename, but not a folder with entries."""
-    try:
-        if os.name == "nt" and path.is_dir():
-            path.rmdir()  # Windows: not even onto an empty folder
-        folder.rename(path)
-    except OSError:
-        if not force or not path.is_dir():
-            raise
-        _replace(folder, path)
-
-
-def _replace(folder: Path, path: Path) -> None:
-    """Exchanges both atomically where the system supports it. Elsewhere the old folder is renamed first, and renamed back on
-    failure; where the process is killed in between, `clear_leftovers` restores it."""
-    if exchange(folder, path):
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    old = folder.with_name(f"{folder.name}{OLD}")
-    with try_lock(path):
-        try:
-            path.rename(old)
-            folder.rename(path)
-        except BaseException:
-            if old.exists() and not path.exists():
-                old.rename(path)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _rescue(folder: Path, path: Path, error: OSError) -> str:

@@ -106,6 +106,39 @@ def _clear(folder: Path, path: Path) -> str:
     return f"{folder} was removed: a process was killed while it wrote {path.name}."
 
 
+def move_folder(folder: Path, path: Path, *, force: bool) -> None:
+    """Moves the folder to `path`, with `force` also where a folder with entries is.
+
+    A folder can replace nothing or an empty folder by a rename, but not a folder with entries.
+    """
+    try:
+        if os.name == "nt" and path.is_dir():
+            path.rmdir()  # Windows: not even onto an empty folder
+        folder.rename(path)
+    except OSError:
+        if not force or not path.is_dir():
+            raise
+        _replace(folder, path)
+
+
+def _replace(folder: Path, path: Path) -> None:
+    """Exchanges both atomically where the system supports it. Elsewhere the old folder is renamed first, and renamed back on
+    failure; where the process is killed in between, `clear_leftovers` restores it."""
+    if exchange(folder, path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    old = folder.with_name(f"{folder.name}{OLD}")
+    with try_lock(path):
+        try:
+            path.rename(old)
+            folder.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def exchange(first: Path, second: Path) -> bool:
     """Whether the two were exchanged: in one step, or not at all if the operating system or the file system cannot do it."""
     rename = _exchange_call()

@@ -1,12 +1,13 @@
 """Memory: what this process may use, and what it uses."""
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_LIMIT_FILES = (("memory.max", "memory.current", "memory.stat"),)  # cgroup v2
-_LIMIT_FILES_V1 = (("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),)
+_LIMIT_FILES = (
+    ("memory.max", "memory.current", "memory.stat"),  # cgroup v2
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),  # v1
+)
 _NO_LIMIT = 1 << 60  # cgroup v1 states "no limit" as a number of this order
 
 
@@ -32,16 +33,6 @@ def resident_memory(status: Path = Path("/proc/self/status")) -> int:
     return int(_sizes(status).get("VmRSS", 0))
 
 
-def peak_memory() -> int:
-    """The largest number of bytes that this process has had in memory; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _sizes(file: Path) -> dict[str, float]:
     """The bytes of each line such as "MemTotal:  1024 kB"."""
     try:
@@ -53,7 +44,7 @@ def _sizes(file: Path) -> dict[str, float]:
 
 def _limit(cgroup: Path) -> tuple[float, float]:
     """The container's limit, and what is left of it; file pages that the kernel can drop count as free."""
-    for limit_file, usage_file, stat_file in (*_LIMIT_FILES, *_LIMIT_FILES_V1):
+    for limit_file, usage_file, stat_file in _LIMIT_FILES:
         try:
             limit = int((cgroup / limit_file).read_text(encoding="ascii"))  # "max" is no number
             used = int((cgroup / usage_file).read_text(encoding="ascii"))

@@ -50,12 +50,12 @@ def health_router(service: Service) -> "APIRouter":
     @router.get(
         "/models/{name}", summary="A model; its ETag changes with it", responses={404: ERRORS[404], **not_modified}
     )
-    async def model(name: str, request: Request) -> Response:
-        found = service.model(name)
-        tag = f'"{found.version}"'
+    async def describe(name: str, request: Request) -> Response:
+        model = service.model(name)
+        tag = f'"{model.version}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
-        return JSONResponse(model_json(found), headers={"etag": tag})
+        return JSONResponse(model_json(model), headers={"etag": tag})
 
     @router.get("/", include_in_schema=False)
     async def page() -> Response:

@@ -38,12 +38,12 @@ def inference_router(service: Service) -> "APIRouter":
 
     @router.get("/models/{name}", responses={404: INFER.responses[404]}, summary="The inputs and outputs of a model")
     @router.get("/models/{name}/versions/{number}", include_in_schema=False)
-    async def model(name: str, number: str | None = None) -> dict[str, Any]:
-        found = _version(service, name, number)
+    async def model(name: str, request: Request) -> dict[str, Any]:
+        current = _version(service, name, request)
         outputs = [{"name": output, "datatype": kind, "shape": [-1]} for output, kind in OUTPUTS.items()]
         return {
             "name": name,
-            "versions": [found],
+            "versions": [current],
             "platform": "twofold",
             "inputs": [INPUT],
             "outputs": outputs,
@@ -56,25 +56,25 @@ def inference_router(service: Service) -> "APIRouter":
         summary="Whether a model is ready",
     )
     @router.get("/models/{name}/versions/{number}/ready", include_in_schema=False)
-    async def model_ready(name: str, number: str | None = None) -> Response:
-        _version(service, name, number)
+    async def model_ready(name: str, request: Request) -> Response:
+        _version(service, name, request)
         return Response(status_code=200 if service.ready else 503)
 
     @router.post("/models/{name}/infer", openapi_extra=INFER.request, responses=INFER.responses, summary=INFER.summary)
     @router.post("/models/{name}/versions/{number}/infer", include_in_schema=False)
-    async def infer(name: str, request: Request, number: str | None = None) -> Response:
-        _version(service, name, number)
+    async def infer(name: str, request: Request) -> Response:
+        _version(service, name, request)
         return await _infer(service, name, request)
 
     return router
 
 
-def _version(service: Service, name: str, number: str | None) -> str:
+def _version(service: Service, name: str, request: "Request") -> str:
     """The version of the model. Raises RequestError for an unknown model, and for another version than the one in use."""
-    found = service.model(name).version
-    if number not in (None, found):
-        raise RequestError(404, "unknown-version", f"The model {name} has the version {found}.")
-    return found
+    current = service.model(name).version
+    if request.path_params.get("number", current) != current:
+        raise RequestError(404, "unknown-version", f"The model {name} has the version {current}.")
+    return current
 
 
 async def _infer(service: Service, name: str, request: "Request") -> "Response":

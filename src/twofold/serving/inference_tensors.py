@@ -136,19 +136,19 @@ def inference_answer(
     request: InferenceRequestBody, name: str, version: str, predictions: Sequence[Prediction]
 ) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON where binary data follows."""
-    outputs, parts = [], []
+    outputs, buffers = [], []
     for output in request.outputs:
         column = [getattr(prediction, output) for prediction in predictions]
         tensor: dict[str, Any] = {"name": output, "datatype": OUTPUTS[output], "shape": [len(column)]}
         if output in request.binary:
-            parts.append(_packed(column, OUTPUTS[output]))
-            tensor["parameters"] = {"binary_data_size": len(parts[-1])}
+            buffers.append(_packed(column, OUTPUTS[output]))
+            tensor["parameters"] = {"binary_data_size": len(buffers[-1])}
         else:
             tensor["data"] = [value or "" for value in column] if OUTPUTS[output] == "BYTES" else column
         outputs.append(tensor)
     content = {"model_name": name, "model_version": version, "outputs": outputs}
     text = json.dumps(content if request.id is None else {"id": request.id, **content}).encode()
-    return b"".join((text, *parts)), len(text) if parts else None
+    return b"".join((text, *buffers)), len(text) if buffers else None
 
 
 def _packed(column: Sequence[Any], kind: str) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Final
 
 from twofold.bundle.model import Prediction
@@ -65,7 +65,6 @@ class ModelRepository:
         self._paths, self._runtime = dict(paths), runtime
         self._models: dict[str, ServedModel] = {}
         self._states: dict[str, FileState | None] = {}
-        self._refreshing = Lock()
         self._stopping = Event()
         self._thread: Thread | None = None
         self.ready = False
@@ -109,9 +108,8 @@ class ModelRepository:
 
     def refresh(self) -> list[Reload]:
         """Replaces the models whose bundles were replaced; a bundle that cannot be used leaves the old model in place."""
-        with self._refreshing:
-            changed = [name for name in self._paths if _file_state(self._paths[name]) != self._states[name]]
-            return [self._reload(name) for name in changed]
+        changed = [name for name in self._paths if _file_state(self._paths[name]) != self._states[name]]
+        return [self._reload(name) for name in changed]
 
     def _reload(self, name: str) -> Reload:
         try:

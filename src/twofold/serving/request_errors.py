@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ class RequestError(Exception):
     reason: str
     message: str
     retry_after: int | None = None
-    closes: bool = field(default=False)
+    closes: bool = False
     """Whether the rest of the body is not read, so that the connection ends."""
 
     @property

@@ -3,10 +3,10 @@
 import base64
 import binascii
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twofold.serving.request_errors import RequestError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 _RAW: Final = "application/octet-stream"
-_FORM_LOGGER: Final = "python_multipart.multipart"  # it warns of every form that cannot be read
 _IN_THREAD: Final = 100_000  # bytes from which a body is parsed in a thread, so that the event loop goes on
 
 
@@ -70,14 +69,14 @@ async def read_body(request: "Request", max_bytes: int, take: Callable[[int], No
     stated = request.headers.get("content-length", "0")
     if stated.isdigit() and int(stated) > max_bytes:
         raise _too_long(max_bytes)
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
         if size > max_bytes:
             raise _too_long(max_bytes)
-        take(len(part))
-        parts.append(part)
-    return b"".join(parts)
+        take(len(chunk))
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 async def read_images(
@@ -95,9 +94,11 @@ async def read_images(
         raise RequestError(400, "empty", "The body is empty: send an image.")
     if kind not in (FORM, JSON):
         return RequestImages((RequestImage(body),), is_single=True)
-    arguments = (body, request.headers["content-type"], max_images)
-    parse = _parse_form if kind == FORM else _parse_json
-    images = await run_in_threadpool(parse, *arguments) if len(body) > _IN_THREAD else parse(*arguments)
+    if kind == FORM:
+        parse = partial(_parse_form, body, request.headers["content-type"], max_images)
+    else:
+        parse = partial(_parse_json, body, max_images)
+    images = await run_in_threadpool(parse) if len(body) > _IN_THREAD else parse()
     if not images:
         raise RequestError(400, "empty", "The request holds no image.")
     return RequestImages(tuple(images), is_single=False)
@@ -119,7 +120,6 @@ def _parse_form(body: bytes, content_type: str, max_images: int) -> list[Request
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise RequestError(400, "bad-request", "The form has no boundary in its content type.")
-    logging.getLogger(_FORM_LOGGER).setLevel(logging.ERROR)
     in_memory = {"MAX_MEMORY_FILE_SIZE": len(body)}  # no temporary files: they are in memory already
     try:
         parser = FormParser(FORM, None, add, boundary=boundary, config=in_memory)
@@ -130,7 +130,7 @@ def _parse_form(body: bytes, content_type: str, max_images: int) -> list[Request
     return images
 
 
-def _parse_json(body: bytes, content_type: str, max_images: int) -> list[RequestImage]:
+def _parse_json(body: bytes, max_images: int) -> list[RequestImage]:
     """The images of {"images": [base64, ...]}, or of the list alone."""
     content = parse_json(body)
     texts = content.get("images") if isinstance(content, Mapping) else content

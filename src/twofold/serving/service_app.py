@@ -1,5 +1,6 @@
 """The application: its routes, and what becomes of errors."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 _DESCRIPTION: Final = (
     "Predictions of twofold bundles. Decisions, probabilities and logits are those of `twofold predict`."
 )
+_FORM_LOGGER: Final = "python_multipart"  # it warns of every form that cannot be read; the answer says so
 _REASONS: Final = {404: "not-found", 405: "method-not-allowed"}
 
 
 def build_service(service: Service, token: str | None, write: WriteLine | None) -> "ASGIApp":
     """The application, with the token that requests need, and what gets the lines of its log."""
     from fastapi import FastAPI
+
+    logging.getLogger(_FORM_LOGGER).setLevel(logging.ERROR)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

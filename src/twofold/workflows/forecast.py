@@ -94,7 +94,7 @@ class Forecaster:
     _slowness: float = field(init=False)
     _phase: "_Phase | None" = field(init=False, default=None)
     _finished: int = field(init=False, default=0)  # images of earlier phases
-    _told: float | None = field(init=False, default=None)
+    _seconds: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._start = self.clock()
@@ -115,12 +115,12 @@ class Forecaster:
             self._phase = _Phase(preprocessing, now)
         phase = self._phase
         phase.add(rows, new, now)
-        if phase.told or not phase.decisive(self._expected(phase)):
+        if phase.is_announced or not phase.decisive(self._expected(phase)):
             return
-        phase.told = True
+        phase.is_announced = True
         forecast = self._forecast(phase, now)
-        if self._told is None or not 1 / _CHANGE < forecast.seconds / self._told < _CHANGE:
-            self._told = forecast.seconds
+        if self._seconds is None or not 1 / _CHANGE < forecast.seconds / self._seconds < _CHANGE:
+            self._seconds = forecast.seconds
             self.announce(forecast)
 
     def _expected(self, phase: "_Phase") -> int:
@@ -176,7 +176,7 @@ class _Phase:
     rows: int = 0
     new: int = 0
     width: int = 0  # features of an image
-    told: bool = False
+    is_announced: bool = False
     _usable: list[FeatureRow] = field(default_factory=list)  # the first of them
     _chunks: int = 0  # with new images
     _trial_start: float = math.nan

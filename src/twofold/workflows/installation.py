@@ -67,8 +67,10 @@ class Package:
 def read_requirements(lines: Iterable[str] | None = None) -> list[PackageRequirement]:
     """The requirements in the metadata of twofold, without those of groups of extras."""
     matches = (_REQUIREMENT.fullmatch(line) for line in (requires("twofold") or () if lines is None else lines))
-    found = [PackageRequirement(match[1].lower(), match[2], match[3] or "") for match in matches if match is not None]
-    return [requirement for requirement in found if requirement.extra not in _GROUPS]
+    requirements = [
+        PackageRequirement(match[1].lower(), match[2], match[3] or "") for match in matches if match is not None
+    ]
+    return [requirement for requirement in requirements if requirement.extra not in _GROUPS]
 
 
 def read_packages(requirements: Iterable[PackageRequirement], faults: Mapping[str, str]) -> list[Package]:

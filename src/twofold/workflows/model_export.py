@@ -1,7 +1,6 @@
 """export: a bundle as a file for other programs, compared with the bundle before it is written."""
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,7 +12,7 @@ from twofold.core.errors import UsageError
 from twofold.core.files import check_writable, write_errors
 from twofold.core.json_text import json_text
 from twofold.core.options import ExportOptions, ExportTarget
-from twofold.core.replacement import temporary_folder
+from twofold.core.replacement import move_folder, temporary_folder
 from twofold.embedding import Runtime
 from twofold.embedding.openvino_file import open_openvino, write_openvino
 from twofold.networks.onnx_program import Program, open_onnx
@@ -73,9 +72,7 @@ def export(
             parity = compare(bundle.model, predictor, program, runtime_name, files, options.sample)
         check_parity(parity, bundle.model, options, bundle.path)
         (folder / "parity.json").write_text(json_text(_record(bundle, target, options, parity)), encoding="utf-8")
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
+        move_folder(folder, out, force=force)
     return ExportResult(out, target, tuple(sorted(out.iterdir())), parity)
 
 

@@ -275,9 +275,9 @@ def _bundle_images(
 ) -> tuple[ScoredImages, ...]:
     """The images of the test set, where there was one, then those of the training."""
     name = {"validation": "validation"}.get(evidence, "out-of-fold" if "learning" in result else "train (out-of-fold)")
-    own = [training_images(bundle, name, result[evidence], table, scores, rows)] if evidence in result else []
+    training = [training_images(bundle, name, result[evidence], table, scores, rows)] if evidence in result else []
     test = test_images(bundle, columns[0].name, result["test"]) if "test" in result else None
-    return (*([] if test is None else [test]), *own)
+    return (*([] if test is None else [test]), *training)
 
 
 def _bundle_thresholds(bundle: Bundle, scores: LabelledScores) -> ThresholdScores:

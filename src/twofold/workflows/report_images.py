@@ -113,9 +113,9 @@ class LocatedImages:
         if not self.moved + self.missing:
             return ""
         total = len(self.sources) + self.missing
-        found = f"{self.moved or 'none'} of them {'was' if self.moved < 2 else 'were'} found elsewhere by their content"
+        moved = f"{self.moved or 'none'} of them {'was' if self.moved < 2 else 'were'} found elsewhere by their content"
         missing = f"{self.missing} {'is' if self.missing == 1 else 'are'} missing"
-        return f"{self.moved + self.missing} of {total} {kind} are no longer where they were at the training: {found}, {missing}."
+        return f"{self.moved + self.missing} of {total} {kind} are no longer where they were at the training: {moved}, {missing}."
 
 
 def locate(data: Path, identities: Iterable[FileIdentity], kind: str) -> LocatedImages:

@@ -93,10 +93,10 @@ def with_images(data: ReportData, images: PageImages) -> ReportData:
     more of them."""
     new, old = data.thumbnails, images.thumbnails
     roles = {role for role in ("train", "test") if _count(old, role) > _count(new, role)}
-    kept = old.only({key for key in old.places if key[0] in roles})
+    unchanged = old.only({key for key in old.places if key[0] in roles})
     maps = {key: png for key, png in data.maps.items() if key[0] not in roles}
     maps |= {key: png for key, png in images.maps.items() if key[0] in roles}
-    thumbnails = new.only({key for key in new.places if key[0] not in roles}).joined(kept)
+    thumbnails = new.only({key for key in new.places if key[0] not in roles}).joined(unchanged)
     checks = data.map_checks if data.map_checks is not None else images.map_checks
     return replace(data, thumbnails=thumbnails, maps=maps, map_checks=checks)
 

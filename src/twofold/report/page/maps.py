@@ -40,8 +40,8 @@ def _errors(scored: ScoredImages) -> list[int]:
     """The most confident errors, with the first ones of both kinds among them: those that a cell of the matrix shows first."""
     first = (scored.cell(0, 1)[:_MOST_OF_CELL], scored.cell(1, 0)[:_MOST_OF_CELL])
     kinds = {int(row) for rows in first for row in rows}
-    others = [row for row in map(int, scored.errors) if row not in kinds][: _MOST_OF_KIND - len(kinds)]
-    return sorted(kinds.union(others), key=lambda row: -abs(scored.sample.probabilities[row] - scored.rule.threshold))
+    errors = [row for row in map(int, scored.errors) if row not in kinds][: _MOST_OF_KIND - len(kinds)]
+    return sorted(kinds.union(errors), key=lambda row: -abs(scored.sample.probabilities[row] - scored.rule.threshold))
 
 
 def _gallery_keys(data: ReportData) -> list[ImageKey]:
