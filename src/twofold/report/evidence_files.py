@@ -8,15 +8,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from twofold.core.errors import UsageError
 from twofold.core.files import check_writable, open_binary_replacement
 from twofold.data import ImageArray
-from twofold.report.evidence_overlay import overlay
+from twofold.report.evidence_overlay import small_overlay
 
-_SIDE: Final = 1024  # pixels along the longer side of an overlay, at most
 _MARK: Final = ("Software", "twofold explain")
 _MARK_BYTES: Final = 200  # the mark stands at the start of the file
 
@@ -70,12 +68,10 @@ def _is_replaceable(files: EvidenceFiles) -> bool:
 
 def write_files(files: EvidenceFiles, image: ImageArray, evidence: NDArray[np.float32]) -> None:
     """Writes the overlay and the map (h, w) of an upright image (height, width, 3)."""
-    small = Image.fromarray(image)
-    small.thumbnail((_SIDE, _SIDE))
     mark = PngInfo()
     mark.add_text(*_MARK)
     files.overlay.parent.mkdir(parents=True, exist_ok=True)
     with open_binary_replacement(files.overlay) as file:
-        Image.fromarray(overlay(np.asarray(small), evidence)).save(file, "PNG", pnginfo=mark)
+        small_overlay(image, evidence).save(file, "PNG", pnginfo=mark)
     with open_binary_replacement(files.map) as file:
         np.save(file, evidence)

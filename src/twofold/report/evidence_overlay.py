@@ -9,6 +9,7 @@ from PIL import Image
 # Blue and orange are told apart by people with any kind of colour blindness (Okabe and Ito, 2008).
 POSITIVE: Final = (230, 120, 0)
 NEGATIVE: Final = (0, 114, 178)
+_SIDE: Final = 1024
 _STRONGEST: Final = 0.75  # opacity at and above the scale
 _PERCENTILE: Final = 99.0
 _FAINT: Final = 0.45  # contrast of the grey image below
@@ -33,6 +34,13 @@ def overlay(image: NDArray[np.uint8], evidence: NDArray[np.float32], scale: floa
     colour = np.where(strength[..., None] > 0, np.array(POSITIVE), np.array(NEGATIVE))
     opacity = _STRONGEST * np.abs(strength)[..., None]
     return np.asarray((grey * (1 - opacity) + colour * opacity).round(), np.uint8)
+
+
+def small_overlay(image: NDArray[np.uint8], evidence: NDArray[np.float32]) -> Image.Image:
+    """The overlay of an upright image (height, width, 3), at most 1,024 pixels along its longer side."""
+    small = Image.fromarray(image)
+    small.thumbnail((_SIDE, _SIDE))
+    return Image.fromarray(overlay(np.asarray(small), evidence))
 
 
 def _resize(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:

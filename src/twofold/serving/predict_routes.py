@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from twofold.serving.model_repository import ServedModel
 
-_OVERLAY_SIDE = 1024  # pixels of the longer side, at most
-
 
 def predict_router(service: Service) -> "APIRouter":
     """The routes, for the only model and for models by name."""
@@ -75,22 +73,16 @@ async def _receive(service: Service, request: "Request", take: Any) -> RequestIm
 
 def _explain(model: "ServedModel", data: bytes) -> tuple[bytes, dict[str, str]]:
     """The evidence map over the image as PNG, and the prediction as headers. Raises RequestError where it cannot be read."""
-    from PIL import Image
-
     from twofold.data import ReadError
-    from twofold.report.evidence_overlay import overlay
+    from twofold.report.evidence_overlay import small_overlay
 
     explanation, pixels = model.explainer.explain(data), model.explainer.open(data)
     if explanation.map is None or isinstance(pixels, ReadError):
         error = pixels if isinstance(pixels, ReadError) else explanation.prediction.read_error
         assert error is not None
         raise RequestError(422, error.code, error.sentence.replace("`", ""))
-    image = Image.fromarray(pixels)
-    image.thumbnail((_OVERLAY_SIDE, _OVERLAY_SIDE))
     file = io.BytesIO()
-    import numpy as np
-
-    Image.fromarray(overlay(np.asarray(image), explanation.map)).save(file, "PNG")
+    small_overlay(pixels, explanation.map).save(file, "PNG")
     prediction = explanation.prediction
     headers = {
         "x-twofold-logit": f"{prediction.logit:.6f}",
