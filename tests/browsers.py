@@ -33,7 +33,7 @@ def launch(playwright: Any, name: str, program: str, color_scheme: str) -> Any:
 
 
 class Browsers:
-    """Browsers that start when a test asks for them, and then stay."""
+    """Browsers that start when a test asks for them, and then stay until `stop`."""
 
     def __init__(self, config: pytest.Config) -> None:
         pytest.importorskip("playwright", reason="playwright is not installed: pip install '.[dev]'")

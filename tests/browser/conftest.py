@@ -12,9 +12,12 @@ from twofold.review.guard import Guard
 from twofold.review.server import PageServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browsers(pytestconfig: pytest.Config) -> Iterator[Browsers]:
-    """Chromium and Firefox; the test is skipped where Playwright is missing."""
+    """Chromium and Firefox; the test is skipped where Playwright is missing.
+
+    They stop with their module: Playwright's event loop counts as running in this thread, and tests elsewhere run theirs.
+    """
     browsers = Browsers(pytestconfig)
     yield browsers
     browsers.stop()
