@@ -54,7 +54,7 @@ def test_what_waits_while_a_batch_is_computed_is_the_next_batch() -> None:
         assert queue.waiting == 10
         held.gate.set()
         results = await asyncio.gather(*(job.result for job in [*first, *later]))
-        assert held.started == [1, 8, 2]
+        assert held.started == [1, 8, 1, 1]  # a network computes a part of a batch in the time of a whole one
         assert all(result.prediction.label == "rings" for result in results)
         assert results[1].queue_seconds > 0
 
@@ -67,10 +67,10 @@ def test_waiting_images_are_shared_among_the_threads() -> None:
         queue.submit(held, [b"0"])
         queue.submit(held, [b"1"])
         await until(lambda: len(held.started) == 2)
-        jobs = queue.submit(held, [b"2"] * 6)
+        jobs = queue.submit(held, [b"2"] * 12)
         held.gate.set()
         await asyncio.gather(*(job.result for job in jobs))
-        assert held.started[:3] == [1, 1, 3]  # half of six, not all for the first thread
+        assert held.started == [1] * 14  # six for each thread, not a batch for the first and a wait for the second
 
     run(body, threads=2)
 
@@ -82,13 +82,13 @@ def test_a_batch_is_of_one_model_and_results_are_those_of_their_images() -> None
         await until(held.called.is_set)
         jobs = [
             job
-            for model, name in ((one, b"a"), (one, b"b"), (other, b"c"), (one, b"d"))
-            for job in queue.submit(model, [name])
+            for model, names in ((one, [b"a", b"b", b"c", b"d"]), (other, [b"e"]), (one, [b"f", b"g", b"h"]))
+            for job in queue.submit(model, names)
         ]
         held.gate.set()
         results = await asyncio.gather(*(job.result for job in jobs))
-        assert [result.prediction.path for result in results] == ["a", "b", "c", "d"]
-        assert (one.batches, other.batches) == ([[b"a", b"b"], [b"d"]], [[b"c"]])
+        assert [result.prediction.path for result in results] == ["a", "b", "c", "d", "e", "f", "g", "h"]
+        assert (one.batches, other.batches) == ([[b"a", b"b", b"c", b"d"], [b"f"], [b"g"], [b"h"]], [[b"e"]])
 
     run(body)
 
@@ -155,6 +155,6 @@ def test_a_large_image_is_a_batch_of_its_own_and_holds_up_no_other() -> None:
         jobs = queue.submit(recorder, [large, small, small, large])
         held.gate.set()
         await asyncio.gather(*(job.result for job in jobs))
-        assert recorder.batches == [[small, small], [large], [large]]
+        assert recorder.batches == [[small, small], [large], [large]]  # Recorder.batch of them, so they were one batch
 
     run(body)

@@ -236,7 +236,8 @@ def test_without_the_token_only_health_and_the_page_are_open(repository: ModelRe
         for path in ("/models", "/metrics", "/v2/models/drawn", "/predict", "/nothing"):
             status, headers, text = service.ask("GET", path)
             assert (status, headers["www-authenticate"]) == (401, "Bearer")
-            assert json.loads(text)["error"]["reason"] == "unauthorized"
+            error = json.loads(text)["error"]
+            assert (error.partition(":")[0] if path.startswith("/v2") else error["reason"]) == "unauthorized"
         assert service.predict(image, authorization="Bearer another-token-it-is")[0] == 401
         assert service.predict(image, authorization="Bearer a-token-of-the-service")[0] == 200
 
@@ -272,6 +273,9 @@ def test_while_the_queue_is_full_requests_are_refused_before_their_body(
         status, headers, text = service.ask("POST", "/predict", image, PNG)
         assert (status, json.loads(text)["error"]["reason"]) == (429, "busy")
         assert int(headers["retry-after"]) >= 1
+        assert service.json("POST", "/v2/models/drawn/infer", image)["error"].startswith("busy:")
+        assert 'route="/v2/models/{name}/infer",status="429"} 1.0' in service.ask("GET", "/metrics")[2].decode()
+        assert service.ask("GET", "/models/drawn")[0] == 200
         with socket.create_connection(("127.0.0.1", service.port)) as client:  # the body never comes
             client.sendall(
                 b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 9999\r\n\r\n"

@@ -25,7 +25,7 @@ class AccessGuard:
             return
         message = "Send the token of the service in the header Authorization: Bearer TOKEN."
         error = RequestError(401, "unauthorized", message, closes=True)
-        await send_error(send, error, {"www-authenticate": "Bearer"})
+        await send_error(scope, send, error, {"www-authenticate": "Bearer"})
 
     def _passes(self, scope: "Scope") -> bool:
         path = scope["path"]

@@ -1,4 +1,4 @@
-"""The queue in front of the networks. Images wait in it; each thread takes what waits as one batch, without a delay.
+"""The queue in front of the networks. Images wait in it; each thread takes a whole batch or one image, without a delay.
 
 Threads belong to the queue, as many as the networks have inference requests, so no image waits twice.
 """
@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from math import ceil, prod
 from threading import Condition, Thread
 from time import perf_counter
@@ -132,16 +133,22 @@ class BatchQueue:
             self._loop.call_soon_threadsafe(_deliver, batch, outcome, start, seconds)
 
     def _take(self) -> list[ImageJob]:
-        """The next batch: images of one model, this thread's part of what waits. Empty at the end."""
+        """The next batch: a full one of one model where this thread's part of what waits has so many images, else one image.
+
+        Empty at the end.
+        """
         with self._changed:
             while not self._jobs and not self._stopping:
                 self._changed.wait()
             if self._stopping:
                 return []
-            batch = [self._jobs.popleft()]
-            limit = min(batch[0].model.batch, ceil((len(self._jobs) + 1) / self._count))
-            while len(batch) < limit and self._jobs and self._jobs[0].model is batch[0].model:
-                batch.append(self._jobs.popleft())
+            model = self._jobs[0].model
+            share = min(model.batch, ceil(len(self._jobs) / self._count))
+            batch = list(takewhile(lambda job: job.model is model, islice(self._jobs, share)))
+            if len(batch) < model.batch:  # the network would compute them as a whole batch, which takes longer
+                batch = batch[:1]
+            for _ in batch:
+                self._jobs.popleft()
         if len(batch) == 1:
             return batch
         slow = [job for job in batch if _is_slow(job)]  # without the lock, because headers are read

@@ -82,7 +82,6 @@ async def _infer(service: Service, name: str, request: "Request") -> "Response":
     from starlette.responses import Response
 
     model, limits = service.model(name), service.options
-    service.check_space()
     with service.memory.request() as take:
         body = await service.receive(read_body(request, limits.max_bytes, take))
         length = _header_length(request, len(body))

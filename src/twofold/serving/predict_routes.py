@@ -26,7 +26,6 @@ def predict_router(service: Service) -> "APIRouter":
 
     async def predict(request: "Request", name: str | None = None) -> "Response":
         model = service.model(name)
-        service.check_space()
         with service.memory.request() as take:
             images = await _receive(service, request, take)
             results = await service.predict(request, model, [image.data for image in images.images])

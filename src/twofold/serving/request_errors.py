@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from starlette.types import Send
+    from starlette.types import Scope, Send
 
 
 @dataclass(eq=False)
@@ -27,14 +27,19 @@ class RequestError(Exception):
         headers = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
         return headers | ({"connection": "close"} if self.closes else {})
 
-    def as_json(self) -> dict[str, dict[str, str]]:
-        """{"error": {"reason", "message"}}."""
+    def as_json(self, path: str) -> dict[str, Any]:
+        """{"error": {"reason", "message"}}; the inference protocol wants a text in its place."""
+        if path.startswith("/v2"):
+            return {"error": f"{self.reason}: {self.message}"}
         return {"error": {"reason": self.reason, "message": self.message}}
 
 
-async def send_error(send: "Send", error: RequestError, more: Mapping[str, str] = MappingProxyType({})) -> None:
+async def send_error(
+    scope: "Scope", send: "Send", error: RequestError, more: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Sends the error, with more headers, without a framework."""
-    pairs = {"content-type": "application/json", **error.headers, **more}
+    body = json.dumps(error.as_json(scope["path"])).encode()
+    pairs = {"content-type": "application/json", "content-length": str(len(body)), **error.headers, **more}
     encoded = [(name.encode(), value.encode()) for name, value in pairs.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": json.dumps(error.as_json()).encode()})
+    await send({"type": "http.response.body", "body": body})

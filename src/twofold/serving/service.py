@@ -63,12 +63,13 @@ class Service:
             raise RequestError(503, "not-ready", "The networks are being compiled: try again.", 1)
         return model
 
-    def check_space(self) -> None:
-        """Raises RequestError with the status 429 where no further image can wait. Call it before a body is read."""
+    def refusal(self) -> RequestError | None:
+        """The error with the status 429 where no further image can wait, else None."""
         try:
             self.queue.check_space()
         except FullQueueError as error:
-            raise _busy(error) from None
+            return _busy(error)
+        return None
 
     async def receive(self, body: Awaitable[T]) -> T:
         """What is read of a body. Raises RequestError where that takes longer than a request may take."""

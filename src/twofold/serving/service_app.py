@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twofold.core.errors import TwofoldError
 from twofold.serving.access_guard import AccessGuard
@@ -12,6 +12,7 @@ from twofold.serving.health_routes import health_router
 from twofold.serving.inference_protocol import inference_router
 from twofold.serving.model_repository import Reload
 from twofold.serving.predict_routes import predict_router
+from twofold.serving.queue_guard import QueueGuard
 from twofold.serving.request_errors import RequestError
 from twofold.serving.request_log import RequestLog, WriteLine, log_line
 from twofold.serving.service import Service
@@ -52,7 +53,7 @@ def build_service(service: Service, token: str | None, write: WriteLine | None) 
     for router in (predict_router, health_router, inference_router):
         app.include_router(router(service))
     _add_error_handlers(app)
-    return RequestLog(AccessGuard(app, token), service.metrics, write)
+    return RequestLog(AccessGuard(QueueGuard(app, service), token), service.metrics, write)
 
 
 def _tell(service: Service, reload: Reload, write: WriteLine | None) -> None:
@@ -68,11 +69,7 @@ def _add_error_handlers(app: "FastAPI") -> None:
     from starlette.responses import JSONResponse
 
     def answer(request: "Request", error: RequestError) -> "Response":
-        # The inference protocol wants a text.
-        content: dict[str, Any] = error.as_json()
-        if request.url.path.startswith("/v2"):
-            content = {"error": f"{error.reason}: {error.message}"}
-        return JSONResponse(content, error.status, headers=error.headers)
+        return JSONResponse(error.as_json(request.url.path), error.status, headers=error.headers)
 
     @app.exception_handler(RequestError)
     async def refuse(request: "Request", error: RequestError) -> "Response":
