@@ -111,6 +111,7 @@ async def closed_load(
                 load.note(check(number, body) if status == "200" else status, time.perf_counter() - start)
             except OSError as error:
                 load.note(type(error).__name__, time.perf_counter() - start)
+                await asyncio.sleep(0.01)
         if connection:
             connection.close()
 
@@ -118,10 +119,15 @@ async def closed_load(
     return load
 
 
-async def open_load(port: int, requests: Sequence[bytes], rate: float, seconds: float) -> Load:
-    """Requests at random times, `rate` a second, whether earlier ones are answered or not. Seconds count from these times."""
+async def open_load(port: int, requests: Sequence[bytes], rate: float, seconds: float, *, evenly: bool = False) -> Load:
+    """`rate` requests a second, at random times or `evenly`, whether earlier ones are answered or not.
+
+    The seconds of an answer count from these times, also where the client was late.
+    """
     load, idle, tasks = Load(), list[Connection](), set[asyncio.Task[None]]()
-    times = np.cumsum(np.random.default_rng(0).exponential(1 / rate, int(rate * seconds)))
+    count = int(rate * seconds)
+    gaps = np.full(count, 1 / rate) if evenly else np.random.default_rng(0).exponential(1 / rate, count)
+    times = np.cumsum(gaps)
     begin = time.perf_counter()
 
     async def run(number: int, due: float) -> None:

@@ -33,6 +33,7 @@ class Service:
         self.metrics = ServiceMetrics(self.queue, repository)
         self.draining = False
         self._explaining = 0
+        self._receiving = 0
         self._explain_thread = ThreadPoolExecutor(1, thread_name_prefix="explain")
 
     @property
@@ -64,20 +65,28 @@ class Service:
         return model
 
     def refusal(self) -> RequestError | None:
-        """The error with the status 429 where no further image can wait, else None."""
+        """The error with the status 429 where no further image can wait, else None.
+
+        A request whose body is arriving has a place. Such requests have half of all places at most, so that slow clients do not
+        stop the others.
+        """
         try:
-            self.queue.check_space()
+            self.queue.check_space(1 + min(self._receiving, self.queue.capacity // 2))
         except FullQueueError as error:
             return _busy(error)
         return None
 
     async def receive(self, body: Awaitable[T]) -> T:
         """What is read of a body. Raises RequestError where that takes longer than a request may take."""
+        self._receiving += 1
         try:
-            return await asyncio.wait_for(body, self.options.deadline)
+            async with asyncio.timeout(self.options.deadline):
+                return await body
         except TimeoutError:
             message = f"The body did not arrive within {self.options.deadline:g} seconds."
             raise RequestError(408, "slow-body", message, closes=True) from None
+        finally:
+            self._receiving -= 1
 
     async def predict(self, request: "Request", model: ServedModel, sources: Sequence[Source]) -> list[JobResult]:
         """The results of the images, in their order.
