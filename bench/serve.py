@@ -30,12 +30,16 @@ from twofold.data import iterate_files
 PARTS = ("throughput", "latency", "overload", "reload", "sigterm")
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def server(bundle: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A running service and its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [sys.executable, "-m", "twofold", "serve", f"model={bundle}", "--port", str(port), "--quiet", *flags]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

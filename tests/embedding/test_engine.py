@@ -18,7 +18,7 @@ from runs import as_backbone, cosines, model_inputs, run
 from twofold.core.errors import BackboneError
 from twofold.data import PreprocessedImage, preprocess
 from twofold.embedding import BATCH, Engine, Probes, probe_images
-from twofold.embedding.embed import embed
+from twofold.embedding.embed import embed, embed_batch
 from twofold.networks import Backbone, fast_dtypes
 from twofold.networks.dtypes import processor_features
 
@@ -221,6 +221,15 @@ def test_single_images_get_requests_of_their_own_from_the_second_on(tiny: Backbo
         with engine.request(1) as request:
             sizes.append(len(request.model_inputs))
     assert sizes == [BATCH, 1, 1]
+
+
+def test_what_fills_no_batch_is_computed_image_by_image_with_the_same_features(tiny: Backbone) -> None:
+    engine, images = Engine(tiny, threads=1), [draw("bars", number) for number in range(BATCH + 3)]
+    expected = [row.features for row in embed(images, engine)]
+    assert engine.split(len(images)) == [BATCH, 3]  # a part of a batch is faster than whole batches of one image
+    engine.warm()
+    assert (engine.split(len(images)), engine.split(0)) == ([BATCH, 1, 1, 1], [])
+    assert np.array_equal([row.features for row in embed_batch(images, engine)], expected)
 
 
 def test_a_network_that_depends_on_the_size_of_the_batch_runs_in_batches_alone() -> None:

@@ -54,7 +54,7 @@ def test_what_waits_while_a_batch_is_computed_is_the_next_batch() -> None:
         assert queue.waiting == 10
         held.gate.set()
         results = await asyncio.gather(*(job.result for job in [*first, *later]))
-        assert held.started == [1, 8, 1, 1]  # a network computes a part of a batch in the time of a whole one
+        assert held.started == [1, 8, 1, 1]  # a part of a batch is no faster than its images
         assert all(result.prediction.label == "rings" for result in results)
         assert results[1].queue_seconds > 0
 

@@ -99,8 +99,12 @@ def embed_batch(sources: Sequence[Source], engine: Engine, *, max_pixels: int = 
     """The feature rows of a few sources, in their order, computed in the thread of the caller. The engine must have started."""
     contents = map(read_content, sources)
     entries = [FeatureRow(None, None, None, each) if isinstance(each, ReadError) else each for each in contents]
-    with engine.request(len(entries)) as request:
-        return _embed_pending(entries, request, engine.backbone.preprocessing, max_pixels)
+    rows, remaining = list[FeatureRow](), iter(entries)
+    for count in engine.split(len(entries)):
+        with engine.request(count) as request:
+            part = list(islice(remaining, count))
+            rows += _embed_pending(part, request, engine.backbone.preprocessing, max_pixels)
+    return rows
 
 
 def _chunks(

@@ -151,6 +151,12 @@ class Engine:
         """The least number of images whose model inputs fill batches."""
         return BATCH // math.gcd(BATCH, len(self.backbone.preprocessing.crops))
 
+    def split(self, count: int) -> list[int]:
+        """How many of `count` images to compute at a time: the network computes a part of a batch as long as a whole one."""
+        rest = count % self.batch
+        parts = [1] * rest if self._single_requests else [rest] * bool(rest)
+        return [self.batch] * (count // self.batch) + parts
+
     @contextmanager
     def request(self, count: int = BATCH) -> Iterator[InferenceRequest]:
         """A request for `count` images, exclusive to the caller; waits until one is free. The engine must have started."""

@@ -145,7 +145,7 @@ class BatchQueue:
             model = self._jobs[0].model
             share = min(model.batch, ceil(len(self._jobs) / self._count))
             batch = list(takewhile(lambda job: job.model is model, islice(self._jobs, share)))
-            if len(batch) < model.batch:  # the network would compute them as a whole batch, which takes longer
+            if len(batch) < model.batch:  # together they would take as long, and be answered later
                 batch = batch[:1]
             for _ in batch:
                 self._jobs.popleft()
