@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from twofold.workflows.installation import read_requirements
+
 LOADED = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 HUBS = {"huggingface_hub", "kagglehub", "pyarrow", "requests"}
 CLI = "from twofold.cli import main\nassert main({arguments!r}) == 0"
@@ -80,6 +82,48 @@ def test_predicting_loads_no_framework(bundle: Path, drawn: Path) -> None:
     arguments = ["predict", str(bundle), str(drawn / "bars"), "--no-cache"]
     heavy = {"torch", "sklearn", "scipy", "onnx", "matplotlib", "jinja2", "pandas"}
     assert not packages(CLI.format(arguments=arguments)) & (heavy | HUBS)
+
+
+# Put before a program: packages that are not in `allowed` are not there.
+SLIM = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Slim(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Slim())
+"""
+
+
+def slim() -> str:
+    """What hides the packages of twofold that deploy/requirements.txt does not name."""
+    lines = (Path(__file__).parents[1] / "deploy" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    named = {line.partition(";")[0].strip() for line in lines if line and not line.startswith("#")}
+    missing = {each.module for each in read_requirements() if each.package not in named}
+    assert {"sklearn", "scipy", "onnx", "jinja2", "torch"} <= missing
+    return SLIM.format(missing=missing)
+
+
+@pytest.mark.parametrize("command", ["predict", "explain", "doctor"])
+def test_answering_needs_no_more_than_the_slim_installation(
+    command: str, bundle: Path, drawn: Path, tmp_path: Path
+) -> None:
+    more = {"predict": [str(drawn / "bars")], "explain": [str(drawn / "bars" / "bars-000.png"), "--out", str(tmp_path)]}
+    arguments = [command, str(bundle), *more.get(command, [])]
+    program = CLI.format(arguments=arguments).replace("== 0", f"== {int(command == 'doctor')}")  # packages are missing
+    assert "bars" in run(slim() + program) or command == "doctor"
+
+
+def test_what_the_slim_installation_lacks_is_named_in_a_sentence(drawn: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(drawn), "--out", str(tmp_path / "a.twofold")]
+    program = f"from twofold.cli import main\nsys.exit(main({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", slim() + program], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert "is not installed: twofold doctor says what is missing." in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
 
 
 def test_explaining_loads_no_framework(bundle: Path, drawn: Path, tmp_path: Path) -> None:

@@ -92,6 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _fail(str(error), error.exit_code)
     except OSError as error:
         code = _fail_on_system(error)
+    except ModuleNotFoundError as error:  # where twofold was installed to answer alone
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "twofold"):
+            raise
+        code = _fail(
+            f"This needs the package {package}, which is not installed: twofold doctor says what is missing.", 1
+        )
     return code
 
 

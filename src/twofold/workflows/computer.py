@@ -170,7 +170,10 @@ def read_certificates(now: float, paths: "ssl.DefaultVerifyPaths | None" = None)
 
 
 def _blas() -> str:
-    from threadpoolctl import threadpool_info
+    try:
+        from threadpoolctl import threadpool_info
+    except ModuleNotFoundError:  # which the check of packages tells
+        return ""
 
     names = [info.get("architecture", "") for info in threadpool_info() if info.get("internal_api") == "openblas"]
     return names[0] if names else ""
