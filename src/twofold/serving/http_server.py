@@ -20,6 +20,9 @@ _DRAIN_SECONDS: Final = 2.0
 """After SIGTERM requests are still accepted for this time, while /health/ready says 503 and answers end their connections. So a
 load balancer learns of it, and no client sends into a connection that is just being closed."""
 
+_KEEP_ALIVE_SECONDS: Final = 75
+"""An idle connection stays longer than the 60 seconds for which nginx keeps one, so that no request meets its end."""
+
 
 class HttpServer:
     """A server that is bound to its port and has its `address`; `run` serves until Ctrl-C or SIGTERM.
@@ -72,6 +75,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(service.options.deadline) + 1,
         )
         server = DrainingServer(config)
