@@ -10,6 +10,7 @@ from twofold.core.errors import BackboneError
 from twofold.networks.coreml_file import write_coreml
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (find_spec("coremltools") and find_spec("onnx2coreml")), reason="needs '.[coreml]'")
 def test_operators_that_are_not_known_are_named(tmp_path: Path) -> None:
     nodes = [helper.make_node("Selu", ["x"], ["y"]), helper.make_node("Celu", ["y"], ["z"])]

@@ -45,6 +45,7 @@ CASES = [
     case("HardSigmoid", alpha=0.25, beta=0.4),
     case("LeakyRelu", alpha=0.2),
     case("Gelu", approximate="tanh"),
+    case("Pad", INTEGERS(0, 1, 0, 2, 0, 0, 3, 1), FLOAT(0.5)),
     case("Pow", FLOAT(2)),
     case("Clip", FLOAT(0), FLOAT(6)),
     case("Clip", FLOAT(-0.5), FLOAT(0.5)),
@@ -56,16 +57,24 @@ CASES = [
     case("Conv", weights(6, 2, 3, 3), weights(6), pads=[1, 1, 1, 1], group=2),
     case("Conv", weights(6, 4, 3, 3), dilations=[2, 2]),
     case("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
-    case("AveragePool", kernel_shape=[2, 2], strides=[2, 2]),
+    case("AveragePool", kernel_shape=[2, 2], strides=[2, 2], dilations=[1, 1]),
     case("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
     case("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
     *(case(name, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1) for name in ("MaxPool", "AveragePool")),
     *(case(name, kernel_shape=[3, 3], strides=[3, 3], ceil_mode=1) for name in ("MaxPool", "AveragePool")),
     case("MaxPool", kernel_shape=[3, 2], strides=[2, 3], pads=[1, 1, 1, 1], ceil_mode=1),
-    case("BatchNormalization", weights(4), weights(4), weights(4), np.abs(weights(4)) + FLOAT(0.1), epsilon=1e-3),
+    case(
+        "BatchNormalization",
+        weights(4),
+        weights(4),
+        weights(4),
+        np.abs(weights(4)) + FLOAT(0.1),
+        epsilon=1e-3,
+        training_mode=0,
+    ),
     case("LayerNormalization", weights(8), weights(8), epsilon=1e-6),
     case("MatMul", weights(8, 5)),
-    case("Gather", INTEGERS(3, 0), axis=1),
+    case("Gather", INTEGERS(3, -2), axis=1),
     case("Reshape", INTEGERS(0, 2, -1)),
     case("Transpose", perm=[0, 3, 1, 2]),
     case("Concat", weights(1, 2, 9, 8), axis=1),
@@ -161,6 +170,7 @@ def test_every_operator_has_a_case() -> None:
 
 
 @needs_litert
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [output.name for output in every_operator().graph.output])
 def test_an_operator_computes_in_litert_what_it_computes_in_onnx_runtime(
     both: dict[str, tuple[NDArray[Any], NDArray[Any]]], name: str
@@ -185,6 +195,7 @@ def test_without_its_packages_the_extra_is_named(tmp_path: Path, monkeypatch: py
 
 
 @needs_litert
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operator", "inputs", "attributes", "reason"),
     [

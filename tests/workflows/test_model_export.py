@@ -196,6 +196,7 @@ def test_a_folder_that_is_no_export_is_not_replaced(tiny: Backbone, photographs:
 
 
 @needs_litert
+@pytest.mark.slow
 @pytest.mark.parametrize("preprocessing", [{"crop_mode": "both", "views": (2,)}, {"crop_mode": "pad"}])
 def test_an_export_to_litert_answers_as_the_bundle_does(
     tiny: Backbone, photographs: Path, tmp_path: Path, preprocessing: dict[str, Any]
@@ -214,6 +215,7 @@ def test_an_export_to_litert_answers_as_the_bundle_does(
 
 
 @needs_litert
+@pytest.mark.slow
 def test_an_export_to_litert_with_other_weights_is_refused(tiny: Backbone, photographs: Path, tmp_path: Path) -> None:
     bundle = tiny_bundle(tiny, crop_mode="squash")
     network = onnx.load_from_string(tiny.graph)
@@ -230,6 +232,7 @@ def test_an_export_to_litert_with_other_weights_is_refused(tiny: Backbone, photo
 
 
 @needs_coreml
+@pytest.mark.slow
 def test_an_export_to_core_ml_says_that_it_was_not_compared(tiny: Backbone, photographs: Path, tmp_path: Path) -> None:
     import coremltools
 

@@ -21,7 +21,13 @@ _FIRST: Final = (0, 3, 1, 2)
 
 def unknown_operators(model: ModelProto) -> list[str]:
     """The operators of a model that are not in `OPERATORS`, in alphabetical order."""
-    return sorted({node.op_type for node in model.graph.node if node.domain or node.op_type not in OPERATORS})
+    return sorted(
+        {
+            node.op_type
+            for node in model.graph.node
+            if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS
+        }
+    )
 
 
 def compute(tf: Any, model: ModelProto, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,9 +90,7 @@ def _padded(tf: Any, x: Any, value: float, *, pads: tuple[int, ...] = (0, 0, 0, 
     return tf.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value) if any(pads) else x
 
 
-def _pool_maximum(tf: Any, x: Any, *, dilations: Any = (1, 1), storage_order: int = 0, **window: Any) -> Any:
-    if tuple(dilations) != (1, 1):
-        raise ValueError("it has dilations")
+def _pool_maximum(tf: Any, x: Any, *, storage_order: int = 0, **window: Any) -> Any:
     x, kernel, strides, _ = _pool_window(tf, tf.transpose(x, _LAST), float(np.finfo(np.float32).min), **window)
     return tf.transpose(tf.nn.max_pool2d(x, kernel, strides, "VALID"), _FIRST)
 
@@ -115,6 +119,7 @@ def _pool_window(
     kernel_shape: Any,
     strides: Any = (1, 1),
     pads: Any = (0, 0, 0, 0),
+    dilations: Any = (1, 1),
     ceil_mode: int = 0,
     auto_pad: bytes = b"NOTSET",
 ) -> tuple[Any, Any, Any, bool]:
@@ -122,6 +127,8 @@ def _pool_window(
 
     With `ceil_mode`, a margin at the end makes a window of what is left over, where that window begins before the margins.
     """
+    if tuple(dilations) != (1, 1):
+        raise ValueError("it has dilations")
     pads = [*pads]
     for axis in (0, 1) if ceil_mode else ():
         size, kernel, stride = int(x.shape[1 + axis]) + pads[axis], kernel_shape[axis], strides[axis]
@@ -155,6 +162,12 @@ def _reshape(tf: Any, x: Any, shape: NDArray[Any], *, allowzero: int = 0) -> Any
     return tf.reshape(x, sizes)
 
 
+def _pad(tf: Any, x: Any, pads: NDArray[Any], value: Any = 0.0, *, mode: bytes = b"constant") -> Any:
+    if mode != b"constant":
+        raise ValueError(f"its mode is {mode.decode()}")
+    return tf.pad(x, pads.reshape(2, -1).T, constant_values=0.0 if value is None else value)
+
+
 def _unsqueeze(tf: Any, x: Any, axes: NDArray[Any]) -> Any:
     rank = x.ndim + axes.size if isinstance(x, np.ndarray) else x.shape.rank + axes.size
     for axis in sorted(int(axis) % rank for axis in axes):
@@ -174,6 +187,12 @@ def _slice(tf: Any, x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any
     return x[tuple(parts)]
 
 
+def _gather(tf: Any, x: Any, indices: Any, *, axis: int = 0) -> Any:
+    if isinstance(indices, np.ndarray):
+        indices = np.where(indices < 0, indices + x.shape[axis], indices)
+    return tf.gather(x, indices, axis=axis)
+
+
 def _normalise_layer(
     tf: Any, x: Any, scale: Any, bias: Any = 0.0, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Any:
@@ -184,8 +203,19 @@ def _normalise_layer(
 
 
 def _normalise_batch(
-    tf: Any, x: Any, scale: Any, bias: Any, mean: Any, variance: Any, *, epsilon: float = 1e-5, momentum: float = 0.9
+    tf: Any,
+    x: Any,
+    scale: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
 ) -> Any:
+    if training_mode:
+        raise ValueError("it is in training mode")
     factor = scale / np.sqrt(variance + np.float32(epsilon))
     shape = (1, -1, *(1 for _ in x.shape[2:]))
     return x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
@@ -234,7 +264,7 @@ OPERATORS: Final[Mapping[str, Callable[..., Any]]] = {
     "Exp": lambda tf, x: tf.exp(x),
     "Expand": lambda tf, x, shape: tf.broadcast_to(x, np.broadcast_shapes(x.shape, shape)),
     "Flatten": lambda tf, x, axis=1: tf.reshape(x, (int(np.prod(x.shape[:axis])), -1)),
-    "Gather": lambda tf, x, indices, axis=0: tf.gather(x, indices, axis=axis),
+    "Gather": _gather,
     "Gelu": _activate_gelu,
     "Gemm": _multiply_matrices,
     "GlobalAveragePool": lambda tf, x: tf.reduce_mean(x, (2, 3), keepdims=True),
@@ -251,6 +281,7 @@ OPERATORS: Final[Mapping[str, Callable[..., Any]]] = {
     "Min": lambda tf, a, b: tf.minimum(a, b),
     "Mul": lambda tf, a, b: tf.multiply(a, b),
     "Neg": lambda tf, x: tf.negative(x),
+    "Pad": _pad,
     "Pow": lambda tf, a, b: tf.pow(a, tf.cast(b, a.dtype)),
     "Range": lambda tf, start, end, step: tf.range(start, end, step),
     "ReduceMax": _reduce("reduce_max"),

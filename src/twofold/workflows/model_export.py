@@ -31,7 +31,7 @@ FIXED_SIZE: Final = ("litert", "coreml")
 """The targets whose models take model inputs: their runtimes take images of one size."""
 
 _RUNS_COREML: Final = sys.platform == "darwin"
-_UNCOMPARED: Final = "Core ML runs on macOS alone: compare the model there, by exporting it there"
+_UNCOMPARED: Final = "Core ML runs on macOS alone; an export that is made there is compared"
 
 
 @dataclass(frozen=True, slots=True)
