@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from drawings import draw, draw_folder
 from exports import tiny_bundle
 
 from twofold.bundle.storage import Bundle, load_bundle
-from twofold.core.errors import DataError, TwofoldError, UsageError
+from twofold.core.errors import BackboneError, DataError, TwofoldError, UsageError
 from twofold.core.options import ExportOptions
 from twofold.decision import Calibration, Rule
 from twofold.decision.bounds import upper_bound
@@ -23,10 +25,19 @@ from twofold.decision.rule import NEVER
 from twofold.embedding import Runtime
 from twofold.networks import Backbone
 from twofold.networks.exported_graph import LABELS, Thresholds
-from twofold.workflows.model_export import export
+from twofold.report.export_text import export_text
+from twofold.workflows.model_export import _write_litert, export
+from twofold.workflows.parity import check_parity, compare
 from twofold.workflows.predict import Predictor
 
 FEW = ExportOptions(sample=20)
+needs_litert = pytest.mark.skipif(
+    not (find_spec("tensorflow") and find_spec("ai_edge_litert")), reason="needs '.[litert]': TensorFlow and LiteRT"
+)
+needs_coreml = pytest.mark.skipif(
+    not (find_spec("coremltools") and find_spec("onnx2coreml")) or sys.platform == "darwin",
+    reason="needs '.[coreml]', and a computer that cannot run Core ML",
+)
 
 
 def with_all_decisions(bundle: Bundle, images: Path) -> Bundle:
@@ -63,6 +74,7 @@ def test_an_export_answers_as_the_bundle_does(
     bundle = with_all_decisions(tiny_bundle(tiny, **preprocessing), photographs)
     result = export(bundle, target, tmp_path / "out", FEW, Runtime(tmp_path), data=photographs, force=False)
     parity = result.parity
+    assert parity is not None
     assert len(parity.images) == 24  # those drawn at random, and all others as the nearest to the threshold
     assert parity.difference < (1e-4 if target == "onnx" else 4e-3)  # OpenVINO resizes in float32
     assert parity.reduced == 0
@@ -183,10 +195,81 @@ def test_a_folder_that_is_no_export_is_not_replaced(tiny: Backbone, photographs:
         export(bundle, "onnx", tmp_path / "file", FEW, runtime, data=photographs, force=True)
 
 
+@needs_litert
+@pytest.mark.slow
+@pytest.mark.parametrize("preprocessing", [{"crop_mode": "both", "views": (2,)}, {"crop_mode": "pad"}])
+def test_an_export_to_litert_answers_as_the_bundle_does(
+    tiny: Backbone, photographs: Path, tmp_path: Path, preprocessing: dict[str, Any]
+) -> None:
+    bundle = with_all_decisions(tiny_bundle(tiny, **preprocessing), photographs)
+    result = export(bundle, "litert", tmp_path / "out", FEW, Runtime(tmp_path), data=photographs, force=False)
+    assert result.parity is not None
+    assert result.parity.difference < 1e-4
+    assert not result.parity.flips
+    assert {image.exported for image in result.parity.images} == {"bars", "rings", "unsure", "unfamiliar"}
+    assert [file.name for file in result.files] == ["model.tflite", "parity.json"]
+    record = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert record["input"]["shape"] == [len(bundle.model.backbone.preprocessing.crops), 16, 16, 3]
+    assert record["input"]["preprocessing"]["crop_mode"] == preprocessing["crop_mode"]
+    assert "cropped and resized by twofold" in export_text(result)
+
+
+@needs_litert
+@pytest.mark.slow
+def test_an_export_to_litert_with_other_weights_is_refused(tiny: Backbone, photographs: Path, tmp_path: Path) -> None:
+    bundle = tiny_bundle(tiny, crop_mode="squash")
+    network = onnx.load_from_string(tiny.graph)
+    weight = next(tensor for tensor in network.graph.initializer if len(tensor.dims) == 4)  # of the convolution
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.05), weight.name))
+    disturbed = replace(
+        bundle, model=replace(bundle.model, backbone=replace(bundle.model.backbone, graph=network.SerializeToString()))
+    )
+    program = _write_litert(disturbed, tmp_path)
+    images = sorted(photographs.glob("*.png"))
+    parity = compare(bundle.model, Predictor(bundle.model), *program, images, 10)
+    with pytest.raises(TwofoldError, match="nothing was written: a probability differs by"):
+        check_parity(parity, bundle.model, FEW, bundle.path)
+
+
+@needs_coreml
+@pytest.mark.slow
+def test_an_export_to_core_ml_says_that_it_was_not_compared(tiny: Backbone, photographs: Path, tmp_path: Path) -> None:
+    import coremltools
+
+    bundle = with_all_decisions(tiny_bundle(tiny, crop_mode="both"), photographs)
+    result = export(bundle, "coreml", tmp_path / "out", FEW, Runtime(tmp_path), data=None, force=False)
+    assert result.parity is None
+    assert export_text(result).startswith("Not compared with the bundle: Core ML runs on macOS alone")
+    record = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert "Core ML runs on macOS alone" in record["not_compared"]
+    assert "flips" not in record
+    description = coremltools.utils.load_spec(str(tmp_path / "out" / "model.mlpackage")).description
+    (entry,) = description.input
+    assert (entry.name, [*entry.type.multiArrayType.shape]) == ("model_inputs", [2, 16, 16, 3])
+    assert {output.name for output in description.output} == {"logit", "probability", "familiarity", "decision"}
+    labels = json.loads(description.metadata.userDefined["labels"])
+    assert labels == ["bars", "rings", "unsure", "unfamiliar"]
+    assert description.metadata.author == ""  # not that of the converter
+    export(bundle, "coreml", tmp_path / "out", FEW, Runtime(tmp_path), data=None, force=True)  # a folder is replaced
+
+
 @pytest.mark.parametrize("target", ["litert", "coreml"])
-def test_targets_that_were_not_tried_are_refused_in_a_sentence(tiny: Backbone, tmp_path: Path, target: Any) -> None:
-    with pytest.raises(UsageError, match="There is no export to .* ONNX Runtime"):
-        export(tiny_bundle(tiny), target, tmp_path / "out", FEW, Runtime(tmp_path), data=tmp_path, force=False)
+def test_int8_networks_are_not_converted(tiny: Backbone, tmp_path: Path, target: Any) -> None:
+    bundle = tiny_bundle(replace(tiny, dtype="int8"))
+    with pytest.raises(
+        BackboneError, match=f"runs in int8, which is not exported to {target}: train with `dtype='f32'`"
+    ):
+        export(bundle, target, tmp_path / "out", FEW, Runtime(tmp_path), data=tmp_path, force=False)
+
+
+@pytest.mark.parametrize(("target", "package"), [("litert", "ai_edge_litert"), ("coreml", "coremltools")])
+def test_an_export_without_its_packages_names_the_extra_and_leaves_nothing(
+    tiny: Backbone, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Any, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    with pytest.raises(BackboneError, match=rf"needs .*{package}.*install it with: pip install '\.\[{target}\]'"):
+        export(tiny_bundle(tiny), target, tmp_path / "out", FEW, Runtime(tmp_path), data=photographs, force=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_images_that_are_gone_are_asked_for(tiny: Backbone, tmp_path: Path) -> None:

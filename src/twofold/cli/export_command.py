@@ -17,8 +17,8 @@ def export(
     to: Annotated[
         ExportTarget,
         typer.Option(
-            help="onnx: ONNX Runtime; openvino: OpenVINO IR; bundle: a bundle without file names and scores, for handing on; "
-            "litert and coreml are not supported.",
+            help="onnx: ONNX Runtime; openvino: OpenVINO IR; litert: LiteRT (TensorFlow Lite); coreml: Core ML; bundle: a bundle "
+            "without file names and scores, for handing on.",
             rich_help_panel="Output",
         ),
     ],
@@ -38,7 +38,8 @@ def export(
 ) -> int:
     """Write a bundle for other programs: one model from the pixels of an image of any size to its decision.
 
-    It is written only where it answers as the bundle does, on images from their bytes; parity.json has the comparison.
+    It is written only where it answers as the bundle does, on images from their bytes; parity.json has the comparison. Models for
+    litert and coreml take images that are cropped and resized already; coreml is compared on macOS alone.
     """
     from twofold.bundle.slim import write_slim_bundle
     from twofold.bundle.storage import load_bundle

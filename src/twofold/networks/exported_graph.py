@@ -1,7 +1,9 @@
 """The whole answer of a bundle as one ONNX graph: from the pixels of an upright image of any size to its decision.
 
 The input is `image`, uint8 (height, width, 3). The outputs are those of `with_scores` for one image, without `features` and
-`feature_map`, then `model_inputs`, which shows what the network sees, and `decision`, an index of `LABELS`.
+`feature_map`, then `decision`, an index of `LABELS`, and `model_inputs`, which shows what the network sees.
+
+For runtimes that take one size alone, the graph begins with `model_inputs`, uint8 (k, size, size, 3), instead.
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ LABELS: Final = ("negative", "positive", "unsure", "unfamiliar")
 
 SCORES: Final = ("logit", "probability", "familiarity")
 _PREFIX: Final = "decision."
+_FIXED_SIZE_OPSET: Final = 13  # since then axes are inputs, and Softmax has one axis: what converters read
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,41 +38,50 @@ class Thresholds:
 
 
 def build_exported_graph(
-    network: bytes, scoring: Scoring, thresholds: Thresholds, metadata: Mapping[str, str], *, plain: bool
+    network: bytes,
+    scoring: Scoring,
+    thresholds: Thresholds,
+    metadata: Mapping[str, str],
+    *,
+    plain: bool,
+    resizing: bool = True,
 ) -> bytes:
     """The graph of a network with resizing before it and the decision behind it. `metadata` is stored beside it, as texts.
 
-    With `plain`, an int8 network is computed in float32, with the same roundings.
+    With `plain`, an int8 network is computed in float32, with the same roundings. Without `resizing`, it begins with
+    `model_inputs`.
 
-    Raises BackboneError where the network's ONNX is older than opset 11.
+    Raises BackboneError where the network's ONNX is older than opset 11, or 13 without `resizing`.
     """
     model = onnx.load_from_string(with_scores(network, scoring))
-    _check_opset(model)
+    _check_opset(model, MIN_OPSET if resizing else _FIXED_SIZE_OPSET)
     graph = model.graph
     for node in graph.node:
         node.input[:] = ["model_inputs" if name == "image" else name for name in node.input]
     if plain:
         make_quantization_plain(graph)
-    resizing = ResizeGraph(scoring.preprocessing)
-    resizing.build("image", "model_inputs")
+    before = ResizeGraph(scoring.preprocessing)
+    if resizing:
+        before.build("image", "model_inputs")
     scores = [name for name in SCORES if name != "familiarity" or scoring.familiarity]
     decision, constants = _decision_nodes(
         thresholds if scoring.familiarity else Thresholds(thresholds.low, thresholds.high, None)
     )
-    nodes = [*resizing.nodes, *graph.node, *decision]
-    constants = [*resizing.constants.values(), *graph.initializer, *constants]
-    exported = helper.make_graph(nodes, "twofold", [_image()], _outputs(scores, scoring), constants)
+    nodes = [*before.nodes, *graph.node, *decision]
+    constants = [*before.constants.values(), *graph.initializer, *constants]
+    inputs = _model_inputs(scoring)
+    entry, shown = (_image(), [inputs]) if resizing else (inputs, [])
+    exported = helper.make_graph(nodes, "twofold", [entry], [*_outputs(scores), *shown], constants)
     result = helper.make_model(exported, opset_imports=model.opset_import, ir_version=max(model.ir_version, 7))
     helper.set_model_props(result, dict(metadata))
     return bytes(result.SerializeToString(deterministic=True))
 
 
-def _check_opset(model: ModelProto) -> None:
+def _check_opset(model: ModelProto, needed: int) -> None:
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if opset < MIN_OPSET:
+    if opset < needed:
         raise BackboneError(
-            f"The network has opset {opset}, resizing inside an exported model needs {MIN_OPSET}: convert the network to a newer "
-            "opset, and train again."
+            f"The network has opset {opset}, this export needs {needed}: convert the network to a newer opset, and train again."
         )
 
 
@@ -77,13 +89,15 @@ def _image() -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])
 
 
-def _outputs(scores: list[str], scoring: Scoring) -> list[onnx.ValueInfoProto]:
-    preprocessing = scoring.preprocessing
-    shape = [len(preprocessing.crops), preprocessing.size, preprocessing.size, 3]
+def _model_inputs(scoring: Scoring) -> onnx.ValueInfoProto:
+    size, count = scoring.preprocessing.size, len(scoring.preprocessing.crops)
+    return helper.make_tensor_value_info("model_inputs", TensorProto.UINT8, [count, size, size, 3])
+
+
+def _outputs(scores: list[str]) -> list[onnx.ValueInfoProto]:
     return [
         *(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in scores),
         helper.make_tensor_value_info("decision", TensorProto.INT32, [1]),
-        helper.make_tensor_value_info("model_inputs", TensorProto.UINT8, shape),
     ]
 
 
