@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.parallel import prefetch
-from twofold.data import MAX_PIXELS, PreprocessedImage, Preprocessing, ReadError
+from twofold.data import MAX_PIXELS, PreprocessedImage, ReadError
 from twofold.embedding.content import Content, Source, preprocess_content, read_content
-from twofold.embedding.engine import BATCH, Engine, InferenceRequest
+from twofold.embedding.engine import BATCH, Engine, worker_threads
 from twofold.embedding.feature_table import FeatureRow, Metadata
 from twofold.embedding.store import Store
 
@@ -65,8 +65,7 @@ def embed_counted(
     def compute(chunk: _Chunk) -> tuple[list[FeatureRow], _Chunk]:
         if chunk.pending == 0:
             return [entry for entry in chunk.entries if isinstance(entry, FeatureRow)], chunk
-        with engine.request(chunk.pending) as request:
-            return _embed_pending(chunk.entries, request, engine.backbone.preprocessing, max_pixels), chunk
+        return _embed_pending(chunk.entries, engine, max_pixels), chunk
 
     def with_engine_started(chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
         for number, chunk in enumerate(chunks):
@@ -77,7 +76,7 @@ def embed_counted(
 
     iterator = iter(sources)
     head = list(islice(iterator, 2))
-    pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="embed")
+    pool = ThreadPoolExecutor(worker_threads(engine.threads), thread_name_prefix="embed")
 
     def run(function: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
         # A single image is embedded in the caller's thread: new threads would cost it a third of the network's time.
@@ -101,9 +100,7 @@ def embed_batch(sources: Sequence[Source], engine: Engine, *, max_pixels: int = 
     entries = [FeatureRow(None, None, None, each) if isinstance(each, ReadError) else each for each in contents]
     rows, remaining = list[FeatureRow](), iter(entries)
     for count in engine.split(len(entries)):
-        with engine.request(count) as request:
-            part = list(islice(remaining, count))
-            rows += _embed_pending(part, request, engine.backbone.preprocessing, max_pixels)
+        rows += _embed_pending(list(islice(remaining, count)), engine, max_pixels)
     return rows
 
 
@@ -131,22 +128,20 @@ def _look_up(content: Content | ReadError, store: Store | None, identity: str, m
     return row
 
 
-def _embed_pending(
-    entries: list[FeatureRow | Content], request: InferenceRequest, preprocessing: Preprocessing, max_pixels: int
-) -> list[FeatureRow]:
+def _embed_pending(entries: Sequence[FeatureRow | Content], engine: Engine, max_pixels: int) -> list[FeatureRow]:
     rows: list[FeatureRow | tuple[Metadata, PreprocessedImage]] = []
     for entry in entries:
         if isinstance(entry, FeatureRow):
             rows.append(entry)
             continue
-        preprocessed = preprocess_content(entry, preprocessing, max_pixels=max_pixels)
+        preprocessed = preprocess_content(entry, engine.backbone.preprocessing, max_pixels=max_pixels)
         rows.append(FeatureRow(None, None, None, preprocessed) if isinstance(preprocessed, ReadError) else preprocessed)
     images = [row[1] for row in rows if not isinstance(row, FeatureRow)]
     if not images:
         return [row for row in rows if isinstance(row, FeatureRow)]
-    features = iter(
-        request.features([each for image in images for each in image.model_inputs]).reshape(len(images), -1)
-    )
+    model_inputs = [model_input for image in images for model_input in image.model_inputs]
+    with engine.request(len(images)) as request:  # only now: others compute while images are decoded
+        features = iter(request.features(model_inputs).reshape(len(images), -1))
     return [row if isinstance(row, FeatureRow) else make_feature_row(*row, next(features)) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """The queue in front of the networks. Images wait in it; each thread takes a whole batch or one image, without a delay.
 
-Threads belong to the queue, as many as the networks have inference requests, so no image waits twice.
+Threads belong to the queue: one more than the networks have inference requests, which decodes while the others compute.
 """
 
 import asyncio
