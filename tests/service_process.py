@@ -95,7 +95,7 @@ def running_service(
 ) -> Iterator[RunningService]:
     """A service that answers requests; its repository has to be loaded and warm."""
     lines: list[str] = []
-    service = Service(repository, options, threads)  # type: ignore[arg-type]
+    service = Service(repository, options, threads - 1)  # type: ignore[arg-type]
     app = build_service(service, token, lines.append)
     server = uvicorn.Server(uvicorn.Config(wrap(app), port=0, log_config=None, timeout_graceful_shutdown=5))
     thread = Thread(target=server.run)

@@ -37,7 +37,6 @@ def serve(
     token = _token(options)
     _check_exposure(options, token)
 
-    from twofold.embedding import worker_threads
     from twofold.serving.http_server import HttpServer
     from twofold.serving.model_repository import ModelRepository, name_bundles
     from twofold.serving.service import Service
@@ -46,8 +45,7 @@ def serve(
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     repository = ModelRepository(name_bundles(bundles), runtime)
     repository.load()
-    threads = worker_threads(runtime_options.threads or available_processors())
-    service = Service(repository, options, threads)
+    service = Service(repository, options, runtime_options.threads or available_processors())
     server = HttpServer(service)
     app = build_service(service, token, None if quiet else _write_line)
 

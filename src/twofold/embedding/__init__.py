@@ -2,7 +2,7 @@
 
 from twofold.embedding.content import Content, Source, pixel_hash, preprocess_content, read_content
 from twofold.embedding.embed import embed_batch, make_feature_row
-from twofold.embedding.engine import BATCH, Engine, InferenceRequest, worker_threads
+from twofold.embedding.engine import BATCH, Engine, InferenceRequest
 from twofold.embedding.evidence_maps import EvidenceMap, coarsen, compute_evidence_map, find_pattern
 from twofold.embedding.evidence_network import EvidenceNetwork, UnknownPoolingError
 from twofold.embedding.feature_table import FeatureRow, FeatureTable, Metadata, collect_features
@@ -44,5 +44,4 @@ __all__ = [
     "probe_images",
     "read_content",
     "stream_sources",
-    "worker_threads",
 ]

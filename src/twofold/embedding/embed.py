@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twofold.core.parallel import prefetch
 from twofold.data import MAX_PIXELS, PreprocessedImage, ReadError
 from twofold.embedding.content import Content, Source, preprocess_content, read_content
-from twofold.embedding.engine import BATCH, Engine, worker_threads
+from twofold.embedding.engine import BATCH, Engine
 from twofold.embedding.feature_table import FeatureRow, Metadata
 from twofold.embedding.store import Store
 
@@ -76,7 +76,7 @@ def embed_counted(
 
     iterator = iter(sources)
     head = list(islice(iterator, 2))
-    pool = ThreadPoolExecutor(worker_threads(engine.threads), thread_name_prefix="embed")
+    pool = ThreadPoolExecutor(engine.threads, thread_name_prefix="embed")
 
     def run(function: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
         # A single image is embedded in the caller's thread: new threads would cost it a third of the network's time.

@@ -270,11 +270,6 @@ class Engine:
         return np.array_equal(_features([single], model_inputs, batch=1), expected)
 
 
-def worker_threads(requests: int) -> int:
-    """The number of threads that keep so many inference requests busy: one decodes images while the others compute."""
-    return requests + 1
-
-
 def _probe_inputs(preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """The model inputs of the probe images, (PROBES * k, size, size, 3), those of an image one after the other."""
     images = [preprocess(image, preprocessing) for image in probe_images()]

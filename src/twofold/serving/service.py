@@ -24,11 +24,14 @@ _EXPLANATIONS: Final = 4  # that wait or are computed
 
 
 class Service:
-    """Models behind a queue. `start` and `stop` are called in the event loop that answers requests."""
+    """Models behind a queue, whose networks have so many inference `requests`.
 
-    def __init__(self, repository: ModelRepository, options: ServiceOptions, threads: int) -> None:
+    `start` and `stop` are called in the event loop that answers requests.
+    """
+
+    def __init__(self, repository: ModelRepository, options: ServiceOptions, requests: int) -> None:
         self.repository, self.options = repository, options
-        self.queue = BatchQueue(threads, options.queue)
+        self.queue = BatchQueue(requests + 1, options.queue)  # one decodes while the others compute
         self.memory = BodyMemory(max(_BODY_BYTES, 2 * options.max_bytes))
         self.metrics = ServiceMetrics(self.queue, repository)
         self.draining = False
