@@ -12,6 +12,7 @@ import uvicorn
 from twofold.bundle.model import Prediction
 from twofold.core.options import ServiceOptions
 from twofold.embedding import Source
+from twofold.serving.connection_limits import limited_protocol
 from twofold.serving.model_repository import ModelRepository, ServedModel
 from twofold.serving.service import Service
 from twofold.serving.service_app import build_service
@@ -97,7 +98,9 @@ def running_service(
     lines: list[str] = []
     service = Service(repository, options, threads - 1)  # type: ignore[arg-type]
     app = build_service(service, token, lines.append)
-    server = uvicorn.Server(uvicorn.Config(wrap(app), port=0, log_config=None, timeout_graceful_shutdown=5))
+    http = limited_protocol(options.deadline)
+    config = uvicorn.Config(wrap(app), port=0, http=http, log_config=None, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
     thread = Thread(target=server.run)
     thread.start()
     try:

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from threading import Thread
 from typing import Any
@@ -338,6 +339,35 @@ def test_a_client_that_sends_its_body_slowly_holds_up_no_other(repository: Model
         answer = slow.recv(4096)
         assert answer.startswith(b"HTTP/1.1 408")
         assert b"slow-body" in answer + slow.recv(4096)
+
+
+def test_a_connection_without_complete_headers_is_closed(repository: ModelRepository, image: bytes) -> None:
+    with running_service(repository, replace(LIMITS, deadline=1.0)) as service:
+        for start in (
+            b"",
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Long: ",
+            b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET ",
+        ):
+            with socket.create_connection(("127.0.0.1", service.port), timeout=20) as slow:
+                slow.sendall(start)
+                answer = b"".join(iter(lambda slow=slow: slow.recv(4096), b""))  # until the service closes it
+                assert answer.count(b"HTTP/1.1") == answer.count(b'{"status":"live"}') == start.count(b"GET /")
+        assert service.predict(image)[0] == 200
+
+
+def test_headers_without_an_end_are_cut_off_at_the_limit(repository: ModelRepository) -> None:
+    with (
+        running_service(repository, LIMITS) as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=20) as client,
+    ):
+        client.sendall(b"GET /health/live HTTP/1.1\r\nX-Long: ")
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 50_000_000:
+                client.sendall(b"x" * 65_536)
+                sent += 65_536
+        assert sent < 10_000_000  # what the sockets hold
+        assert service.ask("GET", "/health/live")[0] == 200
 
 
 def test_the_schema_names_every_route_and_every_refusal(service: RunningService) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from twofold.core.errors import TwofoldError
 from twofold.core.files import reason
+from twofold.serving.connection_limits import limited_protocol
 from twofold.serving.service import Service
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class HttpServer:
 
         config = uvicorn.Config(
             _with_last_answers(app, service),
+            http=limited_protocol(service.options.deadline),
             log_config=None,
             access_log=False,
             server_header=False,
