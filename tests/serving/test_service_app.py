@@ -240,7 +240,9 @@ def test_without_the_token_only_health_and_the_page_are_open(repository: ModelRe
             error = json.loads(text)["error"]
             assert (error.partition(":")[0] if path.startswith("/v2") else error["reason"]) == "unauthorized"
         assert service.predict(image, authorization="Bearer another-token-it-is")[0] == 401
+        assert service.predict(image, authorization="Basic a-token-of-the-service")[0] == 401
         assert service.predict(image, authorization="Bearer a-token-of-the-service")[0] == 200
+        assert service.predict(image, authorization="bearer  a-token-of-the-service")[0] == 200  # as RFC 9110 allows
 
 
 def test_before_the_networks_are_compiled_requests_are_told_to_come_back(

@@ -17,7 +17,7 @@ class AccessGuard:
 
     def __init__(self, app: "ASGIApp", token: str | None) -> None:
         self._app = app
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] != "http" or self._passes(scope):
@@ -29,7 +29,8 @@ class AccessGuard:
 
     def _passes(self, scope: "Scope") -> bool:
         path = scope["path"]
-        if self._expected is None or path in _OPEN or path.startswith("/static/"):
+        if self._token is None or path in _OPEN or path.startswith("/static/"):
             return True
         values = [value for name, value in scope["headers"] if name == b"authorization"]
-        return len(values) == 1 and compare_digest(values[0], self._expected)
+        scheme, _, token = b"".join(values).partition(b" ")
+        return len(values) == 1 and scheme.lower() == b"bearer" and compare_digest(token.strip(), self._token)
