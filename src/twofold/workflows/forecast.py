@@ -23,7 +23,7 @@ from twofold.workflows.embedded_sample import sample_limit
 
 _TRIAL: Final = 1.0  # seconds
 _MIN_IMAGES: Final = 2 * BATCH  # embedded in the trial: with fewer a rate says little
-_ALIKE_ROWS: Final = 40  # images among which pairs that look alike are counted
+_ALIKE_ROWS: Final = 150  # images among which pairs that look alike are counted
 _WARM_CHUNKS: Final = 4  # that were in flight while the network was compiled
 _PACE_SECONDS: Final = 0.1
 _CHANGE: Final = 1.2  # a forecast that changes by this factor is told again
