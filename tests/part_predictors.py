@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from twofold.bundle.model import Prediction
+from twofold.core.notes import Note
 from twofold.core.progress import no_progress
 from twofold.workflows.scale.predict_parts import PartsResult, predict_parts
 
@@ -27,13 +28,14 @@ class PathPredictor:
 
     processes: Path
     seconds: float = 0
+    notes: ClassVar[tuple[Note, ...]] = (Note("drawn", "The answers follow from the paths."),)
 
     def __call__(self) -> Any:
         (self.processes / str(os.getpid())).touch()
         return nullcontext(self)
 
-    def stream(self, sources: Iterable[Path]) -> Iterator[Prediction]:
-        paths = list(map(str, sources))
+    def stream(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]:
+        paths = [source.decode() if isinstance(source, bytes) else str(source) for source in sources]
         for path in paths:
             if "killer" in path or ("once" in path and not (self.processes / "once").exists()):
                 (self.processes / "once").touch()

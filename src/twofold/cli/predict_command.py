@@ -140,6 +140,7 @@ def _predict_parts(
             f"Wrote {out}: {count_text(result.images, 'image')} in {count_text(result.parts, 'part')}{before}",
             wrap=False,
         )
+        show_notes(result.notes)
     reasons = Counter(result.reasons)
     _show_reasons(reasons)
     return int(reasons.total() > 0 and not any(reasons[reason] for reason in _READABLE))

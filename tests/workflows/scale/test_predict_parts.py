@@ -81,6 +81,7 @@ def test_an_image_at_which_workers_end_twice_is_one_row_and_others_are_answered(
     assert [Path(row["path"]).name for row in found if row["reason"] == "crashed"] == names[600:602]
     assert all(row["label"] for row in found if row["reason"] is None)
     assert result.reasons == {None: 601, "crashed": 2}
+    assert [note.code for note in result.notes] == ["drawn"]
 
 
 @pytest.mark.slow

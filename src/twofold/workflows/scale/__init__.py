@@ -1,1 +1,1 @@
-"""Predictions for millions of images: a plan of parts, a file for each finished part, and engines that compute them."""
+"""Predictions of millions of images: a plan of parts, a file for each finished part, and engines that compute them."""

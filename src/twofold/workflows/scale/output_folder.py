@@ -27,6 +27,8 @@ def open_output(folder: Path, record: Mapping[str, Any]) -> Iterator[Path]:
     with write_errors(folder):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
     with _locked(folder):
+        for leftover in [entry for entry in folder.iterdir() if _is_leftover(entry.name)]:
+            leftover.unlink(missing_ok=True)
         _check_record(folder / "run.json", {"format": _FORMAT, **record})
         clear_temporary(folder / PARTS)
         try:
@@ -40,11 +42,16 @@ def _check_folder(folder: Path) -> None:
         raise UsageError(f"{folder} is a file: with an engine, `out` is the folder that the parts go to.")
     check_writable(folder / PARTS)
     if folder.exists() and not (folder / "run.json").exists():
-        foreign = {entry.name for entry in folder.iterdir()} - {PARTS, "lock"}
+        foreign = {entry.name for entry in folder.iterdir() if not _is_leftover(entry.name)} - {PARTS, "lock"}
         if foreign:
             raise UsageError(
                 f"{folder} holds files that are not of a run ({', '.join(sorted(foreign)[:5])}): give a new folder."
             )
+
+
+def _is_leftover(name: str) -> bool:
+    """Whether it is a file that a killed process left while it wrote the record or the plan."""
+    return name.startswith((".run.json.", ".plan-"))
 
 
 def _check_record(path: Path, record: dict[str, Any]) -> None:

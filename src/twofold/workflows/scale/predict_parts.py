@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from twofold.bundle.storage import load_bundle
 from twofold.core.errors import BundleError, DataError
 from twofold.core.hints import require
+from twofold.core.notes import Note
 from twofold.core.options import DecisionOptions, EngineName, RuntimeOptions
 from twofold.core.progress import Progress
 from twofold.embedding import Runtime
@@ -75,18 +76,27 @@ class BundlePredictor:
 @dataclass(frozen=True, slots=True)
 class PartsResult:
     """What a run did: the number of `images` and `parts` in the folder, how many parts were `finished_before`, and for the images
-    of this run their number for each reason, None for those with a label."""
+    of this run their number for each reason, None for those with a label, and the notes on them."""
 
     folder: Path
     images: int
     parts: int
     finished_before: int
     reasons: Mapping[str | None, int]
+    notes: tuple[Note, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The result as a JSON record."""
-        reasons = {reason or "none": count for reason, count in self.reasons.items()}
-        return {**asdict(self), "folder": str(self.folder), "reasons": reasons}
+        reasons = {reason: count for reason, count in sorted(self.reasons.items(), key=str) if reason is not None}
+        return {
+            "folder": str(self.folder),
+            "images": self.images,
+            "parts": self.parts,
+            "finished_before": self.finished_before,
+            "labelled": self.reasons.get(None, 0),
+            "reasons": reasons,
+            "notes": [asdict(note) for note in self.notes],
+        }
 
 
 def predict_bundle(
@@ -140,21 +150,28 @@ def predict_parts(
         parts = read_parts(out, model)
         unfinished = _unfinished(parts, folder)
         finished_before = len(parts) - len(unfinished)
-        reasons = _compute(running, unfinished, progress)
+        reasons: Counter[str | None] = Counter()
+        notes: dict[Note, None] = {}
+        _compute(running, unfinished, progress, reasons, notes)
         if planned_before and (new := new_lines(out, list_paths(sources))):
             write_plan(out, new)
             parts = read_parts(out, model)
-            reasons += _compute(running, _unfinished(parts, folder), progress)
-    return PartsResult(out, sum(part.count for part in parts), len(parts), finished_before, reasons)
+            _compute(running, _unfinished(parts, folder), progress, reasons, notes)
+    return PartsResult(out, sum(part.count for part in parts), len(parts), finished_before, reasons, tuple(notes))
 
 
-def _compute(engine: PartEngine, parts: Sequence[Part], progress: Progress) -> "Counter[str | None]":
-    """The number of images for each reason."""
-    reasons: Counter[str | None] = Counter()
+def _compute(
+    engine: PartEngine,
+    parts: Sequence[Part],
+    progress: Progress,
+    reasons: "Counter[str | None]",
+    notes: dict[Note, None],
+) -> None:
+    """Computes the parts, counts the reasons, and adds the notes, each once."""
     finished: Iterable[PartDone] = progress(engine.run(parts), len(parts), f"parts of {PART} images") if parts else ()
     for part in finished:
         reasons.update(part.reasons)
-    return reasons
+        notes |= dict.fromkeys(part.notes)
 
 
 def _unfinished(parts: Sequence[Part], folder: Path) -> list[Part]:

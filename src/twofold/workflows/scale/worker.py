@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from twofold.bundle.model import Prediction
 from twofold.core.errors import TwofoldError
+from twofold.core.notes import Note
 from twofold.core.parallel import prefetch
 from twofold.data import ReadError
 from twofold.workflows.scale.part_files import write_part
@@ -25,7 +26,10 @@ _READERS: Final = 8  # threads that wait for a bucket
 
 
 class PartPredictor(Protocol):
-    """What a worker needs: the predictions of a stream of paths, in their order."""
+    """What a worker needs: the predictions of a stream of paths and bytes, in their order, and notes on them."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]: ...
 
     def stream(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]: ...
 
@@ -75,6 +79,7 @@ class PartDone:
 
     digest: str
     reasons: Mapping[str | None, int]
+    notes: tuple[Note, ...]
 
 
 def run_worker(connection: "Connection[Any, Any]", job: Job) -> None:
@@ -88,7 +93,7 @@ def run_worker(connection: "Connection[Any, Any]", job: Job) -> None:
                 task: PartTask = connection.recv()
                 rows = list(_rows(predictor, task, connection.send))
                 write_part(job.folder, task.digest, rows, job.model)
-                connection.send(PartDone(task.digest, Counter(row.reason for row in rows)))
+                connection.send(PartDone(task.digest, Counter(row.reason for row in rows), predictor.notes))
     except TwofoldError as error:
         connection.send(error)
     except (EOFError, ConnectionError):  # the other end is closed
