@@ -102,9 +102,10 @@ class LocalEngine:
                 assert message == READY
                 return self._connection
             code = self._stop()
+        why = "there may be too little memory" if code is None or code < 0 else "what it printed says why"
         raise TwofoldError(
-            f"The worker process ended {_MAX_STARTS} times before it was ready (exit code {code}): there may be too "
-            "little memory; nothing that is finished is lost."
+            f"The worker process ended {_MAX_STARTS} times before it was ready (exit code {code}): {why}; nothing that is "
+            "finished is lost."
         )
 
     def _count_crash(self, path: str) -> None:
