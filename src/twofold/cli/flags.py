@@ -23,6 +23,7 @@ COMMAND_PARAMETERS: Final = (
     "classes",
     "data",
     "decisions",
+    "engine",
     "figures",
     "force",
     "json",

@@ -1,5 +1,6 @@
 """twofold predict"""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from twofold.cli import terminal
-from twofold.cli.output import show, show_error, show_notes
-from twofold.core.options import DecisionOptions, RuntimeOptions
+from twofold.cli.output import show, show_error, show_json, show_notes
+from twofold.core.options import DecisionOptions, EngineName, RuntimeOptions
 
 if TYPE_CHECKING:
     from twofold.bundle.model import Prediction
@@ -30,7 +31,16 @@ def predict(
     ],
     decision_options: DecisionOptions,
     runtime_options: RuntimeOptions,
-    out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the predictions to this CSV file; with --engine, the folder of Parquet files."),
+    ] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            help="For millions of images: compute them in parts that a later run continues. PATH may be a list."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of predictions.")] = False,
     always_answer: Annotated[
         bool, typer.Option("--always-answer", help="Label also images that are unsure or unfamiliar, by the threshold.")
@@ -41,8 +51,12 @@ def predict(
     """Predict the labels of images: path, label, probability, familiarity, logit and, for an image without a label, the reason.
 
     With a policy the bundle's rule is replaced for these predictions; nothing is written to it. The exit code is 1 where no image
-    could be read.
+    could be read. With --engine the folder of --out has the predictions in parts of 512 images, and a later run does the rest.
     """
+    if engine is not None:
+        return _predict_parts(
+            bundle, paths, decision_options, runtime_options, out, engine, force, always_answer, json, quiet
+        )
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
     from twofold.core.files import check_replaceable
@@ -81,12 +95,66 @@ def predict(
     if out is not None and not json:
         show(f"Wrote {out}: {count_text(count, 'image')}", wrap=False)
     show_notes(predictor.notes)  # stdout is for the predictions
-    total, readable = reasons.total(), sum(reasons[reason] for reason in _READABLE)
-    del reasons[None]
-    if reasons:
-        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items(), key=str))
-        show_error(f"twofold: no prediction for {reasons.total()} of {count_text(total, 'file')} ({counts}).")
-    return int(readable == 0)
+    _show_reasons(reasons)
+    return int(not any(reasons[reason] for reason in _READABLE))
+
+
+def _predict_parts(
+    bundle: Path,
+    paths: Sequence[str],
+    decision_options: DecisionOptions,
+    runtime_options: RuntimeOptions,
+    out: Path | None,
+    engine: EngineName,
+    force: bool,
+    always_answer: bool,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Predicts into a folder of parts."""
+    from twofold.core.errors import UsageError
+    from twofold.core.notes import count_text
+    from twofold.workflows.scale.predict_parts import predict_bundle
+
+    if engine == "ray":
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray starts: nothing is sent
+    if out is None:
+        raise UsageError("--engine needs --out, the folder that the parts go to.")
+    if force:
+        raise UsageError(
+            "--engine continues what is in the folder of --out: leave --force out, or give another folder."
+        )
+    if paths == ["-"]:
+        raise UsageError(
+            "--engine reads no paths from stdin: write them to a .txt file, one on each line, and give that."
+        )
+    runtime = terminal.runtime(runtime_options, quiet=quiet)
+    result = predict_bundle(
+        bundle, paths, out, engine, decision_options, runtime_options, runtime.progress, always_answer=always_answer
+    )
+    if json:
+        show_json(result.as_json())
+    else:
+        before = f", {result.finished_before} of them before" if result.finished_before else ""
+        show(
+            f"Wrote {out}: {count_text(result.images, 'image')} in {count_text(result.parts, 'part')}{before}",
+            wrap=False,
+        )
+        show_notes(result.notes)
+    reasons = Counter(result.reasons)
+    _show_reasons(reasons)
+    return int(reasons.total() > 0 and not any(reasons[reason] for reason in _READABLE))
+
+
+def _show_reasons(reasons: "Counter[str | None]") -> None:
+    """Says how many files have no label, and why."""
+    from twofold.core.notes import count_text
+
+    without = {reason: count for reason, count in reasons.items() if reason is not None}
+    if without:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(without.items(), key=str))
+        files = count_text(reasons.total(), "file")
+        show_error(f"twofold: no prediction for {sum(without.values())} of {files} ({counts}).")
 
 
 def _list(arguments: Sequence[str], *, counted: bool) -> tuple[Iterator[Path], int]:

@@ -22,6 +22,7 @@ Optimize = Literal["accuracy", "balanced", "f1"]
 Mode = Literal["frozen", "finetune", "scratch"]
 RecipeName = Literal["classic", "modern"]
 Balance = Literal["none", "loss", "sampler"]
+EngineName = Literal["local", "ray"]
 ExportTarget = Literal["onnx", "openvino", "litert", "coreml", "bundle"]
 
 _TYPE_NAMES = {

@@ -18,7 +18,7 @@ from twofold.workflows.diagnosis import Check
 _MODULES: Final = {"pillow": "PIL", "scikit-learn": "sklearn"}  # others are named like their packages
 _GROUPS: Final = ("all", "dev", "docs")  # extras that are made of others, or are for work on twofold
 _SLOW: Final = frozenset(
-    {"torch", "lightning", "onnxscript", "transformers", "optuna", "tensorflow", "coremltools", "onnx2coreml"}
+    {"torch", "lightning", "onnxscript", "transformers", "optuna", "ray", "tensorflow", "coremltools", "onnx2coreml"}
 )  # seconds each: looked for only
 _REQUIREMENT: Final = re.compile(r"([\w.-]+)\s*(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;.*extra == ['\"]([\w-]+)['\"].*)?")
 _CLAUSE: Final = re.compile(r"(>=|<)\s*([\d.]+)")

@@ -1,0 +1,120 @@
+"""The folder of a run: which bundle and options it is of, and the lock that one process at a time holds."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from twofold.core.errors import DataError, UsageError
+from twofold.core.files import check_writable, open_replacement, reason, write_errors
+from twofold.core.json_text import json_text
+from twofold.workflows.scale.part_files import PARTS, clear_temporary
+
+_FORMAT: Final = 1
+_MAX_BYTES: Final = 1_000_000
+
+
+@contextmanager
+def open_output(folder: Path, record: Mapping[str, Any]) -> Iterator[Path]:
+    """The folder of parts in `folder`, which is locked until the block ends. A new folder is made; one of the same run goes on.
+
+    `record` is what the predictions depend on: the bundle and the options. Raises UsageError where the folder is of another run,
+    where it holds other files, or where another process is writing to it.
+    """
+    _check_folder(folder)
+    with write_errors(folder):
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        for leftover in [entry for entry in folder.iterdir() if _is_leftover(entry.name)]:
+            leftover.unlink(missing_ok=True)
+        _check_record(folder / "run.json", {"format": _FORMAT, **record})
+        clear_temporary(folder / PARTS)
+        try:
+            yield folder / PARTS
+        finally:
+            clear_temporary(folder / PARTS)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: with an engine, `out` is the folder that the parts go to.")
+    check_writable(folder / PARTS)
+    if folder.exists() and not (folder / "run.json").exists():
+        foreign = {entry.name for entry in folder.iterdir() if not _is_leftover(entry.name)} - {PARTS, "lock"}
+        if foreign:
+            raise UsageError(
+                f"{folder} holds files that are not of a run ({', '.join(sorted(foreign)[:5])}): give a new folder."
+            )
+
+
+def _is_leftover(name: str) -> bool:
+    """Whether it is a file that a killed process left while it wrote the record or the plan."""
+    return name.startswith((".run.json.", ".plan-"))
+
+
+def _check_record(path: Path, record: dict[str, Any]) -> None:
+    """Writes the record of a new run. Raises UsageError where the one there is of another run."""
+    if not path.exists():
+        with open_replacement(path) as file:
+            file.write(json_text(record))
+        return
+    before = _read(path)
+    if before.get("bundle") != record["bundle"]:
+        raise UsageError(
+            f"{path.parent} holds the parts of another bundle (SHA-256 {str(before.get('bundle'))[:12]}…, not "
+            f"{record['bundle'][:12]}…): give another folder."
+        )
+    changed = sorted(key for key in {*before, *record} if before.get(key) != record.get(key))
+    if changed:
+        raise UsageError(
+            f"{path.parent} holds parts that were made with other options ({', '.join(changed)}): give the same, or "
+            "another folder."
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_bytes()[:_MAX_BYTES])
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged: give another folder.") from error
+    return plain if isinstance(plain, dict) else {}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Raises UsageError where another process holds the lock. The lock ends with its process, even if that is killed."""
+    path = folder / "lock"
+    try:
+        number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({reason(error)}): give another folder.") from error
+    try:
+        if not _lock(number):
+            holder = os.read(number, 20).decode("ascii", "replace").strip()
+            raise UsageError(
+                f"{folder} is being written by {f'the process {holder}' if holder else 'another process'}: wait for it, or "
+                "stop it."
+            )
+        os.ftruncate(number, 0)
+        os.pwrite(number, f"{os.getpid()}\n".encode(), 0)
+        yield
+        os.ftruncate(number, 0)
+    finally:
+        os.close(number)
+
+
+def _lock(number: int) -> bool:
+    """Whether the open file could be locked. Windows and file systems without locks: True, as for one run at a time."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,98 @@
+"""The files of finished parts: Parquet, written beside their place, on the disk before they take it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, BinaryIO, Final
+
+from twofold.bundle.model import Prediction
+from twofold.core.files import printable, write_errors
+
+PARTS: Final = "parts"
+COLUMNS: Final = ("path", "label", "probability", "familiarity", "logit", "reason", "model")
+_NUMBERS: Final = ("probability", "familiarity", "logit")
+_TEMPORARY: Final = ".part-"
+_DIGEST: Final = b"twofold.part"  # in the metadata of the file
+
+
+def part_name(digest: str) -> str:
+    """The file name of a part."""
+    return f"part-{digest}.parquet"
+
+
+def write_part(folder: Path, digest: str, predictions: Sequence[Prediction], model: str) -> None:
+    """Writes the predictions of a part, whole or not at all; the same bytes for the same predictions.
+
+    Raises TwofoldError where that fails, as on a full disk.
+    """
+    path, data = folder / part_name(digest), _encode(digest, predictions, model)
+    temporary = folder / f"{_TEMPORARY}{digest}.{token_hex(4)}"
+    with write_errors(path):
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                sync(file)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(folder)
+
+
+def finished_parts(folder: Path) -> set[str]:
+    """The names of all files of parts in the folder, whole or damaged."""
+    return {entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")}
+
+
+def is_whole(folder: Path, digest: str, count: int) -> bool:
+    """Whether the file of a part can be opened, is of this part, and has this number of rows and the columns of a part."""
+    from pyarrow import parquet
+
+    try:
+        metadata = parquet.read_metadata(folder / part_name(digest))
+    except (OSError, ValueError):
+        return False
+    of_part = (metadata.metadata or {}).get(_DIGEST) == digest.encode()
+    return bool(of_part and metadata.num_rows == count and tuple(metadata.schema.names) == COLUMNS)
+
+
+def clear_temporary(folder: Path) -> None:
+    """Removes what killed processes left half-written."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith(_TEMPORARY):
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def sync(file: BinaryIO) -> None:
+    """Brings the file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in the folder to the disk, where the system can."""
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _encode(digest: str, predictions: Sequence[Prediction], model: str) -> Any:
+    import pyarrow
+    from pyarrow import parquet
+
+    kinds = {name: pyarrow.float64() if name in _NUMBERS else pyarrow.string() for name in COLUMNS}
+    columns: dict[str, list[Any]] = {
+        name: [getattr(prediction, name) for prediction in predictions] for name in COLUMNS[:-1]
+    }
+    # A file name need not be UTF-8, a column of text is: as in tables of predictions, other bytes become escapes.
+    columns["path"] = [path if path.isprintable() else printable(path) for path in columns["path"]]
+    columns["model"] = [model] * len(predictions)
+    schema = pyarrow.schema(list(kinds.items()), {_DIGEST: digest.encode()})
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table(columns, schema), sink, compression="zstd")
+    return sink.getvalue()

@@ -1,0 +1,174 @@
+"""Sources to one sorted list of paths: folders, archives, buckets and images; text and Parquet files as lists of paths."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from twofold.core.errors import DataError
+from twofold.core.files import reason
+from twofold.core.hints import nearest, require
+from twofold.core.privacy import public_address
+from twofold.data import address_advice, is_address, is_archive, iterate_files
+from twofold.workflows.scale.remote_files import is_remote, list_remote
+
+_TEXT_LISTS: Final = {".txt", ".list"}
+_COLUMN: Final = "path"
+_MAX_NAMED: Final = 5
+
+
+def check_sources(sources: Sequence[str]) -> None:
+    """Raises DataError where a source is missing, or is a list that has no paths. Nothing is listed yet."""
+    missing = [source for source in sources if not _exists(source)]
+    if missing:
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+        raise DataError(
+            f"There is no file or folder {', '.join(missing[:_MAX_NAMED])}{more}: give folders, images, or a text or Parquet "
+            "file with a list of paths."
+        )
+    for source in sources:
+        if Path(source).suffix.lower() == ".parquet" and os.path.isfile(source):
+            _is_path_table(Path(source))
+
+
+def list_paths(sources: Iterable[str]) -> list[bytes]:
+    """The lines of all paths of the sources, sorted, each once; see `to_line`.
+
+    A list is a text file (.txt or .list) with a path on each line, or a Parquet file with a column `path`. Its paths are relative
+    to its own folder. Raises DataError where a list cannot be read or names addresses, and where there is no path at all.
+    """
+    names = list(sources)
+    lines = [to_line(path) for source in names for path in _paths(source)]
+    if not lines:
+        raise DataError(f"There is no path in {', '.join(names)}: give folders of images, or a list of paths.")
+    lines.sort()
+    return _each_once(lines)
+
+
+def to_line(path: str) -> bytes:
+    r"""The path as a line without its end: a backslash is written as \\, a line break as \n and \r.
+
+    >>> to_line("new/a\\b\n.jpg")
+    b'new/a\\\\b\\n.jpg'
+    """
+    data = os.fsencode(path)
+    return data.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r") if _special(data) else data
+
+
+def to_path(line: bytes) -> str:
+    r"""The path of a line.
+
+    >>> to_path(to_line("a\\n\n.jpg")) == "a\\n\n.jpg"
+    True
+    """
+    if b"\\" in line:
+        blocks = line.split(b"\\\\")
+        line = b"\\".join(block.replace(b"\\n", b"\n").replace(b"\\r", b"\r") for block in blocks)
+    return os.fsdecode(line)
+
+
+def _special(data: bytes) -> bool:
+    return b"\\" in data or b"\n" in data or b"\r" in data
+
+
+def _each_once(lines: list[bytes]) -> list[bytes]:
+    """The sorted lines without those that are equal to the one before; in place, because a copy would double the memory."""
+    kept = 0
+    for line in lines:
+        if kept == 0 or line != lines[kept - 1]:
+            lines[kept] = line
+            kept += 1
+    del lines[kept:]
+    return lines
+
+
+def _exists(source: str) -> bool:
+    if is_remote(source):
+        return True  # its listing says what is wrong
+    if is_address(source):
+        raise DataError(f"{public_address(source)} is an address: {address_advice(source)}.")
+    return os.path.lexists(source) or is_archive(Path(source))
+
+
+def _paths(source: str) -> Iterator[str]:
+    file, suffix = Path(source), Path(source).suffix.lower()
+    if is_remote(source):
+        return list_remote(source)
+    if suffix in _TEXT_LISTS and os.path.isfile(file):
+        return _joined(file, _text_lines(file))
+    if suffix == ".parquet" and os.path.isfile(file) and _is_path_table(file):
+        return _joined(file, _column(file))
+    return map(str, iterate_files([file]))
+
+
+def _joined(file: Path, names: Iterable[str]) -> Iterator[str]:
+    """The paths that a list names, relative to its folder as the paths of tables are."""
+    folder = os.path.dirname(file)
+    for name in names:
+        if is_remote(name):
+            yield name
+        elif is_address(name):
+            raise DataError(f"{file} names the address {public_address(name)}: {address_advice(name)}.")
+        else:
+            yield os.path.normpath(os.path.join(folder, name))
+
+
+def _text_lines(file: Path) -> Iterator[str]:
+    try:
+        with file.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                name = line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf" if number == 1 else b"")
+                if b"\0" in name:
+                    raise DataError(f"{file} is no list of paths: line {number} holds a zero byte.")
+                if name.strip():
+                    yield os.fsdecode(name)
+    except OSError as error:
+        raise DataError(f"The list {file} cannot be read ({reason(error)}): check the file.") from error
+
+
+def _is_path_table(file: Path) -> bool:
+    """Whether the Parquet file is a list of paths; False for one with images. Raises DataError where it is neither."""
+    require(f"Reading {file}", "pyarrow", extra="scale")
+    from pyarrow import types
+
+    schema = _open(file).schema_arrow
+    kinds = {field.name: field.type for field in schema}
+    if _COLUMN in kinds and (types.is_string(kinds[_COLUMN]) or types.is_large_string(kinds[_COLUMN])):
+        return True
+    if any(types.is_binary(kind) or types.is_large_binary(kind) or types.is_struct(kind) for kind in kinds.values()):
+        return False
+    raise DataError(
+        f"{file} has no column {_COLUMN} of text{nearest(_COLUMN, kinds)}; its columns are {', '.join(kinds) or 'none'}: rename "
+        "the column that has the paths."
+    )
+
+
+def _column(file: Path) -> Iterator[str]:
+    row = 0
+    try:
+        for batch in _open(file).iter_batches(batch_size=10_000, columns=[_COLUMN]):
+            for name in batch.column(0).to_pylist():
+                row += 1
+                if not name or "\0" in name:
+                    raise DataError(f"{file} has no path in row {row}: write one, or leave the row out.")
+                yield name
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise _unreadable(file, error) from error
+
+
+def _open(file: Path) -> Any:
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(file)
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> DataError:
+    first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return DataError(
+        f"The list {file} cannot be read as Parquet ({first}): it is cut short or damaged; write it again."
+    )
