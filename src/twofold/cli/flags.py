@@ -34,6 +34,7 @@ COMMAND_PARAMETERS: Final = (
     "require",
     "resume",
     "sha256",
+    "state",
     "test",
     "thumbnails",
     "undo",

@@ -1,0 +1,110 @@
+"""The accuracy among unlabelled images, estimated from their calibrated probabilities.
+
+Images of each class look as the labelled ones do; only their numbers may differ ("label shift").
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.core.arrays import Labels, Probabilities, Reals
+from twofold.decision.prevalence import change_prevalence
+from twofold.decision.rule import NEGATIVE, POSITIVE
+from twofold.evaluation.groups import Groups, design_effect
+from twofold.evaluation.intervals import Interval, Z
+
+Decisions = NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabelledAccuracy:
+    """The fraction of correct decisions among `decided` of the unlabelled images, with its 95% interval."""
+
+    accuracy: Interval
+    decided: int
+
+    def as_json(self) -> dict[str, Any]:
+        """{"value", "low", "high", "decided"}."""
+        return {**self.accuracy.as_json(), "decided": self.decided}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledDecisions:
+    """Decisions (n,) on labelled images in groups (n,), with probabilities (n,) that hold at the prevalence of the labels.
+
+    `factor` multiplies the variances of rates.
+    """
+
+    labels: Labels
+    probabilities: Probabilities
+    decisions: Decisions
+    groups: Groups | None = None
+    factor: float = 1.0
+
+
+def estimate_accuracy(
+    probabilities: Probabilities, decisions: Decisions, prevalence: Interval, labelled: LabelledDecisions
+) -> UnlabelledAccuracy | None:
+    """The accuracy of decisions (m,) on unlabelled images with probabilities (m,) and an estimated prevalence.
+
+    None where there is no decision.
+
+    Each decision is correct with the probability that it has at this prevalence, so the number of correct ones is
+    Poisson-binomial (Kivimäki, Białek, Kuberski and Nurminen 2025, arXiv 2505.05295). The labelled images of each class
+    correct the mean for errors of the calibration. The interval is for these images: it has the variance of the Poisson-binomial
+    distribution, of the correction, and of the prevalence, with Wilson's form, as errors are few.
+    """
+    decided = np.isin(decisions, (NEGATIVE, POSITIVE))
+    count, base = int(decided.sum()), float(np.mean(labelled.labels == 1))
+    if not count:
+        return None
+    new = float(np.clip(prevalence.value, 1e-6, 1 - 1e-6))
+    correct = _correct(probabilities, decisions, base, new)
+    residuals = _residuals(labelled, base, new)
+    positive, per_image = labelled.labels == 1, len(decisions) / count
+    value, variance = float(correct[decided].mean()), _realised(correct[decided], residuals, positive, new, per_image)
+    means = []
+    for rows, fraction in ((~positive, 1 - new), (positive, new)):
+        of_class, groups = residuals[rows], None if labelled.groups is None else labelled.groups[rows]
+        means.append(float(of_class.mean()))
+        effect = max(labelled.factor, design_effect(of_class - of_class.mean(), groups))
+        unobserved = 1 / rows.sum()  # one further image of the class that is decided wrongly
+        value += per_image * fraction * means[-1]
+        spread = (of_class.var() * effect + unobserved / 4) / rows.sum()
+        variance += (per_image * fraction) ** 2 * float(spread)
+    of_prevalence = (prevalence.high - prevalence.low) / (2 * Z)
+    variance += (per_image * (means[1] - means[0]) * of_prevalence) ** 2
+    return UnlabelledAccuracy(_interval(value, variance, count), count)
+
+
+def _correct(probabilities: Probabilities, decisions: Decisions, base: float, new: float) -> Reals:
+    """The probability that each decision is correct at the prevalence `new`, (n,); 0 where there is none."""
+    changed = change_prevalence(probabilities, base, new)
+    return np.asarray(np.where(decisions == POSITIVE, changed, np.where(decisions == NEGATIVE, 1 - changed, 0.0)))
+
+
+def _residuals(labelled: LabelledDecisions, base: float, new: float) -> Reals:
+    """Whether each labelled decision is correct, less the probability of that, (n,)."""
+    right = (labelled.decisions == labelled.labels).astype(np.float64)
+    return right - _correct(labelled.probabilities, labelled.decisions, base, new)
+
+
+def _realised(correct: Reals, residuals: Reals, positive: NDArray[np.bool_], new: float, per_image: float) -> float:
+    """The variance of the fraction of correct decisions: by the probabilities, or by the labelled images where that is larger."""
+    by_class = [float(np.mean(residuals[rows] ** 2)) for rows in (~positive, positive)]
+    of_labelled = per_image * ((1 - new) * by_class[0] + new * by_class[1])
+    return max(float(np.mean(correct * (1 - correct))), of_labelled) / len(correct)
+
+
+def _interval(value: float, variance: float, count: int) -> Interval:
+    """Wilson's interval with the number of images that would give this variance, and at most `count` of them."""
+    value = min(max(value, 0.0), 1.0)
+    binomial = value * (1 - value)
+    n = min(count, binomial / variance) if variance > 0 and binomial > 0 else count
+    shrink = 1 + Z**2 / n
+    centre = (value + Z**2 / (2 * n)) / shrink
+    half = Z / shrink * math.sqrt(binomial / n + Z**2 / (4 * n**2))
+    return Interval(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half)))
