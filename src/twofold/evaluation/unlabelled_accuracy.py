@@ -5,7 +5,7 @@ Images of each class look as the labelled ones do; only their numbers may differ
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from twofold.evaluation.groups import Groups, design_effect
 from twofold.evaluation.intervals import Interval, Z
 
 Decisions = NDArray[np.int8]
+
+_FEW_ERRORS: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def _correct(probabilities: Probabilities, decisions: Decisions, base: float, ne
 def _residuals(labelled: LabelledDecisions, base: float, new: float) -> Reals:
     """Whether each labelled decision is correct, less the probability of that, (n,)."""
     right = (labelled.decisions == labelled.labels).astype(np.float64)
-    return right - _correct(labelled.probabilities, labelled.decisions, base, new)
+    return np.asarray(right - _correct(labelled.probabilities, labelled.decisions, base, new))
 
 
 def _realised(correct: Reals, residuals: Reals, positive: NDArray[np.bool_], new: float, per_image: float) -> float:
@@ -100,11 +102,34 @@ def _realised(correct: Reals, residuals: Reals, positive: NDArray[np.bool_], new
 
 
 def _interval(value: float, variance: float, count: int) -> Interval:
-    """Wilson's interval with the number of images that would give this variance, and at most `count` of them."""
+    """Wilson's interval with the number of images that would give this variance, and at most `count` of them.
+
+    Where few errors are expected there may be none at all, which Wilson's interval leaves out: there the interval includes the
+    quantiles of a number of errors with this mean and variance.
+    """
     value = min(max(value, 0.0), 1.0)
     binomial = value * (1 - value)
     n = min(count, binomial / variance) if variance > 0 and binomial > 0 else count
     shrink = 1 + Z**2 / n
     centre = (value + Z**2 / (2 * n)) / shrink
     half = Z / shrink * math.sqrt(binomial / n + Z**2 / (4 * n**2))
-    return Interval(value, min(value, max(0.0, centre - half)), max(value, min(1.0, centre + half)))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    errors = count * (1 - value)
+    if 0 < errors < _FEW_ERRORS:
+        fewest, most = (_quantile(level, errors, count**2 * variance) for level in (0.025, 0.975))
+        low, high = min(low, 1 - most / count), max(high, 1 - fewest / count)
+    return Interval(value, min(value, max(0.0, low)), max(value, high))
+
+
+def _quantile(level: float, mean: float, variance: float) -> int:
+    """The least number at or below which the negative binomial distribution has this probability; Poisson's where the variance is
+    not above the mean, which is wider than the Poisson-binomial one."""
+    from scipy.special import betainc, gammaincc  # here, because predictions do not need it
+
+    numbers = np.arange(round(mean + 10 * math.sqrt(max(variance, mean))) + 10)
+    if variance > 1.0001 * mean:
+        size = mean**2 / (variance - mean)
+        below = betainc(size, numbers + 1, mean / variance)
+    else:
+        below = gammaincc(numbers + 1, mean)
+    return int(np.argmax(below >= level))
