@@ -9,13 +9,14 @@
 200 reference images, half 2,000. `prevalence`: images until a base rate that rises by 10 points is found, with normal logits of
 two classes. `accuracy`: how often the 95% interval of the accuracy without labels holds the truth, with and without another base
 rate. `images`: images until the alarm on real images of the kind that BUNDLE was trained on (SAME), as they are, darker, encoded
-and blurred by another camera, in shuffled order.
+and blurred by another camera, in shuffled order. The folders of SAME are the classes.
 """
 
 import argparse
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -33,7 +34,8 @@ from twofold.embedding import Runtime, Source
 from twofold.evaluation.prevalence_estimate import estimate_prevalence
 from twofold.evaluation.unlabelled_accuracy import LabelledDecisions, estimate_accuracy
 from twofold.workflows.monitors import FALSE_ALARM, SHARES
-from twofold.workflows.watch import Watch, _measure
+from twofold.workflows.watch import Watch, _decide, _measure
+from twofold.workflows.watch_state import new_state
 
 LIMITS = {name: 1 / (FALSE_ALARM * share) for name, share in SHARES.items()}
 SIZES = (200, 2000)  # reference images
@@ -193,10 +195,38 @@ def images(bundle: Path, same: Path, streams: int) -> None:
                 first[each.name].append(math.inf if life.alarm is None else life.alarm)
         together = np.min([first[monitor] for monitor in first], axis=0)
         lines = [f"{monitor} {np.mean(np.array(found) <= 300):.0%}" for monitor, found in first.items()]
+        if name == "as they are":
+            real_accuracy(watching, paths, measures, streams)
         print(
             f"{name} ({count} images): alarm ever {np.mean(np.isfinite(together)):.0%}, within 300 "
             f"{np.mean(together <= 300):.0%}, median {np.median(together):g}; within 300 by monitor: {', '.join(lines)}",
             flush=True,
+        )
+
+
+def real_accuracy(watching: Watch, paths: list[Path], measures: Mapping[str, np.ndarray], streams: int) -> None:
+    """Prints how often the interval of the accuracy holds the truth in streams of 300 images; their folders are their classes."""
+    labels = np.array([path.parent.name == watching._bundle.model.classes[1] for path in paths])
+    for prevalence in (0.5, 0.3, 0.7, 0.1):
+        held = []
+        for seed in range(10 * streams):
+            rng = np.random.default_rng([seed, round(100 * prevalence)])
+            count = int(rng.binomial(300, prevalence))
+            rows = [
+                rng.choice(np.flatnonzero(labels == each), n, replace=False)
+                for each, n in ((1, count), (0, 300 - count))
+            ]
+            stream = np.concatenate(rows)
+            state = replace(
+                new_state(watching.identity, watching.monitors),
+                recent={name: tuple(measures[name][stream].tolist()) for name in ("logit", "familiarity")},
+            )
+            _, told, _ = watching._estimate(state, ())
+            decisions = _decide(watching._bundle.model, measures["logit"][stream], measures["familiarity"][stream])
+            truth = np.mean((decisions == labels[stream])[decisions >= 0])
+            held.append(told.accuracy.low - 1e-12 <= truth <= told.accuracy.high + 1e-12)
+        print(
+            f"accuracy without labels, {prevalence:.0%} positive: the interval holds it in {np.mean(held):.1%} of {len(held)}"
         )
 
 
