@@ -15,6 +15,7 @@ from twofold.decision.prevalence import change_prevalence
 from twofold.decision.rule import NEGATIVE, POSITIVE
 from twofold.evaluation.groups import Groups, design_effect
 from twofold.evaluation.intervals import Interval, Z
+from twofold.evaluation.prevalence_estimate import interval_ends
 
 Decisions = NDArray[np.int8]
 
@@ -67,8 +68,8 @@ def estimate_accuracy(
     correct = _correct(probabilities, decisions, base, new)
     residuals = _residuals(labelled, base, new)
     positive, per_image = labelled.labels == 1, len(decisions) / count
-    value, variance = float(correct[decided].mean()), _realised(correct[decided], residuals, positive, new, per_image)
-    means = []
+    value, realised = float(correct[decided].mean()), _realised(correct[decided], residuals, positive, new, per_image)
+    variance, means = realised, []
     for rows, fraction in ((~positive, 1 - new), (positive, new)):
         of_class, groups = residuals[rows], None if labelled.groups is None else labelled.groups[rows]
         means.append(float(of_class.mean()))
@@ -79,7 +80,9 @@ def estimate_accuracy(
         variance += (per_image * fraction) ** 2 * float(spread)
     of_prevalence = (prevalence.high - prevalence.low) / (2 * Z)
     variance += (per_image * (means[1] - means[0]) * of_prevalence) ** 2
-    return UnlabelledAccuracy(_interval(value, variance, count), count)
+    # The variance of everything else counts as if there were fewer images, but not fewer than labelled ones.
+    images = min(count, max(count * realised / variance, len(residuals) / labelled.factor))
+    return UnlabelledAccuracy(_interval(value, variance, count, round(images)), count)
 
 
 def _correct(probabilities: Probabilities, decisions: Decisions, base: float, new: float) -> Reals:
@@ -101,19 +104,14 @@ def _realised(correct: Reals, residuals: Reals, positive: NDArray[np.bool_], new
     return max(float(np.mean(correct * (1 - correct))), of_labelled) / len(correct)
 
 
-def _interval(value: float, variance: float, count: int) -> Interval:
-    """Wilson's interval with the number of images that would give this variance, and at most `count` of them.
+def _interval(value: float, variance: float, count: int, images: int) -> Interval:
+    """The interval of a fraction of `count` images, with this variance and the form of that of `images`.
 
-    Where few errors are expected there may be none at all, which Wilson's interval leaves out: there the interval includes the
-    quantiles of a number of errors with this mean and variance.
+    Where few errors are expected there may be none at all: there it includes the quantiles of a number of errors with this mean
+    and variance.
     """
+    low, high = interval_ends(value, variance, max(1, images))
     value = min(max(value, 0.0), 1.0)
-    binomial = value * (1 - value)
-    n = min(count, binomial / variance) if variance > 0 and binomial > 0 else count
-    shrink = 1 + Z**2 / n
-    centre = (value + Z**2 / (2 * n)) / shrink
-    half = Z / shrink * math.sqrt(binomial / n + Z**2 / (4 * n**2))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
     errors = count * (1 - value)
     if 0 < errors < _FEW_ERRORS:
         fewest, most = (_quantile(level, errors, count**2 * variance) for level in (0.025, 0.975))
