@@ -17,13 +17,14 @@ COMMANDS = {
     "review": review,
     "label": label,
     "fetch": fetch,
+    "watch": watch,
 }
 
 
 def test_every_option_of_a_command_is_known_to_messages() -> None:
     parameters = [each for command in COMMANDS.values() for each in inspect.signature(command).parameters.values()]
     records = {each.name for each in parameters if is_dataclass(each.annotation)}
-    arguments = {"bundle", "bundle_and_data", "paths", "pool", "source", "context"}
+    arguments = {"bundle", "bundle_and_data", "paths", "new", "pool", "source", "context"}
     assert {each.name for each in parameters} - records - arguments == set(COMMAND_PARAMETERS)
 
 
