@@ -5,7 +5,7 @@ from dataclasses import is_dataclass
 
 import pytest
 
-from twofold.cli import audit, decide, evaluate, fetch, label, main, predict, review, train
+from twofold.cli import audit, decide, evaluate, fetch, label, main, predict, review, train, watch
 from twofold.cli.flags import COMMAND_PARAMETERS, with_flags
 
 COMMANDS = {
