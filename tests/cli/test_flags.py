@@ -5,7 +5,7 @@ from dataclasses import is_dataclass
 
 import pytest
 
-from twofold.cli import audit, decide, evaluate, fetch, label, main, predict, review, train
+from twofold.cli import audit, decide, evaluate, fetch, label, main, predict, review, train, watch
 from twofold.cli.flags import COMMAND_PARAMETERS, with_flags
 
 COMMANDS = {
@@ -17,13 +17,14 @@ COMMANDS = {
     "review": review,
     "label": label,
     "fetch": fetch,
+    "watch": watch,
 }
 
 
 def test_every_option_of_a_command_is_known_to_messages() -> None:
     parameters = [each for command in COMMANDS.values() for each in inspect.signature(command).parameters.values()]
     records = {each.name for each in parameters if is_dataclass(each.annotation)}
-    arguments = {"bundle", "bundle_and_data", "paths", "pool", "source", "context"}
+    arguments = {"bundle", "bundle_and_data", "paths", "new", "pool", "source", "context"}
     assert {each.name for each in parameters} - records - arguments == set(COMMAND_PARAMETERS)
 
 

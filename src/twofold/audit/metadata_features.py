@@ -1,5 +1,6 @@
 """Metadata features: properties of a file, other than its content, from which a model could predict the label."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from twofold.audit.shortcuts import MetadataFeatures, name_pattern
 from twofold.dataset.labelled import LabelledDataset
+from twofold.embedding.feature_table import Metadata
 
 _BORDER = 2  # pixels of a thumbnail's 32
 _CHUNK = 4096  # thumbnails at a time, to bound memory
@@ -36,6 +38,17 @@ def slice_columns(dataset: LabelledDataset, rows: NDArray[np.int64]) -> Metadata
         "aspect ratio": of_files["aspect ratio"],
         "camera": of_files["camera"],
         "group size": sizes[group],
+    }
+
+
+def image_traits(metadata: Sequence[Metadata], thumbnails: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """The traits of n images that change with camera and light: brightness, sharpness, pixels and bytes per pixel, (n,) each."""
+    pixels = np.array([entry.width * entry.height for entry in metadata], float)
+    return {
+        "brightness": np.asarray(_colour_features(thumbnails)["brightness"], float),
+        "sharpness": _sharpness(thumbnails),
+        "pixels": pixels,
+        "bytes per pixel": np.array([entry.bytes for entry in metadata], float) / pixels,
     }
 
 

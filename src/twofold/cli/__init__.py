@@ -29,6 +29,7 @@ from twofold.cli.serve_command import serve
 from twofold.cli.split_command import split
 from twofold.cli.train_command import train
 from twofold.cli.usage_errors import explain as explain_usage_error
+from twofold.cli.watch_command import watch
 from twofold.core.errors import NotRankZeroError, TwofoldError
 from twofold.core.files import reason
 
@@ -56,6 +57,7 @@ for command in (
     split,
     fetch,
     serve,
+    watch,
     export,
     doctor,
 ):

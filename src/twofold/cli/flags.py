@@ -35,6 +35,7 @@ COMMAND_PARAMETERS: Final = (
     "require",
     "resume",
     "sha256",
+    "state",
     "test",
     "thumbnails",
     "undo",

@@ -52,7 +52,7 @@ def estimate_prevalence(
         unobserved = distance / rows.sum()  # one further image of the class that looks like the other
         of_class = _variance_of_mean(of_labelled[rows], None if groups is None else groups[rows])
         variance += factor**2 * (of_class + unobserved**2)
-    low, high = _interval(value, float(variance) / distance**2, len(unlabelled))
+    low, high = interval_ends(value, float(variance) / distance**2, len(unlabelled))
     return PrevalenceEstimate(Interval(fraction, min(fraction, low), max(fraction, high)), len(unlabelled))
 
 
@@ -76,8 +76,8 @@ def _variance_of_mean(values: Reals, groups: Groups | None) -> float:
     return float(values.var()) / len(values) * design_effect(values - values.mean(), groups)
 
 
-def _interval(value: float, variance: float, images: int) -> tuple[float, float]:
-    """The ends of the interval of a fraction of so many images with this variance.
+def interval_ends(value: float, variance: float, images: int) -> tuple[float, float]:
+    """The ends of the 95% interval of a fraction of so many images with this variance.
 
     The upper end is Wilson's with this variance where that is higher, and the lower end likewise: among a few images of which
     none is positive the variance is 0, and still some of the next ones may be.

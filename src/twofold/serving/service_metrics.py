@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from twofold.serving.batch_queue import BatchQueue, JobResult
+from twofold.serving.drift_gauges import DriftGauges
 from twofold.serving.model_repository import ModelRepository, Reload, ServedModel
 
 _SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -38,8 +39,10 @@ class ServiceMetrics:
         Gauge("twofold_ready", "1 when the networks are compiled.", registry=registry).set_function(
             lambda: float(repository.ready)
         )
+        self._drift = DriftGauges(registry)
         for model in filter(None, map(repository.get, repository.names)):
             self._models.labels(model.name, model.version).set(1)
+            self._drift.begin(model.name, model.version, model.bundle)
             for result in ("done", "error"):
                 self._reloads.labels(model.name, result)
 
@@ -55,6 +58,7 @@ class ServiceMetrics:
             self._images.labels(model.name, outcome).inc()
             self._queue_seconds.labels(model.name).observe(result.queue_seconds)
             self._compute_seconds.labels(model.name).observe(result.compute_seconds)
+        self._drift.count(model.name, model.version, [result.prediction for result in results])
 
     def reload(self, reload: Reload) -> None:
         """Counts the replacement of a bundle."""
@@ -62,6 +66,7 @@ class ServiceMetrics:
         if reload.model is not None:
             self._models.remove_by_labels({"model": reload.name})
             self._models.labels(reload.name, reload.model.version).set(1)
+            self._drift.begin(reload.name, reload.model.version, reload.model.bundle)
 
     def text(self) -> bytes:
         """All metrics in the text format of Prometheus."""

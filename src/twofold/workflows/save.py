@@ -20,6 +20,7 @@ from twofold.core.files import open_replacement, printable, write_errors
 from twofold.core.json_text import json_text
 from twofold.core.privacy import change_texts, public_word, relative_to
 from twofold.duplicates import index_fingerprints, write_index
+from twofold.workflows.monitors import trait_urns
 from twofold.workflows.training_result import TestResult, TrainingResult, crop_choices
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def _record(training: TrainingResult, command: Sequence[str]) -> dict[str, Any]:
         "seed": training.options.cross_validation.seed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "data": training.dataset.as_json(),
+        "traits": {name: urn.as_json() for name, urn in trait_urns(training.dataset).items()},
         "evidence": training.evidence,
         "C": training.fit.C,
         **crop_choices(training.crops),

@@ -1,0 +1,73 @@
+"""The result of `watch` as text."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from twofold.core.notes import count_text
+from twofold.report.layout import interval_text, note_lines, short_number, table
+from twofold.workflows.watch import Reading, WatchResult
+
+_MEANINGS: Final = {
+    "familiarity": "the images are not like the training images as a whole",
+    "logit": "the model calls another fraction of the images positive",
+}
+
+
+def watch_text(result: WatchResult, name: str) -> str:
+    """The images, the monitors, the alarms, and what is estimated without labels."""
+    lines = [f"{name}: {_counts(result)}"]
+    lines += ["", *_monitor_lines(result.readings), "", *_alarm_lines(result)]
+    lines += ["", *_estimate_lines(result), *note_lines(result.notes)]
+    return "\n".join(lines)
+
+
+def _counts(result: WatchResult) -> str:
+    state, parts = result.state, [f"{count_text(result.new, 'new image')}, {result.state.images} since the beginning"]
+    if state.repeated:
+        parts.append(f"{count_text(state.repeated, 'repeated image')} not counted")
+    if state.training_images:
+        parts.append(f"{count_text(state.training_images, 'training image')} not counted")
+    if state.read_errors:
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(state.read_errors.items()))
+        parts.append(f"{count_text(sum(state.read_errors.values()), 'unreadable file')} ({codes})")
+    return "; ".join(parts)
+
+
+def _monitor_lines(readings: tuple[Reading, ...]) -> list[str]:
+    rows = [["", "training median", "recent median", "wealth", "highest", "alarm at"]]
+    for reading in readings:
+        recent = "" if reading.recent is None else short_number(reading.recent)
+        numbers = (_wealth(value) for value in (reading.wealth, reading.highest, reading.limit))
+        rows.append([reading.name, short_number(reading.reference), recent, *numbers])
+    return table(rows)
+
+
+def _wealth(value: float) -> str:
+    """
+    >>> _wealth(0.5), _wealth(285.714), _wealth(1.234e30)
+    ('0.50', '286', '1e+30')
+    """
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}" if value < 1e5 else f"{value:.0e}"
+
+
+def _alarm_lines(result: WatchResult) -> Iterator[str]:
+    for reading in result.alarms:
+        meaning = _MEANINGS.get(reading.name, f"the {reading.name} of the images has changed")
+        yield f"ALARM: {reading.name}, at image {reading.alarm}: {meaning}."
+    if not result.alarms:
+        yield "No alarm: nothing shows that the images have changed."
+
+
+def _estimate_lines(result: WatchResult) -> list[str]:
+    recent = f"the last {count_text(result.recent, 'image')}"
+    lines = []
+    if result.prevalence is not None:
+        lines.append(f"{result.classes[1]} among {recent}: {interval_text(result.prevalence.prevalence)}")
+    if result.accuracy is not None:
+        accuracy = interval_text(result.accuracy.accuracy)
+        lines.append(
+            f"accuracy of {count_text(result.accuracy.decided, 'decision')} on these, without labels: {accuracy}"
+        )
+    if result.unknown:
+        lines.append(f"accuracy: cannot tell: {result.unknown}")
+    return lines
