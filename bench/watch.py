@@ -141,10 +141,10 @@ def covered(
             continue
         decisions = (recent >= 0.5).astype(np.int8)
         labelled = LabelledDecisions(labels, known, (known >= 0.5).astype(np.int8))
-        told = estimate_accuracy(recent, decisions, estimate.prevalence, labelled)
+        result = estimate_accuracy(recent, decisions, estimate.prevalence, labelled)
         truth = float(np.mean(decisions == stream_labels))
-        held.append(told.accuracy.low - 1e-12 <= truth <= told.accuracy.high + 1e-12)
-        widths.append(told.accuracy.high - told.accuracy.low)
+        held.append(result.accuracy.low - 1e-12 <= truth <= result.accuracy.high + 1e-12)
+        widths.append(result.accuracy.high - result.accuracy.low)
     return held, widths
 
 
@@ -221,10 +221,10 @@ def real_accuracy(watching: Watch, paths: list[Path], measures: Mapping[str, np.
                 new_state(watching.identity, watching.monitors),
                 recent={name: tuple(measures[name][stream].tolist()) for name in ("logit", "familiarity")},
             )
-            _, told, _ = watching._estimate(state, ())
+            _, result, _ = watching._estimate(state, ())
             decisions = _decide(watching._bundle.model, measures["logit"][stream], measures["familiarity"][stream])
             truth = np.mean((decisions == labels[stream])[decisions >= 0])
-            held.append(told.accuracy.low - 1e-12 <= truth <= told.accuracy.high + 1e-12)
+            held.append(result.accuracy.low - 1e-12 <= truth <= result.accuracy.high + 1e-12)
         print(
             f"accuracy without labels, {prevalence:.0%} positive: the interval holds it in {np.mean(held):.1%} of {len(held)}"
         )
