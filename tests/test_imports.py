@@ -102,6 +102,7 @@ def slim() -> str:
     """What hides the packages of twofold that deploy/requirements.txt does not name."""
     lines = (Path(__file__).parents[1] / "deploy" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     named = {line.partition(";")[0].strip() for line in lines if line and not line.startswith("#")}
+    named.add("starlette")  # which fastapi brings
     missing = {each.module for each in read_requirements() if each.package not in named}
     assert {"sklearn", "scipy", "onnx", "jinja2", "torch"} <= missing
     return SLIM.format(missing=missing)
@@ -115,6 +116,30 @@ def test_answering_needs_no_more_than_the_slim_installation(
     arguments = [command, str(bundle), *more.get(command, [])]
     program = CLI.format(arguments=arguments).replace("== 0", f"== {int(command == 'doctor')}")  # packages are missing
     assert ("scikit-learn" if command == "doctor" else "bars") in run(slim() + program)
+
+
+SERVICE = """
+from pathlib import Path
+from twofold.core.options import RuntimeOptions, ServiceOptions
+from twofold.embedding import Runtime
+from twofold.serving.model_repository import ModelRepository
+from twofold.serving.service import Service
+from twofold.serving.service_app import build_service
+
+repository = ModelRepository({{"drawn": Path({bundle!r})}}, Runtime(Path(os.devnull), RuntimeOptions(cache=False)))
+repository.load()
+repository.warm()
+service = Service(repository, ServiceOptions(), 1)
+build_service(service, None, None)
+print(service.metrics.text().decode())
+"""
+
+
+def test_serving_needs_no_more_than_the_slim_installation(bundle: Path) -> None:
+    pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+    metrics = run(slim() + "import os\n" + SERVICE.format(bundle=str(bundle)))
+    assert "twofold_ready 1.0" in metrics
+    assert 'twofold_watch_wealth{measure="logit",model="drawn"} 1.0' in metrics
 
 
 def test_what_the_slim_installation_lacks_is_named_in_a_sentence(drawn: Path, tmp_path: Path) -> None:
