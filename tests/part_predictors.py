@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from twofold.bundle.model import Prediction
 from twofold.core.notes import Note
 from twofold.core.progress import no_progress
-from twofold.workflows.scale.predict_parts import PartsResult, predict_parts
+from twofold.workflows.scale.prediction_rows import PredictionFormat
+from twofold.workflows.scale.run_parts import PartsResult, compute_parts
 
 MODEL = "a" * 64
 
@@ -50,10 +51,8 @@ def predict_paths(
 ) -> PartsResult:
     """The run of this predictor with the local engine."""
     processes.mkdir(exist_ok=True)
-    predictor = PathPredictor(processes, seconds)
-    return predict_parts(
-        [str(source) for source in sources], out, predictor, model, {"bundle": model}, "local", no_progress
-    )
+    names, predictor = [str(source) for source in sources], PathPredictor(processes, seconds)
+    return compute_parts(names, out, predictor, PredictionFormat(), model, {"bundle": model}, "local", no_progress)
 
 
 def write_list(path: Path, names: Iterable[str]) -> Path:

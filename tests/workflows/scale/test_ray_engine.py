@@ -10,7 +10,8 @@ import pytest
 from part_predictors import MODEL, PathPredictor, part_bytes, predict_paths, write_list
 
 from twofold.core.progress import no_progress
-from twofold.workflows.scale.predict_parts import PartsResult, predict_parts
+from twofold.workflows.scale.prediction_rows import PredictionFormat
+from twofold.workflows.scale.run_parts import PartsResult, compute_parts
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray: Any = pytest.importorskip("ray")
@@ -35,7 +36,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def predict_on_ray(listed: Path, out: Path, processes: Path, progress: Any, seconds: float = 0) -> PartsResult:
     predictor = PathPredictor(processes, seconds)
-    return predict_parts([str(listed)], out, predictor, MODEL, {"bundle": MODEL}, "ray", progress, threads=1)
+    return compute_parts(
+        [str(listed)], out, predictor, PredictionFormat(), MODEL, {"bundle": MODEL}, "ray", progress, threads=1
+    )
 
 
 def test_two_nodes_write_the_files_of_one_machine_and_a_crash_is_a_row(cluster: Any, tmp_path: Path) -> None:

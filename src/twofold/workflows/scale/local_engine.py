@@ -9,10 +9,10 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final, Self
 
-from twofold.bundle.model import Prediction
 from twofold.core.errors import TwofoldError
 from twofold.core.notes import count_text
 from twofold.workflows.scale.plan import Part
+from twofold.workflows.scale.row_format import PartRow
 from twofold.workflows.scale.worker import READY, ImageDone, ImageStarted, Job, PartDone, PartTask, run_worker
 
 CRASHED: Final = "crashed"
@@ -40,14 +40,14 @@ class LocalEngine:
         self._stop()
 
     def run(self, parts: Iterable[Part]) -> Iterator[PartDone]:
-        """Computes the parts, and yields each once it is on the disk. Raises TwofoldError where the predictor cannot be opened,
+        """Computes the parts, and yields each once it is on the disk. Raises TwofoldError where the worker cannot begin,
         the parts cannot be written, or one image after the other ends the worker."""
         for part in parts:
             yield self.compute(part.digest, part.paths())
 
     def compute(self, digest: str, paths: list[str]) -> PartDone:
         """Computes one part: as a stream and, where that ends the worker, one image at a time."""
-        rows: dict[int, Prediction] = {}
+        rows: dict[int, PartRow] = {}
         deaths: Counter[int | None] = Counter()  # by the number of the image, None where it is not known
         one_at_a_time = False
         while True:
@@ -62,10 +62,10 @@ class LocalEngine:
                     "image: there may be too little memory; nothing that is finished is lost."
                 )
             if outcome is not None and deaths[outcome] == _DEATHS:
-                rows[outcome] = Prediction(paths[outcome], None, None, None, None, CRASHED)
+                rows[outcome] = self._job.row_format.unanswered(paths[outcome], CRASHED)
                 self._count_crash(paths[outcome])
 
-    def _attempt(self, task: PartTask, rows: dict[int, Prediction]) -> PartDone | int | None:
+    def _attempt(self, task: PartTask, rows: dict[int, PartRow]) -> PartDone | int | None:
         """The finished part; or, where the worker has ended, the number of the image it was at, None where that is not known."""
         number: int | None = None
         connection = self._connection or self._start()
@@ -78,15 +78,15 @@ class LocalEngine:
                         return done
                     case ImageStarted(number=number):
                         pass
-                    case ImageDone(number=done_number, prediction=prediction):
-                        rows[done_number], number, self._crashes = prediction, None, 0
+                    case ImageDone(number=done_number, row=row):
+                        rows[done_number], number, self._crashes = row, None, 0
                     case TwofoldError() as error:
                         raise error
         except (EOFError, OSError):
             return number
 
     def _start(self) -> "Connection[Any, Any]":
-        """The connection to a new worker that has opened its predictor."""
+        """The connection to a new worker that has opened its computer."""
         for _ in range(_MAX_STARTS):
             context = get_context(
                 "spawn"

@@ -6,12 +6,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO, Final
 
-from twofold.bundle.model import Prediction
-from twofold.core.files import printable, write_errors
+from twofold.core.files import write_errors
+from twofold.workflows.scale.row_format import PartRow, RowFormat
 
 PARTS: Final = "parts"
-COLUMNS: Final = ("path", "label", "probability", "familiarity", "logit", "reason", "model")
-_NUMBERS: Final = ("probability", "familiarity", "logit")
 _TEMPORARY: Final = ".part-"
 _DIGEST: Final = b"twofold.part"  # in the metadata of the file
 
@@ -21,12 +19,12 @@ def part_name(digest: str) -> str:
     return f"part-{digest}.parquet"
 
 
-def write_part(folder: Path, digest: str, predictions: Sequence[Prediction], model: str) -> None:
-    """Writes the predictions of a part, whole or not at all; the same bytes for the same predictions.
+def write_part(folder: Path, digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], model: str) -> None:
+    """Writes the rows of a part, whole or not at all; the same bytes for the same rows.
 
     Raises TwofoldError where that fails, as on a full disk.
     """
-    path, data = folder / part_name(digest), _encode(digest, predictions, model)
+    path, data = folder / part_name(digest), _encode(digest, rows, row_format, model)
     temporary = folder / f"{_TEMPORARY}{digest}.{token_hex(4)}"
     with write_errors(path):
         try:
@@ -45,8 +43,8 @@ def finished_parts(folder: Path) -> set[str]:
     return {entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")}
 
 
-def is_whole(folder: Path, digest: str, count: int) -> bool:
-    """Whether the file of a part can be opened, is of this part, and has this number of rows and the columns of a part."""
+def is_whole(folder: Path, digest: str, count: int, row_format: RowFormat[Any]) -> bool:
+    """Whether the file of a part can be opened, is of this part, and has this number of rows and the columns of the format."""
     from pyarrow import parquet
 
     try:
@@ -54,7 +52,7 @@ def is_whole(folder: Path, digest: str, count: int) -> bool:
     except (OSError, ValueError):
         return False
     of_part = (metadata.metadata or {}).get(_DIGEST) == digest.encode()
-    return bool(of_part and metadata.num_rows == count and tuple(metadata.schema.names) == COLUMNS)
+    return bool(of_part and metadata.num_rows == count and metadata.schema.names == row_format.schema().names)
 
 
 def clear_temporary(folder: Path) -> None:
@@ -81,18 +79,11 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def _encode(digest: str, predictions: Sequence[Prediction], model: str) -> Any:
+def _encode(digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], model: str) -> Any:
     import pyarrow
     from pyarrow import parquet
 
-    kinds = {name: pyarrow.float64() if name in _NUMBERS else pyarrow.string() for name in COLUMNS}
-    columns: dict[str, list[Any]] = {
-        name: [getattr(prediction, name) for prediction in predictions] for name in COLUMNS[:-1]
-    }
-    # A file name need not be UTF-8, a column of text is: as in tables of predictions, other bytes become escapes.
-    columns["path"] = [path if path.isprintable() else printable(path) for path in columns["path"]]
-    columns["model"] = [model] * len(predictions)
-    schema = pyarrow.schema(list(kinds.items()), {_DIGEST: digest.encode()})
+    schema = row_format.schema().with_metadata({_DIGEST: digest.encode()})
     sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(columns, schema), sink, compression="zstd")
+    parquet.write_table(pyarrow.table(dict(row_format.values(rows, model)), schema), sink, compression="zstd")
     return sink.getvalue()

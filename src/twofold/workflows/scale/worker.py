@@ -1,48 +1,40 @@
-"""The worker process: it holds a predictor, and computes one part after the other for the process that started it."""
+"""The worker process: it computes one part after the other for the process that started it."""
 
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from twofold.bundle.model import Prediction
 from twofold.core.errors import TwofoldError
 from twofold.core.notes import Note
 from twofold.core.parallel import prefetch
 from twofold.data import ReadError
 from twofold.workflows.scale.part_files import write_part
 from twofold.workflows.scale.remote_files import is_remote, source_of
+from twofold.workflows.scale.row_format import PartRow, RowComputer, RowFormat
 
 READY: Final = "ready"
 _READERS: Final = 8  # threads that wait for a bucket
 
 
-class PartPredictor(Protocol):
-    """What a worker needs: the predictions of a stream of paths and bytes, in their order, and notes on them."""
-
-    @property
-    def notes(self) -> tuple[Note, ...]: ...
-
-    def stream(self, sources: Iterable[Path | bytes]) -> Iterator[Prediction]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is started with. `open_predictor` is called in its process, so it must be picklable.
+    """What a worker is started with. `open_computer` is called in its process, so it must be picklable.
 
-    `model` is the SHA-256 of the bundle, which each row names; `folder` is where the parts go; `threads` is the number of threads
-    of the predictor, None for one per processor.
+    `model` is the SHA-256 of what computes the rows, such as a bundle; `folder` is where the parts go; `threads` is the number of
+    threads of the computer, None for one per processor.
     """
 
-    open_predictor: Callable[[], AbstractContextManager[PartPredictor]]
+    open_computer: Callable[[], AbstractContextManager[RowComputer[Any]]]
+    row_format: RowFormat[Any]
     model: str
     folder: Path
     threads: int | None = None
@@ -55,7 +47,7 @@ class PartTask:
     digest: str
     paths: Sequence[str]
     one_at_a_time: bool = False
-    known: Mapping[int, Prediction] = field(default_factory=dict)
+    known: Mapping[int, PartRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class ImageDone:
     """The row of an image of the part."""
 
     number: int
-    prediction: Prediction
+    row: PartRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,37 +79,41 @@ def run_worker(connection: "Connection[Any, Any]", job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the process that started this one, which ends it
     Thread(target=_end_with_parent, daemon=True).start()
     try:
-        with job.open_predictor() as predictor:
+        with job.open_computer() as computer:
             connection.send(READY)
             while True:
                 task: PartTask = connection.recv()
-                rows = list(_rows(predictor, task, connection.send))
-                write_part(job.folder, task.digest, rows, job.model)
-                connection.send(PartDone(task.digest, Counter(row.reason for row in rows), predictor.notes))
+                rows = list(_rows(computer, job.row_format, task, connection.send))
+                write_part(job.folder, task.digest, rows, job.row_format, job.model)
+                connection.send(PartDone(task.digest, Counter(row.reason for row in rows), computer.notes))
     except TwofoldError as error:
         connection.send(error)
     except (EOFError, ConnectionError):  # the other end is closed
         return
 
 
-def _rows(predictor: PartPredictor, task: PartTask, tell: Callable[[Any], None]) -> Iterator[Prediction]:
+def _rows(
+    computer: RowComputer[PartRow], row_format: RowFormat[Any], task: PartTask, tell: Callable[[Any], None]
+) -> Iterator[PartRow]:
     if not task.one_at_a_time:
-        yield from _answers(predictor, task.paths)
+        yield from _compute_rows(computer, row_format, task.paths)
         return
     for number, path in enumerate(task.paths):
         if number not in task.known:
             tell(ImageStarted(number))
-            (prediction,) = _answers(predictor, [path])
-            tell(ImageDone(number, prediction))
-            yield prediction
+            (row,) = _compute_rows(computer, row_format, [path])
+            tell(ImageDone(number, row))
+            yield row
         else:
             yield task.known[number]
 
 
-def _answers(predictor: PartPredictor, paths: Sequence[str]) -> Iterator[Prediction]:
-    """The predictions for the paths, in their order. Objects in buckets are read here, some ahead of the predictor."""
+def _compute_rows(
+    computer: RowComputer[PartRow], row_format: RowFormat[Any], paths: Sequence[str]
+) -> Iterator[PartRow]:
+    """The rows of the paths, in their order. Objects in buckets are read here, some ahead of the computer."""
     if not any(map(is_remote, paths)):
-        yield from predictor.stream(map(Path, paths))
+        yield from computer.stream(map(Path, paths))
         return
     errors: dict[int, ReadError] = {}
 
@@ -129,13 +125,13 @@ def _answers(predictor: PartPredictor, paths: Sequence[str]) -> Iterator[Predict
                 else:
                     yield source
 
-    remaining = iter(list(predictor.stream(sources())))
+    remaining = iter(list(computer.stream(sources())))
     for number, path in enumerate(paths):
         error = errors.get(number)
         if error is not None:
-            yield Prediction(path, None, None, None, None, error.code, error)
+            yield row_format.unanswered(path, error.code, error)
         else:
-            yield replace(next(remaining), path=path)
+            yield row_format.at(next(remaining), path)
 
 
 def _end_with_parent() -> None:
