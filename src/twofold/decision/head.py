@@ -1,14 +1,23 @@
 """The head: a standardised L2 logistic regression, folded into one affine map from features to logit."""
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import Reals
+from twofold.decision.feature_stripes import StoredFeatures
 from twofold.decision.logistic_regression import Regressions
 
 CS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))
 """The grid of C, as scikit-learn defines it, ascending: half decades from 1e-5 to 10."""
+
+MEMORY: Final = 2**27
+"""Bytes of float32 features that are fitted in memory, where the features are stored as float16."""
+
+STRIPES: Final = 8
+"""Fraction of these bytes that a stripe takes: a processor's cache holds most of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,33 +50,70 @@ class HeadFit:
     losses: dict[float, float]  # out-of-fold log-loss of each C of the grid, up to where the search stopped
 
 
-def fit_head(features: NDArray[np.float32], labels: NDArray[np.int8], folds: NDArray[np.int64]) -> HeadFit:
+def fit_head(
+    features: StoredFeatures, labels: NDArray[np.int8], folds: NDArray[np.int64], *, memory: int = MEMORY
+) -> HeadFit:
     """The head with the C of the lowest out-of-fold log-loss, and the out-of-fold logits of all images for that C.
 
-    features (n, d) float32, labels (n,) 0 or 1, folds (n,) the fold of each image. The logits of a fold come from a head and a
+    features (n, d), labels (n,) 0 or 1, folds (n,) the fold of each image. The logits of a fold come from a head and a
     standardisation that are independent of the fold. Classes have the same weight in the fit whatever their sizes; the bias is
-    then moved by the log-odds of the classes. Raises DataError where a feature is not finite, or where the images outside a fold
-    are all of one class.
+    then moved by the log-odds of the classes. Features of float16 that would take more than `memory` bytes as float32 are read in
+    stripes, and C is chosen on a sample of that size. Raises DataError where a feature is not finite, or where the images outside
+    a fold are all of one class.
     """
     from threadpoolctl import threadpool_limits
 
     # In products this thin two BLAS threads wait for each other: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
-        return _best_fit(Regressions.from_features(features, labels, folds))
+        in_memory = max(1, memory // (4 * features.shape[1]))  # rows
+        if features.dtype == np.float32 or len(features) <= in_memory:
+            return _best_fit(Regressions.from_features(features, labels, folds))[0]
+        return _fit_stripes(features, labels, folds, in_memory)
 
 
-def _best_fit(regressions: Regressions) -> HeadFit:
-    """The fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its minimum."""
+def _fit_stripes(
+    features: StoredFeatures, labels: NDArray[np.int8], folds: NDArray[np.int64], in_memory: int
+) -> HeadFit:
+    """The fit of all images with the C of a sample, from the coefficients of the sample."""
+    rows = balanced_sample(labels, in_memory)
+    sample, start = _best_fit(Regressions.from_features(np.asarray(features[rows]), labels[rows], folds[rows]))
+    regressions = Regressions.from_features(features, labels, folds, max(1, in_memory // STRIPES))
+    if len(start) != len(regressions.sizes):  # the sample has no image of a small fold
+        start = regressions.zeros()
+    coefficients = regressions.fit(start, sample.C)
+    fit = _head_fit(regressions, coefficients, sample.C)
+    return replace(fit, losses=sample.losses | fit.losses)
+
+
+def balanced_sample(labels: NDArray[np.int8], count: int, seed: int = 0) -> NDArray[np.int64]:
+    """The rows, ascending, of a random sample of at most `count` images, of both classes as equally as there are images."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = [order[labels[order] == label] for label in (0, 1)]
+    fewest = min(count // 2, *map(len, by_class))
+    taken = [rows[: max(fewest, count - len(other))] for rows, other in zip(by_class, by_class[::-1], strict=True)]
+    return np.sort(np.concatenate(taken))
+
+
+def _best_fit(regressions: Regressions) -> tuple[HeadFit, Reals]:
+    """The best of the fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its
+    minimum; and its coefficients."""
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
-    best: HeadFit | None = None
+    best: tuple[HeadFit, Reals] | None = None
     for C in CS:
         coefficients = regressions.fit(coefficients, C)
-        logits = regressions.held_out_logits(coefficients)
-        losses[C] = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))
-        if best is None or losses[C] < losses[best.C]:
-            best = HeadFit(Head(*regressions.affine(coefficients)), logits, C, {})
-        elif losses[C] > 1.005 * losses[best.C]:
+        fit = _head_fit(regressions, coefficients, C)
+        losses |= fit.losses
+        if best is None or losses[C] < losses[best[0].C]:
+            best = fit, coefficients
+        elif losses[C] > 1.005 * losses[best[0].C]:
             break
     assert best is not None
-    return replace(best, losses=losses)
+    return replace(best[0], losses=losses), best[1]
+
+
+def _head_fit(regressions: Regressions, coefficients: Reals, C: float) -> HeadFit:
+    """The head of these coefficients, with the out-of-fold log-loss of this C alone."""
+    logits = regressions.held_out_logits(coefficients)
+    loss = float(np.mean(np.logaddexp(0.0, logits) - regressions.targets * logits))
+    return HeadFit(Head(*regressions.affine(coefficients)), logits, C, {C: loss})
