@@ -13,6 +13,9 @@ from twofold.decision.logistic_regression import Regressions
 CS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))
 """The grid of C, as scikit-learn defines it, ascending: half decades from 1e-5 to 10."""
 
+RISE: Final = 1.005
+"""The search for C ends where the loss is this many times its minimum."""
+
 MEMORY: Final = 2**27
 """Bytes of float32 features that are fitted in memory, where the features are stored as float16."""
 
@@ -57,9 +60,11 @@ def fit_head(
 
     features (n, d), labels (n,) 0 or 1, folds (n,) the fold of each image. The logits of a fold come from a head and a
     standardisation that are independent of the fold. Classes have the same weight in the fit whatever their sizes; the bias is
-    then moved by the log-odds of the classes. Features of float16 that would take more than `memory` bytes as float32 are read in
-    stripes, and C is chosen on a sample of that size. Raises DataError where a feature is not finite, or where the images outside
-    a fold are all of one class.
+    then moved by the log-odds of the classes.
+
+    Features of float16 that would take more than `memory` bytes as float32 are read in stripes, and the search for C begins at
+    that of a sample of this size. Raises DataError where a feature is not finite, or where the images outside a fold are all of
+    one class.
     """
     from threadpoolctl import threadpool_limits
 
@@ -74,15 +79,33 @@ def fit_head(
 def _fit_stripes(
     features: StoredFeatures, labels: NDArray[np.int8], folds: NDArray[np.int64], in_memory: int
 ) -> HeadFit:
-    """The fit of all images with the C of a sample, from the coefficients of the sample."""
+    """The fit of all images, from C and the coefficients of a sample of so many rows: each pass reads everything."""
     rows = balanced_sample(labels, in_memory)
     sample, start = _best_fit(Regressions.from_features(np.asarray(features[rows]), labels[rows], folds[rows]))
     regressions = Regressions.from_features(features, labels, folds, max(1, in_memory // STRIPES))
     if len(start) != len(regressions.sizes):  # the sample has no image of a small fold
         start = regressions.zeros()
-    coefficients = regressions.fit(start, sample.C)
-    fit = _head_fit(regressions, coefficients, sample.C)
-    return replace(fit, losses=sample.losses | fit.losses)
+    return _best_fit_near(regressions, start, sample.C)
+
+
+def _best_fit_near(regressions: Regressions, start: Reals, C: float) -> HeadFit:
+    """The best of the fits along the grid from C up or, where that is no better, down, until the loss is above its minimum."""
+    coefficients = regressions.fit(start, C)
+    best = _head_fit(regressions, coefficients, C)
+    losses, first = best.losses, CS.index(C)
+    for grid in (CS[first + 1 :], CS[:first][::-1]):
+        position = coefficients
+        for neighbour in grid:
+            position = regressions.fit(position, neighbour)
+            fit = _head_fit(regressions, position, neighbour)
+            losses = losses | fit.losses
+            if losses[neighbour] < losses[best.C]:
+                best = fit
+            elif losses[neighbour] > RISE * losses[best.C]:
+                break
+        if best.C != C:
+            break
+    return replace(best, losses=dict(sorted(losses.items())))
 
 
 def balanced_sample(labels: NDArray[np.int8], count: int, seed: int = 0) -> NDArray[np.int64]:
@@ -95,8 +118,8 @@ def balanced_sample(labels: NDArray[np.int8], count: int, seed: int = 0) -> NDAr
 
 
 def _best_fit(regressions: Regressions) -> tuple[HeadFit, Reals]:
-    """The best of the fits along the grid, each from the coefficients of the one before, until the loss is 0.5% above its
-    minimum; and its coefficients."""
+    """The best of the fits along the grid, each from the coefficients of the one before, until the loss is above its minimum;
+    and its coefficients."""
     coefficients = regressions.zeros()
     losses: dict[float, float] = {}
     best: tuple[HeadFit, Reals] | None = None
@@ -106,7 +129,7 @@ def _best_fit(regressions: Regressions) -> tuple[HeadFit, Reals]:
         losses |= fit.losses
         if best is None or losses[C] < losses[best[0].C]:
             best = fit, coefficients
-        elif losses[C] > 1.005 * losses[best[0].C]:
+        elif losses[C] > RISE * losses[best[0].C]:
             break
     assert best is not None
     return replace(best[0], losses=losses), best[1]
