@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.duplicates.grey_planes import GreyPlanes
 from twofold.duplicates.hamming_search import Pairs
 from twofold.duplicates.perceptual_hash import Hashes, distances
 from twofold.duplicates.registration import agreement
@@ -14,7 +15,7 @@ _SAMPLE: Final = 200
 _RANKS: Final = (3, 11)  # the nearest are likely to be duplicates
 
 
-def strangers_agree(planes: NDArray[np.float32], hashes: Hashes, linked: Pairs, threshold: float) -> bool:
+def strangers_agree(planes: GreyPlanes, hashes: Hashes, linked: Pairs, threshold: float) -> bool:
     """Whether more than one image is expected to reach this agreement with an unrelated one.
 
     A normal distribution is fitted to the agreements of strangers (their z by Fisher), as in a score normalisation; the expected
