@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.arrays import Reals
+from twofold.core.arrays import Reals, StoredFeatures
 from twofold.core.errors import DataError
 from twofold.core.parallel import prefetch
 
 Matrix = NDArray[np.float32]
-StoredFeatures = NDArray[np.floating[Any]]
-"""(n, d): float32 in memory, or float16 in a file that is mapped to memory."""
 
 FLOOR = 0.1
 """Fraction of the median standard deviation that is added, in square, to each. Without it a channel that is nearly constant in

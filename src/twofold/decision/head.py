@@ -6,8 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.arrays import Reals
-from twofold.decision.feature_stripes import StoredFeatures
+from twofold.core.arrays import Reals, StoredFeatures
 from twofold.decision.logistic_regression import Regressions
 
 CS = tuple(float(10.0 ** (k / 2)) for k in range(-10, 3))

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.arrays import Reals
+from twofold.core.arrays import Reals, StoredFeatures
 from twofold.core.errors import DataError
-from twofold.decision.feature_stripes import Matrix, StoredFeatures, Stripes, with_floor
+from twofold.decision.feature_stripes import Matrix, Stripes, with_floor
 
 DIRECTIONS = 16
 """Directions of the largest variance along which steps are scaled; more cost as much time as they save."""

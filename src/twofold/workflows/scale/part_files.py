@@ -52,7 +52,9 @@ def is_whole(folder: Path, digest: str, count: int, row_format: RowFormat[Any]) 
     except (OSError, ValueError):
         return False
     of_part = (metadata.metadata or {}).get(_DIGEST) == digest.encode()
-    return bool(of_part and metadata.num_rows == count and metadata.schema.names == row_format.schema().names)
+    return bool(
+        of_part and metadata.num_rows == count and metadata.schema.to_arrow_schema().names == row_format.schema().names
+    )
 
 
 def clear_temporary(folder: Path) -> None:
@@ -85,5 +87,9 @@ def _encode(digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], mo
 
     schema = row_format.schema().with_metadata({_DIGEST: digest.encode()})
     sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(dict(row_format.values(rows, model)), schema), sink, compression="zstd")
+    texts = [
+        field.name for field in schema if pyarrow.types.is_string(field.type)
+    ]  # a dictionary of numbers takes long
+    table = pyarrow.table(dict(row_format.values(rows, model)), schema)
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=texts)
     return sink.getvalue()
