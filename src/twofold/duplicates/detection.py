@@ -13,7 +13,7 @@ from twofold.duplicates.fine_detail import GreyImage
 from twofold.duplicates.grey_planes import GreyPlanes
 from twofold.duplicates.hamming_search import Pairs, equal_pairs, pairs_within
 from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
-from twofold.duplicates.perceptual_hash import Hashes, ThumbnailArray, distances, hash_thumbnails
+from twofold.duplicates.perceptual_hash import Hashes, ThumbnailArray, ThumbnailRows, distances, hash_thumbnails
 from twofold.duplicates.registration import register
 from twofold.duplicates.strangers import strangers_agree
 
@@ -71,7 +71,7 @@ def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None
     """
     exact = _exact_duplicates(fingerprints.keys)
     rows = np.unique(_group_roots(len(fingerprints), exact))  # one for each group of exact duplicates
-    near = find_near_duplicates(fingerprints.thumbnails[rows], rows, images, fingerprints.features)
+    near = find_near_duplicates(ThumbnailRows(fingerprints.thumbnails, rows), rows, images, fingerprints.features)
     return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
 
 

@@ -30,6 +30,20 @@ class ThumbnailArray(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ThumbnailRows:
+    """Some rows (m,) of thumbnails, which are copied only when they are asked for: all of them may not fit in memory."""
+
+    thumbnails: NDArray[np.uint8] = field(repr=False)
+    rows: NDArray[np.int64] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
+        return self.thumbnails[self.rows[rows]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Hashes:
     """`coarse` (n,) has 63 bits, `fine` (n, 4) 255; `flat` (n,) marks images of nearly one colour, whose hashes are noise."""
 
