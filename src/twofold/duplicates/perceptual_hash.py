@@ -40,7 +40,7 @@ class ThumbnailRows:
         return len(self.rows)
 
     def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
-        return self.thumbnails[self.rows[rows]]
+        return np.asarray(self.thumbnails[self.rows[rows]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
