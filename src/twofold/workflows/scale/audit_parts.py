@@ -1,6 +1,5 @@
 """The audit of any number of files: a row for each in a folder of parts, and the duplicates among them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +29,7 @@ class PartsAudit:
     """The run that made the parts, the number of images that could not be read for each reason, and the duplicates."""
 
     run: PartsResult
-    read_errors: Mapping[str, int]
+    read_errors: dict[str, int]
     duplicates: DuplicateSummary
 
     def as_json(self) -> dict[str, Any]:
@@ -38,7 +37,7 @@ class PartsAudit:
         run = self.run.as_json()
         return {
             **{name: run[name] for name in ("folder", "images", "parts", "finished_before")},
-            "read_errors": dict(self.read_errors),
+            "read_errors": self.read_errors,
             **self.duplicates.as_json(),
             "notes": run["notes"],
         }
@@ -60,12 +59,20 @@ def audit_parts(
     scanner = ImageScanner(runtime_options)
     model, record, threads = scanner.digest(), scanner.record(), runtime_options.threads
     run = compute_parts([data], out, scanner, ScanFormat(), model, record, engine, progress, threads=threads)
+    return PartsAudit(run, *audit_finished_parts(out, model, runtime_options, progress))
+
+
+def audit_finished_parts(
+    out: Path, model: str, options: RuntimeOptions, progress: Progress
+) -> tuple[dict[str, int], DuplicateSummary]:
+    """The number of images that could not be read for each reason, and the duplicates, which are written, too. All parts of the
+    plan in `out` are finished."""
     parts = ScannedParts(out / PARTS, read_parts(out, model), progress)
     keys = parts.keys()
-    duplicates = find_part_duplicates(parts, keys, _full_images(parts, runtime_options), out)
+    duplicates = find_part_duplicates(parts, keys, _full_images(parts, options), out)
     paths = parts.paths()
     write_pairs(duplicates, paths, out / DUPLICATES)
-    return PartsAudit(run, keys.read_errors, summarize(duplicates, paths))
+    return keys.read_errors, summarize(duplicates, paths)
 
 
 def _full_images(parts: ScannedParts, options: RuntimeOptions) -> FullImages:

@@ -1,7 +1,7 @@
 """The finished parts of scanned images, read again in the order of the plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ class ScannedKeys:
     rows: NDArray[np.int64] = field(repr=False)
     of_bytes: Digests = field(repr=False)
     of_pixels: Digests = field(repr=False)
-    read_errors: Mapping[str, int]
+    read_errors: dict[str, int]
 
 
 class ScannedParts:
