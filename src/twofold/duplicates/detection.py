@@ -36,6 +36,7 @@ _MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image
 _MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
+_SEARCHES: Final = 2  # by hash at once: where all images look alike, each takes half a gigabyte
 _ROWS_AT_ONCE: Final = 1 << 17  # rows whose neighbours by hash are in memory
 _MIN_LIKELY: Final = 0.6  # agreement of thumbnails from which on a pair is compared at full size
 _BEST: Final = 2  # pairs of an image that are compared at full size
@@ -86,8 +87,9 @@ def find_near_duplicates(
 ) -> list[Duplicate]:
     """The pairs of kinds `near` and `same-scene` of images whose pixels differ: `rows` (n,) are their rows in `images` and
     `features`, and `thumbnails` (n, SMALL, SMALL, 3) need not be in memory. See `find_duplicates`."""
-    hashes = hash_thumbnails(thumbnails)
-    pairs, is_strong = _candidates(features, rows, hashes, weak=images is not None)
+    threads = 1 if images is None else images.threads
+    hashes = hash_thumbnails(thumbnails, threads)
+    pairs, is_strong = _candidates(features, rows, hashes, threads, weak=images is not None)
     of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
     kinds = _kinds(GreyPlanes(thumbnails), hashes, pairs, is_strong, of_rows)
     return [
@@ -101,7 +103,7 @@ def count_comparisons(fingerprints: Fingerprints) -> int:
     """The number of pairs that `find_duplicates` compares at full size."""
     rows = np.unique(_group_roots(len(fingerprints), _exact_duplicates(fingerprints.keys)))
     hashes = hash_thumbnails(fingerprints.thumbnails[rows])
-    pairs, _ = _candidates(fingerprints.features, rows, hashes, weak=True)
+    pairs, _ = _candidates(fingerprints.features, rows, hashes, 1, weak=True)
     if not len(pairs):
         return 0
     planes = GreyPlanes(fingerprints.thumbnails[rows])
@@ -110,10 +112,11 @@ def count_comparisons(fingerprints: Fingerprints) -> int:
 
 
 def _candidates(
-    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], *, weak: bool
+    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], threads: int, *, weak: bool
 ) -> tuple[Pairs, NDArray[np.bool_]]:
     """Pairs among these rows that may be duplicates, and whether each is a strong candidate; with `weak` also others."""
-    candidates = [_nearest(oriented, hashes[0]) for oriented in hashes[:-1]]
+    with ThreadPoolExecutor(min(threads, _SEARCHES), thread_name_prefix="duplicates") as pool:
+        candidates = list(pool.map(lambda oriented: _nearest(oriented, hashes[0]), hashes[:-1]))
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
     weak_pairs = np.empty((0, 2), np.int64)
     if features is not None:
