@@ -1,12 +1,15 @@
 """Duplicates: images with equal bytes, with equal pixels, files of one exposure, or exposures of one scene."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.parallel import prefetch
 from twofold.duplicates.alignment import turn
 from twofold.duplicates.confirmation import FullImages, Likeness, compare_at_full_size
 from twofold.duplicates.fine_detail import GreyImage
@@ -33,6 +36,7 @@ _MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image
 _MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
+_SEARCHES: Final = 2  # by hash at once: where all images look alike, each takes half a gigabyte
 _ROWS_AT_ONCE: Final = 1 << 17  # rows whose neighbours by hash are in memory
 _MIN_LIKELY: Final = 0.6  # agreement of thumbnails from which on a pair is compared at full size
 _BEST: Final = 2  # pairs of an image that are compared at full size
@@ -83,8 +87,9 @@ def find_near_duplicates(
 ) -> list[Duplicate]:
     """The pairs of kinds `near` and `same-scene` of images whose pixels differ: `rows` (n,) are their rows in `images` and
     `features`, and `thumbnails` (n, SMALL, SMALL, 3) need not be in memory. See `find_duplicates`."""
-    hashes = hash_thumbnails(thumbnails)
-    pairs, is_strong = _candidates(features, rows, hashes, weak=images is not None)
+    threads = 1 if images is None else images.threads
+    hashes = hash_thumbnails(thumbnails, threads)
+    pairs, is_strong = _candidates(features, rows, hashes, threads, weak=images is not None)
     of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
     kinds = _kinds(GreyPlanes(thumbnails), hashes, pairs, is_strong, of_rows)
     return [
@@ -98,7 +103,7 @@ def count_comparisons(fingerprints: Fingerprints) -> int:
     """The number of pairs that `find_duplicates` compares at full size."""
     rows = np.unique(_group_roots(len(fingerprints), _exact_duplicates(fingerprints.keys)))
     hashes = hash_thumbnails(fingerprints.thumbnails[rows])
-    pairs, _ = _candidates(fingerprints.features, rows, hashes, weak=True)
+    pairs, _ = _candidates(fingerprints.features, rows, hashes, 1, weak=True)
     if not len(pairs):
         return 0
     planes = GreyPlanes(fingerprints.thumbnails[rows])
@@ -107,10 +112,11 @@ def count_comparisons(fingerprints: Fingerprints) -> int:
 
 
 def _candidates(
-    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], *, weak: bool
+    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], threads: int, *, weak: bool
 ) -> tuple[Pairs, NDArray[np.bool_]]:
     """Pairs among these rows that may be duplicates, and whether each is a strong candidate; with `weak` also others."""
-    candidates = [_nearest(oriented, hashes[0]) for oriented in hashes[:-1]]
+    with ThreadPoolExecutor(min(threads, _SEARCHES), thread_name_prefix="duplicates") as pool:
+        candidates = list(pool.map(lambda oriented: _nearest(oriented, hashes[0]), hashes[:-1]))
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
     weak_pairs = np.empty((0, 2), np.int64)
     if features is not None:
@@ -241,9 +247,10 @@ def _kinds(
     """The kind of each pair, None for unrelated images; a weak candidate is `near` by its comparison at full size, or none."""
     if not len(pairs):
         return []
-    centred = _centred(planes)
-    agreements = _register(centred, hashes, pairs)[0]
-    similar, scene = _similar_and_agreeing(centred, hashes, pairs, np.where(is_strong, agreements, np.float32(-1)))
+    centred, threads = _centred(planes), 1 if images is None else images.threads
+    agreements = _register(centred, hashes, pairs, threads)[0]
+    strong_agreements = np.where(is_strong, agreements, np.float32(-1))
+    similar, scene = _similar_and_agreeing(centred, hashes, pairs, strong_agreements, threads)
     likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
     scene &= compared
     unknown = np.isnan(likeness.misfit)
@@ -259,11 +266,11 @@ def _centred(planes: GreyPlanes) -> GreyPlanes:
 
 
 def _similar_and_agreeing(
-    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, agreements: NDArray[np.float32]
+    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, agreements: NDArray[np.float32], threads: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each pair is in a group of similar images, and whether its thumbnails agree as those of duplicates do."""
     accepted = np.flatnonzero(agreements >= _MIN_AGREEMENT)
-    thresholds = _min_agreements(planes, hashes, pairs[accepted])
+    thresholds = _min_agreements(planes, hashes, pairs[accepted], threads)
     similar, scene = np.zeros((2, len(pairs)), np.bool_)
     similar[accepted] = thresholds > _MIN_AGREEMENT
     scene[accepted] = agreements[accepted] >= thresholds
@@ -281,7 +288,7 @@ def _likeness(
     values = np.full((3, len(pairs)), np.nan)
     if images is None:
         return Likeness(*values), np.ones(len(pairs), np.bool_)
-    uncentred, maps, orientations = _register(planes, hashes, pairs)
+    uncentred, maps, orientations = _register(planes, hashes, pairs, images.threads)
     compared = _likely(pairs, agreements, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
     values[:, compared] = likeness.misfit, likeness.overall, likeness.everywhere
@@ -304,31 +311,40 @@ def _among_best(pairs: Pairs, scores: NDArray[np.floating]) -> NDArray[np.bool_]
 
 
 def _register(
-    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs
+    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, threads: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
     """The agreement of each pair, the map from its first image to its second, and the orientation of the first image.
 
     That is the orientation whose hash is nearest to the second's.
     """
-    agreements, maps, orientations = (
-        [np.empty(0, np.float32)],
-        [np.empty((0, 3, 3), np.float32)],
-        [np.empty(0, np.intp)],
-    )
-    for at in range(0, len(pairs), _AT_ONCE):
-        first, second = pairs[at : at + _AT_ONCE].T
-        bits = np.stack([distances(planes_of_first.fine[first], hashes[0].fine[second]) for planes_of_first in hashes])
+    agreements, maps = [np.empty(0, np.float32)], [np.empty((0, 3, 3), np.float32)]
+    orientations = _orientations(hashes, pairs)
+
+    def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:  # read in this thread
+        for at in range(0, len(pairs), _AT_ONCE):
+            (first, second), turns = pairs[at : at + _AT_ONCE].T, orientations[at : at + _AT_ONCE]
+            turned = [turn(plane, int(number)) for plane, number in zip(planes[first], turns, strict=True)]
+            yield np.stack(turned), planes[second]
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="duplicates") as pool:
+        for agreement, map_to_second in prefetch(pool, lambda both: register(*both), batches(), threads):
+            agreements.append(agreement)
+            maps.append(map_to_second)
+    return np.concatenate(agreements), np.concatenate(maps), orientations
+
+
+def _orientations(hashes: list[Hashes], pairs: Pairs) -> NDArray[np.intp]:
+    """The orientation of the first image of each pair, (pairs,)."""
+    orientations = np.empty(len(pairs), np.intp)
+    for at in range(0, len(pairs), _ROWS_AT_ONCE):
+        first, second = pairs[at : at + _ROWS_AT_ONCE].T
+        bits = np.stack([distances(oriented.fine[first], hashes[0].fine[second]) for oriented in hashes])
         bits[0] -= _UPRIGHT
-        orientation = bits.argmin(axis=0)
-        planes_of_first = [turn(plane, int(number)) for plane, number in zip(planes[first], orientation, strict=True)]
-        agreement, map_to_second = register(np.stack(planes_of_first), planes[second])
-        agreements.append(agreement)
-        maps.append(map_to_second)
-        orientations.append(orientation)
-    return np.concatenate(agreements), np.concatenate(maps), np.concatenate(orientations)
+        orientations[at : at + _ROWS_AT_ONCE] = bits.argmin(axis=0)
+    return orientations
 
 
-def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
+def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, threads: int) -> NDArray[np.float64]:
     """The lowest agreement of duplicates, for each pair, (pairs,).
 
     Duplicates of one image all agree with each other. In a group where only nearest neighbours agree, the images are similar by
@@ -347,8 +363,11 @@ def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs) -> N
         for number in np.flatnonzero(counts > 2).tolist()
     }
     thresholds = np.full(len(counts), _MIN_AGREEMENT)
-    for number, unlinked in unlinked_by_group.items():
-        agreements = _register(planes, hashes, unlinked)[0] if len(unlinked) else np.ones(1)
+    unlinked = np.concatenate([np.empty((0, 2), np.int64), *unlinked_by_group.values()])
+    ends = np.cumsum([0, *map(len, unlinked_by_group.values())])
+    all_agreements = _register(planes, hashes, unlinked, threads)[0]
+    for number, (start, end) in zip(unlinked_by_group, pairwise(ends), strict=True):
+        agreements = all_agreements[start:end] if start < end else np.ones(1)
         if np.mean(agreements >= _MIN_AGREEMENT) < _MAJORITY:
             thresholds[number] = max(_MIN_AGREEMENT, (1 + float(np.quantile(agreements, 0.9))) / 2)
     return np.asarray(thresholds[group[pairs[:, 0]]])

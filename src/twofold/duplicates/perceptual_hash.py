@@ -4,12 +4,14 @@ Signs of a cosine transform against their median, as in the well-known pHash, on
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.parallel import prefetch
 from twofold.data import SMALL
 
 COARSE, FINE = 8, 16  # sides of the blocks of low frequencies
@@ -60,7 +62,7 @@ def greys(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     return thumbnails.astype(np.float32) @ _GREY
 
 
-def hash_thumbnails(thumbnails: ThumbnailArray) -> list[Hashes]:
+def hash_thumbnails(thumbnails: ThumbnailArray, threads: int = 1) -> list[Hashes]:
     """The hashes of thumbnails (n, SMALL, SMALL, 3) in eight orientations: as they are, mirrored, and rotated by quarters.
 
     The last two are rotated by a quarter in opposite directions: each finds the pairs of the other.
@@ -68,12 +70,19 @@ def hash_thumbnails(thumbnails: ThumbnailArray) -> list[Hashes]:
     count = len(thumbnails)
     coarse, flat = np.empty((_ORIENTATIONS, count), np.uint64), np.empty(count, np.bool_)
     fine = np.empty((_ORIENTATIONS, count, FINE * FINE // 64), np.uint64)
-    for start in range(0, count, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        waves, flat[part] = _waves(thumbnails[part])
-        for number, oriented in enumerate(_oriented(waves)):
-            coarse[number, part], fine[number, part] = coarse_bits(oriented), fine_bits(oriented)
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="hash") as pool:
+        hashed = prefetch(pool, _hash, (thumbnails[part] for part in parts), threads)
+        for part, bits in zip(parts, hashed, strict=True):
+            coarse[:, part], fine[:, part], flat[part] = bits
     return [Hashes(*both, flat) for both in zip(coarse, fine, strict=True)]
+
+
+def _hash(thumbnails: NDArray[np.uint8]) -> tuple[Hash, Hash, NDArray[np.bool_]]:
+    """Coarse hashes (_ORIENTATIONS, m), fine ones (_ORIENTATIONS, m, 4), and which images are of nearly one colour, (m,)."""
+    waves, flat = _waves(thumbnails)
+    coarse, fine = zip(*((coarse_bits(oriented), fine_bits(oriented)) for oriented in _oriented(waves)), strict=True)
+    return np.stack(coarse), np.stack(fine), flat
 
 
 def _oriented(waves: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

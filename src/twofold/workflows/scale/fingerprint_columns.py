@@ -54,6 +54,14 @@ def metadata_of(columns: Mapping[str, Sequence[Any]]) -> list[Metadata | None]:
 
 
 def thumbnails_of(column: Any) -> NDArray[np.uint8]:
-    """The thumbnails (n, SMALL, SMALL, 3) of a column of them, a pyarrow.Array or ChunkedArray, without those that are null."""
-    data = b"".join(value for value in column.to_pylist() if value is not None)
-    return np.frombuffer(data, np.uint8).reshape(-1, SMALL, SMALL, 3)
+    """The thumbnails (n, SMALL, SMALL, 3) of a pyarrow.ChunkedArray of them, without those that are null."""
+    none = np.empty((0, THUMBNAIL_BYTES), np.uint8)
+    chunks = [chunk.drop_null() for chunk in column.chunks]
+    arrays = [
+        np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, THUMBNAIL_BYTES) for chunk in chunks if len(chunk)
+    ]
+    rows = (
+        array[chunk.offset : chunk.offset + len(chunk)]
+        for array, chunk in zip(arrays, filter(len, chunks), strict=True)
+    )
+    return np.concatenate([none, *rows]).reshape(-1, SMALL, SMALL, 3)

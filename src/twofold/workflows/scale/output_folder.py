@@ -51,8 +51,8 @@ def _check_folder(folder: Path) -> None:
 
 
 def _is_leftover(name: str) -> bool:
-    """Whether it is a file that a killed process left while it wrote the record or the plan."""
-    return name.startswith((".run.json.", ".plan-"))
+    """Whether it is a file that a killed process left while it wrote the record, the plan or the duplicates."""
+    return name.startswith((".run.json.", ".plan-", ".duplicates."))
 
 
 def _check_record(path: Path, record: dict[str, Any]) -> None:
@@ -62,10 +62,13 @@ def _check_record(path: Path, record: dict[str, Any]) -> None:
             file.write(json_text(record))
         return
     before = read_run(path)
-    if before.get("bundle") != record["bundle"]:
+    tasks = [str(each.get("task", "predict")) for each in (before, record)]
+    if tasks[0] != tasks[1]:
+        raise UsageError(f"{path.parent} holds the parts of {tasks[0]}, not of {tasks[1]}: give another folder.")
+    if before.get("bundle") != record.get("bundle"):
         raise UsageError(
             f"{path.parent} holds the parts of another bundle (SHA-256 {str(before.get('bundle'))[:12]}…, not "
-            f"{record['bundle'][:12]}…): give another folder."
+            f"{str(record.get('bundle'))[:12]}…): give another folder."
         )
     changed = sorted(key for key in {*before, *record} if before.get(key) != record.get(key))
     if changed:
