@@ -10,6 +10,9 @@ from twofold.core.arrays import StoredFeatures
 from twofold.decision.logistic_regression import Regressions
 from twofold.decision.penalty_search import best_fit, search, search_stripes
 
+MIN_ROWS: Final = 100
+"""Rows that are fitted in memory, however many features they have."""
+
 MEMORY: Final = 2**27
 """Bytes of float32 features that are fitted in memory, where the features are stored as float16."""
 
@@ -61,7 +64,7 @@ def fit_head(
 
     # In products this thin two BLAS threads wait for each other: 4 ms at best, 70 ms when the processor has other work.
     with threadpool_limits(1):
-        in_memory = max(1, memory // (4 * max(features.shape[1], 1)))  # rows
+        in_memory = max(MIN_ROWS, memory // (4 * max(features.shape[1], 1)))
         if features.dtype == np.float32 or len(features) <= in_memory:
             regressions = Regressions.from_features(features, labels, folds)
             fits = search(regressions)
