@@ -15,8 +15,11 @@ def test_a_sample_measures_the_familiarity_of_all_images_nearly_as_all_of_them_d
     folds, groups = np.arange(4000) % 5, np.arange(4000)
     everything = fit_familiarity(features.astype(np.float32), folds, groups, PARTS)
     sample = fit_stored_familiarity(features, folds, groups, PARTS, max_images=1500)
-    assert np.isfinite(sample.values).all() and sample.gate.groups == 1500
-    assert np.abs(sample.values - everything.values).mean() < 0.1  # half of the axes are noise, and are others in a sample
+    assert np.isfinite(sample.values).all()
+    assert sample.gate.groups == 1500
+    assert (
+        np.abs(sample.values - everything.values).mean() < 0.1
+    )  # half of the axes are noise, and are others in a sample
     assert sample.values[7] < 0.02
     # Of images outside of the sample, too, p-values are uniform.
     assert np.abs(np.sort(sample.values) - (np.arange(4000) + 0.5) / 4000).max() < 0.04

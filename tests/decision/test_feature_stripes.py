@@ -1,4 +1,5 @@
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def test_stripes_are_the_rows_of_the_matrix_in_memory(height: int) -> None:
     for _ in range(2):  # they can be read again
         rows, parts = zip(*stripes, strict=True)
         assert [len(part) for part in parts[:-1]] == [height] * (len(parts) - 1)
-        assert rows[0].start == 0 and all(a.stop == b.start for a, b in zip(rows[:-1], rows[1:], strict=True))
+        assert rows[0].start == 0
+        assert all(first.stop == second.start for first, second in pairwise(rows))
         np.testing.assert_allclose(np.concatenate(parts), matrix, rtol=1e-6, atol=1e-6)
 
 
