@@ -115,16 +115,18 @@ def test_a_training_on_features_is_that_on_the_images(
     assert main(["decide", str(tmp_path / "features.twofold"), "--threshold", "0.7"]) == 0
 
 
-def test_no_image_is_opened(first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_image_is_opened_and_relative_paths_are_found(
+    first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     folder, answers = draw_folder(tmp_path / "images", 30, start=100), tmp_path / "answers"
     labels = tmp_path / "labels.csv"
     files = sorted(folder.rglob("*.png"))
     text = "".join(f"{file.relative_to(tmp_path)},{file.parent.name}\n" for file in files)
     labels.write_text(f"path,label\n{text}")
-    assert (
-        main(["predict", str(first), str(folder), "--out", str(answers), "--engine", "local", "--save-features"]) == 0
-    )
+    assert main(["predict", str(first), "images", "--out", str(answers), "--engine", "local", "--save-features"]) == 0
     shutil.rmtree(folder)
+    monkeypatch.chdir(tmp_path.parent)
     result = train(labels, tmp_path / "second.twofold", capsys, "--features-from", str(answers))
     assert result["data"]["used"] == 60
 

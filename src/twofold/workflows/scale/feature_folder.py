@@ -63,8 +63,13 @@ class FeatureFolder:
 
 
 def key_of_file(path: Path) -> str:
-    """The key of a labelled file, as `FeatureFolder.key` gives it for its row."""
-    return printable_path(os.path.abspath(path))
+    """The key of a labelled file, as `FeatureFolder.key` gives it for its row: a path joins the slashes of an address.
+
+    >>> key_of_file(Path("s3://bucket/cats/1.jpg")), key_of_file(Path("/data/new/../1.jpg"))
+    ('s3://bucket/cats/1.jpg', '/data/1.jpg')
+    """
+    address = str(path).replace(":/", "://", 1)
+    return printable_path(address if is_remote(address) else os.path.abspath(path))
 
 
 def open_features(path: Path) -> FeatureFolder:
