@@ -1,13 +1,16 @@
 """Training on more features than fit in memory: its log-loss beside that of a fit in memory, its seconds and its memory.
 
     python bench/out_of_core.py losses ../shared/data/cats-dogs/train [MORE …]
-    python bench/out_of_core.py whole --work DIR [--images 1000000]    # writes 6 GB to DIR, and 6 GB to the cache folder
+    python bench/out_of_core.py whole --work DIR [--images 1000000]    # writes 4 GB to DIR, and 6 GB to the cache folder
+    python bench/out_of_core.py passes --work DIR                      # after `whole`
 
 losses: the features of labelled images, their head fitted in memory from float32, and in stripes from float16 in a file, with
 memory for a quarter, an eighth or a sixteenth of the features. The log-loss is out-of-fold.
 
 whole: `twofold train --features-from` on drawn rows of parts with 1,280 features. "anonymous" memory is what the process cannot
 give back; pages of mapped files, which the system takes back when it needs room, are not in it.
+
+passes: seconds to read the features of these parts once from Parquet, and once from a mapped file, standardised.
 """
 
 import argparse
@@ -28,9 +31,10 @@ from twofold.bundle.storage import load_bundle
 from twofold.core.options import BackboneOptions
 from twofold.dataset import folds
 from twofold.decision import HeadFit, fit_head
+from twofold.decision.feature_stripes import Stripes
 from twofold.embedding import Metadata, Runtime
 from twofold.workflows.scale.feature_folder import BUNDLE, copy_model
-from twofold.workflows.scale.feature_rows import FeatureFormat, FeaturePrediction
+from twofold.workflows.scale.feature_rows import FeatureFormat, FeaturePrediction, features_of
 from twofold.workflows.scale.mapped_array import mapped_array
 from twofold.workflows.scale.part_files import write_part
 from twofold.workflows.scale.plan import read_parts, write_plan
@@ -129,6 +133,25 @@ def train(work: Path) -> None:
     print("log-loss", result["cross_validation"]["metrics"]["log_loss"])
 
 
+def compare_passes(work: Path) -> None:
+    from pyarrow import parquet
+
+    files = sorted((work / "answers" / "parts").iterdir())
+    count = sum(parquet.read_metadata(file).num_rows for file in files)
+    stored, row = mapped_array(user_cache_path("twofold"), (count, WIDTH), np.float16), 0
+    began = time.perf_counter()
+    for file in files:
+        features = features_of(parquet.ParquetFile(file).read(["features"])["features"])
+        stored[row : row + len(features)] = features
+        row += len(features)
+    print(f"{count:,} rows: {time.perf_counter() - began:.1f} s from Parquet and into a mapped file")
+    stripes = Stripes.standardise(stored, 2**24 // (4 * WIDTH))
+    began = time.perf_counter()
+    for _ in stripes:
+        pass
+    print(f"{time.perf_counter() - began:.1f} s from the mapped file", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest="task", required=True)
@@ -137,7 +160,12 @@ def main() -> None:
     whole = tasks.add_parser("whole")
     whole.add_argument("--images", type=int, default=1_000_000)
     whole.add_argument("--work", type=Path, required=True)
+    passes = tasks.add_parser("passes")
+    passes.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
+    if options.task == "passes":
+        compare_passes(options.work)
+        return
     if options.task == "losses":
         for data in options.data:
             compare_losses(data)

@@ -44,7 +44,7 @@ _MAX_FILE_BYTES: Final = {
     "evaluation.json": 10**9,
     "files.csv": 10**9,
 }
-Answer = TypeVar("Answer")
+StreamItem = TypeVar("StreamItem")
 
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
@@ -151,7 +151,7 @@ class Bundle:
     def _unusable(self, error: BackboneError) -> BundleError:
         return BundleError(f"{self.path} cannot be used for predictions: {error}")
 
-    def _name_bundle_in_errors(self, answers: Generator[Answer]) -> Generator[Answer]:
+    def _name_bundle_in_errors(self, answers: Generator[StreamItem]) -> Generator[StreamItem]:
         try:
             with closing(answers):
                 yield from answers

@@ -67,14 +67,15 @@ def _find_rows(file_list: FileList, folder: FeatureFolder, progress: Progress) -
     columns = ["path", "reason", *(name for name in fingerprint_fields() if name != _THUMBNAIL)]
     tables = progress(folder.tables(columns), len(folder.parts), "labelled rows")
     for part, table in enumerate(tables):
-        found = [(row, numbers.pop(folder.key(path), None)) for row, path in enumerate(table["path"].to_pylist())]
-        labelled = [(row, number) for row, number in found if number is not None]
-        some = table.take([row for row, _ in labelled]).to_pydict() if labelled else {}
-        for (row, number), reason, metadata in zip(
-            labelled, some.get("reason", ()), metadata_of(some) if some else (), strict=True
-        ):
-            error = ReadError(cast(Any, reason), _UNREAD) if metadata is None else None
-            rows[number] = ImageRow(part, row, metadata, error)
+        keys = map(folder.key, table["path"].to_pylist())
+        labelled = {row: number for row, key in enumerate(keys) if (number := numbers.pop(key, None)) is not None}
+        if labelled:
+            plain = table.take(list(labelled)).to_pydict()
+            for (row, number), reason, metadata in zip(
+                labelled.items(), plain["reason"], metadata_of(plain), strict=True
+            ):
+                error = ReadError(cast(Any, reason), _UNREAD) if metadata is None else None
+                rows[number] = ImageRow(part, row, metadata, error)
     return rows
 
 
