@@ -1,5 +1,6 @@
 """A training on saved features is that on the images, without opening one."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from twofold.bundle.storage import load_bundle
 from twofold.cli import main
 from twofold.core.errors import DataError
+from twofold.data import DecisionsFile, ReviewDecision
 from twofold.workflows.predict import Predictor
 from twofold.workflows.scale.feature_rows import to_half
 
@@ -206,3 +208,26 @@ def test_features_beyond_the_range_of_half_precision_are_an_error() -> None:
     for value in (65520.0, -1e6, np.inf, np.nan):
         with pytest.raises(DataError, match="a.png"):
             to_half(np.array([value, 1], np.float32), "a.png")
+
+
+def test_review_decisions_are_applied_by_content(
+    answers: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decisions = DecisionsFile(tmp_path / "decisions.csv")
+    hashes = [hashlib.sha256((images / "dark" / f"{number}.png").read_bytes()).hexdigest() for number in (1, 2)]
+    decisions.append([ReviewDecision(decisions.now(), hashes[0], "label", "light")])
+    decisions.append([ReviewDecision(decisions.now(), hashes[1], "exclude")])
+    arguments = ["--features-from", str(answers), "--decisions", str(decisions.path)]
+    result = train(images, tmp_path / "second.twofold", capsys, *arguments)
+    assert result["data"]["counts"] == {"dark": 99, "light": 101}
+
+
+def test_labels_of_damaged_images_alone_are_an_error(
+    answers: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"path,label\n{images}/dark/damaged.png,dark\n{images}/light/none.png,light\n")
+    out = tmp_path / "second.twofold"
+    assert main(["train", str(labels), "--features-from", str(answers), "--out", str(out)]) == 1
+    assert "dark" in capsys.readouterr().err
+    assert not out.exists()

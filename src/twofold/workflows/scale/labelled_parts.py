@@ -130,9 +130,11 @@ def _read_arrays(
 ) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
     """Features (used, d) and thumbnails (used, SMALL, SMALL, 3) of the usable rows, in their order."""
     usable = [row for row in rows if row.metadata is not None]
-    places = np.array([(row.part, row.row) for row in usable], np.int64).reshape(-1, 2)
-    features = mapped_array(scratch, (max(len(usable), 1), folder.width), np.float16)
-    thumbnails = mapped_array(scratch, (max(len(usable), 1), SMALL, SMALL, 3), np.uint8)
+    if not usable:
+        return np.empty((0, folder.width), np.float16), np.empty((0, SMALL, SMALL, 3), np.uint8)
+    places = np.array([(row.part, row.row) for row in usable], np.int64)
+    features = mapped_array(scratch, (len(usable), folder.width), np.float16)
+    thumbnails = mapped_array(scratch, (len(usable), SMALL, SMALL, 3), np.uint8)
     order = np.argsort(places[:, 0], kind="stable")
     parts, starts = np.unique(places[order, 0], return_index=True)
     groups = zip(parts.tolist(), np.split(order, starts[1:]), strict=True)
@@ -140,4 +142,4 @@ def _read_arrays(
         table: Any = folder.table(part, [FEATURES, _THUMBNAIL]).take(places[targets, 1])
         features[targets] = features_of(table[FEATURES])
         thumbnails[targets] = thumbnails_of(table[_THUMBNAIL])
-    return features[: len(usable)], thumbnails[: len(usable)]
+    return features, thumbnails

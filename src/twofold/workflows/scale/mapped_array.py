@@ -1,5 +1,6 @@
 """An array in a temporary file: what does not fit in memory is written once and read in pieces."""
 
+import errno
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,6 +22,16 @@ def mapped_array(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder) as file:  # the map keeps the file
             file.truncate(size)
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)  # a full disk would end the process when the map is written
+            _take_room(file.fileno(), size)
             return np.memmap(file, dtype, "r+", shape=shape)
+
+
+def _take_room(number: int, size: int) -> None:
+    """Takes the room on the disk now, where the system can: a disk that is full when the map is written ends the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(number, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
