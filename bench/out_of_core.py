@@ -2,7 +2,7 @@
 
     python bench/out_of_core.py losses ../shared/data/cats-dogs/train [MORE …]
     python bench/out_of_core.py whole --work DIR [--images 1000000]    # writes 4 GB to DIR, and 6 GB to the cache folder
-    python bench/out_of_core.py passes --work DIR                      # after `whole`
+    python bench/out_of_core.py fit --work DIR [--images 1000000]      # after `whole`
 
 losses: the features of labelled images, their head fitted in memory from float32, and in stripes from float16 in a file, with
 memory for a quarter, an eighth or a sixteenth of the features. The log-loss is out-of-fold.
@@ -10,17 +10,20 @@ memory for a quarter, an eighth or a sixteenth of the features. The log-loss is 
 whole: `twofold train --features-from` on drawn rows of parts with 1,280 features. "anonymous" memory is what the process cannot
 give back; pages of mapped files, which the system takes back when it needs room, are not in it.
 
-passes: seconds to read the features of these parts once from Parquet, and once from a mapped file, standardised.
+fit: the head alone, on the features of these parts, with five folds; and the seconds of one pass over them, from Parquet and from
+the mapped file.
 """
 
 import argparse
 import csv
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from backbone_defaults import embed_data
@@ -133,23 +136,66 @@ def train(work: Path) -> None:
     print("log-loss", result["cross_validation"]["metrics"]["log_loss"])
 
 
-def compare_passes(work: Path) -> None:
+def fit_alone(work: Path, images: int) -> None:
     from pyarrow import parquet
 
-    files = sorted((work / "answers" / "parts").iterdir())
-    count = sum(parquet.read_metadata(file).num_rows for file in files)
-    stored, row = mapped_array(user_cache_path("twofold"), (count, WIDTH), np.float16), 0
+    with (work / "labels.csv").open(encoding="utf-8") as file:
+        names = {row["path"]: row["label"] for row in csv.DictReader(file)}
+    stored, labels, row = (
+        mapped_array(user_cache_path("twofold"), (images, WIDTH), np.float16),
+        np.empty(images, np.int8),
+        0,
+    )
     began = time.perf_counter()
-    for file in files:
-        features = features_of(parquet.ParquetFile(file).read(["features"])["features"])
-        stored[row : row + len(features)] = features
-        row += len(features)
-    print(f"{count:,} rows: {time.perf_counter() - began:.1f} s from Parquet and into a mapped file")
-    stripes = Stripes.standardise(stored, 2**24 // (4 * WIDTH))
-    began = time.perf_counter()
-    for _ in stripes:
-        pass
-    print(f"{time.perf_counter() - began:.1f} s from the mapped file", flush=True)
+    for file in sorted((work / "answers" / "parts").iterdir()):
+        table = parquet.ParquetFile(file).read(["path", "features"]).slice(0, images - row)
+        part = slice(row, row + len(table))
+        stored[part] = features_of(table["features"])
+        labels[part] = [names[path] == "dog" for path in table["path"].to_pylist()]
+        row += len(table)
+        if row == images:
+            break
+    print(
+        f"{images:,} rows of {WIDTH} features: {time.perf_counter() - began:.1f} s from Parquet to a file", flush=True
+    )
+    del names
+    with Measurement() as measured:
+        for _ in Stripes.standardise(stored, 2**24 // (4 * WIDTH)):
+            pass
+    print("three passes over the file, one of them for the sums alone:", measured, flush=True)
+    with Measurement() as measured:
+        fit = fit_head(stored, labels, np.arange(images) % 5)
+    print(f"fit: C {fit.C:.2g}, {len(fit.losses)} values of C, log-loss {log_loss(fit, labels):.5f};", measured)
+
+
+class Measurement:
+    """Seconds, processor seconds, and the largest growth of the anonymous memory of this process during a block."""
+
+    def __enter__(self) -> "Measurement":
+        self._times, self._start, self._running = (
+            (time.perf_counter(), time.process_time()),
+            memory(os.getpid())[0],
+            True,
+        )
+        self._peak = self._start
+        self._thread = Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running = False
+        self._thread.join()
+        self._times = time.perf_counter() - self._times[0], time.process_time() - self._times[1]
+
+    def _watch(self) -> None:
+        while self._running:
+            self._peak = max(self._peak, memory(os.getpid())[0])
+            time.sleep(0.05)
+
+    def __str__(self) -> str:
+        return (
+            f"{self._times[0]:.0f} s, {self._times[1]:.0f} processor seconds, {self._peak - self._start} MB of memory"
+        )
 
 
 def main() -> None:
@@ -160,11 +206,12 @@ def main() -> None:
     whole = tasks.add_parser("whole")
     whole.add_argument("--images", type=int, default=1_000_000)
     whole.add_argument("--work", type=Path, required=True)
-    passes = tasks.add_parser("passes")
-    passes.add_argument("--work", type=Path, required=True)
+    fit = tasks.add_parser("fit")
+    fit.add_argument("--images", type=int, default=1_000_000)
+    fit.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
-    if options.task == "passes":
-        compare_passes(options.work)
+    if options.task == "fit":
+        fit_alone(options.work, options.images)
         return
     if options.task == "losses":
         for data in options.data:
