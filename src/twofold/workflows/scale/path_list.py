@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from twofold.core.errors import DataError
+from twofold.core.errors import DataError, TwofoldError
 from twofold.core.files import reason
 from twofold.core.hints import nearest, require
 from twofold.core.privacy import public_address
 from twofold.data import address_advice, is_address, is_archive, iterate_files
-from twofold.workflows.scale.remote_files import is_remote, list_remote
+from twofold.workflows.scale.archive_copies import ArchiveCopies, is_remote_archive
+from twofold.workflows.scale.remote_files import first_line, is_remote, list_remote, settings
 
 _TEXT_LISTS: Final = {".txt", ".list"}
+_ARCHIVES: Final = (".tar", ".zip")
 _COLUMN: Final = "path"
 _MAX_NAMED: Final = 5
 
@@ -38,7 +40,8 @@ def list_paths(sources: Iterable[str]) -> list[bytes]:
     to its own folder. Raises DataError where a list cannot be read or names addresses, and where there is no path at all.
     """
     names = list(sources)
-    lines = [to_line(path) for source in names for path in _paths(source)]
+    with ArchiveCopies(limit=0) as copies:
+        lines = [to_line(path) for source in names for path in _paths(source, copies)]
     if not lines:
         raise DataError(f"There is no path in {', '.join(names)}: give folders of images, or a list of paths.")
     lines.sort()
@@ -90,27 +93,46 @@ def _exists(source: str) -> bool:
     return os.path.lexists(source) or is_archive(Path(source))
 
 
-def _paths(source: str) -> Iterator[str]:
+def _paths(source: str, copies: ArchiveCopies) -> Iterator[str]:
     file, suffix = Path(source), Path(source).suffix.lower()
     if is_remote(source):
-        return list_remote(source)
+        return _objects(source, copies)
     if suffix in _TEXT_LISTS and os.path.isfile(file):
-        return _joined(file, _text_lines(file))
+        return _joined(file, _text_lines(file), copies)
     if suffix == ".parquet" and os.path.isfile(file) and _is_path_table(file):
-        return _joined(file, _column(file))
+        return _joined(file, _column(file), copies)
     return map(str, iterate_files([file]))
 
 
-def _joined(file: Path, names: Iterable[str]) -> Iterator[str]:
-    """The paths that a list names, relative to its folder as the paths of tables are."""
+def _objects(address: str, copies: ArchiveCopies) -> Iterator[str]:
+    """The objects at or below the address, and the members of archives."""
+    for name in list_remote(address):
+        yield from _members(name, copies) if is_remote_archive(name) else [name]
+
+
+def _members(address: str, copies: ArchiveCopies) -> list[str]:
+    try:
+        return copies.members(address)
+    except TwofoldError:
+        raise
+    except Exception as error:  # each client has errors of its own
+        raise DataError(
+            f"{public_address(address)} cannot be read ({first_line(error)}): check its permissions, and {settings(address)}."
+        ) from error
+
+
+def _joined(file: Path, names: Iterable[str], copies: ArchiveCopies) -> Iterator[str]:
+    """The paths that a list names, relative to its folder as the paths of tables are. Archives are replaced by their members, and
+    addresses that end with a slash by the objects below."""
     folder = os.path.dirname(file)
     for name in names:
         if is_remote(name):
-            yield name
+            yield from _objects(name, copies) if name.endswith("/") or is_remote_archive(name) else [name]
         elif is_address(name):
             raise DataError(f"{file} names the address {public_address(name)}: {address_advice(name)}.")
         else:
-            yield os.path.normpath(os.path.join(folder, name))
+            path = os.path.normpath(os.path.join(folder, name))
+            yield from map(str, iterate_files([Path(path)])) if name.lower().endswith(_ARCHIVES) else [path]
 
 
 def _text_lines(file: Path) -> Iterator[str]:
