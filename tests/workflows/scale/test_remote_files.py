@@ -4,6 +4,7 @@ import io
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,8 @@ def test_archives_in_a_bucket_have_the_rows_of_their_images(shards: str, tmp_pat
     assert [path for path, row in found.items() if row["reason"] is not None] == [
         names[-1]
     ]  # a member that is not there
-    plain = write_list(tmp_path / "plain.txt", ["3jpg", "x", "1"])  # the bytes of three objects
-    predict_paths([plain], tmp_path / "plain", tmp_path / "processes")
+    for path, data in {f"{shards}/shards/0.tar/0003.jpg": b"3jpg", f"{shards}/shards/1.ZIP/a/x.jpg": b"x"}.items():
+        assert found[path]["probability"] == zlib.crc32(data) / 2**32
 
 
 def test_copies_are_removed_beyond_the_limit_at_the_end_and_after_a_crash(
