@@ -26,7 +26,7 @@ class Store(BaseHTTPRequestHandler):
 
     asked: dict[str, int]
 
-    def _answer(self) -> None:
+    def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
         self.asked[name] = self.asked.get(name, 0) + 1
         kind, _, number = name.partition("-")
@@ -37,7 +37,8 @@ class Store(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data if self.command == "GET" else b"")
 
-    do_GET = do_HEAD = _answer
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: Any) -> None:
         """Is silent."""

@@ -1,15 +1,13 @@
 """Objects of a bucket are listed and read as files are; a local server stands in for S3."""
 
-import io
-import tarfile
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from part_archives import tar_of, zip_of
 from part_predictors import predict_paths, rows, write_list
 
 from twofold.core.errors import DataError
@@ -22,24 +20,6 @@ moto_server = pytest.importorskip("moto.server")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the server
 
 SAMPLES = {f"{number:04}.{kind}": f"{number}{kind}".encode() for number in range(30) for kind in ("jpg", "json", "cls")}
-
-
-def tar_of(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return stream.getvalue()
-
-
-def zip_of(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from twofold.core.errors import DataError
+from twofold.core.errors import DataError, TwofoldError
 from twofold.core.hints import require
 from twofold.core.privacy import public_address
 
@@ -56,7 +56,7 @@ def list_remote(address: str) -> Iterator[str]:
         if status.type == FileType.NotFound:
             raise DataError(f"There is nothing at {public_address(address)}: check the address.")
         entries = [status] if status.type == FileType.File else system.get_file_info(FileSelector(path, recursive=True))
-    except DataError:
+    except TwofoldError:
         raise
     except Exception as error:  # each client has errors of its own
         raise DataError(
@@ -70,7 +70,12 @@ def list_remote(address: str) -> Iterator[str]:
 
 def open_remote(address: str) -> Any:
     """The object at an address, a pyarrow.NativeFile. Raises FileNotFoundError, and whatever the client of the store raises."""
-    return _system(bucket_of(address)).open_input_file(address.partition("://")[2])
+    path = address.partition("://")[2]
+    if not address.startswith("az://"):
+        return _system(bucket_of(address)).open_input_file(path)
+    from pyarrow import PythonFile
+
+    return PythonFile(_azure().open(path, "rb"), mode="r")  # pyarrow's wrapper takes every error for a missing object
 
 
 def may_pass(error: Exception) -> bool:
@@ -94,10 +99,14 @@ def _system(bucket: str) -> Any:
     from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
     if bucket.startswith("az://"):
-        # pyarrow's own client of Azure does not read the account from the environment, and we must not.
-        require("Reading az://", "adlfs", extra="azure")
-        from fsspec import filesystem
-
-        return PyFileSystem(FSSpecHandler(filesystem("az")))
+        return PyFileSystem(FSSpecHandler(_azure()))
     system, _ = FileSystem.from_uri(bucket)
     return system
+
+
+def _azure() -> Any:
+    """The client of Azure, which keeps one instance. That of pyarrow does not read the account from the environment."""
+    require("Reading az://", "adlfs", extra="azure")
+    from fsspec import filesystem
+
+    return filesystem("az")
