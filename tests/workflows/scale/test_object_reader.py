@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from part_predictors import predict_paths, rows, write_list
+from part_predictors import predict_paths, write_list
 
 from twofold.core.errors import DataError
 from twofold.data import ReadError
@@ -76,12 +76,19 @@ def test_an_object_is_read_at_the_third_attempt_and_missing_ones_are_asked_for_o
 
 
 def test_a_store_that_fails_for_one_object_after_the_other_ends_the_run(asked: dict[str, int]) -> None:
+    down = [f"{bucket('outage')}/down-{number}" for number in range(40)]
     sentence = "s3://outage cannot be read .*: check the connection, and set AWS_ACCESS_KEY_ID"
     with ObjectReader(PAUSES) as reader, ThreadPoolExecutor(8) as pool:
         for number in range(40):  # failures in between, but none after the other
             reader.read(f"{bucket('outage')}/{'down' if number % 2 else 'fine'}-{number}")
         with pytest.raises(DataError, match=sentence):
-            list(pool.map(reader.read, [f"{bucket('outage')}/down-{number}" for number in range(40)]))
+            list(pool.map(reader.read, down))
+    with ObjectReader(PAUSES) as reader:  # the objects of a small part
+        for path in (f"{bucket('outage')}/fine", *down[:3]):
+            reader.read(path)
+        reader.check(down[2], 4)
+        with pytest.raises(DataError, match=sentence):
+            reader.check(down[2], 3)
 
 
 def test_objects_without_permission_do_not_end_the_run(asked: dict[str, int]) -> None:
@@ -97,6 +104,3 @@ def test_a_part_of_which_nothing_can_be_reached_is_not_written(asked: dict[str, 
     with pytest.raises(DataError, match="s3://part cannot be read"):
         predict_paths([listed], tmp_path / "out", tmp_path / "processes")
     assert not list((tmp_path / "out" / "parts").iterdir())
-    listed = write_list(tmp_path / "more.txt", [*down, f"{bucket('part')}/fine"])
-    predict_paths([listed], tmp_path / "more", tmp_path / "processes")
-    assert [row["reason"] for row in rows(tmp_path / "more")] == [*["unreadable"] * 3, None]
