@@ -81,7 +81,12 @@ def test_a_bucket_is_listed_and_its_objects_have_the_rows_of_their_bytes(bucket:
     assert len({found[path]["probability"] for path in expected}) == len(expected)
 
 
-def test_archives_in_a_bucket_have_the_rows_of_their_images(shards: str, tmp_path: Path) -> None:
+def test_archives_in_a_bucket_have_the_rows_of_their_images(
+    shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "copies"))  # of the worker
+    monkeypatch.setattr(tempfile, "tempdir", None)
     images = [f"{shards}/shards/0.tar/{name}" for name in SAMPLES if name.endswith(".jpg")]
     expected = sorted([*images, f"{shards}/shards/1.ZIP/a/x.jpg", f"{shards}/no.tar/1.jpg", f"{shards}/cut.tar"])
     assert lines(shards) == expected
@@ -93,6 +98,7 @@ def test_archives_in_a_bucket_have_the_rows_of_their_images(shards: str, tmp_pat
     assert [path for path, row in found.items() if row["reason"] is not None] == [
         names[-1]
     ]  # a member that is not there
+    assert not list((tmp_path / "copies").glob("twofold*"))
     for path, data in {f"{shards}/shards/0.tar/0003.jpg": b"3jpg", f"{shards}/shards/1.ZIP/a/x.jpg": b"x"}.items():
         assert found[path]["probability"] == zlib.crc32(data) / 2**32
 

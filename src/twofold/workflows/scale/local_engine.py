@@ -14,6 +14,7 @@ from twofold.core.notes import count_text
 from twofold.workflows.scale.interrupts import held_interrupts
 from twofold.workflows.scale.plan import Part
 from twofold.workflows.scale.row_format import PartRow
+from twofold.workflows.scale.temporary_folder import remove_abandoned
 from twofold.workflows.scale.worker import READY, ImageDone, ImageStarted, Job, PartDone, PartTask, run_worker
 
 CRASHED: Final = "crashed"
@@ -39,6 +40,7 @@ class LocalEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+        remove_abandoned()  # a worker that was killed had copies of archives
 
     def run(self, parts: Iterable[Part]) -> Iterator[PartDone]:
         """Computes the parts, and yields each once it is on the disk. Raises TwofoldError where the worker cannot begin,

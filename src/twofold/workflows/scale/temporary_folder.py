@@ -1,4 +1,4 @@
-"""A temporary folder of a process. What a killed process left is removed by the next process that makes one."""
+"""A temporary folder of a process; what a killed process left is removed by another."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ class TemporaryFolder:
     def new_path(self, suffix: str) -> Path:
         """A path in the folder that was not given before."""
         if self._folder is None:
-            _remove_abandoned()
+            remove_abandoned()
             self._folder = Path(mkdtemp(prefix=_PREFIX))
             self._lock = _locked_file(self._folder)
         self._count += 1
@@ -44,8 +44,8 @@ def _locked_file(folder: Path) -> int:
     return number
 
 
-def _remove_abandoned() -> None:
-    """Removes the folders whose lock no process holds. Windows and file systems without locks: none."""
+def remove_abandoned() -> None:
+    """Removes the folders of processes that have ended. Windows and file systems without locks: none."""
     for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             number = os.open(folder / _LOCK, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
