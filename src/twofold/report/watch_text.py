@@ -5,7 +5,8 @@ from typing import Final
 
 from twofold.core.notes import count_text
 from twofold.report.layout import interval_text, note_lines, short_number, table
-from twofold.workflows.watch import Reading, WatchResult
+from twofold.workflows.monitor_reading import Reading
+from twofold.workflows.watch import WatchResult
 
 _MEANINGS: Final = {
     "familiarity": "the images are not like the training images as a whole",
@@ -60,14 +61,12 @@ def _alarm_lines(result: WatchResult) -> Iterator[str]:
 
 def _estimate_lines(result: WatchResult) -> list[str]:
     recent = f"the last {count_text(result.recent, 'image')}"
-    lines = []
-    if result.prevalence is not None:
-        lines.append(f"{result.classes[1]} among {recent}: {interval_text(result.prevalence.prevalence)}")
-    if result.accuracy is not None:
-        accuracy = interval_text(result.accuracy.accuracy)
-        lines.append(
-            f"accuracy of {count_text(result.accuracy.decided, 'decision')} on these, without labels: {accuracy}"
-        )
-    if result.unknown:
-        lines.append(f"accuracy: cannot tell: {result.unknown}")
+    lines, estimates = [], result.estimates
+    if estimates.prevalence is not None:
+        lines.append(f"{result.classes[1]} among {recent}: {interval_text(estimates.prevalence.prevalence)}")
+    if estimates.accuracy is not None:
+        accuracy, decided = interval_text(estimates.accuracy.accuracy), estimates.accuracy.decided
+        lines.append(f"accuracy of {count_text(decided, 'decision')} on these, without labels: {accuracy}")
+    if estimates.unknown:
+        lines.append(f"accuracy: cannot tell: {estimates.unknown}")
     return lines
