@@ -320,6 +320,9 @@ class ServiceOptions:
     deadline: float = _option(30.0, "Seconds after which a request is given up.")
     max_megabytes: float = _option(20.0, "Size limit of a request's body in MB.")
     max_images: int = _option(32, "Number of images that a request may have.")
+    watch_state: Path | None = _option(
+        None, "Folder that keeps what was watched, so that a service that starts again continues; it is made."
+    )
 
     def __post_init__(self) -> None:
         _check_types(self)

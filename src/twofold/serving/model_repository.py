@@ -5,16 +5,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 from typing import Final
 
 from twofold.bundle.model import Prediction
 from twofold.bundle.storage import Bundle, load_bundle
-from twofold.core.errors import UsageError
+from twofold.core.errors import TwofoldError, UsageError
 from twofold.embedding import Runtime, Source
+from twofold.serving.served_life import ServedLife
+from twofold.serving.served_lives import ServedLives
 from twofold.workflows.explain import Explainer
 from twofold.workflows.predict import Predictor
 
 POLL_SECONDS: Final = 1.0
+SAVE_SECONDS: Final = 60.0
+"""The seconds of a life that are lost where the process is killed."""
 
 FileState = tuple[int, int, int]
 """Inode, time of modification in ns, and size of a file."""
@@ -22,11 +27,16 @@ FileState = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A bundle that is served, under a `name`. Requests keep the one that they began with."""
+    """A bundle that is served, under a `name`. Requests keep the one that they began with.
+
+    It has a `life`, or `not_watched` says why it has none.
+    """
 
     name: str
     bundle: Bundle = field(repr=False)
     predictor: Predictor = field(repr=False)
+    life: ServedLife | None = field(default=None, repr=False)
+    not_watched: str = ""
 
     @cached_property
     def version(self) -> str:
@@ -44,8 +54,8 @@ class ServedModel:
         return Explainer(self.bundle, self.predictor.runtime)
 
     def predict_batch(self, sources: Sequence[Source]) -> list[Prediction]:
-        """The predictions of a few images, computed in the thread of the caller."""
-        return self.predictor.predict_batch(sources)
+        """The predictions of a few images, which are watched; computed in the thread of the caller."""
+        return self.predictor.predict_batch(sources, None if self.life is None else self.life.add)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +68,14 @@ class Reload:
 
 
 class ModelRepository:
-    """The models of bundles by name. `load` reads them, `warm` compiles their networks; then `watch` replaces a model whenever
-    its bundle was replaced, and tells `on_reload`."""
+    """The models of bundles by name, and their lives. `load` reads them, `warm` compiles their networks; then `watch` replaces a
+    model whenever its bundle was replaced.
+    """
 
-    def __init__(self, paths: Mapping[str, Path], runtime: Runtime) -> None:
-        self._paths, self._runtime = dict(paths), runtime
+    def __init__(self, paths: Mapping[str, Path], runtime: Runtime, lives: ServedLives | None = None) -> None:
+        self._paths, self._runtime, self._lives = dict(paths), runtime, lives or ServedLives()
+        self._faults: list[str] = []
+        self._on_fault: Callable[[str], None] = lambda sentence: None
         self._models: dict[str, ServedModel] = {}
         self._states: dict[str, FileState | None] = {}
         self._stopping = Event()
@@ -79,7 +92,8 @@ class ModelRepository:
         return self._models.get(name)
 
     def load(self) -> None:
-        """Reads all bundles. Raises BundleError where one cannot be used."""
+        """Reads all bundles. Raises BundleError where one cannot be used, and where lives are kept TwofoldError where one cannot
+        be watched."""
         for name in self._paths:
             self._models[name] = self._load(name)
 
@@ -89,22 +103,38 @@ class ModelRepository:
             model.predictor.warm()
         self.ready = True
 
-    def watch(self, on_reload: Callable[[Reload], None]) -> None:
-        """Looks for replaced bundles every second, in a thread, until `close`."""
+    def watch(self, on_reload: Callable[[Reload], None], on_fault: Callable[[str], None]) -> None:
+        """Looks for replaced bundles every second and keeps the lives, in a thread, until `close`. `on_fault` is told why a life
+        cannot be kept, once for each reason."""
+        self._on_fault = on_fault
 
         def run() -> None:
+            due = monotonic() + SAVE_SECONDS
             while not self._stopping.wait(POLL_SECONDS):
                 for reload in self.refresh():
                     on_reload(reload)
+                if monotonic() >= due:
+                    self.save()
+                    due = monotonic() + SAVE_SECONDS
 
         self._thread = Thread(target=run, name="reload", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread of `watch`."""
+        """Ends the thread of `watch`, and keeps the lives as they are then."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+        self.save()
+        self._lives.close()
+
+    def save(self) -> None:
+        """Keeps the lives as they are now."""
+        faults = self._lives.save()
+        for sentence in faults:
+            if sentence not in self._faults:
+                self._on_fault(sentence)
+        self._faults = faults
 
     def refresh(self) -> list[Reload]:
         """Replaces the models whose bundles were replaced; a bundle that cannot be used leaves the old model in place."""
@@ -124,7 +154,16 @@ class ModelRepository:
         path = self._paths[name]
         self._states[name] = _file_state(path)  # before it is read: what is written meanwhile is read again
         bundle = load_bundle(path)
-        return ServedModel(name, bundle, Predictor(bundle, self._runtime))
+        return ServedModel(name, bundle, Predictor(bundle, self._runtime), *self._life(name, bundle))
+
+    def _life(self, name: str, bundle: Bundle) -> tuple[ServedLife | None, str]:
+        """The life of a model, or why it is not watched, which is no reason not to serve it."""
+        try:
+            return self._lives.open(name, bundle), ""
+        except TwofoldError as error:
+            if not self.ready and self._lives.folder is not None:  # at the start there is somebody to mend it
+                raise
+            return None, str(error)
 
 
 def _file_state(path: Path) -> FileState | None:

@@ -44,15 +44,15 @@ class Service:
         """Whether requests are answered."""
         return self.repository.ready and not self.draining
 
-    def start(self, on_reload: Callable[[Reload], None]) -> None:
+    def start(self, on_reload: Callable[[Reload], None], on_fault: Callable[[str], None]) -> None:
         """Starts the threads. The networks have to be compiled."""
         self.queue.start()
-        self.repository.watch(on_reload)
+        self.repository.watch(on_reload, on_fault)
 
     def stop(self) -> None:
         """Ends the threads."""
-        self.repository.close()
         self.queue.stop()
+        self.repository.close()  # which keeps what the queue has watched
         self._explain_thread.shutdown(cancel_futures=True)
 
     def model(self, name: str | None) -> ServedModel:

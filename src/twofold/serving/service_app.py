@@ -38,7 +38,8 @@ def build_service(service: Service, token: str | None, write: WriteLine | None) 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.start(lambda reload: _tell(service, reload, write))
+        _tell_not_watched(service, write)
+        service.start(lambda reload: _tell(service, reload, write), lambda fault: _tell_fault(fault, write))
         yield
         service.stop()
 
@@ -60,7 +61,19 @@ def _tell(service: Service, reload: Reload, write: WriteLine | None) -> None:
     service.metrics.reload(reload)
     if write is not None:
         outcome = {"error": reload.error} if reload.model is None else {"version": reload.model.version}
-        write(log_line("reload", model=reload.name, **outcome))
+        not_watched = {"not_watched": reload.model.not_watched} if reload.model and reload.model.not_watched else {}
+        write(log_line("reload", model=reload.name, **outcome, **not_watched))
+
+
+def _tell_not_watched(service: Service, write: WriteLine | None) -> None:
+    for model in filter(None, map(service.repository.get, service.repository.names)):
+        if write is not None and model.not_watched:
+            write(log_line("not-watched", model=model.name, reason=model.not_watched))
+
+
+def _tell_fault(sentence: str, write: WriteLine | None) -> None:
+    if write is not None:
+        write(log_line("watch-state", error=sentence.replace("`", "")))
 
 
 def _add_error_handlers(app: "FastAPI") -> None:

@@ -84,7 +84,8 @@ def read_state(path: Path, bundle: str, monitors: Sequence[Monitor]) -> WatchSta
         raise _damaged(path)
     if plain.get("format") != FORMAT:
         raise DataError(
-            f"{path} has the format {plain.get('format')} of another version of twofold: remove it, and a new life begins."
+            f"{path} has the format {plain.get('format')} of another version of twofold: move it away; a new life begins "
+            "where there is no file."
         )
     if plain.get("bundle") != bundle:
         raise UsageError(
@@ -106,8 +107,8 @@ def write_state(path: Path, state: WatchState) -> None:
 
 def _damaged(path: Path) -> DataError:
     return DataError(
-        f"{path} is damaged, or not a state of watch: restore it from a backup, or give another file; a new life begins "
-        "where there is none."
+        f"{path} is damaged, or not a state of watch: restore it from a backup, or move it away; a new life begins "
+        "where there is no file."
     )
 
 

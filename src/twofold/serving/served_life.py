@@ -1,0 +1,51 @@
+"""The watch over a model that is served: a life to which any thread adds images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+from twofold.bundle.model import Prediction
+from twofold.embedding import FeatureRow
+from twofold.workflows.image_measures import measure_images
+from twofold.workflows.monitor_reading import Reading
+from twofold.workflows.watch_life import WatchLife
+from twofold.workflows.watch_state import write_state
+
+
+class ServedLife:
+    """A life that is kept in the file at `path`; with None it ends with the service."""
+
+    def __init__(self, life: WatchLife, path: Path | None) -> None:
+        self._life, self._path = life, path
+        self._lock = Lock()
+        self._changed = False
+
+    def add(self, rows: Sequence[FeatureRow], predictions: Sequence[Prediction]) -> None:
+        """Counts images with these feature rows and predictions."""
+        batch = measure_images(rows, predictions)
+        with self._lock:
+            self._life.add(batch)
+            self._changed = True
+
+    @property
+    def images(self) -> int:
+        """The images that were counted since the life began."""
+        return self._life.images
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """What the monitors say."""
+        with self._lock:
+            return self._life.readings
+
+    def save(self) -> None:
+        """Writes the state, whole or not at all, where it has changed. Raises TwofoldError where that fails."""
+        if self._path is None or not self._changed:
+            return
+        with self._lock:
+            state, self._changed = self._life.state, False
+        try:
+            write_state(self._path, state)
+        except BaseException:
+            self._changed = True
+            raise

@@ -1,0 +1,66 @@
+"""The lives of all models that are served, and the folder in which they outlast the service."""
+
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from twofold.bundle.score_quantiles import score_quantiles
+from twofold.bundle.storage import Bundle
+from twofold.core.errors import TwofoldError
+from twofold.core.files import check_writable, write_errors
+from twofold.core.folder_lock import hold_folder
+from twofold.serving.served_life import ServedLife
+from twofold.workflows.monitors import identity_of, monitors_of
+from twofold.workflows.watch_life import WatchLife, training_digests
+from twofold.workflows.watch_state import new_state, read_state
+
+_DIGITS = 16  # of an identity, in the name of a file
+
+
+class ServedLives:
+    """The lives of models by name. Those in a `folder` are kept in files, one for each model that had the name; it is locked
+    until `close`.
+
+    Raises UsageError where the folder cannot be written, or another process holds it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._lives: dict[str, tuple[str, ServedLife]] = {}
+        self._held = ExitStack()
+        if folder is not None:
+            check_writable(folder / "lock")
+            with write_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(hold_folder(folder))
+
+    def open(self, name: str, bundle: Bundle) -> ServedLife:
+        """The life of a model. It goes on where only the rule was replaced, or where the folder has its file.
+
+        Raises BundleError where the bundle cannot be watched, DataError or UsageError where its file cannot be used.
+        """
+        monitors, _ = monitors_of(bundle, score_quantiles(bundle))
+        identity = identity_of(bundle, monitors)
+        before, life = self._lives.get(name, ("", None))
+        if life is None or before != identity:
+            if life is not None:
+                with suppress(TwofoldError):  # of a model that is replaced: only its last minute is at stake
+                    life.save()
+            path = None if self.folder is None else self.folder / f"{name}-{identity[:_DIGITS]}.json"
+            state = new_state(identity, monitors) if path is None else read_state(path, identity, monitors)
+            life = ServedLife(WatchLife(monitors, training_digests(bundle), state), path)
+            self._lives[name] = identity, life
+        return life
+
+    def save(self) -> list[str]:
+        """Writes all that have changed, and returns a sentence for each that could not be written."""
+        sentences = []
+        for _, life in self._lives.values():
+            try:
+                life.save()
+            except TwofoldError as error:
+                sentences.append(str(error))
+        return sentences
+
+    def close(self) -> None:
+        """Releases the folder."""
+        self._held.close()
