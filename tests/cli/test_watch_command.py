@@ -83,6 +83,13 @@ def test_faults_are_sentences_and_the_state_stays(
     assert "There is no file in empty" in capsys.readouterr().err
     assert main(["watch", str(bundle), "new", "--state", "none/state.json"]) == 2
     assert main(["watch", str(bundle), "https://example.org/a.jpg"]) == 2
+    assert main(["watch", str(bundle), "new", "--every", "0"]) == 2
+    assert "--every must be at least 1, got 0." in capsys.readouterr().err
+
+
+def test_each_nth_image_counts_alone(folder: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", str(bundle), "new", "--every", "5"]) == 0
+    assert "7 new images, 7 since the beginning" in capsys.readouterr().out
 
 
 def test_another_rule_and_the_slim_form_continue_the_life(

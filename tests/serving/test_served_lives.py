@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from twofold.core.errors import BundleError, DataError, UsageError
 from twofold.embedding import Runtime
 from twofold.serving.drift_gauges import DriftGauges
 from twofold.serving.model_repository import ModelRepository
+from twofold.serving.served_life import ServedLife
 from twofold.serving.served_lives import ServedLives
+from twofold.workflows.watch_life import WatchLife
+from twofold.workflows.watch_state import new_state
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +200,25 @@ def test_a_folder_that_is_gone_does_not_harm_answers_and_is_told_once(
     folder.mkdir()
     repository.close()  # it is written as soon as it can be
     assert len(list(folder.glob("drawn-*.json"))) == 1
+
+
+def test_of_an_interval_the_first_image_counts(repository: ModelRepository, pictures: list[bytes]) -> None:
+    seconds, compiled = [0.0], repository.get("drawn")
+    assert compiled is not None
+    life = ServedLife(WatchLife((), (), new_state("", ())), None, 10.0, lambda: seconds[0])
+    model, images = replace(compiled, life=life), []
+    for now, batch in ((0.0, pictures[:2]), (9.9, pictures[2:3]), (10.0, pictures[3:4]), (19.0, pictures[4:])):
+        seconds[0] = now
+        model.predict_batch(batch)
+        images.append(life.images)
+    assert images == [1, 1, 2, 2]
+
+
+def test_threads_add_to_one_life(repository: ModelRepository, pictures: list[bytes]) -> None:
+    compiled = repository.get("drawn")
+    assert compiled is not None
+    life = ServedLife(WatchLife((), (), new_state("", ())), None)
+    model = replace(compiled, life=life)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(model.predict_batch, [[picture] for picture in pictures * 3]))
+    assert life.images == len(pictures)

@@ -45,7 +45,7 @@ def serve(
 
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     paths = name_bundles(bundles)
-    repository = ModelRepository(paths, runtime, ServedLives(options.watch_state))
+    repository = ModelRepository(paths, runtime, ServedLives(options.watch_state, options.watch_interval))
     repository.load()
     service = Service(repository, options, runtime_options.threads or available_processors())
     server = HttpServer(service)

@@ -23,6 +23,10 @@ def watch(
     state: Annotated[
         Path | None, typer.Option(help="JSON file to continue from; it is written, also where there is none yet.")
     ] = None,
+    every: Annotated[
+        int,
+        typer.Option(help="Watch each Nth image alone, where a camera shows a scene in up to N images.", metavar="N"),
+    ] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
@@ -32,7 +36,7 @@ def watch(
     an alarm.
     """
     from twofold.bundle.storage import load_bundle
-    from twofold.core.errors import DataError
+    from twofold.core.errors import DataError, UsageError
     from twofold.core.files import check_writable_file
     from twofold.data import iterate_files
     from twofold.report.watch_text import watch_text
@@ -40,6 +44,8 @@ def watch(
     from twofold.workflows.watch_state import read_state, write_state
 
     check_no_addresses("watch", new)
+    if every < 1:
+        raise UsageError(f"--every must be at least 1, got {every}.")
     if state is not None:
         check_writable_file(state)
     watching = Watch(load_bundle(bundle))
@@ -47,7 +53,7 @@ def watch(
     paths = list(iterate_files(map(Path, new)))
     if not paths:
         raise DataError(f"There is no file in {' '.join(new)}; name images or folders of images.")
-    result = watching.follow(paths, terminal.runtime(runtime_options, quiet=quiet), before)
+    result = watching.follow(paths[::every], terminal.runtime(runtime_options, quiet=quiet), before)
     if state is not None:
         write_state(state, result.state)
     if json:

@@ -1,8 +1,10 @@
 """The watch over a model that is served: a life to which any thread adds images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 
 from twofold.bundle.model import Prediction
 from twofold.embedding import FeatureRow
@@ -13,15 +15,27 @@ from twofold.workflows.watch_state import write_state
 
 
 class ServedLife:
-    """A life that is kept in the file at `path`; with None it ends with the service."""
+    """A life that is kept in the file at `path`; with None it ends with the service.
 
-    def __init__(self, life: WatchLife, path: Path | None) -> None:
-        self._life, self._path = life, path
+    With an `interval` in seconds of the `clock`, one image in this time is counted: images of one scene are not independent.
+    """
+
+    def __init__(
+        self, life: WatchLife, path: Path | None, interval: float = 0, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._life, self._path, self._interval, self._clock = life, path, interval, clock
+        self._due = -inf
         self._lock = Lock()
         self._changed = False
 
     def add(self, rows: Sequence[FeatureRow], predictions: Sequence[Prediction]) -> None:
         """Counts images with these feature rows and predictions."""
+        if self._interval:
+            with self._lock:
+                if self._clock() < self._due:
+                    return
+                self._due = self._clock() + self._interval
+            rows, predictions = rows[:1], predictions[:1]
         batch = measure_images(rows, predictions)
         with self._lock:
             self._life.add(batch)

@@ -18,13 +18,13 @@ _DIGITS = 16  # of an identity, in the name of a file
 
 class ServedLives:
     """The lives of models by name. Those in a `folder` are kept in files, one for each model that had the name; it is locked
-    until `close`.
+    until `close`. Of each model one image in `interval` seconds counts; with 0 all do.
 
     Raises UsageError where the folder cannot be written, or another process holds it.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, interval: float = 0) -> None:
+        self.folder, self._interval = folder, interval
         self._lives: dict[str, tuple[str, ServedLife]] = {}
         self._held = ExitStack()
         if folder is not None:
@@ -47,7 +47,7 @@ class ServedLives:
                     life.save()
             path = None if self.folder is None else self.folder / f"{name}-{identity[:_DIGITS]}.json"
             state = new_state(identity, monitors) if path is None else read_state(path, identity, monitors)
-            life = ServedLife(WatchLife(monitors, training_digests(bundle), state), path)
+            life = ServedLife(WatchLife(monitors, training_digests(bundle), state), path, self._interval)
             self._lives[name] = identity, life
         return life
 

@@ -10,7 +10,7 @@ from twofold.core.errors import TwofoldError
 from twofold.serving.access_guard import AccessGuard
 from twofold.serving.health_routes import health_router
 from twofold.serving.inference_protocol import inference_router
-from twofold.serving.model_repository import Reload
+from twofold.serving.model_repository import Reload, ServedModel
 from twofold.serving.predict_routes import predict_router
 from twofold.serving.queue_guard import QueueGuard
 from twofold.serving.request_errors import RequestError
@@ -35,11 +35,13 @@ def build_service(service: Service, token: str | None, write: WriteLine | None) 
     from fastapi import FastAPI
 
     logging.getLogger(_FORM_LOGGER).setLevel(logging.ERROR)
+    tell: WriteLine = write or (lambda line: None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        _tell_not_watched(service, write)
-        service.start(lambda reload: _tell(service, reload, write), lambda fault: _tell_fault(fault, write))
+        service.start(lambda reload: _tell(service, reload, tell), lambda fault: _tell_fault(fault, tell))
+        for model in filter(None, map(service.repository.get, service.repository.names)):
+            _tell_not_watched(model, tell)
         yield
         service.stop()
 
@@ -57,23 +59,21 @@ def build_service(service: Service, token: str | None, write: WriteLine | None) 
     return RequestLog(AccessGuard(QueueGuard(app, service), token), service.metrics, write)
 
 
-def _tell(service: Service, reload: Reload, write: WriteLine | None) -> None:
+def _tell(service: Service, reload: Reload, write: WriteLine) -> None:
     service.metrics.reload(reload)
-    if write is not None:
-        outcome = {"error": reload.error} if reload.model is None else {"version": reload.model.version}
-        not_watched = {"not_watched": reload.model.not_watched} if reload.model and reload.model.not_watched else {}
-        write(log_line("reload", model=reload.name, **outcome, **not_watched))
+    outcome = {"error": reload.error} if reload.model is None else {"version": reload.model.version}
+    write(log_line("reload", model=reload.name, **outcome))
+    if reload.model is not None:
+        _tell_not_watched(reload.model, write)
 
 
-def _tell_not_watched(service: Service, write: WriteLine | None) -> None:
-    for model in filter(None, map(service.repository.get, service.repository.names)):
-        if write is not None and model.not_watched:
-            write(log_line("not-watched", model=model.name, reason=model.not_watched))
+def _tell_not_watched(model: ServedModel, write: WriteLine) -> None:
+    if model.not_watched:
+        write(log_line("not-watched", model=model.name, reason=model.not_watched.replace("`", "")))
 
 
-def _tell_fault(sentence: str, write: WriteLine | None) -> None:
-    if write is not None:
-        write(log_line("watch-state", error=sentence.replace("`", "")))
+def _tell_fault(sentence: str, write: WriteLine) -> None:
+    write(log_line("watch-state", error=sentence.replace("`", "")))
 
 
 def _add_error_handlers(app: "FastAPI") -> None:
