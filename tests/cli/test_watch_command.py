@@ -81,6 +81,9 @@ def test_faults_are_sentences_and_the_state_stays(
     (folder / "empty").mkdir()
     assert main(["watch", str(bundle), "empty"]) == 1
     assert "There is no file in empty" in capsys.readouterr().err
+    assert main(["watch", str(bundle), "mew", "--state", "new.json"]) == 1
+    assert "Nothing in mew is an image that can be read (1 missing): nothing was watched." in capsys.readouterr().err
+    assert not Path("new.json").exists()
     assert main(["watch", str(bundle), "new", "--state", "none/state.json"]) == 2
     assert main(["watch", str(bundle), "https://example.org/a.jpg"]) == 2
     assert main(["watch", str(bundle), "new", "--every", "0"]) == 2

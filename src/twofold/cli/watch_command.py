@@ -54,6 +54,9 @@ def watch(
     if not paths:
         raise DataError(f"There is no file in {' '.join(new)}; name images or folders of images.")
     result = watching.follow(paths[::every], terminal.runtime(runtime_options, quiet=quiet), before)
+    if result.read_errors.total() == len(paths[::every]):
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(result.read_errors.items()))
+        raise DataError(f"Nothing in {' '.join(new)} is an image that can be read ({codes}): nothing was watched.")
     if state is not None:
         write_state(state, result.state)
     if json:

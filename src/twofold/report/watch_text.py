@@ -11,13 +11,21 @@ from twofold.workflows.watch import WatchResult
 _MEANINGS: Final = {
     "familiarity": "the images are not like the training images as a whole",
     "logit": "the model calls another fraction of the images positive",
+    "brightness": "the images are brighter or darker",
+    "sharpness": "the images are sharper or more blurred",
+    "pixels": "the images have another size in pixels",
+    "bytes per pixel": "the files are compressed more or less",
 }
+_WEALTH: Final = (
+    "wealth: what a bet of 1 that the images have changed has become; it does not gain while they are the same."
+)
+_ADVICE: Final = "Look at the last images. Then train again with images like these, or begin anew with another state file."
 
 
 def watch_text(result: WatchResult, name: str) -> str:
     """The images, the monitors, the alarms, and what is estimated without labels."""
     lines = [f"{name}: {_counts(result)}"]
-    lines += ["", *_monitor_lines(result.readings), "", *_alarm_lines(result)]
+    lines += ["", *_monitor_lines(result.readings), "", _WEALTH, "", *_alarm_lines(result)]
     lines += ["", *_estimate_lines(result), *note_lines(result.notes)]
     return "\n".join(lines)
 
@@ -53,10 +61,8 @@ def _wealth(value: float) -> str:
 
 def _alarm_lines(result: WatchResult) -> Iterator[str]:
     for reading in result.alarms:
-        meaning = _MEANINGS.get(reading.name, f"the {reading.name} of the images has changed")
-        yield f"ALARM: {reading.name}, at image {reading.alarm}: {meaning}."
-    if not result.alarms:
-        yield "No alarm: nothing shows that the images have changed."
+        yield f"ALARM: {reading.name}, at image {reading.alarm}: {_MEANINGS[reading.name]}."
+    yield _ADVICE if result.alarms else "No alarm: nothing shows that the images have changed."
 
 
 def _estimate_lines(result: WatchResult) -> list[str]:
@@ -68,5 +74,6 @@ def _estimate_lines(result: WatchResult) -> list[str]:
         accuracy, decided = interval_text(estimates.accuracy.accuracy), estimates.accuracy.decided
         lines.append(f"accuracy of {count_text(decided, 'decision')} on these, without labels: {accuracy}")
     if estimates.unknown:
-        lines.append(f"accuracy: cannot tell: {estimates.unknown}")
+        what = "accuracy" if estimates.prevalence is not None else f"fraction of {result.classes[1]}, and accuracy"
+        lines.append(f"{what}: cannot tell: {estimates.unknown}")
     return lines

@@ -1,5 +1,6 @@
 """watch: whether the images that a model meets have changed, and how well it does, without labels."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -29,18 +30,28 @@ _BLOCK: Final = 64  # images that are measured together
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WatchResult:
-    """What `watch` returns. `new` images were counted now, `state.images` since the life began.
+    """What `watch` returns: the states before and after the images, what the monitors say, and estimates.
 
     The estimates are for the last `recent` images.
     """
 
     classes: tuple[str, str]
-    new: int
-    recent: int
+    before: WatchState = field(repr=False)
     state: WatchState = field(repr=False)
+    recent: int
     readings: tuple[Reading, ...]
     estimates: UnlabelledEstimates
     notes: tuple[Note, ...] = field(repr=False)
+
+    @property
+    def new(self) -> int:
+        """The number of images that were counted now."""
+        return self.state.images - self.before.images
+
+    @property
+    def read_errors(self) -> Counter[str]:
+        """The number of files now that could not be read, by code."""
+        return Counter(self.state.read_errors) - Counter(self.before.read_errors)
 
     @property
     def alarms(self) -> tuple[Reading, ...]:
@@ -97,8 +108,7 @@ class Watch:
         after, readings = life.state, life.readings
         estimates = self._estimate(after, readings)
         recent = max((len(values) for values in after.recent.values()), default=0)
-        new, classes = after.images - before.images, self._model.classes
-        return WatchResult(classes, new, recent, after, readings, estimates, notes)
+        return WatchResult(self._model.classes, before, after, recent, readings, estimates, notes)
 
     def _estimate(self, state: WatchState, readings: Iterable[Reading]) -> UnlabelledEstimates:
         """The estimates from the recent images, or why there are none."""
