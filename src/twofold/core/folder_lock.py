@@ -21,8 +21,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
         if not _lock(number):
             holder = os.read(number, 20).decode("ascii", "replace").strip()
             raise UsageError(
-                f"{folder} is being written by {f'the process {holder}' if holder else 'another process'}: wait for it, or "
-                "stop it."
+                f"{folder} is being written by {f'the process {holder}' if holder else 'another process'}: wait for it, "
+                "stop it, or give another folder."
             )
         _note(number, f"{os.getpid()}\n")
         yield

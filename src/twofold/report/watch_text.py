@@ -19,7 +19,9 @@ _MEANINGS: Final = {
 _WEALTH: Final = (
     "wealth: what a bet of 1 that the images have changed has become; it does not gain while they are the same."
 )
-_ADVICE: Final = "Look at the last images. Then train again with images like these, or begin anew with another state file."
+_ADVICE: Final = (
+    "Look at the last images. Then train again with images like these, or begin anew with another state file."
+)
 
 
 def watch_text(result: WatchResult, name: str) -> str:
@@ -31,14 +33,14 @@ def watch_text(result: WatchResult, name: str) -> str:
 
 
 def _counts(result: WatchResult) -> str:
-    state, parts = result.state, [f"{count_text(result.new, 'new image')}, {result.state.images} since the beginning"]
-    if state.repeated:
-        parts.append(f"{count_text(state.repeated, 'repeated image')} not counted")
-    if state.training_images:
-        parts.append(f"{count_text(state.training_images, 'training image')} not counted")
-    if state.read_errors:
-        codes = ", ".join(f"{count} {code}" for code, count in sorted(state.read_errors.items()))
-        parts.append(f"{count_text(sum(state.read_errors.values()), 'unreadable file')} ({codes})")
+    parts = [f"{count_text(result.new, 'new image')}, {result.state.images} since the beginning"]
+    if result.repeated:
+        parts.append(f"{count_text(result.repeated, 'repeated image')} not counted")
+    if result.training_images:
+        parts.append(f"{count_text(result.training_images, 'training image')} not counted")
+    if result.read_errors:
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(result.read_errors.items()))
+        parts.append(f"{count_text(result.read_errors.total(), 'unreadable file')} ({codes})")
     return "; ".join(parts)
 
 

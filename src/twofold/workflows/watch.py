@@ -49,6 +49,16 @@ class WatchResult:
         return self.state.images - self.before.images
 
     @property
+    def repeated(self) -> int:
+        """The number of images now that were met before."""
+        return self.state.repeated - self.before.repeated
+
+    @property
+    def training_images(self) -> int:
+        """The number of images now that are training images."""
+        return self.state.training_images - self.before.training_images
+
+    @property
     def read_errors(self) -> Counter[str]:
         """The number of files now that could not be read, by code."""
         return Counter(self.state.read_errors) - Counter(self.before.read_errors)
@@ -60,15 +70,14 @@ class WatchResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON."""
-        state = self.state
         return {
             "alarm": bool(self.alarms),
             "images": {
                 "new": self.new,
-                "counted": state.images,
-                "repeated": state.repeated,
-                "training_images": state.training_images,
-                "read_errors": dict(state.read_errors),
+                "counted": self.state.images,
+                "repeated": self.repeated,
+                "training_images": self.training_images,
+                "read_errors": dict(self.read_errors),
             },
             "monitors": {reading.name: reading.as_json() for reading in self.readings},
             "recent": self.recent,
