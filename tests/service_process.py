@@ -53,7 +53,7 @@ class OneModel:
     def get(self, name: str) -> ServedModel | None:
         return self.model if name == "drawn" else None
 
-    def watch(self, on_reload: object, on_fault: object) -> None:
+    def watch(self, on_reload: object, tell: object) -> None:
         pass
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Lives that outlast a service: its folder, and what is wrong with it."""
 
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from drawings import draw
 from prometheus_client import CollectorRegistry
 from service_process import LIMITS, running_service
 
@@ -24,6 +26,16 @@ from twofold.serving.served_life import ServedLife
 from twofold.serving.served_lives import ServedLives
 from twofold.workflows.watch_life import WatchLife
 from twofold.workflows.watch_state import new_state
+
+
+def silent(event: str, **fields: object) -> None:
+    pass
+
+
+def png(pattern: str, number: int) -> bytes:
+    file = io.BytesIO()
+    draw(pattern, number).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +89,7 @@ def test_the_file_is_one_that_watch_continues(
     lives, compiled = ServedLives(tmp_path), repository.get("drawn")
     assert compiled is not None
     replace(compiled, life=lives.open("drawn", loaded)).predict_batch(pictures)
-    assert lives.save() == []
-    lives.close()
+    lives.close(silent)
     (path,) = tmp_path.glob("drawn-*.json")
     (tmp_path / "new").mkdir()
     for number, picture in enumerate(pictures):
@@ -103,8 +114,8 @@ def test_another_service_cannot_use_the_folder_until_the_first_ends(tmp_path: Pa
     first = ServedLives(tmp_path)
     with pytest.raises(UsageError, match=f"is being written by the process {os.getpid()}"):
         ServedLives(tmp_path)
-    first.close()
-    ServedLives(tmp_path).close()
+    first.close(silent)
+    ServedLives(tmp_path).close(silent)
 
 
 def test_a_file_as_folder_and_one_below_it_are_refused(tmp_path: Path) -> None:
@@ -119,8 +130,7 @@ def damage(folder: Path, loaded: Bundle, predictions: list[bytes], repository: M
     lives, compiled = ServedLives(folder), repository.get("drawn")
     assert compiled is not None
     replace(compiled, life=lives.open("drawn", loaded)).predict_batch(predictions)
-    lives.save()
-    lives.close()
+    lives.close(silent)
     (path,) = folder.glob("*.json")
     path.write_bytes(path.read_bytes()[:-9])
     return path
@@ -182,24 +192,41 @@ def test_a_bundle_that_cannot_be_watched_is_served_without_gauges(
 
 
 def test_a_folder_that_is_gone_does_not_harm_answers_and_is_told_once(
-    bundle: Path, runtime: Runtime, pictures: list[bytes], tmp_path: Path
+    loaded: Bundle, repository: ModelRepository, pictures: list[bytes], tmp_path: Path
 ) -> None:
-    folder, faults = tmp_path / "lives", list[str]()
-    repository = ModelRepository({"drawn": bundle}, runtime, ServedLives(folder))
-    repository.load()
-    repository.warm()
-    repository.watch(lambda reload: None, faults.append)
-    model = repository.get("drawn")
-    assert model is not None
+    seconds, told, compiled = [0.0], list[str](), repository.get("drawn")
+    folder = tmp_path / "lives"
+    lives = ServedLives(folder, clock=lambda: seconds[0])
+    assert compiled is not None
+    model = replace(compiled, life=lives.open("drawn", loaded))
     shutil.rmtree(folder)
-    for picture in pictures[:2]:
-        assert model.predict_batch([picture])[0].label is not None
-        repository.save()
-    assert len(faults) == 1
-    assert "lives" in faults[0]
+
+    def tell(event: str, error: str) -> None:
+        told.append(f"{event}: {error}")
+
+    for now, count in ((59.0, 0), (60.0, 1), (119.0, 1), (180.0, 1)):
+        seconds[0] = now
+        assert model.predict_batch([pictures[int(now) % 6]])[0].label is not None
+        lives.tend(tell)
+        assert len(told) == count
+    assert told[0].startswith("watch-state: ")
+    assert str(folder) in told[0]
     folder.mkdir()
-    repository.close()  # it is written as soon as it can be
-    assert len(list(folder.glob("drawn-*.json"))) == 1
+    lives.close(tell)  # it is written as soon as it can be
+    (path,) = folder.glob("drawn-*.json")
+    assert json.loads(path.read_text())["images"] == len({59 % 6, 60 % 6, 119 % 6, 180 % 6})
+
+
+def test_an_alarm_is_told_once(loaded: Bundle, repository: ModelRepository) -> None:
+    told, lives, compiled = list[dict[str, object]](), ServedLives(), repository.get("drawn")
+    assert compiled is not None
+    model = replace(compiled, life=lives.open("drawn", loaded))
+    for start in range(0, 40, 8):
+        model.predict_batch([png("rings", 300 + number) for number in range(start, start + 8)])
+    for _ in range(2):
+        lives.tend(lambda event, **fields: told.append({"event": event, **fields}))
+    (alarm,) = told
+    assert {**alarm, "image": 0} == {"event": "alarm", "model": "drawn", "measure": "logit", "image": 0}
 
 
 def test_of_an_interval_the_first_image_counts(repository: ModelRepository, pictures: list[bytes]) -> None:

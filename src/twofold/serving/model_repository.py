@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
 from typing import Final
 
 from twofold.bundle.model import Prediction
@@ -13,13 +12,11 @@ from twofold.bundle.storage import Bundle, load_bundle
 from twofold.core.errors import TwofoldError, UsageError
 from twofold.embedding import Runtime, Source
 from twofold.serving.served_life import ServedLife
-from twofold.serving.served_lives import ServedLives
+from twofold.serving.served_lives import ServedLives, Tell
 from twofold.workflows.explain import Explainer
 from twofold.workflows.predict import Predictor
 
 POLL_SECONDS: Final = 1.0
-SAVE_SECONDS: Final = 60.0
-"""The seconds of a life that are lost where the process is killed."""
 
 FileState = tuple[int, int, int]
 """Inode, time of modification in ns, and size of a file."""
@@ -74,8 +71,7 @@ class ModelRepository:
 
     def __init__(self, paths: Mapping[str, Path], runtime: Runtime, lives: ServedLives | None = None) -> None:
         self._paths, self._runtime, self._lives = dict(paths), runtime, lives or ServedLives()
-        self._faults: list[str] = []
-        self._on_fault: Callable[[str], None] = lambda sentence: None
+        self._tell: Tell = lambda event, **fields: None
         self._models: dict[str, ServedModel] = {}
         self._states: dict[str, FileState | None] = {}
         self._stopping = Event()
@@ -103,19 +99,15 @@ class ModelRepository:
             model.predictor.warm()
         self.ready = True
 
-    def watch(self, on_reload: Callable[[Reload], None], on_fault: Callable[[str], None]) -> None:
-        """Looks for replaced bundles every second and keeps the lives, in a thread, until `close`. `on_fault` is told why a life
-        cannot be kept, once for each reason."""
-        self._on_fault = on_fault
+    def watch(self, on_reload: Callable[[Reload], None], tell: Tell) -> None:
+        """Looks for replaced bundles and tends the lives every second, in a thread, until `close`. `tell` gets their events."""
+        self._tell = tell
 
         def run() -> None:
-            due = monotonic() + SAVE_SECONDS
             while not self._stopping.wait(POLL_SECONDS):
                 for reload in self.refresh():
                     on_reload(reload)
-                if monotonic() >= due:
-                    self.save()
-                    due = monotonic() + SAVE_SECONDS
+                self._lives.tend(tell)
 
         self._thread = Thread(target=run, name="reload", daemon=True)
         self._thread.start()
@@ -125,16 +117,7 @@ class ModelRepository:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
-        self.save()
-        self._lives.close()
-
-    def save(self) -> None:
-        """Keeps the lives as they are now."""
-        faults = self._lives.save()
-        for sentence in faults:
-            if sentence not in self._faults:
-                self._on_fault(sentence)
-        self._faults = faults
+        self._lives.close(self._tell)
 
     def refresh(self) -> list[Reload]:
         """Replaces the models whose bundles were replaced; a bundle that cannot be used leaves the old model in place."""

@@ -27,6 +27,7 @@ class ServedLife:
         self._due = -inf
         self._lock = Lock()
         self._changed = False
+        self._alarms = set[str]()  # that were told
 
     def add(self, rows: Sequence[FeatureRow], predictions: Sequence[Prediction]) -> None:
         """Counts images with these feature rows and predictions."""
@@ -51,6 +52,12 @@ class ServedLife:
         """What the monitors say."""
         with self._lock:
             return self._life.readings
+
+    def new_alarms(self) -> list[Reading]:
+        """The readings with an alarm that this has not returned before."""
+        new = [each for each in self.readings if each.alarm is not None and each.name not in self._alarms]
+        self._alarms.update(each.name for each in new)
+        return new
 
     def save(self) -> None:
         """Writes the state, whole or not at all, where it has changed. Raises TwofoldError where that fails."""

@@ -1,7 +1,10 @@
 """The lives of all models that are served, and the folder in which they outlast the service."""
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
 from twofold.bundle.score_quantiles import score_quantiles
 from twofold.bundle.storage import Bundle
@@ -13,7 +16,13 @@ from twofold.workflows.monitors import identity_of, monitors_of
 from twofold.workflows.watch_life import WatchLife, training_digests
 from twofold.workflows.watch_state import new_state, read_state
 
-_DIGITS = 16  # of an identity, in the name of a file
+SAVE_SECONDS: Final = 60.0
+"""The most seconds of a life that are lost where the process is killed."""
+
+_DIGITS: Final = 16  # of an identity, in the name of a file
+
+Tell = Callable[..., None]
+"""Gets the name of an event, and its fields by keyword."""
 
 
 class ServedLives:
@@ -23,8 +32,9 @@ class ServedLives:
     Raises UsageError where the folder cannot be written, or another process holds it.
     """
 
-    def __init__(self, folder: Path | None = None, interval: float = 0) -> None:
-        self.folder, self._interval = folder, interval
+    def __init__(self, folder: Path | None = None, interval: float = 0, clock: Callable[[], float] = monotonic) -> None:
+        self.folder, self._interval, self._clock = folder, interval, clock
+        self._due, self._faults = clock() + SAVE_SECONDS, set[str]()
         self._lives: dict[str, tuple[str, ServedLife]] = {}
         self._held = ExitStack()
         if folder is not None:
@@ -51,16 +61,28 @@ class ServedLives:
             self._lives[name] = identity, life
         return life
 
-    def save(self) -> list[str]:
-        """Writes all that have changed, and returns a sentence for each that could not be written."""
-        sentences = []
-        for _, life in self._lives.values():
+    def tend(self, tell: Tell) -> None:
+        """Tells of each alarm once, as `alarm`, and writes what has changed every minute. Call it now and then."""
+        for name, (_, life) in list(self._lives.items()):
+            for reading in life.new_alarms():
+                tell("alarm", model=name, measure=reading.name, image=reading.alarm)
+        if self._clock() >= self._due:
+            self.save(tell)
+            self._due = self._clock() + SAVE_SECONDS
+
+    def save(self, tell: Tell) -> None:
+        """Writes what has changed. Tells why that is not possible, as `watch-state`, once for each reason."""
+        faults = set()
+        for _, life in list(self._lives.values()):
             try:
                 life.save()
             except TwofoldError as error:
-                sentences.append(str(error))
-        return sentences
+                faults.add(str(error).replace("`", ""))
+        for sentence in sorted(faults - self._faults):
+            tell("watch-state", error=sentence)
+        self._faults = faults
 
-    def close(self) -> None:
-        """Releases the folder."""
+    def close(self, tell: Tell) -> None:
+        """Writes what has changed, and releases the folder."""
+        self.save(tell)
         self._held.close()

@@ -12,6 +12,7 @@ from twofold.serving.batch_queue import BatchQueue, FullQueueError, JobResult
 from twofold.serving.model_repository import ModelRepository, Reload, ServedModel
 from twofold.serving.request_errors import RequestError
 from twofold.serving.request_images import BodyMemory
+from twofold.serving.served_lives import Tell
 from twofold.serving.service_metrics import ServiceMetrics
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class Service:
         """Whether requests are answered."""
         return self.repository.ready and not self.draining
 
-    def start(self, on_reload: Callable[[Reload], None], on_fault: Callable[[str], None]) -> None:
+    def start(self, on_reload: Callable[[Reload], None], tell: Tell) -> None:
         """Starts the threads. The networks have to be compiled."""
         self.queue.start()
-        self.repository.watch(on_reload, on_fault)
+        self.repository.watch(on_reload, tell)
 
     def stop(self) -> None:
         """Ends the threads."""

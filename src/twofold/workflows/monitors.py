@@ -41,13 +41,17 @@ class Monitor:
 def monitors_of(bundle: Bundle, scores: ScoreQuantiles) -> tuple[tuple[Monitor, ...], tuple[Note, ...]]:
     """The monitors for a bundle with these quantiles of its scores, and notes on those that it cannot have.
 
-    Raises BundleError where the traits in bundle.json cannot be used.
+    Raises BundleError where there are no monitors, and where the traits in bundle.json cannot be used.
     """
     known = scores.familiarity if bundle.model.familiarity is not None else None
     urns = {"familiarity": known, "logit": scores.logit, **dict.fromkeys(TRAITS), **_stored_urns(bundle)}
     # No bets on the shape of the logits: the reference is out-of-fold, and the logits of a head from all images are larger.
     bets = {name: shift_bets() for name in urns} | {"logit": prevalence_bets(scores.prevalence)}
     monitors = tuple(Monitor(name, urn, bets[name]) for name, urn in urns.items() if urn is not None)
+    if not monitors:
+        raise BundleError(
+            f"{bundle.path} cannot be watched: it was trained on fewer than {MIN_VALUES} groups of images; train it on more."
+        )
     return monitors, tuple(_notes({name for name, urn in urns.items() if urn is None}))
 
 
