@@ -25,15 +25,15 @@ def watch(
     ] = None,
     every: Annotated[
         int,
-        typer.Option(help="Watch each Nth image alone, where a camera shows a scene in up to N images.", metavar="N"),
+        typer.Option(help="Watch only every Nth image, where a camera shows a scene in up to N images.", metavar="N"),
     ] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
     """Watch whether new images have changed, without labels, and estimate base rate and accuracy.
 
-    The probability that a false alarm ever comes is at most 1%, however often one looks. The exit code is 3 where there is or was
-    an alarm.
+    The probability that a false alarm ever comes is at most 1%, however often one looks, if no two images show one scene. The
+    exit code is 3 where there is or was an alarm.
     """
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError, UsageError
