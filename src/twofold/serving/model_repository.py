@@ -1,7 +1,7 @@
 """The models that are served, by name, and their replacement while they are in use."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
@@ -91,7 +91,7 @@ class ModelRepository:
         """Reads all bundles. Raises BundleError where one cannot be used, and where lives are kept TwofoldError where one cannot
         be watched."""
         for name in self._paths:
-            self._models[name] = self._load(name)
+            self._models[name] = self._watched(self._load(name))
 
     def warm(self) -> None:
         """Compiles all networks. Raises BundleError where one cannot be run."""
@@ -128,6 +128,7 @@ class ModelRepository:
         try:
             model = self._load(name)
             model.predictor.warm()
+            model = self._watched(model)
         except Exception as error:  # whatever it is: the old model goes on, and so does the watch
             return Reload(name, None, str(error))
         self._models[name] = model
@@ -137,16 +138,16 @@ class ModelRepository:
         path = self._paths[name]
         self._states[name] = _file_state(path)  # before it is read: what is written meanwhile is read again
         bundle = load_bundle(path)
-        return ServedModel(name, bundle, Predictor(bundle, self._runtime), *self._life(name, bundle))
+        return ServedModel(name, bundle, Predictor(bundle, self._runtime))
 
-    def _life(self, name: str, bundle: Bundle) -> tuple[ServedLife | None, str]:
-        """The life of a model, or why it is not watched, which is no reason not to serve it."""
+    def _watched(self, model: ServedModel) -> ServedModel:
+        """The model with its life, or why it is not watched, which is no reason not to serve it."""
         try:
-            return self._lives.open(name, bundle), ""
+            return replace(model, life=self._lives.open(model.name, model.bundle))
         except TwofoldError as error:
             if not self.ready and self._lives.folder is not None:  # at the start there is somebody to mend it
                 raise
-            return None, str(error)
+            return replace(model, not_watched=str(error))
 
 
 def _file_state(path: Path) -> FileState | None:
