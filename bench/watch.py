@@ -192,11 +192,9 @@ def images(bundle: Path, same: Path, streams: int) -> None:
     }.items():
         chunks = runtime.embed_chunks(listed, engine, lambda note: None)
         rows = [row for each in chunks for row in each if row.read_error is None]
-        measured = measure_images(rows, model.predict_rows([""] * len(rows), rows)).images
-        measures = {
-            each.name: np.array([image.measures[each.name] for image in measured]) for each in watching.monitors
-        }
-        count = len(measured)
+        entries = measure_images(rows, model.predict_rows([""] * len(rows), rows)).images
+        measures = {each.name: np.array([image.measures[each.name] for image in entries]) for each in watching.monitors}
+        count = len(entries)
         first: dict[str, list[float]] = {monitor.name: [] for monitor in watching.monitors}
         for seed in range(streams):
             rng = np.random.default_rng(seed)

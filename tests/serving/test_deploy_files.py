@@ -14,5 +14,5 @@ def test_every_metric_is_one_of_the_service(service: RunningService, file: str) 
     text = service.ask("GET", "/metrics")[2].decode()
     names = {name for line in text.splitlines() if line.startswith("# TYPE") for name in [line.split()[2]]}
     names |= {f"{name}_bucket" for name in names}
-    spoken = set(re.findall(r"twofold_\w+", (DEPLOY / file).read_text(encoding="utf-8")))
-    assert "twofold_watch_alarm" in spoken <= names
+    used = set(re.findall(r"twofold_\w+", (DEPLOY / file).read_text(encoding="utf-8")))
+    assert "twofold_watch_alarm" in used <= names

@@ -194,7 +194,7 @@ def test_a_bundle_that_cannot_be_watched_is_served_without_gauges(
 def test_a_folder_that_is_gone_does_not_harm_answers_and_is_told_once(
     loaded: Bundle, repository: ModelRepository, pictures: list[bytes], tmp_path: Path
 ) -> None:
-    seconds, told, compiled = [0.0], list[str](), repository.get("drawn")
+    seconds, events, compiled = [0.0], list[str](), repository.get("drawn")
     folder = tmp_path / "lives"
     lives = ServedLives(folder, clock=lambda: seconds[0])
     assert compiled is not None
@@ -202,15 +202,15 @@ def test_a_folder_that_is_gone_does_not_harm_answers_and_is_told_once(
     shutil.rmtree(folder)
 
     def tell(event: str, error: str) -> None:
-        told.append(f"{event}: {error}")
+        events.append(f"{event}: {error}")
 
     for now, count in ((59.0, 0), (60.0, 1), (119.0, 1), (180.0, 1)):
         seconds[0] = now
         assert model.predict_batch([pictures[int(now) % 6]])[0].label is not None
         lives.tend(tell)
-        assert len(told) == count
-    assert told[0].startswith("watch-state: ")
-    assert str(folder) in told[0]
+        assert len(events) == count
+    assert events[0].startswith("watch-state: ")
+    assert str(folder) in events[0]
     folder.mkdir()
     lives.close(tell)  # it is written as soon as it can be
     (path,) = folder.glob("drawn-*.json")
@@ -218,14 +218,14 @@ def test_a_folder_that_is_gone_does_not_harm_answers_and_is_told_once(
 
 
 def test_an_alarm_is_told_once(loaded: Bundle, repository: ModelRepository) -> None:
-    told, lives, compiled = list[dict[str, object]](), ServedLives(), repository.get("drawn")
+    events, lives, compiled = list[dict[str, object]](), ServedLives(), repository.get("drawn")
     assert compiled is not None
     model = replace(compiled, life=lives.open("drawn", loaded))
     for start in range(0, 40, 8):
         model.predict_batch([png("rings", 300 + number) for number in range(start, start + 8)])
     for _ in range(2):
-        lives.tend(lambda event, **fields: told.append({"event": event, **fields}))
-    (alarm,) = told
+        lives.tend(lambda event, **fields: events.append({"event": event, **fields}))
+    (alarm,) = events
     assert {**alarm, "image": 0} == {"event": "alarm", "model": "drawn", "measure": "logit", "image": 0}
 
 

@@ -91,7 +91,7 @@ class ModelRepository:
         """Reads all bundles. Raises BundleError where one cannot be used, and where lives are kept TwofoldError where one cannot
         be watched."""
         for name in self._paths:
-            self._models[name] = self._watched(self._load(name))
+            self._models[name] = self._with_life(self._load(name))
 
     def warm(self) -> None:
         """Compiles all networks. Raises BundleError where one cannot be run."""
@@ -128,7 +128,7 @@ class ModelRepository:
         try:
             model = self._load(name)
             model.predictor.warm()
-            model = self._watched(model)
+            model = self._with_life(model)
         except Exception as error:  # whatever it is: the old model goes on, and so does the watch
             return Reload(name, None, str(error))
         self._models[name] = model
@@ -140,7 +140,7 @@ class ModelRepository:
         bundle = load_bundle(path)
         return ServedModel(name, bundle, Predictor(bundle, self._runtime))
 
-    def _watched(self, model: ServedModel) -> ServedModel:
+    def _with_life(self, model: ServedModel) -> ServedModel:
         """The model with its life, or why it is not watched, which is no reason not to serve it."""
         try:
             return replace(model, life=self._lives.open(model.name, model.bundle))

@@ -26,7 +26,7 @@ class ServedLife:
         self._life, self._path, self._interval, self._clock = life, path, interval, clock
         self._due = -inf
         self._lock = Lock()
-        self._changed = False
+        self._unsaved = False
         self._alarms = set[str]()  # that were told
 
     def add(self, rows: Sequence[FeatureRow], predictions: Sequence[Prediction]) -> None:
@@ -40,7 +40,7 @@ class ServedLife:
         batch = measure_images(rows, predictions)
         with self._lock:
             self._life.add(batch)
-            self._changed = True
+            self._unsaved = True
 
     @property
     def images(self) -> int:
@@ -61,12 +61,12 @@ class ServedLife:
 
     def save(self) -> None:
         """Writes the state, whole or not at all, where it has changed. Raises TwofoldError where that fails."""
-        if self._path is None or not self._changed:
+        if self._path is None or not self._unsaved:
             return
         with self._lock:
-            state, self._changed = self._life.state, False
+            state, self._unsaved = self._life.state, False
         try:
             write_state(self._path, state)
         except BaseException:
-            self._changed = True
+            self._unsaved = True
             raise

@@ -36,12 +36,12 @@ class ServedLives:
         self.folder, self._interval, self._clock = folder, interval, clock
         self._due, self._faults = clock() + SAVE_SECONDS, set[str]()
         self._lives: dict[str, tuple[str, ServedLife]] = {}
-        self._held = ExitStack()
+        self._folder_lock = ExitStack()
         if folder is not None:
             check_writable(folder / "lock")
             with write_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            self._held.enter_context(hold_folder(folder))
+            self._folder_lock.enter_context(hold_folder(folder))
 
     def open(self, name: str, bundle: Bundle) -> ServedLife:
         """The life of a model. It goes on where only the rule was replaced, or where the folder has its file.
@@ -85,4 +85,4 @@ class ServedLives:
     def close(self, tell: Tell) -> None:
         """Writes what has changed, and releases the folder."""
         self.save(tell)
-        self._held.close()
+        self._folder_lock.close()
