@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from twofold.core.options import BackboneOptions
 from twofold.dataset import folds
 from twofold.decision import fit_head, with_floor
-from twofold.decision.head import CS
+from twofold.decision.penalty_search import CS
 from twofold.embedding import Runtime
 
 Features, Labels, Folds = np.ndarray, np.ndarray, np.ndarray

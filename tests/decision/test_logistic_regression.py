@@ -3,7 +3,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from twofold.decision.logistic_regression import FLOOR, Regressions
+from twofold.decision.feature_stripes import FLOOR
+from twofold.decision.logistic_regression import Regressions
 
 
 def draw() -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int64]]:

@@ -20,6 +20,9 @@ from twofold.dataset.labelled import LabelledDataset
 
 MIN_IMAGES: Final = 10  # images per class that a check of the labels needs
 
+MAX_IMAGES: Final = 100_000
+"""Of more, shortcuts are searched in a random sample: one that matters shows in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Against:
@@ -133,6 +136,9 @@ def audit_shortcuts(dataset: LabelledDataset, folds: NDArray[np.int64] | None) -
     if folds is None:
         return None
     rows = np.flatnonzero(dataset.valid)
+    if len(rows) > MAX_IMAGES:
+        sample = np.sort(np.random.default_rng(0).permutation(len(rows))[:MAX_IMAGES])
+        rows, folds = rows[sample], folds[sample]
     return find_shortcuts(metadata_features(dataset, rows), dataset.labels[rows], folds, dataset.classes)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.audit.shortcuts import MetadataFeatures, name_pattern
+from twofold.core.arrays import take_rows
 from twofold.dataset.labelled import LabelledDataset
 from twofold.embedding.feature_table import Metadata
 
@@ -19,7 +20,7 @@ def metadata_features(dataset: LabelledDataset, rows: NDArray[np.int64]) -> Meta
     paths = dataset.paths
     return {
         **_file_features(dataset, rows),
-        **_colour_features(dataset.table.thumbnails[rows]),
+        **_colour_features(take_rows(dataset.table.thumbnails, rows)),
         **name_pattern([paths[row] for row in rows], dataset.classes),
     }
 
@@ -29,7 +30,7 @@ def slice_columns(dataset: LabelledDataset, rows: NDArray[np.int64]) -> Metadata
 
     The size of a group is its number of images among these.
     """
-    of_files, thumbnails = _file_features(dataset, rows), dataset.table.thumbnails[rows]
+    of_files, thumbnails = _file_features(dataset, rows), take_rows(dataset.table.thumbnails, rows)
     _, group, sizes = np.unique(dataset.groups[rows], return_inverse=True, return_counts=True)
     return {
         "brightness": _colour_features(thumbnails)["brightness"],
@@ -79,9 +80,10 @@ def _colour_features(thumbnails: NDArray[np.uint8]) -> MetadataFeatures:
     """Brightness, 0 to 255, and the border's brightness and colour: red minus green, blue minus both, each -255 to 255."""
     mask = np.ones(thumbnails.shape[1:3], np.bool_)
     mask[_BORDER:-_BORDER, _BORDER:-_BORDER] = False
-    border = thumbnails[:, mask].mean(axis=1)
+    chunks = [thumbnails[start : start + _CHUNK] for start in range(0, len(thumbnails), _CHUNK)]
+    border = np.concatenate([np.empty((0, 3)), *(chunk[:, mask].mean(axis=1) for chunk in chunks)])
     return {
-        "brightness": thumbnails.mean(axis=(1, 2, 3)),
+        "brightness": np.concatenate([np.empty(0), *(chunk.mean(axis=(1, 2, 3)) for chunk in chunks)]),
         "border brightness": border.mean(axis=1),
         "border redness": border[:, 0] - border[:, 1],
         "border blueness": border[:, 2] - border[:, :2].mean(axis=1),

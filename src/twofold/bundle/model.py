@@ -103,11 +103,21 @@ class Model:
 
         `add_note` is called where the cache cannot be used; notes on the network are in `engine.notes`.
         """
+        return _predictions(self.stream_rows(sources, runtime, engine, add_note))
+
+    def stream_rows(
+        self,
+        sources: Iterable[Source | str],
+        runtime: Runtime,
+        engine: Engine,
+        add_note: Callable[[Note], None] = lambda note: None,
+    ) -> Generator[tuple[Prediction, FeatureRow]]:
+        """The same predictions, each with the feature row that it was computed from."""
         return self._stream(stream_sources(sources), runtime, engine, add_note)
 
     def _stream(
         self, sources: Iterator[Source], runtime: Runtime, engine: Engine, add_note: Callable[[Note], None]
-    ) -> Generator[Prediction]:
+    ) -> Generator[tuple[Prediction, FeatureRow]]:
         paths: deque[str] = deque()  # of the sources that were read and have no prediction yet
 
         def record_paths() -> Iterator[Source]:
@@ -117,7 +127,7 @@ class Model:
 
         with closing(runtime.embed_chunks(record_paths(), engine, add_note)) as chunks:
             for rows in chunks:
-                yield from self.predict_rows([paths.popleft() for _ in rows], rows)
+                yield from zip(self.predict_rows([paths.popleft() for _ in rows], rows), rows, strict=True)
 
     def predict_batch(
         self, sources: Sequence[Source], runtime: Runtime, engine: Engine, on_rows: OnRows | None = None
@@ -176,3 +186,9 @@ class Model:
         rule, probabilities = self.rule.restate(probabilities, self.calibration.prevalence)
         familiarity = self.familiarities(features)
         return evaluate(labels, probabilities, rule, classes=self.classes, groups=groups, familiarity=familiarity)
+
+
+def _predictions(rows: Generator[tuple[Prediction, FeatureRow]]) -> Generator[Prediction]:
+    with closing(rows):
+        for prediction, _ in rows:
+            yield prediction

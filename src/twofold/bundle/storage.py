@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
@@ -28,7 +28,7 @@ from twofold.data import Preprocessing, is_address
 from twofold.decision import Calibration, Familiarity, Head
 from twofold.decision.familiarity import Parts
 from twofold.duplicates import FingerprintIndex, read_index
-from twofold.embedding import Engine, Runtime, Source
+from twofold.embedding import Engine, FeatureRow, Runtime, Source
 from twofold.networks import Backbone, Scoring, check_network, read_familiarity, with_scores, without_scores
 
 FILES: Final = {
@@ -44,6 +44,8 @@ _MAX_FILE_BYTES: Final = {
     "evaluation.json": 10**9,
     "files.csv": 10**9,
 }
+StreamItem = TypeVar("StreamItem")
+
 _ADVICE: Final = "restore the bundle from a backup, or train it again"
 
 
@@ -129,6 +131,16 @@ class Bundle:
         """The predictions of `Model.stream`. Raises BundleError where the network cannot be run."""
         return self._name_bundle_in_errors(self.model.stream(sources, runtime, engine, add_note))
 
+    def stream_rows(
+        self,
+        sources: Iterable[Source | str],
+        runtime: Runtime,
+        engine: Engine,
+        add_note: Callable[[Note], None] = lambda note: None,
+    ) -> Generator[tuple[Prediction, FeatureRow]]:
+        """The predictions and rows of `Model.stream_rows`. Raises BundleError where the network cannot be run."""
+        return self._name_bundle_in_errors(self.model.stream_rows(sources, runtime, engine, add_note))
+
     def predict_batch(
         self, sources: Sequence[Source], runtime: Runtime, engine: Engine, on_rows: OnRows | None = None
     ) -> list[Prediction]:
@@ -141,10 +153,10 @@ class Bundle:
     def _unusable(self, error: BackboneError) -> BundleError:
         return BundleError(f"{self.path} cannot be used for predictions: {error}")
 
-    def _name_bundle_in_errors(self, predictions: Generator[Prediction]) -> Generator[Prediction]:
+    def _name_bundle_in_errors(self, answers: Generator[StreamItem]) -> Generator[StreamItem]:
         try:
-            with closing(predictions):
-                yield from predictions
+            with closing(answers):
+                yield from answers
         except BackboneError as error:
             raise self._unusable(error) from error
 

@@ -13,6 +13,7 @@ import typer
 
 from twofold.cli import terminal
 from twofold.cli.output import show, show_error, show_json, show_notes
+from twofold.core.errors import UsageError
 from twofold.core.options import DecisionOptions, EngineName, RuntimeOptions
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ def predict(
     always_answer: Annotated[
         bool, typer.Option("--always-answer", help="Label also images that are unsure or unfamiliar, by the threshold.")
     ] = False,
+    save_features: Annotated[
+        bool,
+        typer.Option(
+            "--save-features",
+            help="With --engine, write the features of each image, too: train --features-from trains on them.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> int:
@@ -55,8 +63,20 @@ def predict(
     """
     if engine is not None:
         return _predict_parts(
-            bundle, paths, decision_options, runtime_options, out, engine, force, always_answer, json, quiet
+            bundle,
+            paths,
+            decision_options,
+            runtime_options,
+            out,
+            engine,
+            force,
+            always_answer,
+            save_features,
+            json,
+            quiet,
         )
+    if save_features:
+        raise UsageError("--save-features needs --engine, whose folder of --out has room for them.")
     from twofold.bundle.storage import load_bundle
     from twofold.core.errors import DataError
     from twofold.core.files import check_replaceable
@@ -108,11 +128,11 @@ def _predict_parts(
     engine: EngineName,
     force: bool,
     always_answer: bool,
+    save_features: bool,
     json: bool,
     quiet: bool,
 ) -> int:
     """Predicts into a folder of parts."""
-    from twofold.core.errors import UsageError
     from twofold.core.notes import count_text
     from twofold.workflows.scale.predict_parts import predict_bundle
 
@@ -130,7 +150,15 @@ def _predict_parts(
         )
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     result = predict_bundle(
-        bundle, paths, out, engine, decision_options, runtime_options, runtime.progress, always_answer=always_answer
+        bundle,
+        paths,
+        out,
+        engine,
+        decision_options,
+        runtime_options,
+        runtime.progress,
+        always_answer=always_answer,
+        save_features=save_features,
     )
     if json:
         show_json(result.as_json())

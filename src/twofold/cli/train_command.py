@@ -44,6 +44,13 @@ def train(
     backbone_options: BackboneOptions,
     learning_options: LearningOptions,
     runtime_options: RuntimeOptions,
+    features_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Open no image: take features and network from this folder of predict --save-features. DATA gives the labels.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     positive: Annotated[
         str | None,
         typer.Option(help="The positive class; default: the second in alphabetical order.", rich_help_panel="Decision"),
@@ -107,8 +114,13 @@ def train(
     runtime = terminal.runtime(runtime_options, quiet=quiet)
     images = resolve(data, runtime.folder, runtime.progress)
     test_images = None if test is None else resolve(test, runtime.folder, runtime.progress)
-    announce = terminal.forecast(quiet=quiet)
-    result = train_model(images, options, runtime, test=test_images, run_folder=run_folder, announce=announce)
+    if features_from is not None:
+        from twofold.workflows.feature_training import train_on_features
+
+        result, thumbnails = train_on_features(images, features_from, options, runtime, test=test_images), False
+    else:
+        announce = terminal.forecast(quiet=quiet)
+        result = train_model(images, options, runtime, test=test_images, run_folder=run_folder, announce=announce)
     result = replace(result, notes=(*result.notes, *output_notes))
     save(result, out, command=context.obj, force=force or resume)
     start = perf_counter()

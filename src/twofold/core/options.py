@@ -175,7 +175,7 @@ class LearningOptions:
         if self.recipe is not None and self.mode != "scratch":
             raise UsageError("`recipe` needs `mode='scratch'`.")
         if self.mode == "frozen":
-            changed = _list_changed(self, [field.name for field in fields(self)])
+            changed = list_changed(self, [field.name for field in fields(self)])
             if changed:
                 raise UsageError(
                     f"`{changed[0]}` needs `mode='finetune'` or `mode='scratch'`: a frozen network is not trained."
@@ -261,7 +261,7 @@ class DecisionOptions:
             names = " or ".join(f"`{name}`" for name in self._policies)
             raise UsageError(f"The rule is chosen in one way: give {names}.")
         self._check_costs()
-        changed = _list_changed(self, ("abstain", "confidence", "simultaneous"))
+        changed = list_changed(self, ("abstain", "confidence", "simultaneous"))
         if not self.promise and changed:
             raise UsageError(f"`{changed[0]}` needs a `promise`.")
         if self.fixed_prevalence is not None and not 1e-6 <= self.fixed_prevalence <= 1 - 1e-6:
@@ -386,14 +386,14 @@ class TrainingOptions:
         if self.learning.mode != "frozen" and self.backbone.effort == "best":
             raise UsageError("`effort='best'` is for frozen networks; leave it out.")
         if self.learning.mode == "scratch":
-            changed = _list_changed(
+            changed = list_changed(
                 self.backbone, ("backbone", "effort", "weights", "features", "output", "mean", "std")
             )
             if changed:
                 raise UsageError(f"`{changed[0]}` is for pretrained networks; `mode='scratch'` trains a new one.")
 
 
-def _list_changed(record: Any, names: Iterable[str]) -> list[str]:
+def list_changed(record: Any, names: Iterable[str]) -> list[str]:
     """The names among these fields whose values are not the defaults."""
     defaults = {field.name: field.default for field in fields(record)}
     return [name for name in names if getattr(record, name) != defaults[name]]

@@ -34,6 +34,7 @@ SKIP_NOTES: Final = {
     "same-name": ("member of an archive with a duplicate name", "members of an archive with duplicate names"),
     "other-class": ("file of another class", "files of other classes"),
     "excluded": ("file excluded in review", "files excluded in review"),
+    "no-features": ("file without saved features", "files without saved features"),
 }
 """What is skipped, by code: one, and several."""
 
@@ -80,14 +81,20 @@ class _Entries:
 
 
 def list_labelled_files(
-    data: Path, options: DataOptions, *, positive: str | None = None, model_classes: Sequence[str] = ()
+    data: Path,
+    options: DataOptions,
+    *,
+    positive: str | None = None,
+    model_classes: Sequence[str] = (),
+    opened: bool = True,
 ) -> FileList:
     """The files of the two classes, in sorted order or in the order of the table, and the skipped paths.
 
-    `model_classes` are the classes of the model to be tested, if there is one. Raises DataError where DATA does not have
-    two classes with files, UsageError where an option does not fit it.
+    `model_classes` are the classes of the model to be tested, if there is one. Where no file is `opened` later, a table may name
+    files that are not there. Raises DataError where DATA does not have two classes with files, UsageError where an option does
+    not fit it.
     """
-    collection = _collect_entries(data, options, model_classes)
+    collection = _collect_entries(data, options, model_classes, opened=opened)
     counts = dict.fromkeys(collection.empty, 0) | Counter(file.label for file in collection.files)
     unlabelled = sum(skip.code in ("outside-classes", "no-label") for skip in collection.skips)
     classes = choose_classes(counts, options, str(data), unlabelled, model_classes)
@@ -144,7 +151,7 @@ def contents(data: Path) -> Iterator[tuple[PurePath, Path | Skip]]:
             yield (name if len(roots) == 1 else name.with_name(f"{root.stem}-{name.name}")), entry
 
 
-def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[str]) -> _Entries:
+def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[str], *, opened: bool) -> _Entries:
     if is_folder(data) or (data.is_file() and is_archive(data)):
         collection = _Entries()
         for root in _roots(data):
@@ -165,7 +172,7 @@ def _collect_entries(data: Path, options: DataOptions, model_classes: Sequence[s
         raise DataError(
             f"{data} is neither a folder, an archive (zip, tar, Parquet) nor a CSV file: list the images in a CSV file."
         )
-    rows, skips = read_split(*table)
+    rows, skips = read_split(*table, opened=opened)
     return _Entries([LabelledFile(*row) for row in rows], skips)
 
 

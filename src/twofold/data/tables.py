@@ -44,12 +44,13 @@ def read_table(file: Path) -> list[Row]:
     return _check_rows(file, [(line, row) for line, row, _ in _read_rows(file)[0]])
 
 
-def read_split(file: Path, split: str = "") -> tuple[list[Row], list[Skip]]:
+def read_split(file: Path, split: str = "", *, opened: bool = True) -> tuple[list[Row], list[Skip]]:
     """The rows of one split, as in `read_table`, and those of the table that give a reason instead of a label.
 
-    Raises DataError where the table has several splits and none is given.
+    Where no image is `opened`, a path need be no file, and may be an address. Raises DataError where the table has several splits
+    and none is given.
     """
-    rows, skips = _read_rows(file)
+    rows, skips = _read_rows(file, opened=opened)
     counts = Counter(name for _, _, name in rows)
     if len(counts) > 1:
         _check_splits_clear(file, rows)
@@ -57,13 +58,14 @@ def read_split(file: Path, split: str = "") -> tuple[list[Row], list[Skip]]:
         spellings = {name for name in counts if name and name.casefold() == split.casefold()}
         if not spellings:
             raise DataError(f"{file} has no split {split!r}{nearest(split, counts)}; it has {_list_counts(counts)}.")
-        return _check_rows(file, [(line, row) for line, row, name in rows if name in spellings]), skips
+        chosen = [(line, row) for line, row, name in rows if name in spellings]
+        return _check_rows(file, chosen, opened=opened), skips
     if len({name.casefold() for name in counts}) > 1:
         raise DataError(f"{file} has several splits, {_list_counts(counts)}: {_plan_splits(file, counts)}.")
-    return _check_rows(file, [(line, row) for line, row, _ in rows]), skips
+    return _check_rows(file, [(line, row) for line, row, _ in rows], opened=opened), skips
 
 
-def _read_rows(file: Path) -> tuple[list[tuple[int, Row, str]], list[Skip]]:
+def _read_rows(file: Path, *, opened: bool = True) -> tuple[list[tuple[int, Row, str]], list[Skip]]:
     """Every row with its line number and its split, empty without a split column; and those without a label for a reason."""
     # utf-8-sig: Excel writes a byte order mark; surrogateescape: file names need not be UTF-8.
     try:
@@ -82,15 +84,20 @@ def _read_rows(file: Path) -> tuple[list[tuple[int, Row, str]], list[Skip]]:
     addresses = [
         f"line {line}: {public_address(name)}"
         for line, name in ((line, cells.get(path, "")) for line, cells in lines)
-        if is_address(name) and not os.path.lexists(file.parent / name)
+        if opened and is_address(name) and not os.path.lexists(file.parent / name)
     ]
     _check_fault(file, "with an address instead of a path", addresses, "download the images, and give their paths")
     splits = split_column(header, [cells for _, cells in lines]) or [""] * len(lines)
     rows = [
-        (line, (file.parent / cells.get(path, ""), cells.get(label, ""), cells.get(group) or None), split)
+        (line, (_joined(file, cells.get(path, "")), cells.get(label, ""), cells.get(group) or None), split)
         for (line, cells), split in zip(lines, splits, strict=True)
     ]
     return rows, skips
+
+
+def _joined(file: Path, name: str) -> Path:
+    """The path that a table names: relative to its folder, or an address."""
+    return Path(name) if is_address(name) and not os.path.lexists(file.parent / name) else file.parent / name
 
 
 def _without_reasons(file: Path, header: list[str], lines: list[_Line]) -> tuple[list[_Line], list[Skip]]:
@@ -135,10 +142,10 @@ def _clean(text: str) -> str:
     return value[1:-1].replace('""', '"') if is_quoted else value
 
 
-def _check_rows(file: Path, rows: list[tuple[int, Row]]) -> list[Row]:
+def _check_rows(file: Path, rows: list[tuple[int, Row]], *, opened: bool = True) -> list[Row]:
     """The rows without repetitions. Raises DataError where rows are incomplete, name no file, or conflict with each other."""
     incomplete = [f"line {line}" for line, (path, label, _) in rows if path == file.parent or not label]
-    missing_paths = _find_missing({path for _, (path, *_) in rows})
+    missing_paths = _find_missing({path for _, (path, *_) in rows}) if opened else set[Path]()
     missing = [f"line {line}: {path}" for line, (path, *_) in rows if path in missing_paths]
     labels = _contradictions([(line, path, label) for line, (path, label, _) in rows])
     groups = _contradictions([(line, path, group) for line, (path, _, group) in rows])

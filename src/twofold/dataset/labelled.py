@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import take_rows
 from twofold.core.notes import Note, count_text
 from twofold.core.options import DataOptions
 from twofold.core.parallel import available_processors
@@ -75,9 +76,11 @@ class LabelledDataset:
         rows, fingerprints = np.flatnonzero(self.valid), self.fingerprints
         if len(rows) == len(self.paths):
             return self.paths, fingerprints
-        features = None if fingerprints.features is None else fingerprints.features[rows]
+        features = None if fingerprints.features is None else take_rows(fingerprints.features, rows)
         keys = [fingerprints.keys[row] for row in rows.tolist()]
-        return [self.paths[row] for row in rows.tolist()], Fingerprints(keys, fingerprints.thumbnails[rows], features)
+        return [self.paths[row] for row in rows.tolist()], Fingerprints(
+            keys, take_rows(fingerprints.thumbnails, rows), features
+        )
 
     @property
     def usable_images(self) -> FullImages | None:

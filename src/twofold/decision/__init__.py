@@ -2,8 +2,8 @@
 
 from twofold.decision.calibration import Calibration, fit_calibration
 from twofold.decision.familiarity import Familiarity, FamiliarityFit, fit_familiarity
+from twofold.decision.feature_stripes import with_floor
 from twofold.decision.head import Head, HeadFit, fit_head
-from twofold.decision.logistic_regression import with_floor
 from twofold.decision.policies import POLICIES, choose_rule
 from twofold.decision.rule import PolicyRecord, Rule
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twofold.core.arrays import Reals
 from twofold.decision.bounds import allowed_failures, upper_bound
-from twofold.decision.logistic_regression import Matrix
+from twofold.decision.feature_stripes import Matrix
 from twofold.decision.principal_axes import without_each_fold
 
 Parts = tuple[tuple[int, int], ...]

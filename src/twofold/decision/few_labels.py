@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.core.arrays import Labels, Reals
-from twofold.decision.logistic_regression import Matrix, with_floor
+from twofold.decision.feature_stripes import Matrix, with_floor
 
 C: Final = 30.0
 """Inverse strength of the penalty. On cats and dogs 30, 100, 300 and 1000 differ by less than the noise of 16 runs."""

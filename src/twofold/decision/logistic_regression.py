@@ -7,14 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.arrays import Reals
+from twofold.core.arrays import Reals, StoredFeatures
 from twofold.core.errors import DataError
-
-Matrix = NDArray[np.float32]
-
-FLOOR = 0.1
-"""Fraction of the median standard deviation that is added, in square, to each. Without it a channel that is nearly constant in
-the training data dominates the logits of images that activate it: a solar cell lay 4,299 deviations out (docs/decisions/002)."""
+from twofold.decision.feature_stripes import Matrix, Stripes, with_floor
 
 DIRECTIONS = 16
 """Directions of the largest variance along which steps are scaled; more cost as much time as they save."""
@@ -32,14 +27,13 @@ MAX_STEPS: Final = 1000
 class Regressions:
     """k L2 logistic regressions on one matrix, each with its own images, standardisation and class weights.
 
-    Reading the matrix takes most of the time, and each pass serves all regressions. The matrix is standardised over all images,
-    for the precision of float32 only; `centre` and `scale` replace this by the standardisation of each regression. Coefficients
-    are (k, d + 1), the bias last. No operation mixes rows of the coefficients: each regression is independent of the others.
+    Reading the matrix takes most of the time, and each pass over its stripes serves all regressions. The matrix is standardised
+    over all images, for the precision of float32 only; `centre` and `scale` replace this by the standardisation of each
+    regression. Coefficients are (k, d + 1), the bias last. No operation mixes rows of the coefficients: each regression is
+    independent of the others.
     """
 
-    matrix: Matrix  # (n, d)
-    mean: Reals  # (d,) of the features
-    std: Reals  # (d,) matrix = (features - mean) / std
+    stripes: Stripes  # of the matrix (n, d)
     centre: Reals  # (k, d) mean of the matrix over the training images of each regression
     scale: Reals  # (k, d) 1 / standard deviation of the matrix over them
     weight: Reals  # (k, n) of each image, 0 where held out; each class sums to 1/2
@@ -51,48 +45,54 @@ class Regressions:
     variances: Reals  # (r,) along them, ascending
 
     @classmethod
-    def from_features(cls, features: Matrix, labels: NDArray[np.int8], folds: NDArray[np.int64]) -> "Regressions":
-        """The regressions on features (n, d) and labels (n,), 0 or 1: one for each of the folds (n,) and one on all images."""
+    def from_features(
+        cls, features: StoredFeatures, labels: NDArray[np.int8], folds: NDArray[np.int64], height: int | None = None
+    ) -> "Regressions":
+        """The regressions on features (n, d) and labels (n,), 0 or 1: one for each of the folds (n,) and one on all images.
+
+        The features are read in stripes of `height` rows; see `Stripes.standardise`.
+        """
         names, held_out_by = np.unique(folds, return_inverse=True)
         training_mask = np.vstack([folds != name for name in names] + [np.ones(len(folds), np.bool_)])
-        return cls.from_subsets(features, labels, training_mask, held_out_by)
+        return cls.from_subsets(features, labels, training_mask, held_out_by, height)
 
     @classmethod
     def from_subsets(
         cls,
-        features: Matrix,
+        features: StoredFeatures,
         labels: NDArray[np.int8],
         training_mask: NDArray[np.bool_],
         held_out_by: NDArray[np.int64],
+        height: int | None = None,
     ) -> "Regressions":
         """The regressions on features (n, d) and labels (n,), each fitted on the images in its row of the mask (k, n)."""
-        matrix, mean, std = _standardise(features)
-        standardisations = _standardisations(matrix, std, training_mask)
-        return cls._weighted(matrix, (mean, std), standardisations, labels, training_mask, held_out_by)
+        stripes = Stripes.standardise(features, height)
+        return cls._weighted(stripes, _standardisations(stripes, training_mask), labels, training_mask, held_out_by)
 
     @classmethod
-    def on_products(cls, features: Matrix, labels: NDArray[np.int8], training_mask: NDArray[np.bool_]) -> "Regressions":
+    def on_products(
+        cls, features: StoredFeatures, labels: NDArray[np.int8], training_mask: NDArray[np.bool_]
+    ) -> "Regressions":
         """The same with one standardisation, that of all images, on a matrix (n, n) that has the products of the images.
 
         The logits depend on the products only. Coefficients are not those of the features.
         """
-        matrix = _standardise(features)[0]
-        n, d = matrix.shape
+        n, d = features.shape
+        ((_, matrix),) = Stripes.standardise(features, n)
         if n < d:
             # Not a Cholesky factor: duplicates make the products singular.
             values, vectors = np.linalg.eigh((matrix @ matrix.T).astype(np.float64))
             matrix = (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
-        zeros, ones = np.zeros(matrix.shape[1]), np.ones(matrix.shape[1])
         fraction = (training_mask / training_mask.sum(axis=1, keepdims=True)).astype(np.float32)
         centre = (fraction @ matrix).astype(np.float64)
         held_out_by = np.zeros(n, np.int64)
-        return cls._weighted(matrix, (zeros, ones), (centre, np.ones_like(centre)), labels, training_mask, held_out_by)
+        standardisations = centre, np.ones_like(centre)
+        return cls._weighted(Stripes.of_matrix(matrix), standardisations, labels, training_mask, held_out_by)
 
     @classmethod
     def _weighted(
         cls,
-        matrix: Matrix,
-        standardisation: tuple[Reals, Reals],
+        stripes: Stripes,
         standardisations: tuple[Reals, Reals],
         labels: NDArray[np.int8],
         training_mask: NDArray[np.bool_],
@@ -102,11 +102,9 @@ class Regressions:
         positives, negatives = training_mask @ targets, training_mask @ (1 - targets)
         if (positives == 0).any() or (negatives == 0).any():
             raise DataError("The images outside one fold are all of one class; use fewer folds or more images.")
-        directions, variances = _largest_variance(matrix)
+        directions, variances = _largest_variance(stripes)
         return cls(
-            matrix=matrix,
-            mean=standardisation[0],
-            std=standardisation[1],
+            stripes=stripes,
             centre=standardisations[0],
             scale=standardisations[1],
             weight=training_mask * np.where(labels == 1, 0.5 / positives[:, None], 0.5 / negatives[:, None]),
@@ -120,7 +118,7 @@ class Regressions:
 
     def zeros(self) -> Reals:
         """The coefficients to start from."""
-        return np.zeros((len(self.sizes), self.matrix.shape[1] + 1))
+        return np.zeros((len(self.sizes), self.stripes.shape[1] + 1))
 
     def fit(self, start: Reals, C: float) -> Reals:
         """The coefficients with the lowest penalised loss, for an L2 penalty of |slopes|² / (2 C n)."""
@@ -139,24 +137,31 @@ class Regressions:
         return start + scaled(_minimise(loss, np.zeros_like(start)))
 
     def _losses(self, coefficients: Reals, C: float) -> tuple[Reals, Reals]:
-        """The penalised losses (k,) and their gradients (k, d + 1)."""
-        z = self._logits(coefficients)
-        softplus = np.logaddexp(0.0, z)
-        residual = self.weight * (np.exp(z - softplus) - self.targets)  # (k, n)
-        total = residual.sum(axis=1, keepdims=True)
+        """The penalised losses (k,) and their gradients (k, d + 1), in one pass over the stripes."""
+        slopes, bias = self._affine(coefficients)
+        losses, total, products = np.zeros(len(slopes)), np.zeros((len(slopes), 1)), np.zeros(slopes.shape)
+        for rows, stripe in self.stripes:
+            z = np.asarray((stripe @ slopes.T).T + bias)  # (k, height)
+            weight, targets, softplus = self.weight[:, rows], self.targets[rows], np.logaddexp(0.0, z)
+            residual = weight * (np.exp(z - softplus) - targets)
+            losses += np.sum(weight * (softplus - targets * z), axis=1)
+            total += residual.sum(axis=1, keepdims=True)
+            products += residual.astype(np.float32) @ stripe
         ridge = coefficients[:, :-1] / (C * self.sizes[:, None])
-        slopes = self.scale * (residual.astype(np.float32) @ self.matrix - total * self.centre) + ridge
-        losses = np.sum(self.weight * (softplus - self.targets * z), axis=1)
-        return losses + np.sum(ridge * coefficients[:, :-1], axis=1) / 2, np.hstack([slopes, total])
+        gradient = self.scale * (products - total * self.centre) + ridge
+        return losses + np.sum(ridge * coefficients[:, :-1], axis=1) / 2, np.hstack([gradient, total])
 
-    def _logits(self, coefficients: Reals) -> Reals:
+    def _affine(self, coefficients: Reals) -> tuple[Matrix, Reals]:
+        """The slopes (k, d) and biases (k, 1) of the matrix."""
         slopes = coefficients[:, :-1] * self.scale
         bias = coefficients[:, -1:] - np.sum(slopes * self.centre, axis=1, keepdims=True)
-        return np.asarray((self.matrix @ slopes.T.astype(np.float32)).T + bias)  # (k, n)
+        return slopes.astype(np.float32), bias
 
     def logits(self, coefficients: Reals) -> Reals:
         """(k, n) the logit of each image by each regression, with the prior of its training images."""
-        return np.asarray(self._logits(coefficients) + self.prior[:, None])
+        slopes, bias = self._affine(coefficients)
+        z = [np.asarray((stripe @ slopes.T).T + bias) for _, stripe in self.stripes]
+        return np.asarray(np.concatenate(z, axis=1) + self.prior[:, None])
 
     def held_out_logits(self, coefficients: Reals) -> Reals:
         """(n,) the logit of each image by the regression that was not fitted on it."""
@@ -165,49 +170,42 @@ class Regressions:
     def affine(self, coefficients: Reals) -> tuple[Matrix, float]:
         """The last regression as weights (d,) and bias of the unstandardised features, with the prior of all images."""
         slopes = coefficients[-1, :-1] * self.scale[-1]
-        weights = slopes / self.std
-        bias = coefficients[-1, -1] + self.prior[-1] - slopes @ self.centre[-1] - weights @ self.mean
+        weights = slopes / self.stripes.std
+        bias = coefficients[-1, -1] + self.prior[-1] - slopes @ self.centre[-1] - weights @ self.stripes.mean
         return weights.astype(np.float32), float(bias)
 
 
-def _standardise(features: Matrix) -> tuple[Matrix, Reals, Reals]:
-    mean = features.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(mean).all():
-        raise DataError("Some features are not finite numbers; train again with `dtype='f32'`.")
-    matrix = features - mean.astype(np.float32)
-    std = with_floor(np.sqrt(np.einsum("nd,nd->d", matrix, matrix, dtype=np.float64) / len(matrix)))
-    matrix /= std.astype(np.float32)
-    return matrix, mean, std
-
-
-def _standardisations(matrix: Matrix, std: Reals, training_mask: NDArray[np.bool_]) -> tuple[Reals, Reals]:
+def _standardisations(stripes: Stripes, training_mask: NDArray[np.bool_]) -> tuple[Reals, Reals]:
     """`centre` and `scale` (k, d) of the regressions with these training images (k, n)."""
     fraction = (training_mask / training_mask.sum(axis=1, keepdims=True)).astype(np.float32)  # (k, n)
-    centre = (fraction @ matrix).astype(np.float64)
+    centre = np.zeros((len(fraction), stripes.shape[1]))
     squares = np.zeros_like(centre)
-    for start in range(0, len(matrix), 1024):  # in chunks: the matrix is the largest thing in memory
-        squares += fraction[:, start : start + 1024] @ np.square(matrix[start : start + 1024])
-    deviation = std * np.sqrt(np.maximum(squares - centre**2, 0))
-    return centre, std / np.vstack([with_floor(row) for row in deviation])
+    for rows, stripe in stripes:
+        part = fraction[:, rows]
+        centre += part @ stripe
+        for start in range(0, len(stripe), 1024):  # in chunks: the stripe may be the largest thing in memory
+            squares += part[:, start : start + 1024] @ np.square(stripe[start : start + 1024])
+    deviation = stripes.std * np.sqrt(np.maximum(squares - centre**2, 0))
+    return centre, stripes.std / np.vstack([with_floor(row) for row in deviation])
 
 
-def with_floor(deviation: Reals) -> Reals:
-    """The standard deviations (d,) with the floor that the head adds to them."""
-    positive = deviation[deviation > 0]
-    return np.hypot(deviation, FLOOR * np.median(positive) if len(positive) else 1.0)
-
-
-def _largest_variance(matrix: Matrix) -> tuple[Reals, Reals]:
+def _largest_variance(stripes: Stripes) -> tuple[Reals, Reals]:
     """Directions (d, r) and variances (r,), approximately, by two rounds of subspace iteration (Halko et al. 2011).
 
     They affect the steps to the minimum, not the minimum, and use no labels, so held-out images may be included.
     """
-    n, d = matrix.shape
+    n, d = stripes.shape
     basis = np.random.default_rng(0).standard_normal((d, min(DIRECTIONS, n, d)), np.float32)
     for _ in range(2):
-        basis = np.linalg.qr(matrix.T @ (matrix @ basis))[0]
-    projection = matrix @ basis
-    variances, turn = np.linalg.eigh((projection.T @ projection).astype(np.float64) / n)
+        image = np.zeros_like(basis)
+        for _, stripe in stripes:
+            image += stripe.T @ (stripe @ basis)
+        basis = np.linalg.qr(image)[0]
+    products = np.zeros((basis.shape[1], basis.shape[1]))
+    for _, stripe in stripes:
+        projection = stripe @ basis
+        products += projection.T @ projection
+    variances, turn = np.linalg.eigh(products / n)
     return basis @ turn, np.maximum(variances, 0)
 
 

@@ -7,7 +7,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.decision.logistic_regression import Matrix
+from twofold.decision.feature_stripes import Matrix
 
 _SPARE: Final = 16  # axes that are computed and dropped: the last ones converge slowly
 _ROUNDS: Final = 5

@@ -9,6 +9,7 @@ from twofold.duplicates.detection import (
     confirm_matches,
     count_comparisons,
     find_duplicates,
+    find_near_duplicates,
 )
 from twofold.duplicates.fine_detail import GreyImage
 from twofold.duplicates.fingerprints import FingerprintIndex, find_in_index, index_fingerprints, read_index, write_index
@@ -25,6 +26,7 @@ __all__ = [
     "count_comparisons",
     "find_duplicates",
     "find_in_index",
+    "find_near_duplicates",
     "index_fingerprints",
     "read_index",
     "write_index",

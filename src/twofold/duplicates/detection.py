@@ -1,18 +1,22 @@
 """Duplicates: images with equal bytes, with equal pixels, files of one exposure, or exposures of one scene."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.parallel import prefetch
 from twofold.duplicates.alignment import turn
 from twofold.duplicates.confirmation import FullImages, Likeness, compare_at_full_size
 from twofold.duplicates.fine_detail import GreyImage
+from twofold.duplicates.grey_planes import GreyPlanes
 from twofold.duplicates.hamming_search import Pairs, equal_pairs, pairs_within
 from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
-from twofold.duplicates.perceptual_hash import Hashes, distances, greys, hash_thumbnails
+from twofold.duplicates.perceptual_hash import Hashes, ThumbnailArray, ThumbnailRows, distances, hash_thumbnails
 from twofold.duplicates.registration import register
 from twofold.duplicates.strangers import strangers_agree
 
@@ -32,6 +36,8 @@ _MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image
 _MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
 _AT_ONCE: Final = 512  # pairs, of about 100 kB each
+_SEARCHES: Final = 2  # by hash at once: where all images look alike, each takes half a gigabyte
+_ROWS_AT_ONCE: Final = 1 << 17  # rows whose neighbours by hash are in memory
 _MIN_LIKELY: Final = 0.6  # agreement of thumbnails from which on a pair is compared at full size
 _BEST: Final = 2  # pairs of an image that are compared at full size
 
@@ -69,38 +75,48 @@ def find_duplicates(fingerprints: Fingerprints, images: FullImages | None = None
     """
     exact = _exact_duplicates(fingerprints.keys)
     rows = np.unique(_group_roots(len(fingerprints), exact))  # one for each group of exact duplicates
-    thumbnails = fingerprints.thumbnails[rows]
-    hashes = hash_thumbnails(thumbnails)
-    pairs, is_strong = _candidates(fingerprints.features, rows, hashes, weak=images is not None)
+    near = find_near_duplicates(ThumbnailRows(fingerprints.thumbnails, rows), rows, images, fingerprints.features)
+    return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
+
+
+def find_near_duplicates(
+    thumbnails: ThumbnailArray,
+    rows: NDArray[np.int64],
+    images: FullImages | None = None,
+    features: NDArray[np.float32] | None = None,
+) -> list[Duplicate]:
+    """The pairs of kinds `near` and `same-scene` of images whose pixels differ: `rows` (n,) are their rows in `images` and
+    `features`, and `thumbnails` (n, SMALL, SMALL, 3) need not be in memory. See `find_duplicates`."""
+    threads = 1 if images is None else images.threads
+    hashes = hash_thumbnails(thumbnails, threads)
+    pairs, is_strong = _candidates(features, rows, hashes, threads, weak=images is not None)
     of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
-    kinds = _kinds(greys(thumbnails), hashes, pairs, is_strong, of_rows)
-    near = [
+    kinds = _kinds(GreyPlanes(thumbnails), hashes, pairs, is_strong, of_rows)
+    return [
         Duplicate(int(rows[first]), int(rows[second]), kind)
         for (first, second), kind in zip(pairs, kinds, strict=True)
         if kind is not None
     ]
-    return sorted([*exact, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
 
 
 def count_comparisons(fingerprints: Fingerprints) -> int:
     """The number of pairs that `find_duplicates` compares at full size."""
     rows = np.unique(_group_roots(len(fingerprints), _exact_duplicates(fingerprints.keys)))
     hashes = hash_thumbnails(fingerprints.thumbnails[rows])
-    pairs, _ = _candidates(fingerprints.features, rows, hashes, weak=True)
+    pairs, _ = _candidates(fingerprints.features, rows, hashes, 1, weak=True)
     if not len(pairs):
         return 0
-    planes = greys(fingerprints.thumbnails[rows])
+    planes = GreyPlanes(fingerprints.thumbnails[rows])
     agreements = _register(_centred(planes), hashes, pairs)[0]
     return int(_likely(pairs, agreements, _register(planes, hashes, pairs)[0]).sum())
 
 
 def _candidates(
-    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], *, weak: bool
+    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], threads: int, *, weak: bool
 ) -> tuple[Pairs, NDArray[np.bool_]]:
     """Pairs among these rows that may be duplicates, and whether each is a strong candidate; with `weak` also others."""
-    candidates = [
-        _nearest(oriented, hashes[0], pairs_within(oriented.coarse, hashes[0].coarse)) for oriented in hashes[:-1]
-    ]
+    with ThreadPoolExecutor(min(threads, _SEARCHES), thread_name_prefix="duplicates") as pool:
+        candidates = list(pool.map(lambda oriented: _nearest(oriented, hashes[0]), hashes[:-1]))
     candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
     weak_pairs = np.empty((0, 2), np.int64)
     if features is not None:
@@ -109,9 +125,9 @@ def _candidates(
         cosines = np.einsum("pd,pd->p", *(unit[nearest[:, column]] for column in (0, 1)))
         candidates.append(nearest[cosines >= _MIN_COSINE])
         weak_pairs = nearest if weak else weak_pairs
-    strong = set(map(tuple, _hashable(np.concatenate(candidates), hashes[0]).tolist()))
+    strong = _packed(_hashable(np.concatenate(candidates), hashes[0]))
     pairs = _hashable(np.concatenate([*candidates, weak_pairs]), hashes[0])
-    return pairs, np.array([pair in strong for pair in map(tuple, pairs.tolist())], np.bool_)
+    return pairs, np.isin(_packed(pairs), strong, assume_unique=True)
 
 
 def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
@@ -144,7 +160,7 @@ def confirm_matches(
         side, number = divmod(row, len(rows))
         return images[side].load(int(rows[number, side]))
 
-    _, maps, orientations = _register(greys(thumbnails), hash_thumbnails(thumbnails), pairs)
+    _, maps, orientations = _register(GreyPlanes(thumbnails), hash_thumbnails(thumbnails), pairs)
     likeness = compare_at_full_size(pairs, orientations, maps, FullImages(load, images[0].threads))
     kinds = {
         match.first: _confirmed_kind(match.kind, bool(near), bool(scene), bool(np.isnan(misfit)))
@@ -184,24 +200,45 @@ def _group_roots(count: int, duplicates: Sequence[Duplicate]) -> NDArray[np.int6
     return root
 
 
-def _nearest(first: Hashes, second: Hashes, pairs: Pairs) -> Pairs:
-    """The pairs (row of first, row of second) with the nearest fine hashes, up to `_MAX_CANDIDATES` for each row of first."""
-    bits = distances(first.fine[pairs[:, 0]], second.fine[pairs[:, 1]])
-    bits[pairs[:, 0] == pairs[:, 1]] = 256  # itself
-    order = np.lexsort((bits, pairs[:, 0]))
-    rows = pairs[order, 0]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    return np.asarray(pairs[order[rank < _MAX_CANDIDATES]])
+def _nearest(first: Hashes, second: Hashes) -> Pairs:
+    """The pairs (row of first, row of second) with the nearest fine hashes among those with near coarse hashes, up to
+    `_MAX_CANDIDATES` for each row of first."""
+    nearest = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(first), _ROWS_AT_ONCE):
+        pairs = pairs_within(first.coarse[start : start + _ROWS_AT_ONCE], second.coarse)
+        pairs[:, 0] += start
+        bits = _distances(first, second, pairs)
+        bits[pairs[:, 0] == pairs[:, 1]] = 256  # itself
+        order = np.lexsort((bits, pairs[:, 0]))
+        rows = pairs[order, 0]
+        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        nearest.append(pairs[order[rank < _MAX_CANDIDATES]])
+    return np.concatenate(nearest)
+
+
+def _distances(first: Hashes, second: Hashes, pairs: Pairs) -> NDArray[np.int16]:
+    """The bits in which the fine hashes of each pair differ, (pairs,)."""
+    bits = np.empty(len(pairs), np.int16)
+    for start in range(0, len(pairs), _ROWS_AT_ONCE):
+        rows, others = pairs[start : start + _ROWS_AT_ONCE].T
+        bits[start : start + _ROWS_AT_ONCE] = distances(first.fine[rows], second.fine[others])
+    return bits
 
 
 def _hashable(candidates: Pairs, hashes: Hashes) -> Pairs:
     """The candidates that are not of nearly one colour: pairs of rows in order, each once."""
     hashable = ~hashes.flat[candidates].any(axis=1) & (candidates[:, 0] != candidates[:, 1])
-    return np.unique(np.sort(candidates[hashable], axis=1), axis=0).reshape(-1, 2)
+    packed = np.unique(_packed(np.sort(candidates[hashable], axis=1)))  # faster than np.unique of rows, and smaller
+    return np.column_stack([packed >> 32, packed & 0xFFFFFFFF])
+
+
+def _packed(pairs: Pairs) -> NDArray[np.int64]:
+    """Each pair as one number, (pairs,), in the same order."""
+    return np.asarray(pairs[:, 0] << 32 | pairs[:, 1])
 
 
 def _kinds(
-    planes: NDArray[np.float32],
+    planes: GreyPlanes,
     hashes: list[Hashes],
     pairs: Pairs,
     is_strong: NDArray[np.bool_],
@@ -210,9 +247,10 @@ def _kinds(
     """The kind of each pair, None for unrelated images; a weak candidate is `near` by its comparison at full size, or none."""
     if not len(pairs):
         return []
-    centred = _centred(planes)
-    agreements = _register(centred, hashes, pairs)[0]
-    similar, scene = _similar_and_agreeing(centred, hashes, pairs, np.where(is_strong, agreements, np.float32(-1)))
+    centred, threads = _centred(planes), 1 if images is None else images.threads
+    agreements = _register(centred, hashes, pairs, threads)[0]
+    strong_agreements = np.where(is_strong, agreements, np.float32(-1))
+    similar, scene = _similar_and_agreeing(centred, hashes, pairs, strong_agreements, threads)
     likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
     scene &= compared
     unknown = np.isnan(likeness.misfit)
@@ -222,17 +260,17 @@ def _kinds(
     return ["near" if a else "same-scene" if b else None for a, b in zip(near, scene, strict=True)]
 
 
-def _centred(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centred(planes: GreyPlanes) -> GreyPlanes:
     """The thumbnails without their mean: what all have in common is no evidence."""
-    return planes - planes.mean(axis=0) if len(planes) >= _MANY else planes
+    return planes.centred() if len(planes) >= _MANY else planes
 
 
 def _similar_and_agreeing(
-    planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs, agreements: NDArray[np.float32]
+    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, agreements: NDArray[np.float32], threads: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each pair is in a group of similar images, and whether its thumbnails agree as those of duplicates do."""
     accepted = np.flatnonzero(agreements >= _MIN_AGREEMENT)
-    thresholds = _min_agreements(planes, hashes, pairs[accepted])
+    thresholds = _min_agreements(planes, hashes, pairs[accepted], threads)
     similar, scene = np.zeros((2, len(pairs)), np.bool_)
     similar[accepted] = thresholds > _MIN_AGREEMENT
     scene[accepted] = agreements[accepted] >= thresholds
@@ -240,7 +278,7 @@ def _similar_and_agreeing(
 
 
 def _likeness(
-    planes: NDArray[np.float32],
+    planes: GreyPlanes,
     hashes: list[Hashes],
     pairs: Pairs,
     agreements: NDArray[np.float32],
@@ -250,7 +288,7 @@ def _likeness(
     values = np.full((3, len(pairs)), np.nan)
     if images is None:
         return Likeness(*values), np.ones(len(pairs), np.bool_)
-    uncentred, maps, orientations = _register(planes, hashes, pairs)
+    uncentred, maps, orientations = _register(planes, hashes, pairs, images.threads)
     compared = _likely(pairs, agreements, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
     values[:, compared] = likeness.misfit, likeness.overall, likeness.everywhere
@@ -273,31 +311,40 @@ def _among_best(pairs: Pairs, scores: NDArray[np.floating]) -> NDArray[np.bool_]
 
 
 def _register(
-    planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs
+    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, threads: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
     """The agreement of each pair, the map from its first image to its second, and the orientation of the first image.
 
     That is the orientation whose hash is nearest to the second's.
     """
-    agreements, maps, orientations = (
-        [np.empty(0, np.float32)],
-        [np.empty((0, 3, 3), np.float32)],
-        [np.empty(0, np.intp)],
-    )
-    for at in range(0, len(pairs), _AT_ONCE):
-        first, second = pairs[at : at + _AT_ONCE].T
-        bits = np.stack([distances(planes_of_first.fine[first], hashes[0].fine[second]) for planes_of_first in hashes])
+    agreements, maps = [np.empty(0, np.float32)], [np.empty((0, 3, 3), np.float32)]
+    orientations = _orientations(hashes, pairs)
+
+    def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:  # read in this thread
+        for at in range(0, len(pairs), _AT_ONCE):
+            (first, second), turns = pairs[at : at + _AT_ONCE].T, orientations[at : at + _AT_ONCE]
+            turned = [turn(plane, int(number)) for plane, number in zip(planes[first], turns, strict=True)]
+            yield np.stack(turned), planes[second]
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="duplicates") as pool:
+        for agreement, map_to_second in prefetch(pool, lambda both: register(*both), batches(), threads):
+            agreements.append(agreement)
+            maps.append(map_to_second)
+    return np.concatenate(agreements), np.concatenate(maps), orientations
+
+
+def _orientations(hashes: list[Hashes], pairs: Pairs) -> NDArray[np.intp]:
+    """The orientation of the first image of each pair, (pairs,)."""
+    orientations = np.empty(len(pairs), np.intp)
+    for at in range(0, len(pairs), _ROWS_AT_ONCE):
+        first, second = pairs[at : at + _ROWS_AT_ONCE].T
+        bits = np.stack([distances(oriented.fine[first], hashes[0].fine[second]) for oriented in hashes])
         bits[0] -= _UPRIGHT
-        orientation = bits.argmin(axis=0)
-        planes_of_first = [turn(planes[row], int(number)) for row, number in zip(first, orientation, strict=True)]
-        agreement, map_to_second = register(np.stack(planes_of_first), planes[second])
-        agreements.append(agreement)
-        maps.append(map_to_second)
-        orientations.append(orientation)
-    return np.concatenate(agreements), np.concatenate(maps), np.concatenate(orientations)
+        orientations[at : at + _ROWS_AT_ONCE] = bits.argmin(axis=0)
+    return orientations
 
 
-def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pairs) -> NDArray[np.float64]:
+def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, threads: int) -> NDArray[np.float64]:
     """The lowest agreement of duplicates, for each pair, (pairs,).
 
     Duplicates of one image all agree with each other. In a group where only nearest neighbours agree, the images are similar by
@@ -308,21 +355,26 @@ def _min_agreements(planes: NDArray[np.float32], hashes: list[Hashes], pairs: Pa
 
     graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(planes), len(planes)))
     _, group = connected_components(graph, directed=False)
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
-    linked, random = set(map(tuple, pairs.tolist())), np.random.default_rng(0)
+    order, counts = np.argsort(group, kind="stable"), np.bincount(group)
+    ends = np.cumsum(counts)
+    linked, random = set(_packed(pairs).tolist()), np.random.default_rng(0)
     unlinked_by_group = {
-        number: _sample_unlinked(rows, linked, random) for number, rows in enumerate(members) if len(rows) > 2
+        number: _sample_unlinked(order[ends[number] - counts[number] : ends[number]], linked, random)
+        for number in np.flatnonzero(counts > 2).tolist()
     }
-    thresholds = np.full(len(members), _MIN_AGREEMENT)
-    for number, unlinked in unlinked_by_group.items():
-        agreements = _register(planes, hashes, unlinked)[0] if len(unlinked) else np.ones(1)
+    thresholds = np.full(len(counts), _MIN_AGREEMENT)
+    unlinked = np.concatenate([np.empty((0, 2), np.int64), *unlinked_by_group.values()])
+    ends = np.cumsum([0, *map(len, unlinked_by_group.values())])
+    all_agreements = _register(planes, hashes, unlinked, threads)[0]
+    for number, (start, end) in zip(unlinked_by_group, pairwise(ends), strict=True):
+        agreements = all_agreements[start:end] if start < end else np.ones(1)
         if np.mean(agreements >= _MIN_AGREEMENT) < _MAJORITY:
             thresholds[number] = max(_MIN_AGREEMENT, (1 + float(np.quantile(agreements, 0.9))) / 2)
     return np.asarray(thresholds[group[pairs[:, 0]]])
 
 
-def _sample_unlinked(rows: NDArray[np.int64], linked: set[tuple[int, int]], random: np.random.Generator) -> Pairs:
+def _sample_unlinked(rows: NDArray[np.int64], linked: set[int], random: np.random.Generator) -> Pairs:
     """A random sample of the pairs of these rows that are not candidates."""
     random_pairs = np.sort(random.choice(rows, (4 * _MAX_UNLINKED, 2)), axis=1)
-    unlinked = sorted({(a, b) for a, b in random_pairs.tolist() if a != b and (a, b) not in linked})
+    unlinked = sorted({(a, b) for a, b in random_pairs.tolist() if a != b and a << 32 | b not in linked})
     return np.array(unlinked[:: max(1, len(unlinked) // _MAX_UNLINKED)], np.int64).reshape(-1, 2)

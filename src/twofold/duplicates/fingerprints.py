@@ -28,6 +28,7 @@ _WINDOW_QUANTILE: Final = 0.0001  # the same, where each pair is compared in a h
 # Bits by which the best of these windows lowers the distance of unrelated images (solar cells of one make).
 _WINDOW_BIAS: Final = 44
 _MAX_CANDIDATES: Final = 6  # windows of an image that are moved to fit better
+_AT_ONCE: Final = 4096  # thumbnails, to bound memory
 _GAP: Final = 1.5  # least ratio of the distance of the next image to that of the last duplicate
 
 
@@ -45,16 +46,23 @@ class FingerprintIndex:
 
 def index_fingerprints(paths: Sequence[str], fingerprints: Fingerprints) -> FingerprintIndex:
     """The index of images with these paths and fingerprints."""
-    hashes, middle = hash_thumbnails(fingerprints.thumbnails)[0], hash_middles(greys(fingerprints.thumbnails))
-    hashable, middle_hashable = ~hashes.flat[:, None], ~middle.flat[:, None]
-    middles = np.column_stack([middle.coarse, middle.fine])
+    hashes, thumbnails = hash_thumbnails(fingerprints.thumbnails)[0], fingerprints.thumbnails
+    hashable = ~hashes.flat[:, None]
+    blocks = (thumbnails[start : start + _AT_ONCE] for start in range(0, len(thumbnails), _AT_ONCE))
+    middles = np.concatenate([np.empty((0, 5), np.uint64), *(_middles(block) for block in blocks)])
     return FingerprintIndex(
         tuple(paths),
         tuple(fingerprints.keys),
         hashes.fine * hashable,
         hashes.coarse * hashable[:, 0],
-        middles * middle_hashable,
+        middles,
     )
+
+
+def _middles(thumbnails: NDArray[np.uint8]) -> Hash:
+    """The hashes (n, 5) of the middles of thumbnails, coarse, then fine; 0 where they are of nearly one colour."""
+    middle = hash_middles(greys(thumbnails))
+    return np.asarray(np.column_stack([middle.coarse, middle.fine]) * ~middle.flat[:, None])
 
 
 def find_in_index(fingerprints: Fingerprints, index: FingerprintIndex) -> list[Duplicate]:

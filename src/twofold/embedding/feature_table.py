@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.core.arrays import StoredFeatures
 from twofold.core.notes import Note
 from twofold.data import SMALL, ImageArray, ReadError
 
@@ -69,7 +70,7 @@ class FeatureTable:
 
     metadata: tuple[Metadata | None, ...] = field(repr=False)
     read_errors: tuple[ReadError | None, ...] = field(repr=False)
-    features: NDArray[np.float32] = field(repr=False)
+    features: StoredFeatures = field(repr=False)
     thumbnails: NDArray[np.uint8] = field(repr=False)
     notes: tuple[Note, ...] = field(default=(), repr=False)
     moments: int = (
@@ -77,7 +78,7 @@ class FeatureTable:
     )
 
     @property
-    def image_features(self) -> NDArray[np.float32]:
+    def image_features(self) -> StoredFeatures:
         """The features of the images without the standard deviations over windows, (used, width)."""
         return self.features[:, : self.features.shape[1] // self.moments]
 

@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.bundle.model import Model
-from twofold.core.arrays import Labels, Probabilities, Reals
+from twofold.core.arrays import Labels, Probabilities, Reals, take_rows
 from twofold.core.notes import Note, count_text
 from twofold.core.options import DecisionOptions
 from twofold.dataset.folds import folds as assign_folds
 from twofold.dataset.labelled import LabelledDataset
-from twofold.decision import FamiliarityFit, Head, Rule, choose_rule, fit_calibration, fit_familiarity, fit_head
+from twofold.decision import FamiliarityFit, Head, Rule, choose_rule, fit_calibration, fit_head
 from twofold.decision.bounds import needed_trials
 from twofold.decision.costs import Costs, cost_rule
 from twofold.decision.cross_fitting import cross_fit_probabilities
 from twofold.decision.familiarity import CONFIDENCE, FALSE_ALARMS, MAX_WIDTH
+from twofold.decision.familiarity_sample import fit_stored_familiarity
 from twofold.decision.promises import Promise, parse_promise, promise_rule
 from twofold.evaluation import Evaluation, evaluate
 from twofold.evaluation.nested import NestedCrossValidation, variance_factors
@@ -94,8 +95,7 @@ def fit_model(
 ) -> Fit:
     """Head, calibration and rule, fitted on these `rows` of the usable images. Each group stays in one fold."""
     fold = assign_folds(dataset.names[rows], dataset.groups[rows], folds, policy.seed)
-    features = dataset.table.features
-    features = features if len(rows) == len(features) else features[rows]  # a copy would double the memory
+    features = take_rows(dataset.table.features, rows)
     labels = dataset.labels[rows]
     head = fit_head(features, labels, fold)
     nested = cross_validate_nested(features, labels, dataset.groups[rows], head.C, policy.seed)
@@ -121,9 +121,8 @@ def fit_gate(
     parts = last_pooling(backbone.name, backbone.features, width)
     if sum(end - start for start, end in parts) > MAX_WIDTH:
         return None
-    features = dataset.table.features
-    features = features if np.array_equal(rows, np.arange(len(features))) else features[rows]
-    fit = fit_familiarity(features, folds, dataset.groups[rows], parts)
+    features = take_rows(dataset.table.features, rows)
+    fit = fit_stored_familiarity(features, folds, dataset.groups[rows], parts)
     return replace(fit, values=fit.values[: len(scores.rows)])
 
 

@@ -18,6 +18,7 @@ from twofold.audit.learning_curve import forecast
 from twofold.core.arrays import Labels, Reals
 from twofold.core.notes import count_text
 from twofold.decision.bounds import upper_bound
+from twofold.decision.feature_stripes import Matrix
 from twofold.decision.few_labels import (
     FewLabelHead,
     distances_to_nearest,
@@ -25,7 +26,6 @@ from twofold.decision.few_labels import (
     fit_with_pool,
     sample_rows,
 )
-from twofold.decision.logistic_regression import Matrix
 from twofold.evaluation import Interval
 
 FIRST_IMAGES: Final = 8

@@ -17,8 +17,8 @@ from twofold.core.notes import Note, count_text
 from twofold.core.options import BackboneOptions
 from twofold.data import IntensityRanges, walk
 from twofold.data.image_lists import check_cells
+from twofold.decision.feature_stripes import Matrix
 from twofold.decision.few_labels import fit_axes
-from twofold.decision.logistic_regression import Matrix
 from twofold.embedding import FeatureTable, Runtime
 from twofold.networks import choose_dtype, load_backbone, offered_dtypes, with_intensity_ranges
 from twofold.workflows.label import LabelAnswer, LabelSession, Proposal, start_session

@@ -10,6 +10,7 @@ from twofold.audit.metadata_features import image_traits
 from twofold.bundle.format import checksum
 from twofold.bundle.score_quantiles import ScoreQuantiles
 from twofold.bundle.storage import Bundle
+from twofold.core.arrays import take_rows
 from twofold.core.errors import BundleError
 from twofold.core.notes import Note
 from twofold.dataset.labelled import LabelledDataset
@@ -70,7 +71,7 @@ def trait_urns(dataset: LabelledDataset) -> dict[str, RankUrn]:
     """The urns of the traits of a dataset's valid images; none where these are too few."""
     usable = [entry for entry in dataset.table.metadata if entry is not None]
     rows = np.flatnonzero(dataset.valid)
-    traits = image_traits([usable[row] for row in rows.tolist()], dataset.table.thumbnails[rows])
+    traits = image_traits([usable[row] for row in rows.tolist()], take_rows(dataset.table.thumbnails, rows))
     urns = {name: fit_urn(values, dataset.groups[rows]) for name, values in traits.items()}
     return {name: urn for name, urn in urns.items() if urn is not None}
 

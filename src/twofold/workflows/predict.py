@@ -14,7 +14,7 @@ from twofold.core.data_frame import records_frame
 from twofold.core.errors import UsageError
 from twofold.core.notes import Note
 from twofold.core.options import RuntimeOptions
-from twofold.embedding import Engine, Runtime, Source, image_sources
+from twofold.embedding import Engine, FeatureRow, Runtime, Source, image_sources
 
 
 class Predictions(list[Prediction]):
@@ -45,8 +45,7 @@ class Predictor:
     def __init__(self, bundle: Bundle | Model, runtime: Runtime | None = None) -> None:
         self.runtime = runtime or Runtime(Path(os.devnull), RuntimeOptions(cache=False))
         self._bundle = bundle
-        model = bundle.model if isinstance(bundle, Bundle) else bundle
-        self._engine: Engine | None = model.engine(self.runtime)
+        self._engine: Engine | None = self.model.engine(self.runtime)
         self._notes: dict[Note, None] = {}
         self._lock = Lock()
 
@@ -93,6 +92,15 @@ class Predictor:
         but only one thread at a time may advance it.
         """
         return self._bundle.stream(sources, self.runtime, self._open_engine(), self._add_note)
+
+    def stream_rows(self, sources: Iterable[Source | str]) -> Generator[tuple[Prediction, FeatureRow]]:
+        """The same, each with the feature row that the prediction was computed from."""
+        return self._bundle.stream_rows(sources, self.runtime, self._open_engine(), self._add_note)
+
+    @property
+    def model(self) -> Model:
+        """The model that predicts."""
+        return self._bundle.model if isinstance(self._bundle, Bundle) else self._bundle
 
     def predict_batch(self, sources: Sequence[Source], on_rows: OnRows | None = None) -> list[Prediction]:
         """The same predictions for a few images, computed in the thread of the caller, for callers with threads of their own.

@@ -105,7 +105,7 @@ def train_files(
     )
     with clock("embed"):
         fit = replace(result.fit, model=result.fit.model.with_probe_logits(runtime, result.engine))
-    test_result = None if test is None else _evaluate_test(test, fit, result, runtime, clock)
+    test_result = None if test is None else evaluate_on_test(test, fit, result.dataset, result.engine, runtime, clock)
     fit = replace(fit, evaluation=with_slices(fit.evaluation, result.dataset, fit.scores.rows))
     result = replace(result, dataset=replace(result.dataset, images=None))  # a result does not hold its sources
     with clock("audit"):
@@ -115,8 +115,8 @@ def train_files(
     run_notes = () if run is None else run.notes
     choice_notes = () if choice is None else choice.notes()
     detail_notes = note_smallest_detail(result.dataset.table.metadata, fit.model.backbone.preprocessing)
-    earlier_notes = (*range_notes, *choice_notes, *detail_notes, *fit.notes, *_interval_notes(fit, run))
-    notes = _collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
+    earlier_notes = (*range_notes, *choice_notes, *detail_notes, *fit.notes, *interval_notes(fit, run))
+    notes = collect_notes(earlier_notes, fit.model.backbone, audit, run_notes, check, result.dataset, test_result)
     learning = None if run is None else _network_result(run, fit, result.dataset)
     return TrainingResult(
         options, result.dataset, fit, audit, learning, check, test_result, clock.seconds(), notes, crops=choice
@@ -133,7 +133,7 @@ def _learning_curve(dataset: LabelledDataset, fit: Fit) -> LearningCurve | None:
     return fit_learning_curve(features, labels, scores.folds, scores.logits, fit.C, dataset.classes)
 
 
-def _interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:
+def interval_notes(fit: Fit, run: "TrainingRun | None") -> tuple[Note, ...]:
     """The note on intervals that no nested cross-validation has widened."""
     if fit.evaluation.factors is not None:
         return ()
@@ -166,7 +166,7 @@ def _choose_dtype(options: TrainingOptions) -> Dtype:
     return choose_dtype(options.backbone, offered_dtypes(options.backbone.backbone) if frozen else _TRAINED_DTYPES)
 
 
-def _collect_notes(
+def collect_notes(
     earlier_notes: Sequence[Note],
     backbone: Backbone,
     audit: Audit,
@@ -267,16 +267,19 @@ class _FitJob:
             return _FitResult(dataset, self.strategy.fit(dataset, backbone), engine)
 
 
-def _evaluate_test(test: FileList, fit: Fit, result: _FitResult, runtime: Runtime, clock: Clock) -> TestResult:
+def evaluate_on_test(
+    test: FileList, fit: Fit, training: LabelledDataset, engine: Engine, runtime: Runtime, clock: Clock
+) -> TestResult:
+    """The evaluation on the images of a test set, whose duplicates in the training dataset are set apart."""
     with clock("embed"):
-        table = runtime.embed(test.paths, result.engine, what="test")
+        table = runtime.embed(test.paths, engine, what="test")
     with clock("audit"):
-        ranges = result.engine.backbone.preprocessing.ranges
+        ranges = engine.backbone.preprocessing.ranges
         dataset = labelled_dataset(test, table, full_images(test.paths, table, runtime, ranges))
     dataset.check_any()
     with clock("audit"):
-        index = index_fingerprints(*result.dataset.usable_fingerprints)
-        leaked_images = find_leakage(dataset, index, result.dataset)
+        index = index_fingerprints(*training.usable_fingerprints)
+        leaked_images = find_leakage(dataset, index, training)
         leakage = measure_leakage(fit.model, dataset, leaked_images, np.flatnonzero(dataset.valid))
     return TestResult(replace(dataset, images=None), evaluate_test(fit.model, dataset), leakage)
 

@@ -12,6 +12,7 @@ from twofold.core.folder_lock import hold_folder
 from twofold.core.json_text import json_text
 from twofold.workflows.scale.part_files import PARTS, clear_temporary
 
+RECORD: Final = "run.json"
 _FORMAT: Final = 1
 _MAX_BYTES: Final = 1_000_000
 
@@ -29,7 +30,7 @@ def open_output(folder: Path, record: Mapping[str, Any]) -> Iterator[Path]:
     with hold_folder(folder):
         for leftover in [entry for entry in folder.iterdir() if _is_leftover(entry.name)]:
             leftover.unlink(missing_ok=True)
-        _check_record(folder / "run.json", {"format": _FORMAT, **record})
+        _check_record(folder / RECORD, {"format": _FORMAT, **record})
         clear_temporary(folder / PARTS)
         try:
             yield folder / PARTS
@@ -41,7 +42,7 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: with an engine, `out` is the folder that the parts go to.")
     check_writable(folder / PARTS)
-    if folder.exists() and not (folder / "run.json").exists():
+    if folder.exists() and not (folder / RECORD).exists():
         foreign = {entry.name for entry in folder.iterdir() if not _is_leftover(entry.name)} - {PARTS, "lock"}
         if foreign:
             raise UsageError(
@@ -50,8 +51,8 @@ def _check_folder(folder: Path) -> None:
 
 
 def _is_leftover(name: str) -> bool:
-    """Whether it is a file that a killed process left while it wrote the record or the plan."""
-    return name.startswith((".run.json.", ".plan-"))
+    """Whether it is a file that a killed process left while it wrote the record, the plan or the duplicates."""
+    return name.startswith((".run.json.", ".plan-", ".duplicates."))
 
 
 def _check_record(path: Path, record: dict[str, Any]) -> None:
@@ -60,11 +61,14 @@ def _check_record(path: Path, record: dict[str, Any]) -> None:
         with open_replacement(path) as file:
             file.write(json_text(record))
         return
-    before = _read(path)
-    if before.get("bundle") != record["bundle"]:
+    before = read_run(path)
+    tasks = [str(each.get("task", "predict")) for each in (before, record)]
+    if tasks[0] != tasks[1]:
+        raise UsageError(f"{path.parent} holds the parts of {tasks[0]}, not of {tasks[1]}: give another folder.")
+    if before.get("bundle") != record.get("bundle"):
         raise UsageError(
             f"{path.parent} holds the parts of another bundle (SHA-256 {str(before.get('bundle'))[:12]}…, not "
-            f"{record['bundle'][:12]}…): give another folder."
+            f"{str(record.get('bundle'))[:12]}…): give another folder."
         )
     changed = sorted(key for key in {*before, *record} if before.get(key) != record.get(key))
     if changed:
@@ -74,7 +78,8 @@ def _check_record(path: Path, record: dict[str, Any]) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_run(path: Path) -> dict[str, Any]:
+    """The record of a run. Raises DataError where it is damaged."""
     try:
         plain = json.loads(path.read_bytes()[:_MAX_BYTES])
     except (OSError, ValueError, RecursionError) as error:

@@ -55,7 +55,7 @@ def is_whole(folder: Path, digest: str, count: int, row_format: RowFormat[Any]) 
     try:
         data = (folder / part_name(digest)).read_bytes()
         metadata = parquet.read_metadata(pyarrow.BufferReader(data))
-        names = metadata.schema.names  # texts of damaged bytes
+        names = metadata.schema.to_arrow_schema().names  # texts of damaged bytes
     except (OSError, ValueError):
         return False
     entries = metadata.metadata or {}
@@ -107,6 +107,9 @@ def _encode(digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], mo
 
     schema = row_format.schema().with_metadata({_DIGEST: digest.encode(), _SHA: _NO_SHA})
     sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.table(dict(row_format.values(rows, model)), schema), sink, compression="zstd")
+    # A dictionary of numbers takes long.
+    texts = [field.name for field in schema if pyarrow.types.is_string(field.type)]
+    table = pyarrow.table(dict(row_format.values(rows, model)), schema)
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=texts)
     data = sink.getvalue().to_pybytes()
     return _with_sha(data, _NO_SHA, _sha(data))

@@ -90,7 +90,7 @@ def compute_parts(
         if not planned_before:
             write_plan(out, list_paths(sources))
         parts = read_parts(out, model)
-        unfinished = _unfinished(parts, folder, row_format)
+        unfinished = unfinished_parts(parts, folder, row_format)
         finished_before = len(parts) - len(unfinished)
         reasons: Counter[str | None] = Counter()
         notes: dict[Note, None] = {}
@@ -98,7 +98,7 @@ def compute_parts(
         if planned_before and (new := new_lines(out, list_paths(sources))):
             write_plan(out, new)
             parts = read_parts(out, model)
-            _compute(running, _unfinished(parts, folder, row_format), progress, reasons, notes)
+            _compute(running, unfinished_parts(parts, folder, row_format), progress, reasons, notes)
     return PartsResult(out, sum(part.count for part in parts), len(parts), finished_before, reasons, tuple(notes))
 
 
@@ -116,7 +116,7 @@ def _compute(
         notes |= dict.fromkeys(part.notes)
 
 
-def _unfinished(parts: Sequence[Part], folder: Path, row_format: RowFormat[Any]) -> list[Part]:
+def unfinished_parts(parts: Sequence[Part], folder: Path, row_format: RowFormat[Any]) -> list[Part]:
     """The parts without a whole file. Raises DataError where the folder has files that are of no part."""
     names = finished_parts(folder)
     foreign = sorted(names.difference(part_name(part.digest) for part in parts))
