@@ -40,7 +40,7 @@ class PenaltyFit:
 
 def search(regressions: Regressions) -> list[PenaltyFit]:
     """The fits along the grid from its start on."""
-    return _ascend(regressions, regressions.zeros(), CS)
+    return _fit_along(regressions, regressions.zeros(), CS)
 
 
 def search_stripes(
@@ -59,9 +59,9 @@ def search_stripes(
     start = sample_fits[first].coefficients
     if len(start) != len(regressions.sizes):  # the sample has no image of a small fold
         start = regressions.zeros()
-    fits = _ascend(regressions, start, CS[first:], patient=False)
+    fits = _fit_along(regressions, start, CS[first:], patient=False)
     if best_fit(fits) is fits[0]:
-        fits += _ascend(regressions, fits[0].coefficients, CS[:first][::-1], least=fits[0].loss)
+        fits += _fit_along(regressions, fits[0].coefficients, CS[:first][::-1], least=fits[0].loss)
     return regressions, fits
 
 
@@ -79,7 +79,7 @@ def balanced_sample(labels: NDArray[np.int8], count: int, seed: int = 0) -> NDAr
     return np.sort(np.concatenate(taken))
 
 
-def _ascend(
+def _fit_along(
     regressions: Regressions,
     coefficients: Reals,
     grid: Sequence[float],
