@@ -1,4 +1,4 @@
-"""Ctrl-C while a worker process is started."""
+"""Ctrl-C at moments when it must wait."""
 
 import signal
 import threading
@@ -11,8 +11,8 @@ from multiprocessing import resource_tracker
 def held_interrupts() -> Iterator[None]:
     """Within this context Ctrl-C waits for its end, and a process that is started has it blocked.
 
-    A terminal sends Ctrl-C to both processes. In the new one it would end the loading of modules with a traceback, before
-    `run_worker` ignores it; in this one it would leave the new one without its first message. Windows: does nothing.
+    A terminal sends Ctrl-C to both processes. In a new worker it would end the loading of modules with a traceback, before
+    `run_worker` ignores it; in this one it would leave the worker without its first message. Windows: does nothing.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
