@@ -45,7 +45,7 @@ def watch(
 
     check_no_addresses("watch", new)
     if every < 1:
-        raise UsageError(f"--every must be at least 1, got {every}.")
+        raise UsageError(f"`every` must be at least 1, got {every}.")
     if state is not None:
         check_writable_file(state)
     watching = Watch(load_bundle(bundle))
