@@ -24,6 +24,7 @@ from twofold.duplicates import FullImages, find_duplicates
 from twofold.embedding import Runtime
 from twofold.workflows.scale.audit_parts import PartsAudit, audit_parts
 from twofold.workflows.scale.fingerprint_columns import metadata_of
+from twofold.workflows.scale.prediction_rows import printable_path
 from twofold.workflows.scale.scan_rows import ImageScanner
 
 OPTIONS = RuntimeOptions(threads=2)
@@ -39,6 +40,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scene(number).save(folder / "ab"[number % 2] / f"{number:02}.jpg", quality=92)
     for number, change in enumerate(CHANGES.values()):
         change(scene(number)).save(folder / "changed" / f"{number:02}.png")
+    scene(9).resize((130, 100)).save(folder / "a" / "line\nbreak.png")
     shutil.copy(folder / "a" / "00.jpg", folder / "b" / "copy.jpg")
     shutil.copy(folder / "a" / "00.jpg", folder / "deep" / "er" / "again.jpg")
     image = Image.open(folder / "a" / "02.jpg")
@@ -66,7 +68,7 @@ def test_rows_are_those_of_a_scan_in_memory(mixed: Path, out: tuple[Path, PartsA
     paths = sorted(iterate_files([mixed]))
     table = Runtime(Path("/dev/null"), OPTIONS).scan(paths, NO_RANGES)
     audited = rows(out[0])
-    assert [row["path"] for row in audited] == [str(path) for path in paths]
+    assert [row["path"] for row in audited] == [printable_path(str(path)) for path in paths]
     columns: dict[str, Any] = {name: [row[name] for row in audited] for name in audited[0]}
     assert columns["reason"] == [error and error.code for error in table.read_errors]
     assert columns["pixels"] == [metadata and metadata.pixel_key for metadata in table.metadata]
@@ -83,8 +85,9 @@ def test_duplicates_are_those_of_an_audit_in_memory(mixed: Path, out: tuple[Path
     paths, runtime = sorted(iterate_files([mixed])), Runtime(Path("/dev/null"), OPTIONS)
     table = runtime.scan(paths, NO_RANGES)
     expected = find_duplicates(fingerprints_of(table), full_images(paths, table, runtime))
-    names = [str(paths[row]) for row in table.used]
+    names = [printable_path(str(paths[row])) for row in table.used]
     assert pairs(out[0]) == [(names[pair.first], names[pair.second], pair.kind) for pair in expected]
+    assert any("\n" in str(paths[table.used[pair.first]]) and pair.kind == "near" for pair in expected)
     counts = Counter(pair.kind for pair in expected)
     assert counts["exact"] == 2
     assert counts["pixels"] == 1
@@ -95,7 +98,7 @@ def test_duplicates_are_those_of_an_audit_in_memory(mixed: Path, out: tuple[Path
 
 
 def test_a_later_run_keeps_parts_and_computes_duplicates_anew(mixed: Path, tmp_path: Path) -> None:
-    paths = [*sorted((mixed / "a").iterdir()), *sorted((mixed / "changed").iterdir())]
+    paths = [*sorted((mixed / "a").glob("*.jpg")), *sorted((mixed / "changed").iterdir())]
     listed, folder = tmp_path / "images.txt", tmp_path / "out"
     audit_parts(str(write_list(listed, map(str, paths[:-3]))), folder, "local", OPTIONS, no_progress)
     before, fewer = part_bytes(folder), pairs(folder)
