@@ -142,36 +142,39 @@ def test_objects_of_buckets_have_the_rows_of_their_bytes(mixed: Path) -> None:
     assert damaged.reason == "not-an-image"
 
 
-def test_the_size_limit_is_a_part_of_the_run(mixed: Path, tmp_path: Path) -> None:
-    folder = str(mixed / "a")
-    audit_parts(folder, tmp_path / "out", "local", OPTIONS, no_progress)
+def test_the_size_limit_is_a_part_of_the_run(mixed: Path, out: tuple[Path, PartsAudit]) -> None:
     small = RuntimeOptions(max_megapixels=0.01)
     with pytest.raises(UsageError, match=r"other options \(max_megapixels\)"):
-        audit_parts(folder, tmp_path / "out", "local", small, no_progress)
-    assert set(audit_parts(folder, tmp_path / "small", "local", small, no_progress).read_errors) == {"too-large"}
+        audit_parts(str(mixed), out[0], "local", small, no_progress)
+    scanned = ImageScanner(small).stream([mixed / "a" / "00.jpg"])
+    assert [image.reason for image in scanned] == ["too-large"]
 
 
-def test_a_folder_of_predictions_is_refused_and_one_of_an_audit_too(mixed: Path, tmp_path: Path) -> None:
+def test_a_folder_of_predictions_is_refused_and_one_of_an_audit_too(
+    mixed: Path, out: tuple[Path, PartsAudit], tmp_path: Path
+) -> None:
     listed = write_list(tmp_path / "images.txt", ["1.jpg"])
     predict_paths([listed], tmp_path / "predictions", tmp_path / "processes")
     with pytest.raises(UsageError, match="holds the parts of predict, not of audit: give another folder"):
         audit_parts(str(listed), tmp_path / "predictions", "local", OPTIONS, no_progress)
-    audit_parts(str(listed), tmp_path / "audit", "local", OPTIONS, no_progress)
     with pytest.raises(UsageError, match="holds the parts of audit, not of predict: give another folder"):
-        predict_paths([listed], tmp_path / "audit", tmp_path / "processes")
+        predict_paths([mixed], out[0], tmp_path / "processes")
 
 
-def test_the_command_prints_a_summary_and_json(mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["audit", str(mixed), "--engine", "local", "--out", str(tmp_path / "out")]
+def test_the_command_prints_a_summary_and_json(
+    mixed: Path, out: tuple[Path, PartsAudit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["audit", str(mixed), "--engine", "local", "--out", str(out[0])]
     assert main(words) == 0
     text = capsys.readouterr().out
     assert "same bytes: 2 pairs in 1 group" in text
     assert f"4 images, the first is {mixed / 'a' / '00.jpg'}" in text
+    assert "1 part, 1 of them before" in text
     assert main([*words, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["duplicates"]["exact"] == {"pairs": 2, "groups": 1}
     assert (record["finished_before"], record["parts"]) == (1, 1)
-    assert record["images"] == len(rows(tmp_path / "out"))
+    assert record["images"] == len(rows(out[0]))
 
 
 @pytest.mark.parametrize(
