@@ -94,7 +94,9 @@ def find(out: Path) -> None:
     _, summary = audit_finished_parts(out, ImageScanner(OPTIONS).digest(), OPTIONS, no_progress)
     seconds, peak = time.perf_counter() - began, peak_megabytes()
     counts = ", ".join(f"{count.pairs:,} {kind}" for kind, count in summary.kinds.items())
-    print(f"{seconds:.0f} s, {peak:,} MB at most, {before} MB of them before; {counts}")
+    print(
+        f"{seconds:.0f} s ({time.process_time():.0f} s of a core), {peak:,} MB at most, {before} MB of them before; {counts}"
+    )
 
 
 def main() -> None:

@@ -1,14 +1,16 @@
 """Runs into parts: seconds until a restart at 99% begins, memory, rows once each, and the same bytes after kills.
 
-python bench/scale.py --paths 1000000 --kills 5 --work DIR    # writes DIR: hard links to 50 drawn images, and runs into parts
+python bench/scale.py --paths 1000000 --kills 50 --work DIR    # writes DIR: hard links to 50 drawn images, and runs into parts
 
-No network: the predictor of tests/part_predictors.py answers from the path. Images are listed, not opened.
+Each kill -9 hits the driver, which is started again, or the worker alone; the last one the driver at 99%. No network: the
+predictor of tests/part_predictors.py answers from the path. Images are listed, not opened.
 """
 
 import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +75,35 @@ def watch(run: "subprocess.Popen[bytes]", out: Path, until: int) -> tuple[float,
     return first, memory
 
 
+def workers(processes: Path) -> list[int]:
+    """The worker processes that are running."""
+    numbers = [int(entry.name) for entry in processes.iterdir()]
+    return [number for number in numbers if peak_memory(number)]  # a zombie has none
+
+
+def kill_at(images: Path, out: Path, processes: Path, parts: int, targets: list[int]) -> None:
+    """Kills the driver or the worker, as chance has it, each time when so many parts are finished; at the end the driver."""
+    random_state, run = random.Random(1), start(images, out, processes)
+    kills = {"driver": 0, "worker": 0}
+    for target in targets:
+        if run.poll() is not None:
+            run = start(images, out, processes)
+        watch(run, out, target)
+        time.sleep(random_state.uniform(0, 0.05))
+        running = workers(processes)
+        if target < targets[-1] and running and random_state.random() < 0.5:
+            os.kill(running[0], signal.SIGKILL)
+            kills["worker"] += 1
+        else:
+            run.kill()
+            run.wait()
+            kills["driver"] += 1
+    print(
+        f"killed {kills['driver']} drivers and {kills['worker']} workers; {finished(out)} of {parts} parts finished",
+        flush=True,
+    )
+
+
 def check_rows(out: Path, count: int) -> bool:
     from pyarrow import parquet
 
@@ -106,15 +137,8 @@ def main() -> None:
         f"uninterrupted: first part after {first:.1f} s, {memory} MB in the driver, {time.perf_counter() - began:.0f} s in all"
     )
 
-    random_state = random.Random(0)
-    at = [*sorted(random_state.sample(range(1, int(parts * 0.99)), options.kills)), int(parts * 0.99)]
-    for target in at:
-        run = start(images, out, processes)
-        watch(run, out, target)
-        time.sleep(random_state.uniform(0, 0.05))
-        run.kill()
-        run.wait()
-        print(f"killed with {finished(out)} of {parts} parts finished", flush=True)
+    targets = sorted(random.Random(0).sample(range(1, int(parts * 0.99)), options.kills - 1))
+    kill_at(images, out, processes, parts, [*targets, int(parts * 0.99)])
     run = start(images, out, processes)
     first, memory = watch(run, out, parts + 1)
     print(

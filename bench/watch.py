@@ -4,27 +4,31 @@
     python bench/watch.py prevalence [--streams 500]
     python bench/watch.py accuracy [--streams 1000]
     python bench/watch.py images BUNDLE SAME [--streams 50]
+    python bench/watch.py bursts [--streams 1000]
+    python bench/watch.py gauges BUNDLE SAME
 
 `lives`: false alarms of all monitors together, over whole lives of simulated images that do not change; half of the lives have
 200 reference images, half 2,000. `prevalence`: images until a base rate that rises by 10 points is found, with normal logits of
 two classes. `accuracy`: how often the 95% interval of the accuracy without labels holds the truth, with and without another base
 rate. `images`: images until the alarm on real images of the kind that BUNDLE was trained on (SAME), as they are, darker, encoded
-and blurred by another camera, in shuffled order. The folders of SAME are the classes.
+and blurred by another camera, in shuffled order. The folders of SAME are the classes. `bursts`: false alarms where each image
+comes several times in a row, as slightly different frames. `gauges`: milliseconds of processor time that watching adds to an
+image of a service, of the images of SAME.
 """
 
 import argparse
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 from platformdirs import user_cache_path
 
-from twofold.bundle import load_bundle
+from twofold.bundle import Bundle, load_bundle
 from twofold.core.errors import DataError
 from twofold.data import iterate_files, open_image
 from twofold.decision import fit_calibration
@@ -33,9 +37,13 @@ from twofold.decision.rank_urn import FRACTIONS, fit_urn, p_values
 from twofold.embedding import Runtime, Source
 from twofold.evaluation.prevalence_estimate import estimate_prevalence
 from twofold.evaluation.unlabelled_accuracy import LabelledDecisions, estimate_accuracy
+from twofold.serving.served_lives import ServedLives
+from twofold.workflows.image_measures import measure_images
+from twofold.workflows.labelled_scores import out_of_fold_scores
 from twofold.workflows.monitors import FALSE_ALARM, SHARES
-from twofold.workflows.watch import Watch, _decide, _measure
-from twofold.workflows.watch_state import new_state
+from twofold.workflows.predict import Predictor
+from twofold.workflows.unlabelled_estimates import decide_scores, estimate_unlabelled
+from twofold.workflows.watch import Watch
 
 LIMITS = {name: 1 / (FALSE_ALARM * share) for name, share in SHARES.items()}
 SIZES = (200, 2000)  # reference images
@@ -183,8 +191,10 @@ def images(bundle: Path, same: Path, streams: int) -> None:
         **{name: sources(paths, each) for name, each in CHANGES.items()},
     }.items():
         chunks = runtime.embed_chunks(listed, engine, lambda note: None)
-        measures = _measure(model, [row for rows in chunks for row in rows if row.read_error is None])
-        count = len(measures["logit"])
+        rows = [row for each in chunks for row in each if row.read_error is None]
+        entries = measure_images(rows, model.predict_rows([""] * len(rows), rows)).images
+        measures = {each.name: np.array([image.measures[each.name] for image in entries]) for each in watching.monitors}
+        count = len(entries)
         first: dict[str, list[float]] = {monitor.name: [] for monitor in watching.monitors}
         for seed in range(streams):
             rng = np.random.default_rng(seed)
@@ -196,7 +206,7 @@ def images(bundle: Path, same: Path, streams: int) -> None:
         together = np.min([first[monitor] for monitor in first], axis=0)
         lines = [f"{monitor} {np.mean(np.array(found) <= 300):.0%}" for monitor, found in first.items()]
         if name == "as they are":
-            real_accuracy(watching, paths, measures, streams)
+            real_accuracy(loaded, paths, measures, streams)
         print(
             f"{name} ({count} images): alarm ever {np.mean(np.isfinite(together)):.0%}, within 300 "
             f"{np.mean(together <= 300):.0%}, median {np.median(together):g}; within 300 by monitor: {', '.join(lines)}",
@@ -204,9 +214,10 @@ def images(bundle: Path, same: Path, streams: int) -> None:
         )
 
 
-def real_accuracy(watching: Watch, paths: list[Path], measures: Mapping[str, np.ndarray], streams: int) -> None:
+def real_accuracy(bundle: Bundle, paths: list[Path], measures: Mapping[str, np.ndarray], streams: int) -> None:
     """Prints how often the interval of the accuracy holds the truth in streams of 300 images; their folders are their classes."""
-    labels = np.array([path.parent.name == watching._bundle.model.classes[1] for path in paths])
+    model, labelled = bundle.model, out_of_fold_scores(bundle)
+    labels = np.array([path.parent.name == model.classes[1] for path in paths])
     for prevalence in (0.5, 0.3, 0.7, 0.1):
         held = []
         for seed in range(10 * streams):
@@ -217,22 +228,75 @@ def real_accuracy(watching: Watch, paths: list[Path], measures: Mapping[str, np.
                 for each, n in ((1, count), (0, 300 - count))
             ]
             stream = np.concatenate(rows)
-            state = replace(
-                new_state(watching.identity, watching.monitors),
-                recent={name: tuple(measures[name][stream].tolist()) for name in ("logit", "familiarity")},
-            )
-            _, result, _ = watching._estimate(state, ())
-            decisions = _decide(watching._bundle.model, measures["logit"][stream], measures["familiarity"][stream])
+            scores = measures["logit"][stream], measures["familiarity"][stream]
+            interval = estimate_unlabelled(model, labelled, *scores).accuracy.accuracy
+            decisions = decide_scores(model, *scores)
             truth = np.mean((decisions == labels[stream])[decisions >= 0])
-            held.append(result.accuracy.low - 1e-12 <= truth <= result.accuracy.high + 1e-12)
+            held.append(interval.low - 1e-12 <= truth <= interval.high + 1e-12)
         print(
             f"accuracy without labels, {prevalence:.0%} positive: the interval holds it in {np.mean(held):.1%} of {len(held)}"
         )
 
 
+def bursts(streams: int) -> None:
+    """Prints the streams of 500 scenes with an alarm of familiarity or logit, by the frames of a scene, by how far these differ,
+    in standard deviations of the scenes, and by which frames count."""
+    for lengths, spread, every in (
+        ((1, 1), 0.0, 1),
+        ((2, 2), 0.1, 1),
+        ((5, 5), 0.1, 1),
+        ((5, 5), 0.5, 1),
+        ((20, 20), 0.1, 1),
+        ((20, 20), 0.5, 1),
+        ((1, 20), 0.1, 1),
+        ((1, 20), 0.1, 5),
+        ((1, 20), 0.1, 10),
+        ((1, 20), 0.1, 20),
+    ):
+        alarms = dict.fromkeys(("familiarity", "logit"), 0)
+        for seed in range(streams):
+            rng = np.random.default_rng([seed, *lengths, round(10 * spread), every])
+            for name, bets in (("familiarity", shift_bets()), ("logit", prevalence_bets(0.5))):
+                urn = fit_urn(rng.normal(size=1000))
+                scenes = np.repeat(rng.normal(size=500), rng.integers(lengths[0], lengths[1] + 1, 500))
+                values = (scenes + spread * rng.normal(size=len(scenes)))[::every]
+                life = Martingale.begin(urn, bets).follow(values, rng.random(len(values)), urn, bets, LIMITS[name])
+                alarms[name] += life.alarm is not None
+        rates = ", ".join(
+            f"{name} {count / streams:.1%} (promise {FALSE_ALARM * SHARES[name]:.2%})" for name, count in alarms.items()
+        )
+        frames = "{} to {}".format(*lengths) if lengths[0] < lengths[1] else str(lengths[0])
+        print(f"{frames} frames a scene, {spread:g} apart, 1 in {every} counts: {rates}", flush=True)
+
+
+def _append(batches: list[tuple], *batch: object) -> None:
+    batches.append(batch)
+
+
+def gauges(bundle: Path, same: Path) -> None:
+    loaded = load_bundle(bundle)
+    sources = [path.read_bytes() for path in iterate_files([same])][:512]
+    with Predictor(loaded) as predictor:
+        predictor.warm()
+        for size in (1, 8):
+            batches: list[tuple] = []
+            add = partial(_append, batches)
+            start = process_time()
+            for first in range(0, len(sources), size):
+                predictor.predict_batch(sources[first : first + size], add)
+            image_ms = 1000 * (process_time() - start) / len(sources)
+            life = ServedLives().open("model", loaded)
+            start = process_time()
+            for rows, predictions in batches:
+                life.add(rows, predictions)
+            life.readings  # noqa: B018  # what waits is bet on
+            watch_ms = 1000 * (process_time() - start) / len(sources)
+            print(f"batches of {size}: an image takes {image_ms:.2f} ms, watching it {watch_ms:.3f} ms", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", choices=("lives", "prevalence", "accuracy", "images"))
+    parser.add_argument("section", choices=("lives", "prevalence", "accuracy", "images", "bursts", "gauges"))
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--lives", type=int, default=300)
     parser.add_argument("--images", type=int, default=1_000_000)
@@ -244,6 +308,10 @@ def main() -> None:
         prevalence(arguments.streams or 500)
     elif arguments.section == "accuracy":
         accuracy(arguments.streams or 1000)
+    elif arguments.section == "bursts":
+        bursts(arguments.streams or 1000)
+    elif arguments.section == "gauges":
+        gauges(*arguments.paths)
     else:
         images(*arguments.paths, arguments.streams or 50)
 

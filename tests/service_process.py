@@ -34,7 +34,7 @@ class HeldPredictor:
         if not held:
             self.gate.set()
 
-    def predict_batch(self, sources: list[Source]) -> list[Prediction]:
+    def predict_batch(self, sources: list[Source], on_rows: object = None) -> list[Prediction]:
         self.started.append(len(sources))
         self.called.set()
         assert self.gate.wait(30)
@@ -53,7 +53,7 @@ class OneModel:
     def get(self, name: str) -> ServedModel | None:
         return self.model if name == "drawn" else None
 
-    def watch(self, on_reload: object) -> None:
+    def watch(self, on_reload: object, tell: object) -> None:
         pass
 
     def close(self) -> None:

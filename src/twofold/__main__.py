@@ -1,7 +1,27 @@
-"""python -m twofold"""
+"""The command `twofold`, and python -m twofold."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-from twofold.cli import main
 
-sys.exit(main())
+def run() -> int:
+    """The exit code of the command. Ctrl-C ends it with 130 and no traceback, from the first import on."""
+    # An exception could end anywhere in the modules that are being loaded, and some of them catch all.
+    before = signal.signal(signal.SIGINT, _leave)
+    from twofold.cli import main
+
+    signal.signal(signal.SIGINT, before)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        return 130
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -75,6 +75,8 @@ def test_requests_on_an_open_connection_are_answered_until_the_service_ends(
         (["--token-file", "missing"], "The token in missing cannot be read (No such file or directory)."),
         (["--token-file", "short"], "The file short must hold a token of at least 16 letters and digits"),
         (["--token-file", "open"], "Others can read the token in open: run chmod 600 open."),
+        (["--watch-state", "short"], "short is a file, not a folder"),
+        (["--watch-interval", "-1"], "--watch-interval must be at least 0, got -1"),
         (["another"], "another"),
         (["{bundle}"], "Two bundles have the name drawn"),
     ],

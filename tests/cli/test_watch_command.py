@@ -8,6 +8,7 @@ import pytest
 from drawings import draw
 from PIL import ImageEnhance
 
+from twofold.bundle.format import checksum
 from twofold.cli import main
 
 
@@ -70,14 +71,52 @@ def test_faults_are_sentences_and_the_state_stays(
     assert Path("state.json").read_text(encoding="utf-8") == "{}"
     Path("state.json").unlink()
     assert main(["watch", str(bundle), "new", "--state", "state.json"]) == 0
-    other = Path(shutil.copytree(bundle, folder / "other.twofold"))
-    assert main(["decide", str(other), "--threshold", "0.6", "--write"]) == 0
+    state = json.loads(Path("state.json").read_text(encoding="utf-8"))
+    state["bundle"] = 64 * "0"
+    Path("state.json").write_text(json.dumps({**state, "sha256": checksum(state)}), encoding="utf-8")
     before = Path("state.json").read_bytes()
-    assert main(["watch", str(other), "new", "--state", "state.json"]) == 2
+    assert main(["watch", str(bundle), "new", "--state", "state.json"]) == 2
     assert "state of another bundle" in capsys.readouterr().err
     assert Path("state.json").read_bytes() == before
     (folder / "empty").mkdir()
     assert main(["watch", str(bundle), "empty"]) == 1
     assert "There is no file in empty" in capsys.readouterr().err
+    assert main(["watch", str(bundle), "mew", "--state", "new.json"]) == 1
+    assert "Nothing in mew is an image that can be read (1 missing): nothing was watched." in capsys.readouterr().err
+    assert not Path("new.json").exists()
     assert main(["watch", str(bundle), "new", "--state", "none/state.json"]) == 2
     assert main(["watch", str(bundle), "https://example.org/a.jpg"]) == 2
+    assert main(["watch", str(bundle), "new", "--every", "0"]) == 2
+    assert "--every must be at least 1, got 0." in capsys.readouterr().err
+
+
+def test_each_nth_image_counts_alone(folder: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", str(bundle), "new", "--every", "5"]) == 0
+    assert "7 new images, 7 since the beginning" in capsys.readouterr().out
+
+
+def test_another_rule_and_the_slim_form_continue_the_life(
+    folder: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(bundle, folder / "other.twofold"))
+    assert main(["watch", str(other), "new", "--state", "state.json"]) == 0
+    assert main(["decide", str(other), "--threshold", "0.6", "--write"]) == 0
+    assert main(["export", str(other), "--to", "bundle", "--out", "slim.twofold"]) == 0
+    capsys.readouterr()
+    for name in ("other.twofold", "slim.twofold"):
+        assert main(["watch", name, "new", "--state", "state.json"]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert "0 new images, 32 since the beginning; 32 repeated images not counted" in text
+    assert "cannot tell: that takes the whole bundle" in text
+
+
+def test_the_slim_form_raises_the_alarms_of_the_whole_bundle(
+    folder: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(bundle), "--to", "bundle", "--out", "slim.twofold"]) == 0
+    capsys.readouterr()
+    monitors = []
+    for name in (str(bundle), "slim.twofold"):
+        assert main(["watch", name, "dark", "--json", "--quiet"]) == 3
+        monitors.append(json.loads(capsys.readouterr().out)["monitors"])
+    assert monitors[0] == monitors[1]

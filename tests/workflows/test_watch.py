@@ -46,7 +46,7 @@ def dark(same: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 def content(result: WatchResult) -> dict[str, object]:
     """What of a result does not depend on how many runs it took."""
     plain = result.as_json()
-    del plain["images"]["new"]
+    del plain["images"]  # what is counted since the beginning is in the state
     return {**plain, "state": result.state.as_json()}
 
 
@@ -57,11 +57,11 @@ def test_all_shares_are_the_whole_promise() -> None:
 def test_new_images_of_the_same_kind_raise_no_alarm(watching: Watch, same: list[Path], runtime: Runtime) -> None:
     result = watching.follow(same, runtime)
     assert result.alarms == ()
-    assert (result.new, result.recent, result.unknown) == (60, 60, "")
-    assert result.prevalence is not None
-    assert result.prevalence.prevalence.low <= 0.5 <= result.prevalence.prevalence.high
-    assert result.accuracy is not None
-    assert result.accuracy.accuracy.high == pytest.approx(1, abs=0.01)
+    assert (result.new, result.recent, result.estimates.unknown) == (60, 60, "")
+    assert result.estimates.prevalence is not None
+    assert result.estimates.prevalence.prevalence.low <= 0.5 <= result.estimates.prevalence.prevalence.high
+    assert result.estimates.accuracy is not None
+    assert result.estimates.accuracy.accuracy.high == pytest.approx(1, abs=0.01)
     assert [reading.name for reading in result.readings] == ["familiarity", "logit", *TRAITS]
 
 
@@ -71,8 +71,8 @@ def test_darker_images_raise_an_alarm_that_names_the_trait(watching: Watch, dark
     assert alarms["brightness"].alarm is not None
     assert alarms["brightness"].recent is not None
     assert alarms["brightness"].recent < alarms["brightness"].reference
-    assert (result.prevalence, result.accuracy) == (None, None)
-    assert "brightness" in result.unknown
+    assert (result.estimates.prevalence, result.estimates.accuracy) == (None, None)
+    assert "brightness" in result.estimates.unknown
     text = watch_text(result, "drawn.twofold")
     assert "ALARM: brightness, at image " in text
     assert "accuracy: cannot tell: the images themselves have changed" in text
@@ -83,8 +83,8 @@ def test_images_of_one_class_raise_an_alarm_of_the_logit(watching: Watch, runtim
         draw("rings", 900 + number).save(tmp_path / f"{number}.png")
     result = watching.follow(sorted(tmp_path.iterdir()), runtime)
     assert [reading.name for reading in result.alarms] == ["logit"]
-    assert result.prevalence is not None  # the images themselves are as before
-    assert result.prevalence.prevalence.low > 0.8
+    assert result.estimates.prevalence is not None  # the images themselves are as before
+    assert result.estimates.prevalence.prevalence.low > 0.8
 
 
 def test_a_life_in_two_runs_is_the_life_in_one(
@@ -122,14 +122,14 @@ def test_read_errors_are_counted(watching: Watch, same: list[Path], runtime: Run
 
 def test_without_a_usable_image_nothing_is_told(watching: Watch, runtime: Runtime, tmp_path: Path) -> None:
     result = watching.follow([tmp_path / "missing.jpg"], runtime)
-    assert (result.new, result.alarms, result.accuracy) == (0, (), None)
+    assert (result.new, result.alarms, result.estimates.accuracy) == (0, (), None)
     assert "0 images of 30" in watch_text(result, "drawn.twofold")
 
 
 def test_few_images_are_too_few_for_an_estimate(watching: Watch, same: list[Path], runtime: Runtime) -> None:
     result = watching.follow(same[:29], runtime)
-    assert (result.prevalence, result.accuracy) == (None, None)
-    assert result.unknown == "29 images of 30 that this takes"
+    assert (result.estimates.prevalence, result.estimates.accuracy) == (None, None)
+    assert result.estimates.unknown == "29 images of 30 that this takes"
 
 
 def test_a_bundle_of_before_cannot_say_which_trait_moved(bundle: Path, same: list[Path], runtime: Runtime) -> None:

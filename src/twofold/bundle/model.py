@@ -38,6 +38,9 @@ class Prediction:
     read_error: ReadError | None = field(default=None, repr=False)
 
 
+OnRows = Callable[[Sequence[FeatureRow], Sequence[Prediction]], None]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A model. `classes` are (negative, positive); `rule` maps the probability of the positive class to one of them, or leaves
@@ -126,10 +129,18 @@ class Model:
             for rows in chunks:
                 yield from zip(self.predict_rows([paths.popleft() for _ in rows], rows), rows, strict=True)
 
-    def predict_batch(self, sources: Sequence[Source], runtime: Runtime, engine: Engine) -> list[Prediction]:
-        """The predictions for a few sources, computed in the thread of the caller. The engine must have started."""
+    def predict_batch(
+        self, sources: Sequence[Source], runtime: Runtime, engine: Engine, on_rows: OnRows | None = None
+    ) -> list[Prediction]:
+        """The predictions for a few sources, computed in the thread of the caller. The engine must have started.
+
+        `on_rows` gets their feature rows and predictions.
+        """
         rows = embed_batch(sources, engine, max_pixels=runtime.options.max_pixels)
-        return self.predict_rows([str(source) if isinstance(source, Path) else "" for source in sources], rows)
+        predictions = self.predict_rows([str(source) if isinstance(source, Path) else "" for source in sources], rows)
+        if on_rows is not None:
+            on_rows(rows, predictions)
+        return predictions
 
     def predict_rows(self, paths: Sequence[str], rows: Sequence[FeatureRow]) -> list[Prediction]:
         """The predictions for images at these paths with these feature rows, in their order."""

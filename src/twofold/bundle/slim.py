@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from twofold.bundle.card import decision_sentences
 from twofold.bundle.model import Model
+from twofold.bundle.score_quantiles import fit_quantiles
 from twofold.bundle.storage import Bundle, new_bundle_folder, write_model
 from twofold.core.files import open_replacement
 from twofold.core.json_text import json_text
@@ -18,15 +19,15 @@ _FILES: Final = """## Files
 
 This is the slim form of a bundle: `model.onnx`, `bundle.json`, the metrics in `evaluation.json`, and
 `fingerprints.csv`, hashes of the training images without their names. Their scores and the file report stay with the whole
-bundle.
+bundle; `bundle.json` has quantiles of the scores, by which it can be watched.
 """
 
 
 def write_slim_bundle(bundle: Bundle, out: Path, *, force: bool) -> None:
     """Writes the slim form of a bundle at `out`, whole or not at all.
 
-    The model is the same, with its probe logits. Left out are paths, the command, scores, the file report and the report. Raises
-    UsageError where `out` is not free, BundleError where a file of the bundle is missing or altered.
+    The model is the same, with its probe logits. Left out are paths, the command, the file report and the report; of the scores
+    remain quantiles. Raises UsageError where `out` is not free, BundleError where a file of the bundle is missing or altered.
     """
     index, evaluation = bundle.fingerprint_index(), bundle.evaluation()
     numbers = tuple(f"image {number}" for number in range(1, len(index.paths) + 1))
@@ -40,7 +41,14 @@ def write_slim_bundle(bundle: Bundle, out: Path, *, force: bool) -> None:
             (folder / "README.md").write_text(
                 _slim_card(text, bundle.model), encoding="utf-8", errors="surrogateescape"
             )
-        write_model(folder, bundle.model, _slim_record(bundle.record))
+        write_model(folder, bundle.model, _slim_record(bundle.record) | _quantiles(bundle))
+
+
+def _quantiles(bundle: Bundle) -> dict[str, Any]:
+    """The quantiles of the scores, about 2 kB, with which the slim form can be watched."""
+    if not (bundle.path / "scores.csv").exists():  # a slim form already: its record has them
+        return {}
+    return {"score_quantiles": fit_quantiles(bundle.scores()).as_json()}
 
 
 def _metrics(evaluation: Mapping[str, Any]) -> dict[str, Any]:

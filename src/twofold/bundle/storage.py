@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar
 from twofold.bundle.card import replace_decision
 from twofold.bundle.format import FORMAT, MAX_BYTES, AnotherFormatError, Record, checksum, read_record
 from twofold.bundle.held_out_scores import HeldOutScores, read_test_scores
-from twofold.bundle.model import Model, Prediction
+from twofold.bundle.model import Model, OnRows, Prediction
 from twofold.bundle.scores import ScoreTable, read_scores
 from twofold.core.errors import BackboneError, BundleError, UsageError
 from twofold.core.files import check_writable, read_file
@@ -141,10 +141,12 @@ class Bundle:
         """The predictions and rows of `Model.stream_rows`. Raises BundleError where the network cannot be run."""
         return self._name_bundle_in_errors(self.model.stream_rows(sources, runtime, engine, add_note))
 
-    def predict_batch(self, sources: Sequence[Source], runtime: Runtime, engine: Engine) -> list[Prediction]:
+    def predict_batch(
+        self, sources: Sequence[Source], runtime: Runtime, engine: Engine, on_rows: OnRows | None = None
+    ) -> list[Prediction]:
         """The predictions of `Model.predict_batch`. Raises BundleError where the network cannot be run."""
         try:
-            return self.model.predict_batch(sources, runtime, engine)
+            return self.model.predict_batch(sources, runtime, engine, on_rows)
         except BackboneError as error:
             raise self._unusable(error) from error
 

@@ -24,6 +24,7 @@ COMMAND_PARAMETERS: Final = (
     "data",
     "decisions",
     "engine",
+    "every",
     "features_from",
     "figures",
     "force",

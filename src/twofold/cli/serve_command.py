@@ -39,11 +39,13 @@ def serve(
 
     from twofold.serving.http_server import HttpServer
     from twofold.serving.model_repository import ModelRepository, name_bundles
+    from twofold.serving.served_lives import ServedLives
     from twofold.serving.service import Service
     from twofold.serving.service_app import build_service
 
     runtime = terminal.runtime(runtime_options, quiet=quiet)
-    repository = ModelRepository(name_bundles(bundles), runtime)
+    paths = name_bundles(bundles)
+    repository = ModelRepository(paths, runtime, ServedLives(options.watch_state, options.watch_interval))
     repository.load()
     service = Service(repository, options, runtime_options.threads or available_processors())
     server = HttpServer(service)

@@ -320,6 +320,12 @@ class ServiceOptions:
     deadline: float = _option(30.0, "Seconds after which a request is given up.")
     max_megabytes: float = _option(20.0, "Size limit of a request's body in MB.")
     max_images: int = _option(32, "Number of images that a request may have.")
+    watch_state: Path | None = _option(
+        None, "Folder that keeps what was watched, so that a service that starts again continues; made if missing."
+    )
+    watch_interval: float = _option(
+        0.0, "Seconds in which one image is watched, longer than a camera shows one scene; 0: all images."
+    )
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -327,6 +333,7 @@ class ServiceOptions:
             raise UsageError(f"`port` must be in [0, 65535], got {self.port}.")
         _check_minimum("queue", self.queue, 1)
         _check_minimum("max_images", self.max_images, 1)
+        _check_minimum("watch_interval", self.watch_interval, 0)
         for name in ("deadline", "max_megabytes"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"`{name}` must be above 0, got {getattr(self, name):g}.")

@@ -9,6 +9,7 @@ from typing import Final
 from twofold.core.errors import DataError
 from twofold.data.archives import archive_of, archived_entries, is_archived_folder, no_folder, skipped_members
 from twofold.data.members import MAX_DEPTH, SKIP_SENTENCES, Members
+from twofold.data.samples import companions
 
 _ARCHIVES: Final = {".zip", ".tar", ".parquet"}
 _JUNK_FILES: Final = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
@@ -154,10 +155,18 @@ def _has_junk_name(name: str, *, folder: bool) -> bool:
 def _walk_any(path: Path) -> Iterator[Path | Skip]:
     """The files below a folder or an archive, or the file itself."""
     if _opens(path):
-        yield from walk(path)
+        dropped = _companions(path)
+        yield from (entry for entry in walk(path) if entry not in dropped) if dropped else walk(path)
         yield from archive_skips(path)
     else:
         yield path
+
+
+def _companions(path: Path) -> set[Path | Skip]:
+    """What belongs to images in the archive at the path, as in WebDataset's: labels and captions, which are no images."""
+    members, inside = archive_of(path) or (None, "")
+    names = companions(members.handles) if members else ()
+    return {path / name.removeprefix(f"{inside}/") for name in names if not inside or name.startswith(f"{inside}/")}
 
 
 def _iterate_entries(folder: Path) -> Iterator[Path]:

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Final
 
 from twofold.core.errors import DataError
 from twofold.data.folders import entries, is_folder, is_junk, parquet_files
+from twofold.data.samples import IMAGES
 from twofold.data.split_names import are_splits, other_words, same_subject, split_kind
-
-_IMAGES: Final = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
 
 
 def splits_of(folders: Sequence[Path]) -> list[Path]:
@@ -144,6 +142,6 @@ def _folders(folder: Path) -> list[Path]:
         paths = [path for path in entries(folder) if not is_junk(path)]
     except DataError:  # raised later, where the files of the folder are listed
         return []
-    if any(path.suffix.lower() in _IMAGES and not is_folder(path) for path in paths):
+    if any(path.suffix.lower() in IMAGES and not is_folder(path) for path in paths):
         return []
     return [path for path in paths if is_folder(path)]

@@ -8,6 +8,7 @@ happens.
 """
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ _EDGES: Final = np.array([0, *FRACTIONS, 1])
 _FIRST: Final = 0.5  # of the wealth is staked at once
 _SLOW: Final = 100  # numbers
 _MOST: Final = 1e300  # wealth beyond it is cut
+_BLOCK: Final = 1024  # numbers at a time, to bound memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +69,18 @@ def reserve(count: int | NDArray[np.int64]) -> Reals:
 def play(stakes: Reals, count: int, p: Reals, bets: Bets) -> Reals:
     """The stakes (n, j) of n martingales after `count` numbers and one more, with p-values (n,)."""
     begun = float(reserve(count) - reserve(count + 1))
-    cells = np.searchsorted(FRACTIONS, p, "right")
-    return np.minimum((stakes + begun * bets.parts) * bets.densities[cells], _MOST)
+    return _stake(stakes, (begun * bets.parts, _densities(p, bets)))
+
+
+def _stake(stakes: Reals, step: tuple[Reals, Reals]) -> Reals:
+    """The stakes after what is newly staked on each bet, (j,), and the densities of the bets at the next p-value."""
+    begun, densities = step
+    return np.minimum((stakes + begun) * densities, _MOST)
+
+
+def _densities(p: Reals, bets: Bets) -> Reals:
+    """The density of each bet at p-values (n,), (n, j)."""
+    return np.asarray(bets.densities[np.searchsorted(FRACTIONS, p, "right")])
 
 
 def wealth(stakes: Reals, count: int) -> Reals:
@@ -103,12 +115,21 @@ class Martingale:
 
     def follow(self, values: Reals, ties: Reals, urn: RankUrn, bets: Bets, limit: float) -> "Martingale":
         """The martingale after these numbers (n,), in their order; `ties` (n,) are uniform in [0, 1)."""
-        numbers, stakes, highest, alarm = self.numbers.copy(), self.stakes[None], self.highest, self.alarm
-        for count, (number, tie) in enumerate(zip(urn.bins(values), ties, strict=True), self.count):
-            p = p_values((urn.gaps + numbers)[None], number[None], tie[None])
-            stakes = play(stakes, count, p, bets)
-            numbers[number] += 1
-            highest = max(highest, float(wealth(stakes[0], count + 1)))
-            if alarm is None and highest >= limit:
-                alarm = count + 1
-        return Martingale(numbers, stakes[0], highest, alarm)
+        after, bins = self, urn.bins(values)
+        for start in range(0, len(bins), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            after = after._follow_block(bins[block], ties[block], urn, bets, limit)
+        return after
+
+    def _follow_block(self, bins: Counts, ties: Reals, urn: RankUrn, bets: Bets, limit: float) -> "Martingale":
+        each = (bins[:, None] == np.arange(len(urn.gaps))).astype(np.int64)
+        numbers = self.numbers + each.cumsum(axis=0)  # after each number
+        p = p_values(urn.gaps + numbers - each, bins, ties)
+        reserves = reserve(self.count + np.arange(len(bins) + 1))
+        begun = (reserves[:-1] - reserves[1:])[:, None] * bets.parts
+        steps = zip(begun, _densities(p, bets), strict=True)
+        stakes = np.array([*accumulate(steps, _stake, initial=self.stakes)][1:])
+        wealths = stakes.sum(axis=-1) + reserves[1:]
+        reached = np.flatnonzero(wealths >= limit)
+        alarm = self.count + int(reached[0]) + 1 if self.alarm is None and len(reached) else self.alarm
+        return Martingale(numbers[-1], stakes[-1], max(self.highest, float(wealths.max())), alarm)

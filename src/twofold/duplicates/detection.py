@@ -1,7 +1,6 @@
 """Duplicates: images with equal bytes, with equal pixels, files of one exposure, or exposures of one scene."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
@@ -9,35 +8,23 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.core.parallel import prefetch
-from twofold.duplicates.alignment import turn
 from twofold.duplicates.confirmation import FullImages, Likeness, compare_at_full_size
+from twofold.duplicates.duplicate_candidates import find_candidates, pack_pairs
 from twofold.duplicates.fine_detail import GreyImage
 from twofold.duplicates.grey_planes import GreyPlanes
-from twofold.duplicates.hamming_search import Pairs, equal_pairs, pairs_within
-from twofold.duplicates.nearest_neighbours import directions, nearest_pairs
-from twofold.duplicates.perceptual_hash import Hashes, ThumbnailArray, ThumbnailRows, distances, hash_thumbnails
-from twofold.duplicates.registration import register
+from twofold.duplicates.hamming_search import Pairs
+from twofold.duplicates.perceptual_hash import Hashes, ThumbnailArray, ThumbnailRows, hash_thumbnails
 from twofold.duplicates.strangers import strangers_agree
+from twofold.duplicates.thumbnail_registration import register_pairs
 
 DuplicateKind = Literal["exact", "pixels", "near", "same-scene"]
 Keys = Sequence[tuple[str, str]]  # for each image the hash of its bytes and the hash of its pixels
 
 # These were chosen by the measurements in docs/decisions/010.
-_MIN_COSINE: Final = 0.65  # of the features of two images that may be duplicates
-# Below it images may be files of one exposure, which is proven at full size: those of drawn images that were cropped had 0.57.
-_MIN_WEAK_COSINE: Final = 0.55
-_NEIGHBOURS: Final = 2
-# Bits by which hashes must be closer when mirrored or rotated: for cropped images the orientation is uncertain.
-_UPRIGHT: Final = 24
 _MIN_AGREEMENT: Final = 0.85
 _MANY: Final = 20  # images from which on the mean is subtracted: it is common to all
-_MAX_CANDIDATES: Final = 3  # largest number of candidates by hash that an image is compared with
 _MAX_UNLINKED: Final = 30  # non-candidate pairs of a group that are compared
 _MAJORITY: Final = 0.5
-_AT_ONCE: Final = 512  # pairs, of about 100 kB each
-_SEARCHES: Final = 2  # by hash at once: where all images look alike, each takes half a gigabyte
-_ROWS_AT_ONCE: Final = 1 << 17  # rows whose neighbours by hash are in memory
 _MIN_LIKELY: Final = 0.6  # agreement of thumbnails from which on a pair is compared at full size
 _BEST: Final = 2  # pairs of an image that are compared at full size
 
@@ -89,7 +76,7 @@ def find_near_duplicates(
     `features`, and `thumbnails` (n, SMALL, SMALL, 3) need not be in memory. See `find_duplicates`."""
     threads = 1 if images is None else images.threads
     hashes = hash_thumbnails(thumbnails, threads)
-    pairs, is_strong = _candidates(features, rows, hashes, threads, weak=images is not None)
+    pairs, is_strong = find_candidates(features, rows, hashes, threads, weak=images is not None)
     of_rows = None if images is None else FullImages(lambda row: images.load(int(rows[row])), images.threads)
     kinds = _kinds(GreyPlanes(thumbnails), hashes, pairs, is_strong, of_rows)
     return [
@@ -103,31 +90,12 @@ def count_comparisons(fingerprints: Fingerprints) -> int:
     """The number of pairs that `find_duplicates` compares at full size."""
     rows = np.unique(_group_roots(len(fingerprints), _exact_duplicates(fingerprints.keys)))
     hashes = hash_thumbnails(fingerprints.thumbnails[rows])
-    pairs, _ = _candidates(fingerprints.features, rows, hashes, 1, weak=True)
+    pairs, _ = find_candidates(fingerprints.features, rows, hashes, 1, weak=True)
     if not len(pairs):
         return 0
     planes = GreyPlanes(fingerprints.thumbnails[rows])
-    agreements = _register(_centred(planes), hashes, pairs)[0]
-    return int(_likely(pairs, agreements, _register(planes, hashes, pairs)[0]).sum())
-
-
-def _candidates(
-    features: NDArray[np.float32] | None, rows: NDArray[np.int64], hashes: list[Hashes], threads: int, *, weak: bool
-) -> tuple[Pairs, NDArray[np.bool_]]:
-    """Pairs among these rows that may be duplicates, and whether each is a strong candidate; with `weak` also others."""
-    with ThreadPoolExecutor(min(threads, _SEARCHES), thread_name_prefix="duplicates") as pool:
-        candidates = list(pool.map(lambda oriented: _nearest(oriented, hashes[0]), hashes[:-1]))
-    candidates.append(equal_pairs(hashes[0].coarse, hashes[0].fine))
-    weak_pairs = np.empty((0, 2), np.int64)
-    if features is not None:
-        unit = directions(features, rows)
-        nearest = nearest_pairs(unit, _NEIGHBOURS, _MIN_WEAK_COSINE)
-        cosines = np.einsum("pd,pd->p", *(unit[nearest[:, column]] for column in (0, 1)))
-        candidates.append(nearest[cosines >= _MIN_COSINE])
-        weak_pairs = nearest if weak else weak_pairs
-    strong = _packed(_hashable(np.concatenate(candidates), hashes[0]))
-    pairs = _hashable(np.concatenate([*candidates, weak_pairs]), hashes[0])
-    return pairs, np.isin(_packed(pairs), strong, assume_unique=True)
+    agreements = register_pairs(_centred(planes), hashes, pairs)[0]
+    return int(_likely(pairs, agreements, register_pairs(planes, hashes, pairs)[0]).sum())
 
 
 def exact_matches(keys: Keys, index_keys: Keys) -> dict[int, Duplicate]:
@@ -160,7 +128,7 @@ def confirm_matches(
         side, number = divmod(row, len(rows))
         return images[side].load(int(rows[number, side]))
 
-    _, maps, orientations = _register(GreyPlanes(thumbnails), hash_thumbnails(thumbnails), pairs)
+    _, maps, orientations = register_pairs(GreyPlanes(thumbnails), hash_thumbnails(thumbnails), pairs)
     likeness = compare_at_full_size(pairs, orientations, maps, FullImages(load, images[0].threads))
     kinds = {
         match.first: _confirmed_kind(match.kind, bool(near), bool(scene), bool(np.isnan(misfit)))
@@ -200,43 +168,6 @@ def _group_roots(count: int, duplicates: Sequence[Duplicate]) -> NDArray[np.int6
     return root
 
 
-def _nearest(first: Hashes, second: Hashes) -> Pairs:
-    """The pairs (row of first, row of second) with the nearest fine hashes among those with near coarse hashes, up to
-    `_MAX_CANDIDATES` for each row of first."""
-    nearest = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(first), _ROWS_AT_ONCE):
-        pairs = pairs_within(first.coarse[start : start + _ROWS_AT_ONCE], second.coarse)
-        pairs[:, 0] += start
-        bits = _distances(first, second, pairs)
-        bits[pairs[:, 0] == pairs[:, 1]] = 256  # itself
-        order = np.lexsort((bits, pairs[:, 0]))
-        rows = pairs[order, 0]
-        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        nearest.append(pairs[order[rank < _MAX_CANDIDATES]])
-    return np.concatenate(nearest)
-
-
-def _distances(first: Hashes, second: Hashes, pairs: Pairs) -> NDArray[np.int16]:
-    """The bits in which the fine hashes of each pair differ, (pairs,)."""
-    bits = np.empty(len(pairs), np.int16)
-    for start in range(0, len(pairs), _ROWS_AT_ONCE):
-        rows, others = pairs[start : start + _ROWS_AT_ONCE].T
-        bits[start : start + _ROWS_AT_ONCE] = distances(first.fine[rows], second.fine[others])
-    return bits
-
-
-def _hashable(candidates: Pairs, hashes: Hashes) -> Pairs:
-    """The candidates that are not of nearly one colour: pairs of rows in order, each once."""
-    hashable = ~hashes.flat[candidates].any(axis=1) & (candidates[:, 0] != candidates[:, 1])
-    packed = np.unique(_packed(np.sort(candidates[hashable], axis=1)))  # faster than np.unique of rows, and smaller
-    return np.column_stack([packed >> 32, packed & 0xFFFFFFFF])
-
-
-def _packed(pairs: Pairs) -> NDArray[np.int64]:
-    """Each pair as one number, (pairs,), in the same order."""
-    return np.asarray(pairs[:, 0] << 32 | pairs[:, 1])
-
-
 def _kinds(
     planes: GreyPlanes,
     hashes: list[Hashes],
@@ -248,7 +179,7 @@ def _kinds(
     if not len(pairs):
         return []
     centred, threads = _centred(planes), 1 if images is None else images.threads
-    agreements = _register(centred, hashes, pairs, threads)[0]
+    agreements = register_pairs(centred, hashes, pairs, threads)[0]
     strong_agreements = np.where(is_strong, agreements, np.float32(-1))
     similar, scene = _similar_and_agreeing(centred, hashes, pairs, strong_agreements, threads)
     likeness, compared = _likeness(planes, hashes, pairs, agreements, images)
@@ -288,7 +219,7 @@ def _likeness(
     values = np.full((3, len(pairs)), np.nan)
     if images is None:
         return Likeness(*values), np.ones(len(pairs), np.bool_)
-    uncentred, maps, orientations = _register(planes, hashes, pairs, images.threads)
+    uncentred, maps, orientations = register_pairs(planes, hashes, pairs, images.threads)
     compared = _likely(pairs, agreements, uncentred)
     likeness = compare_at_full_size(pairs[compared], orientations[compared], maps[compared], images)
     values[:, compared] = likeness.misfit, likeness.overall, likeness.everywhere
@@ -310,40 +241,6 @@ def _among_best(pairs: Pairs, scores: NDArray[np.floating]) -> NDArray[np.bool_]
     return chosen
 
 
-def _register(
-    planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, threads: int = 1
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """The agreement of each pair, the map from its first image to its second, and the orientation of the first image.
-
-    That is the orientation whose hash is nearest to the second's.
-    """
-    agreements, maps = [np.empty(0, np.float32)], [np.empty((0, 3, 3), np.float32)]
-    orientations = _orientations(hashes, pairs)
-
-    def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:  # read in this thread
-        for at in range(0, len(pairs), _AT_ONCE):
-            (first, second), turns = pairs[at : at + _AT_ONCE].T, orientations[at : at + _AT_ONCE]
-            turned = [turn(plane, int(number)) for plane, number in zip(planes[first], turns, strict=True)]
-            yield np.stack(turned), planes[second]
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="duplicates") as pool:
-        for agreement, map_to_second in prefetch(pool, lambda both: register(*both), batches(), threads):
-            agreements.append(agreement)
-            maps.append(map_to_second)
-    return np.concatenate(agreements), np.concatenate(maps), orientations
-
-
-def _orientations(hashes: list[Hashes], pairs: Pairs) -> NDArray[np.intp]:
-    """The orientation of the first image of each pair, (pairs,)."""
-    orientations = np.empty(len(pairs), np.intp)
-    for at in range(0, len(pairs), _ROWS_AT_ONCE):
-        first, second = pairs[at : at + _ROWS_AT_ONCE].T
-        bits = np.stack([distances(oriented.fine[first], hashes[0].fine[second]) for oriented in hashes])
-        bits[0] -= _UPRIGHT
-        orientations[at : at + _ROWS_AT_ONCE] = bits.argmin(axis=0)
-    return orientations
-
-
 def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, threads: int) -> NDArray[np.float64]:
     """The lowest agreement of duplicates, for each pair, (pairs,).
 
@@ -357,7 +254,7 @@ def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, thre
     _, group = connected_components(graph, directed=False)
     order, counts = np.argsort(group, kind="stable"), np.bincount(group)
     ends = np.cumsum(counts)
-    linked, random = set(_packed(pairs).tolist()), np.random.default_rng(0)
+    linked, random = set(pack_pairs(pairs).tolist()), np.random.default_rng(0)
     unlinked_by_group = {
         number: _sample_unlinked(order[ends[number] - counts[number] : ends[number]], linked, random)
         for number in np.flatnonzero(counts > 2).tolist()
@@ -365,7 +262,7 @@ def _min_agreements(planes: GreyPlanes, hashes: list[Hashes], pairs: Pairs, thre
     thresholds = np.full(len(counts), _MIN_AGREEMENT)
     unlinked = np.concatenate([np.empty((0, 2), np.int64), *unlinked_by_group.values()])
     ends = np.cumsum([0, *map(len, unlinked_by_group.values())])
-    all_agreements = _register(planes, hashes, unlinked, threads)[0]
+    all_agreements = register_pairs(planes, hashes, unlinked, threads)[0]
     for number, (start, end) in zip(unlinked_by_group, pairwise(ends), strict=True):
         agreements = all_agreements[start:end] if start < end else np.ones(1)
         if np.mean(agreements >= _MIN_AGREEMENT) < _MAJORITY:

@@ -5,31 +5,42 @@ from typing import Final
 
 from twofold.core.notes import count_text
 from twofold.report.layout import interval_text, note_lines, short_number, table
-from twofold.workflows.watch import Reading, WatchResult
+from twofold.workflows.monitor_reading import Reading
+from twofold.workflows.watch import WatchResult
 
 _MEANINGS: Final = {
     "familiarity": "the images are not like the training images as a whole",
     "logit": "the model calls another fraction of the images positive",
+    "brightness": "the images are brighter or darker",
+    "sharpness": "the images are sharper or more blurred",
+    "pixels": "the images have another size in pixels",
+    "bytes per pixel": "the files are compressed more or less",
 }
+_WEALTH: Final = (
+    "wealth: what a bet of 1 that the images have changed has become; it does not gain while they are the same."
+)
+_ADVICE: Final = (
+    "Look at the last images. Then train again with images like these, or begin anew with another state file."
+)
 
 
 def watch_text(result: WatchResult, name: str) -> str:
     """The images, the monitors, the alarms, and what is estimated without labels."""
     lines = [f"{name}: {_counts(result)}"]
-    lines += ["", *_monitor_lines(result.readings), "", *_alarm_lines(result)]
+    lines += ["", *_monitor_lines(result.readings), "", _WEALTH, "", *_alarm_lines(result)]
     lines += ["", *_estimate_lines(result), *note_lines(result.notes)]
     return "\n".join(lines)
 
 
 def _counts(result: WatchResult) -> str:
-    state, parts = result.state, [f"{count_text(result.new, 'new image')}, {result.state.images} since the beginning"]
-    if state.repeated:
-        parts.append(f"{count_text(state.repeated, 'repeated image')} not counted")
-    if state.training_images:
-        parts.append(f"{count_text(state.training_images, 'training image')} not counted")
-    if state.read_errors:
-        codes = ", ".join(f"{count} {code}" for code, count in sorted(state.read_errors.items()))
-        parts.append(f"{count_text(sum(state.read_errors.values()), 'unreadable file')} ({codes})")
+    parts = [f"{count_text(result.new, 'new image')}, {result.state.images} since the beginning"]
+    if result.repeated:
+        parts.append(f"{count_text(result.repeated, 'repeated image')} not counted")
+    if result.training_images:
+        parts.append(f"{count_text(result.training_images, 'training image')} not counted")
+    if result.read_errors:
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(result.read_errors.items()))
+        parts.append(f"{count_text(result.read_errors.total(), 'unreadable file')} ({codes})")
     return "; ".join(parts)
 
 
@@ -52,22 +63,19 @@ def _wealth(value: float) -> str:
 
 def _alarm_lines(result: WatchResult) -> Iterator[str]:
     for reading in result.alarms:
-        meaning = _MEANINGS.get(reading.name, f"the {reading.name} of the images has changed")
-        yield f"ALARM: {reading.name}, at image {reading.alarm}: {meaning}."
-    if not result.alarms:
-        yield "No alarm: nothing shows that the images have changed."
+        yield f"ALARM: {reading.name}, at image {reading.alarm}: {_MEANINGS[reading.name]}."
+    yield _ADVICE if result.alarms else "No alarm: nothing shows that the images have changed."
 
 
 def _estimate_lines(result: WatchResult) -> list[str]:
     recent = f"the last {count_text(result.recent, 'image')}"
-    lines = []
-    if result.prevalence is not None:
-        lines.append(f"{result.classes[1]} among {recent}: {interval_text(result.prevalence.prevalence)}")
-    if result.accuracy is not None:
-        accuracy = interval_text(result.accuracy.accuracy)
-        lines.append(
-            f"accuracy of {count_text(result.accuracy.decided, 'decision')} on these, without labels: {accuracy}"
-        )
-    if result.unknown:
-        lines.append(f"accuracy: cannot tell: {result.unknown}")
+    lines, estimates = [], result.estimates
+    if estimates.prevalence is not None:
+        lines.append(f"{result.classes[1]} among {recent}: {interval_text(estimates.prevalence.prevalence)}")
+    if estimates.accuracy is not None:
+        accuracy, decided = interval_text(estimates.accuracy.accuracy), estimates.accuracy.decided
+        lines.append(f"accuracy of {count_text(decided, 'decision')} on these, without labels: {accuracy}")
+    if estimates.unknown:
+        what = "accuracy" if estimates.prevalence is not None else f"fraction of {result.classes[1]}, and accuracy"
+        lines.append(f"{what}: cannot tell: {estimates.unknown}")
     return lines

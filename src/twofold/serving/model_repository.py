@@ -1,7 +1,7 @@
 """The models that are served, by name, and their replacement while they are in use."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
@@ -9,8 +9,10 @@ from typing import Final
 
 from twofold.bundle.model import Prediction
 from twofold.bundle.storage import Bundle, load_bundle
-from twofold.core.errors import UsageError
+from twofold.core.errors import TwofoldError, UsageError
 from twofold.embedding import Runtime, Source
+from twofold.serving.served_life import ServedLife
+from twofold.serving.served_lives import ServedLives, Tell
 from twofold.workflows.explain import Explainer
 from twofold.workflows.predict import Predictor
 
@@ -22,11 +24,16 @@ FileState = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A bundle that is served, under a `name`. Requests keep the one that they began with."""
+    """A bundle that is served, under a `name`. Requests keep the one that they began with.
+
+    It has a `life`, or `not_watched` says why it has none.
+    """
 
     name: str
     bundle: Bundle = field(repr=False)
     predictor: Predictor = field(repr=False)
+    life: ServedLife | None = field(default=None, repr=False)
+    not_watched: str = ""
 
     @cached_property
     def version(self) -> str:
@@ -44,8 +51,8 @@ class ServedModel:
         return Explainer(self.bundle, self.predictor.runtime)
 
     def predict_batch(self, sources: Sequence[Source]) -> list[Prediction]:
-        """The predictions of a few images, computed in the thread of the caller."""
-        return self.predictor.predict_batch(sources)
+        """The predictions of a few images, which are watched; computed in the thread of the caller."""
+        return self.predictor.predict_batch(sources, None if self.life is None else self.life.add)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +65,13 @@ class Reload:
 
 
 class ModelRepository:
-    """The models of bundles by name. `load` reads them, `warm` compiles their networks; then `watch` replaces a model whenever
-    its bundle was replaced, and tells `on_reload`."""
+    """The models of bundles by name, and their lives. `load` reads them, `warm` compiles their networks; then `watch` replaces a
+    model whenever its bundle was replaced.
+    """
 
-    def __init__(self, paths: Mapping[str, Path], runtime: Runtime) -> None:
-        self._paths, self._runtime = dict(paths), runtime
+    def __init__(self, paths: Mapping[str, Path], runtime: Runtime, lives: ServedLives | None = None) -> None:
+        self._paths, self._runtime, self._lives = dict(paths), runtime, lives or ServedLives()
+        self._tell: Tell = lambda event, **fields: None
         self._models: dict[str, ServedModel] = {}
         self._states: dict[str, FileState | None] = {}
         self._stopping = Event()
@@ -79,9 +88,10 @@ class ModelRepository:
         return self._models.get(name)
 
     def load(self) -> None:
-        """Reads all bundles. Raises BundleError where one cannot be used."""
+        """Reads all bundles. Raises BundleError where one cannot be used, and where lives are kept TwofoldError where one cannot
+        be watched."""
         for name in self._paths:
-            self._models[name] = self._load(name)
+            self._models[name] = self._with_life(self._load(name))
 
     def warm(self) -> None:
         """Compiles all networks. Raises BundleError where one cannot be run."""
@@ -89,22 +99,25 @@ class ModelRepository:
             model.predictor.warm()
         self.ready = True
 
-    def watch(self, on_reload: Callable[[Reload], None]) -> None:
-        """Looks for replaced bundles every second, in a thread, until `close`."""
+    def watch(self, on_reload: Callable[[Reload], None], tell: Tell) -> None:
+        """Looks for replaced bundles and tends the lives every second, in a thread, until `close`. `tell` gets their events."""
+        self._tell = tell
 
         def run() -> None:
             while not self._stopping.wait(POLL_SECONDS):
                 for reload in self.refresh():
                     on_reload(reload)
+                self._lives.tend(tell)
 
         self._thread = Thread(target=run, name="reload", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread of `watch`."""
+        """Ends the thread of `watch`, and keeps the lives as they are then."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+        self._lives.close(self._tell)
 
     def refresh(self) -> list[Reload]:
         """Replaces the models whose bundles were replaced; a bundle that cannot be used leaves the old model in place."""
@@ -115,6 +128,7 @@ class ModelRepository:
         try:
             model = self._load(name)
             model.predictor.warm()
+            model = self._with_life(model)
         except Exception as error:  # whatever it is: the old model goes on, and so does the watch
             return Reload(name, None, str(error))
         self._models[name] = model
@@ -125,6 +139,15 @@ class ModelRepository:
         self._states[name] = _file_state(path)  # before it is read: what is written meanwhile is read again
         bundle = load_bundle(path)
         return ServedModel(name, bundle, Predictor(bundle, self._runtime))
+
+    def _with_life(self, model: ServedModel) -> ServedModel:
+        """The model with its life, or why it is not watched, which is no reason not to serve it."""
+        try:
+            return replace(model, life=self._lives.open(model.name, model.bundle))
+        except TwofoldError as error:
+            if not self.ready and self._lives.folder is not None:  # at the start there is somebody to mend it
+                raise
+            return replace(model, not_watched=str(error))
 
 
 def _file_state(path: Path) -> FileState | None:

@@ -12,6 +12,7 @@ from twofold.serving.batch_queue import BatchQueue, FullQueueError, JobResult
 from twofold.serving.model_repository import ModelRepository, Reload, ServedModel
 from twofold.serving.request_errors import RequestError
 from twofold.serving.request_images import BodyMemory
+from twofold.serving.served_lives import Tell
 from twofold.serving.service_metrics import ServiceMetrics
 
 if TYPE_CHECKING:
@@ -44,15 +45,15 @@ class Service:
         """Whether requests are answered."""
         return self.repository.ready and not self.draining
 
-    def start(self, on_reload: Callable[[Reload], None]) -> None:
+    def start(self, on_reload: Callable[[Reload], None], tell: Tell) -> None:
         """Starts the threads. The networks have to be compiled."""
         self.queue.start()
-        self.repository.watch(on_reload)
+        self.repository.watch(on_reload, tell)
 
     def stop(self) -> None:
         """Ends the threads."""
-        self.repository.close()
         self.queue.stop()
+        self.repository.close()  # which keeps what the queue has watched
         self._explain_thread.shutdown(cancel_futures=True)
 
     def model(self, name: str | None) -> ServedModel:

@@ -4,17 +4,18 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twofold.core.errors import TwofoldError
 from twofold.serving.access_guard import AccessGuard
 from twofold.serving.health_routes import health_router
 from twofold.serving.inference_protocol import inference_router
-from twofold.serving.model_repository import Reload
+from twofold.serving.model_repository import Reload, ServedModel
 from twofold.serving.predict_routes import predict_router
 from twofold.serving.queue_guard import QueueGuard
 from twofold.serving.request_errors import RequestError
 from twofold.serving.request_log import RequestLog, WriteLine, log_line
+from twofold.serving.served_lives import Tell
 from twofold.serving.service import Service
 
 if TYPE_CHECKING:
@@ -36,9 +37,15 @@ def build_service(service: Service, token: str | None, write: WriteLine | None) 
 
     logging.getLogger(_FORM_LOGGER).setLevel(logging.ERROR)
 
+    def tell(event: str, **fields: Any) -> None:
+        if write is not None:
+            write(log_line(event, **fields))
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.start(lambda reload: _tell(service, reload, write))
+        service.start(lambda reload: _tell_reload(service, reload, tell), tell)
+        for model in filter(None, map(service.repository.get, service.repository.names)):
+            _tell_not_watched(model, tell)
         yield
         service.stop()
 
@@ -56,11 +63,17 @@ def build_service(service: Service, token: str | None, write: WriteLine | None) 
     return RequestLog(AccessGuard(QueueGuard(app, service), token), service.metrics, write)
 
 
-def _tell(service: Service, reload: Reload, write: WriteLine | None) -> None:
+def _tell_reload(service: Service, reload: Reload, tell: Tell) -> None:
     service.metrics.reload(reload)
-    if write is not None:
-        outcome = {"error": reload.error} if reload.model is None else {"version": reload.model.version}
-        write(log_line("reload", model=reload.name, **outcome))
+    outcome = {"error": reload.error} if reload.model is None else {"version": reload.model.version}
+    tell("reload", model=reload.name, **outcome)
+    if reload.model is not None:
+        _tell_not_watched(reload.model, tell)
+
+
+def _tell_not_watched(model: ServedModel, tell: Tell) -> None:
+    if model.not_watched:
+        tell("not-watched", model=model.name, reason=model.not_watched.replace("`", ""))
 
 
 def _add_error_handlers(app: "FastAPI") -> None:

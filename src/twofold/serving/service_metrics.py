@@ -39,10 +39,9 @@ class ServiceMetrics:
         Gauge("twofold_ready", "1 when the networks are compiled.", registry=registry).set_function(
             lambda: float(repository.ready)
         )
-        self._drift = DriftGauges(registry)
+        registry.register(DriftGauges(repository))
         for model in filter(None, map(repository.get, repository.names)):
             self._models.labels(model.name, model.version).set(1)
-            self._drift.begin(model.name, model.version, model.bundle)
             for result in ("done", "error"):
                 self._reloads.labels(model.name, result)
 
@@ -58,7 +57,6 @@ class ServiceMetrics:
             self._images.labels(model.name, outcome).inc()
             self._queue_seconds.labels(model.name).observe(result.queue_seconds)
             self._compute_seconds.labels(model.name).observe(result.compute_seconds)
-        self._drift.count(model.name, model.version, [result.prediction for result in results])
 
     def reload(self, reload: Reload) -> None:
         """Counts the replacement of a bundle."""
@@ -66,7 +64,6 @@ class ServiceMetrics:
         if reload.model is not None:
             self._models.remove_by_labels({"model": reload.name})
             self._models.labels(reload.name, reload.model.version).set(1)
-            self._drift.begin(reload.name, reload.model.version, reload.model.bundle)
 
     def text(self) -> bytes:
         """All metrics in the text format of Prometheus."""

@@ -1,13 +1,14 @@
 """Monitors: what `watch` measures of each image, and the test martingale that bets on each measure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from twofold.audit.metadata_features import image_traits
-from twofold.bundle.scores import ScoreTable
+from twofold.bundle.format import checksum
+from twofold.bundle.score_quantiles import ScoreQuantiles
 from twofold.bundle.storage import Bundle
 from twofold.core.arrays import take_rows
 from twofold.core.errors import BundleError
@@ -38,20 +39,32 @@ class Monitor:
         return 1 / (FALSE_ALARM * SHARES[self.name])
 
 
-def monitors_of(bundle: Bundle, scores: ScoreTable) -> tuple[tuple[Monitor, ...], tuple[Note, ...]]:
-    """The monitors for a bundle with these scores, and notes on those that it cannot have.
+def monitors_of(bundle: Bundle, scores: ScoreQuantiles) -> tuple[tuple[Monitor, ...], tuple[Note, ...]]:
+    """The monitors for a bundle with these quantiles of its scores, and notes on those that it cannot have.
 
-    Raises BundleError where the traits in bundle.json cannot be used.
+    Raises BundleError where there are no monitors, and where the traits in bundle.json cannot be used.
     """
-    urns = {"familiarity": None, "logit": fit_urn(scores.logits, scores.groups)}
-    if bundle.model.familiarity is not None:
-        urns["familiarity"] = fit_urn(scores.familiarity, scores.groups)
-    urns |= dict.fromkeys(TRAITS) | _stored_urns(bundle)
-    prevalence = float(np.mean(scores.labels == 1))
+    known = scores.familiarity if bundle.model.familiarity is not None else None
+    urns = {"familiarity": known, "logit": scores.logit, **dict.fromkeys(TRAITS), **_stored_urns(bundle)}
     # No bets on the shape of the logits: the reference is out-of-fold, and the logits of a head from all images are larger.
-    bets = {name: shift_bets() for name in urns} | {"logit": prevalence_bets(prevalence)}
+    bets = {name: shift_bets() for name in urns} | {"logit": prevalence_bets(scores.prevalence)}
     monitors = tuple(Monitor(name, urn, bets[name]) for name, urn in urns.items() if urn is not None)
+    if not monitors:
+        raise BundleError(
+            f"{bundle.path} cannot be watched: it was trained on fewer than {MIN_VALUES} groups of images; train it on more."
+        )
     return monitors, tuple(_notes({name for name, urn in urns.items() if urn is None}))
+
+
+def identity_of(bundle: Bundle, monitors: Sequence[Monitor]) -> str:
+    """A SHA-256 of all that measures and monitors depend on: the same for a bundle with another rule, and for its slim form."""
+    return checksum(
+        {
+            "backbone": bundle.record["backbone"],
+            "head": bundle.record["head"],
+            "monitors": {each.name: [each.urn.as_json(), each.bets.densities.tolist()] for each in monitors},
+        }
+    )
 
 
 def trait_urns(dataset: LabelledDataset) -> dict[str, RankUrn]:

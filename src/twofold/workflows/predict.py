@@ -8,7 +8,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from twofold.bundle.model import Model, Prediction
+from twofold.bundle.model import Model, OnRows, Prediction
 from twofold.bundle.storage import Bundle
 from twofold.core.data_frame import records_frame
 from twofold.core.errors import UsageError
@@ -102,12 +102,12 @@ class Predictor:
         """The model that predicts."""
         return self._bundle.model if isinstance(self._bundle, Bundle) else self._bundle
 
-    def predict_batch(self, sources: Sequence[Source]) -> list[Prediction]:
+    def predict_batch(self, sources: Sequence[Source], on_rows: OnRows | None = None) -> list[Prediction]:
         """The same predictions for a few images, computed in the thread of the caller, for callers with threads of their own.
 
-        Call `warm` first, in one thread.
+        Call `warm` first, in one thread. `on_rows` gets their feature rows and predictions.
         """
-        return self._bundle.predict_batch(sources, self.runtime, self._open_engine())
+        return self._bundle.predict_batch(sources, self.runtime, self._open_engine(), on_rows)
 
     @property
     def batch(self) -> int:

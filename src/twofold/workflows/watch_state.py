@@ -14,6 +14,7 @@ from twofold.core.errors import DataError, UsageError
 from twofold.core.files import open_replacement, read_file, reason
 from twofold.core.json_text import json_text
 from twofold.decision.martingale import Martingale
+from twofold.workflows.image_measures import DIGITS
 from twofold.workflows.monitors import Monitor
 
 FORMAT: Final = 1
@@ -23,14 +24,14 @@ RECENT: Final = 1000
 REMEMBERED: Final = 100_000
 """Images that are recognised when they are met again."""
 
-DIGITS: Final = 12  # of a content hash: 100,000 images and as many new ones share one by chance in 1 of 28,000 lives
 _MAX_BYTES: Final = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WatchState:
-    """The life of a bundle with this SHA-256: a martingale for each monitor, the measures of the last `RECENT` images, the hashes
-    of the last `REMEMBERED` ones, and the numbers of images that were counted, met again, known from the training, or unreadable.
+    """The life of a bundle with this identity: a martingale for each monitor, the measures of the last `RECENT` images, the
+    hashes of the last `REMEMBERED` ones, and the numbers of images that were counted, met again, known from the training, or
+    unreadable.
     """
 
     bundle: str
@@ -58,13 +59,13 @@ class WatchState:
 
 
 def new_state(bundle: str, monitors: Sequence[Monitor]) -> WatchState:
-    """The state before the first image of a bundle with this SHA-256."""
+    """The state before the first image of a bundle with this identity, `identity_of`."""
     martingales = {monitor.name: Martingale.begin(monitor.urn, monitor.bets) for monitor in monitors}
     return WatchState(bundle, martingales, {monitor.name: () for monitor in monitors})
 
 
 def read_state(path: Path, bundle: str, monitors: Sequence[Monitor]) -> WatchState:
-    """The state in a file, for a bundle with this SHA-256 and its monitors; a new one where there is no file.
+    """The state in a file, for a bundle with this identity and its monitors; a new one where there is no file.
 
     Raises DataError where the file is damaged, UsageError where it is that of another bundle. It is not changed.
     """
@@ -74,18 +75,22 @@ def read_state(path: Path, bundle: str, monitors: Sequence[Monitor]) -> WatchSta
     except FileNotFoundError:
         return new_state(bundle, monitors)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({reason(error)}); give another file as `state`.") from error
+        raise DataError(
+            f"{path} cannot be read ({reason(error)}): give another file, or change its permissions."
+        ) from error
     except (ValueError, TypeError, KeyError, RecursionError):
         intact = False
     if not intact:
         raise _damaged(path)
     if plain.get("format") != FORMAT:
         raise DataError(
-            f"{path} has the format {plain.get('format')} of another version of twofold; begin a new `state`."
+            f"{path} has the format {plain.get('format')} of another version of twofold: move it away; a new life begins "
+            "where there is no file."
         )
     if plain.get("bundle") != bundle:
         raise UsageError(
-            f"{path} is the state of another bundle, or of this one before it was changed; give another file."
+            f"{path} is the state of another bundle, or of this one before it was trained again: give another file; a new life "
+            "begins where there is none."
         )
     try:
         return _state(plain, monitors)
@@ -101,7 +106,10 @@ def write_state(path: Path, state: WatchState) -> None:
 
 
 def _damaged(path: Path) -> DataError:
-    return DataError(f"{path} is damaged, or not a state of watch; restore it from a backup, or begin with a new file.")
+    return DataError(
+        f"{path} is damaged, or not a state of watch: restore it from a backup, or move it away; a new life begins "
+        "where there is no file."
+    )
 
 
 def _state(plain: Mapping[str, Any], monitors: Sequence[Monitor]) -> WatchState:

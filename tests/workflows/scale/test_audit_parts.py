@@ -24,6 +24,7 @@ from twofold.duplicates import FullImages, find_duplicates
 from twofold.embedding import Runtime
 from twofold.workflows.scale.audit_parts import PartsAudit, audit_parts
 from twofold.workflows.scale.fingerprint_columns import metadata_of
+from twofold.workflows.scale.prediction_rows import printable_path
 from twofold.workflows.scale.scan_rows import ImageScanner
 
 OPTIONS = RuntimeOptions(threads=2)
@@ -39,6 +40,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scene(number).save(folder / "ab"[number % 2] / f"{number:02}.jpg", quality=92)
     for number, change in enumerate(CHANGES.values()):
         change(scene(number)).save(folder / "changed" / f"{number:02}.png")
+    scene(9).resize((130, 100)).save(folder / "a" / "line\nbreak.png")
     shutil.copy(folder / "a" / "00.jpg", folder / "b" / "copy.jpg")
     shutil.copy(folder / "a" / "00.jpg", folder / "deep" / "er" / "again.jpg")
     image = Image.open(folder / "a" / "02.jpg")
@@ -66,7 +68,7 @@ def test_rows_are_those_of_a_scan_in_memory(mixed: Path, out: tuple[Path, PartsA
     paths = sorted(iterate_files([mixed]))
     table = Runtime(Path("/dev/null"), OPTIONS).scan(paths, NO_RANGES)
     audited = rows(out[0])
-    assert [row["path"] for row in audited] == [str(path) for path in paths]
+    assert [row["path"] for row in audited] == [printable_path(str(path)) for path in paths]
     columns: dict[str, Any] = {name: [row[name] for row in audited] for name in audited[0]}
     assert columns["reason"] == [error and error.code for error in table.read_errors]
     assert columns["pixels"] == [metadata and metadata.pixel_key for metadata in table.metadata]
@@ -83,8 +85,9 @@ def test_duplicates_are_those_of_an_audit_in_memory(mixed: Path, out: tuple[Path
     paths, runtime = sorted(iterate_files([mixed])), Runtime(Path("/dev/null"), OPTIONS)
     table = runtime.scan(paths, NO_RANGES)
     expected = find_duplicates(fingerprints_of(table), full_images(paths, table, runtime))
-    names = [str(paths[row]) for row in table.used]
+    names = [printable_path(str(paths[row])) for row in table.used]
     assert pairs(out[0]) == [(names[pair.first], names[pair.second], pair.kind) for pair in expected]
+    assert any("\n" in str(paths[table.used[pair.first]]) and pair.kind == "near" for pair in expected)
     counts = Counter(pair.kind for pair in expected)
     assert counts["exact"] == 2
     assert counts["pixels"] == 1
@@ -95,7 +98,7 @@ def test_duplicates_are_those_of_an_audit_in_memory(mixed: Path, out: tuple[Path
 
 
 def test_a_later_run_keeps_parts_and_computes_duplicates_anew(mixed: Path, tmp_path: Path) -> None:
-    paths = [*sorted((mixed / "a").iterdir()), *sorted((mixed / "changed").iterdir())]
+    paths = [*sorted((mixed / "a").glob("*.jpg")), *sorted((mixed / "changed").iterdir())]
     listed, folder = tmp_path / "images.txt", tmp_path / "out"
     audit_parts(str(write_list(listed, map(str, paths[:-3]))), folder, "local", OPTIONS, no_progress)
     before, fewer = part_bytes(folder), pairs(folder)
@@ -139,36 +142,39 @@ def test_objects_of_buckets_have_the_rows_of_their_bytes(mixed: Path) -> None:
     assert damaged.reason == "not-an-image"
 
 
-def test_the_size_limit_is_a_part_of_the_run(mixed: Path, tmp_path: Path) -> None:
-    folder = str(mixed / "a")
-    audit_parts(folder, tmp_path / "out", "local", OPTIONS, no_progress)
+def test_the_size_limit_is_a_part_of_the_run(mixed: Path, out: tuple[Path, PartsAudit]) -> None:
     small = RuntimeOptions(max_megapixels=0.01)
     with pytest.raises(UsageError, match=r"other options \(max_megapixels\)"):
-        audit_parts(folder, tmp_path / "out", "local", small, no_progress)
-    assert set(audit_parts(folder, tmp_path / "small", "local", small, no_progress).read_errors) == {"too-large"}
+        audit_parts(str(mixed), out[0], "local", small, no_progress)
+    scanned = ImageScanner(small).stream([mixed / "a" / "00.jpg"])
+    assert [image.reason for image in scanned] == ["too-large"]
 
 
-def test_a_folder_of_predictions_is_refused_and_one_of_an_audit_too(mixed: Path, tmp_path: Path) -> None:
+def test_a_folder_of_predictions_is_refused_and_one_of_an_audit_too(
+    mixed: Path, out: tuple[Path, PartsAudit], tmp_path: Path
+) -> None:
     listed = write_list(tmp_path / "images.txt", ["1.jpg"])
     predict_paths([listed], tmp_path / "predictions", tmp_path / "processes")
     with pytest.raises(UsageError, match="holds the parts of predict, not of audit: give another folder"):
         audit_parts(str(listed), tmp_path / "predictions", "local", OPTIONS, no_progress)
-    audit_parts(str(listed), tmp_path / "audit", "local", OPTIONS, no_progress)
     with pytest.raises(UsageError, match="holds the parts of audit, not of predict: give another folder"):
-        predict_paths([listed], tmp_path / "audit", tmp_path / "processes")
+        predict_paths([mixed], out[0], tmp_path / "processes")
 
 
-def test_the_command_prints_a_summary_and_json(mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["audit", str(mixed), "--engine", "local", "--out", str(tmp_path / "out")]
+def test_the_command_prints_a_summary_and_json(
+    mixed: Path, out: tuple[Path, PartsAudit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["audit", str(mixed), "--engine", "local", "--out", str(out[0])]
     assert main(words) == 0
     text = capsys.readouterr().out
     assert "same bytes: 2 pairs in 1 group" in text
     assert f"4 images, the first is {mixed / 'a' / '00.jpg'}" in text
+    assert "1 part, 1 of them before" in text
     assert main([*words, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["duplicates"]["exact"] == {"pairs": 2, "groups": 1}
     assert (record["finished_before"], record["parts"]) == (1, 1)
-    assert record["images"] == len(rows(tmp_path / "out"))
+    assert record["images"] == len(rows(out[0]))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
+from part_archives import tar_of
 from part_predictors import write_list
 from pyarrow import parquet
 
@@ -26,6 +27,19 @@ def test_folders_and_lists_are_sorted_and_each_path_is_there_once(drawn: Path, t
     text = write_list(tmp_path / "a.txt", [*reversed(files), files[0], "", "b.jpg"])
     table = write_table(tmp_path / "b.parquet", path=[*files[:3], "b.jpg", "./b.jpg"], label=["x"] * 5)
     assert paths(drawn / "rings", text, table, drawn) == sorted([*files, str(tmp_path / "b.jpg")])
+
+
+def test_archives_in_lists_are_their_images_without_labels_and_captions(tmp_path: Path) -> None:
+    members = ["0001.jpg", "0001.json", "0001.cls", "b/2.PNG", "b/2.txt", "b/3.seg.png", "c/2.txt", ".x.jpg", "readme"]
+    (tmp_path / "shard-0.tar").write_bytes(tar_of(dict.fromkeys(members, b"x")))
+    expected = ["0001.jpg", "b/2.PNG", "b/3.seg.png", "c/2.txt", "readme"]
+    listed = write_list(tmp_path / "shards.txt", ["shard-0.tar", "shard-1.tar"])
+    assert paths(tmp_path / "shard-0.tar") == [f"{tmp_path}/shard-0.tar/{name}" for name in expected]
+    assert paths(listed) == [
+        *paths(tmp_path / "shard-0.tar"),
+        f"{tmp_path}/shard-1.tar",
+    ]  # which is missing, and has a row
+    assert paths(tmp_path / "shard-0.tar" / "b") == [f"{tmp_path}/shard-0.tar/{name}" for name in expected[1:3]]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\\nb", "a\\", "\\\n\r", "\\\\n", "caf\udce9", "a b"])

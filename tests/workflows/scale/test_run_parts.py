@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from twofold.bundle.storage import load_bundle
 from twofold.cli import main
 from twofold.core.errors import DataError, UsageError
 from twofold.workflows.predict import Predictor
+from twofold.workflows.scale.part_files import is_whole
+from twofold.workflows.scale.prediction_rows import PredictionFormat
 
 NAMES = [f"{number:05}.jpg" for number in range(20 * 512 - 100)]
 
@@ -84,6 +87,25 @@ def test_an_image_at_which_workers_end_twice_is_one_row_and_others_are_answered(
     assert [note.code for note in result.notes] == ["drawn"]
 
 
+def test_ctrl_c_while_the_worker_starts_ends_both_without_a_word(bundle: Path, drawn: Path, tmp_path: Path) -> None:
+    words = ["predict", str(bundle), str(drawn), "--out", str(tmp_path / "out"), "--engine", "local"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "twofold", *words], stderr=subprocess.PIPE, env=environment, start_new_session=True
+    )
+    started = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    while not (worker := next(filter(is_worker, started.read_text(encoding="ascii").split()), None)):
+        time.sleep(0.001)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+    assert run.communicate() == (None, b"")
+    assert run.returncode in (130, -signal.SIGINT)
+    assert not alive(int(worker))
+
+
+def is_worker(process: str) -> bool:
+    return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
 @pytest.mark.slow
 def test_images_that_all_end_the_worker_are_an_error(tmp_path: Path) -> None:
     listed = write_list(tmp_path / "images.txt", [f"killer-{number}.jpg" for number in range(20)])
@@ -101,6 +123,22 @@ def test_a_damaged_part_is_done_anew(tmp_path: Path) -> None:
     result = predict_paths([listed], tmp_path / "out", tmp_path / "processes")
     assert result.finished_before == 1
     assert part_bytes(tmp_path / "out") == whole
+
+
+def test_a_part_with_any_changed_bit_is_done_anew(tmp_path: Path) -> None:
+    names = [f"{'0' * 64}/{name}" for name in NAMES[:300]]  # zeros, as where the checksum goes
+    listed = write_list(tmp_path / "images.txt", names)
+    predict_paths([listed], tmp_path / "out", tmp_path / "processes")
+    (file,) = (tmp_path / "out" / "parts").iterdir()
+    data, digest, generator = file.read_bytes(), file.stem.removeprefix("part-"), random.Random(0)
+    assert is_whole(file.parent, digest, len(names), PredictionFormat())
+    for _ in range(1000):
+        changed = bytearray(data)
+        changed[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
+        file.write_bytes(changed)
+        assert not is_whole(file.parent, digest, len(names), PredictionFormat())
+    predict_paths([listed], tmp_path / "out", tmp_path / "processes")
+    assert file.read_bytes() == data
 
 
 def test_further_paths_become_further_parts_and_paths_that_are_gone_stay(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from twofold.data import ReadError, find_table, open_grey
 from twofold.duplicates import FullImages, GreyImage
 from twofold.embedding import read_content
 from twofold.workflows.scale.duplicate_groups import DuplicateSummary, summarize
+from twofold.workflows.scale.object_reader import ObjectReader
 from twofold.workflows.scale.part_duplicates import find_part_duplicates, write_pairs
 from twofold.workflows.scale.part_files import PARTS
 from twofold.workflows.scale.plan import read_parts
-from twofold.workflows.scale.remote_files import source_of
 from twofold.workflows.scale.run_parts import PartsResult, compute_parts
 from twofold.workflows.scale.scan_rows import ImageScanner, ScanFormat
 from twofold.workflows.scale.scanned_parts import ScannedParts
@@ -69,17 +69,18 @@ def audit_finished_parts(
     plan in `out` are finished."""
     parts = ScannedParts(out / PARTS, read_parts(out, model), progress)
     keys = parts.keys()
-    duplicates = find_part_duplicates(parts, keys, _full_images(parts, options), out)
+    with ObjectReader() as reader:
+        duplicates = find_part_duplicates(parts, keys, _full_images(parts, reader, options), out)
     paths = parts.paths()
     write_pairs(duplicates, paths, out / DUPLICATES)
     return keys.read_errors, summarize(duplicates, paths)
 
 
-def _full_images(parts: ScannedParts, options: RuntimeOptions) -> FullImages:
+def _full_images(parts: ScannedParts, reader: ObjectReader, options: RuntimeOptions) -> FullImages:
     """The images of the plan at full size, read again by their paths."""
 
     def load(row: int) -> GreyImage | None:
-        source = source_of(parts.path(row))
+        source = reader.read(parts.path(row))
         content = source if isinstance(source, ReadError) else read_content(source)
         if isinstance(content, ReadError):
             return None

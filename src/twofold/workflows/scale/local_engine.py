@@ -11,8 +11,10 @@ from typing import Any, Final, Self
 
 from twofold.core.errors import TwofoldError
 from twofold.core.notes import count_text
+from twofold.workflows.scale.interrupts import held_interrupts
 from twofold.workflows.scale.plan import Part
 from twofold.workflows.scale.row_format import PartRow
+from twofold.workflows.scale.temporary_folder import remove_abandoned
 from twofold.workflows.scale.worker import READY, ImageDone, ImageStarted, Job, PartDone, PartTask, run_worker
 
 CRASHED: Final = "crashed"
@@ -38,6 +40,7 @@ class LocalEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+        remove_abandoned()  # a worker that was killed had copies of archives
 
     def run(self, parts: Iterable[Part]) -> Iterator[PartDone]:
         """Computes the parts, and yields each once it is on the disk. Raises TwofoldError where the worker cannot begin,
@@ -87,14 +90,15 @@ class LocalEngine:
 
     def _start(self) -> "Connection[Any, Any]":
         """The connection to a new worker that has opened its computer."""
+        # A forked process would have the locks of this one's threads, and none to free them.
+        context = get_context("spawn")
         for _ in range(_MAX_STARTS):
-            context = get_context(
-                "spawn"
-            )  # a forked process has the locks of this one's threads, and none to free them
-            self._connection, end = context.Pipe()
-            self._process = context.Process(target=run_worker, args=(end, self._job), daemon=True)
-            self._process.start()
-            end.close()  # else the end of the worker would not be seen
+            with held_interrupts():
+                self._connection, end = context.Pipe()
+                process = context.Process(target=run_worker, args=(end, self._job), daemon=True)
+                process.start()
+                self._process = process
+                end.close()  # else the end of the worker would not be seen
             with suppress(EOFError, OSError):
                 message = self._connection.recv()
                 if isinstance(message, TwofoldError):

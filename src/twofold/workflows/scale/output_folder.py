@@ -1,14 +1,14 @@
 """The folder of a run: which bundle and options it is of, and the lock that one process at a time holds."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from twofold.core.errors import DataError, UsageError
-from twofold.core.files import check_writable, open_replacement, reason, write_errors
+from twofold.core.files import check_writable, open_replacement, write_errors
+from twofold.core.folder_lock import hold_folder
 from twofold.core.json_text import json_text
 from twofold.workflows.scale.part_files import PARTS, clear_temporary
 
@@ -27,7 +27,7 @@ def open_output(folder: Path, record: Mapping[str, Any]) -> Iterator[Path]:
     _check_folder(folder)
     with write_errors(folder):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with hold_folder(folder):
         for leftover in [entry for entry in folder.iterdir() if _is_leftover(entry.name)]:
             leftover.unlink(missing_ok=True)
         _check_record(folder / RECORD, {"format": _FORMAT, **record})
@@ -85,41 +85,3 @@ def read_run(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: give another folder.") from error
     return plain if isinstance(plain, dict) else {}
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Raises UsageError where another process holds the lock. The lock ends with its process, even if that is killed."""
-    path = folder / "lock"
-    try:
-        number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({reason(error)}): give another folder.") from error
-    try:
-        if not _lock(number):
-            holder = os.read(number, 20).decode("ascii", "replace").strip()
-            raise UsageError(
-                f"{folder} is being written by {f'the process {holder}' if holder else 'another process'}: wait for it, or "
-                "stop it."
-            )
-        os.ftruncate(number, 0)
-        os.pwrite(number, f"{os.getpid()}\n".encode(), 0)
-        yield
-        os.ftruncate(number, 0)
-    finally:
-        os.close(number)
-
-
-def _lock(number: int) -> bool:
-    """Whether the open file could be locked. Windows and file systems without locks: True, as for one run at a time."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,5 +1,6 @@
 """The files of finished parts: Parquet, written beside their place, on the disk before they take it."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from twofold.workflows.scale.row_format import PartRow, RowFormat
 
 PARTS: Final = "parts"
 _TEMPORARY: Final = ".part-"
-_DIGEST: Final = b"twofold.part"  # in the metadata of the file
+_DIGEST: Final = b"twofold.part"  # in the metadata of the file; the next, too
+_SHA: Final = b"twofold.sha256"  # of the file with this in its place:
+_NO_SHA: Final = b"0" * 64
 
 
 def part_name(digest: str) -> str:
@@ -44,17 +47,34 @@ def finished_parts(folder: Path) -> set[str]:
 
 
 def is_whole(folder: Path, digest: str, count: int, row_format: RowFormat[Any]) -> bool:
-    """Whether the file of a part can be opened, is of this part, and has this number of rows and the columns of the format."""
+    """Whether the file of a part can be read, is of this part, has this number of rows and the columns of the format, and no byte
+    of it has changed since it was written."""
+    import pyarrow
     from pyarrow import parquet
 
     try:
-        metadata = parquet.read_metadata(folder / part_name(digest))
+        data = (folder / part_name(digest)).read_bytes()
+        metadata = parquet.read_metadata(pyarrow.BufferReader(data))
+        names = metadata.schema.to_arrow_schema().names  # texts of damaged bytes
     except (OSError, ValueError):
         return False
-    of_part = (metadata.metadata or {}).get(_DIGEST) == digest.encode()
-    return bool(
-        of_part and metadata.num_rows == count and metadata.schema.to_arrow_schema().names == row_format.schema().names
-    )
+    entries = metadata.metadata or {}
+    of_part = entries.get(_DIGEST) == digest.encode() and metadata.num_rows == count
+    return of_part and names == row_format.schema().names and _is_unchanged(data, entries.get(_SHA, b""))
+
+
+def _is_unchanged(data: bytes, sha: bytes) -> bool:
+    return len(sha) == len(_NO_SHA) and _sha(_with_sha(data, sha, _NO_SHA)) == sha
+
+
+def _with_sha(data: bytes, before: bytes, after: bytes) -> bytes:
+    """The file with another SHA-256 in its metadata, which stand behind all rows and their statistics."""
+    start, found, end = data.rpartition(before)
+    return start + after + end if found else data
+
+
+def _sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def clear_temporary(folder: Path) -> None:
@@ -81,15 +101,15 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def _encode(digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], model: str) -> Any:
+def _encode(digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], model: str) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
-    schema = row_format.schema().with_metadata({_DIGEST: digest.encode()})
+    schema = row_format.schema().with_metadata({_DIGEST: digest.encode(), _SHA: _NO_SHA})
     sink = pyarrow.BufferOutputStream()
-    texts = [
-        field.name for field in schema if pyarrow.types.is_string(field.type)
-    ]  # a dictionary of numbers takes long
+    # A dictionary of numbers takes long.
+    texts = [field.name for field in schema if pyarrow.types.is_string(field.type)]
     table = pyarrow.table(dict(row_format.values(rows, model)), schema)
     parquet.write_table(table, sink, compression="zstd", use_dictionary=texts)
-    return sink.getvalue()
+    data = sink.getvalue().to_pybytes()
+    return _with_sha(data, _NO_SHA, _sha(data))

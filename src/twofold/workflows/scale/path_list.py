@@ -3,17 +3,17 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from twofold.core.errors import DataError
-from twofold.core.files import reason
-from twofold.core.hints import nearest, require
+from twofold.core.errors import DataError, TwofoldError
 from twofold.core.privacy import public_address
 from twofold.data import address_advice, is_address, is_archive, iterate_files
-from twofold.workflows.scale.remote_files import is_remote, list_remote
+from twofold.workflows.scale.archive_copies import ArchiveCopies, is_remote_archive
+from twofold.workflows.scale.list_files import is_path_table, table_paths, text_lines
+from twofold.workflows.scale.remote_files import first_line, is_remote, list_remote, settings
 
 _TEXT_LISTS: Final = {".txt", ".list"}
-_COLUMN: Final = "path"
+_ARCHIVES: Final = (".tar", ".zip")
 _MAX_NAMED: Final = 5
 
 
@@ -28,7 +28,7 @@ def check_sources(sources: Sequence[str]) -> None:
         )
     for source in sources:
         if Path(source).suffix.lower() == ".parquet" and os.path.isfile(source):
-            _is_path_table(Path(source))
+            is_path_table(Path(source))
 
 
 def list_paths(sources: Iterable[str]) -> list[bytes]:
@@ -38,7 +38,8 @@ def list_paths(sources: Iterable[str]) -> list[bytes]:
     to its own folder. Raises DataError where a list cannot be read or names addresses, and where there is no path at all.
     """
     names = list(sources)
-    lines = [to_line(path) for source in names for path in _paths(source)]
+    with ArchiveCopies(limit=0) as copies:
+        lines = [to_line(path) for source in names for path in _paths(source, copies)]
     if not lines:
         raise DataError(f"There is no path in {', '.join(names)}: give folders of images, or a list of paths.")
     lines.sort()
@@ -90,85 +91,43 @@ def _exists(source: str) -> bool:
     return os.path.lexists(source) or is_archive(Path(source))
 
 
-def _paths(source: str) -> Iterator[str]:
+def _paths(source: str, copies: ArchiveCopies) -> Iterator[str]:
     file, suffix = Path(source), Path(source).suffix.lower()
     if is_remote(source):
-        return list_remote(source)
+        return _objects(source, copies)
     if suffix in _TEXT_LISTS and os.path.isfile(file):
-        return _joined(file, _text_lines(file))
-    if suffix == ".parquet" and os.path.isfile(file) and _is_path_table(file):
-        return _joined(file, _column(file))
+        return _joined(file, text_lines(file), copies)
+    if suffix == ".parquet" and os.path.isfile(file) and is_path_table(file):
+        return _joined(file, table_paths(file), copies)
     return map(str, iterate_files([file]))
 
 
-def _joined(file: Path, names: Iterable[str]) -> Iterator[str]:
-    """The paths that a list names, relative to its folder as the paths of tables are."""
+def _objects(address: str, copies: ArchiveCopies) -> Iterator[str]:
+    """The objects at or below the address, and the members of archives."""
+    for name in list_remote(address):
+        yield from _members(name, copies) if is_remote_archive(name) else [name]
+
+
+def _members(address: str, copies: ArchiveCopies) -> list[str]:
+    try:
+        return copies.members(address)
+    except TwofoldError:
+        raise
+    except Exception as error:  # each client has errors of its own
+        raise DataError(
+            f"{public_address(address)} cannot be read ({first_line(error)}): check its permissions, and {settings(address)}."
+        ) from error
+
+
+def _joined(file: Path, names: Iterable[str], copies: ArchiveCopies) -> Iterator[str]:
+    """The paths that a list names, relative to its folder as the paths of tables are. Archives are replaced by their members, and
+    addresses that end with a slash by the objects below."""
     folder = os.path.dirname(file)
     for name in names:
         if is_remote(name):
-            yield name
+            yield from _objects(name, copies) if name.endswith("/") or is_remote_archive(name) else [name]
         elif is_address(name):
             raise DataError(f"{file} names the address {public_address(name)}: {address_advice(name)}.")
         else:
-            yield os.path.normpath(os.path.join(folder, name))
-
-
-def _text_lines(file: Path) -> Iterator[str]:
-    try:
-        with file.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                name = line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf" if number == 1 else b"")
-                if b"\0" in name:
-                    raise DataError(f"{file} is no list of paths: line {number} holds a zero byte.")
-                if name.strip():
-                    yield os.fsdecode(name)
-    except OSError as error:
-        raise DataError(f"The list {file} cannot be read ({reason(error)}): check the file.") from error
-
-
-def _is_path_table(file: Path) -> bool:
-    """Whether the Parquet file is a list of paths; False for one with images. Raises DataError where it is neither."""
-    require(f"Reading {file}", "pyarrow", extra="scale")
-    from pyarrow import types
-
-    schema = _open(file).schema_arrow
-    kinds = {field.name: field.type for field in schema}
-    if _COLUMN in kinds and (types.is_string(kinds[_COLUMN]) or types.is_large_string(kinds[_COLUMN])):
-        return True
-    if any(types.is_binary(kind) or types.is_large_binary(kind) or types.is_struct(kind) for kind in kinds.values()):
-        return False
-    raise DataError(
-        f"{file} has no column {_COLUMN} of text{nearest(_COLUMN, kinds)}; its columns are {', '.join(kinds) or 'none'}: rename "
-        "the column that has the paths."
-    )
-
-
-def _column(file: Path) -> Iterator[str]:
-    row = 0
-    try:
-        for batch in _open(file).iter_batches(batch_size=10_000, columns=[_COLUMN]):
-            for name in batch.column(0).to_pylist():
-                row += 1
-                if not name or "\0" in name:
-                    raise DataError(f"{file} has no path in row {row}: write one, or leave the row out.")
-                yield name
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise _unreadable(file, error) from error
-
-
-def _open(file: Path) -> Any:
-    from pyarrow import parquet
-
-    try:
-        return parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: Exception) -> DataError:
-    first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return DataError(
-        f"The list {file} cannot be read as Parquet ({first}): it is cut short or damaged; write it again."
-    )
+            path = os.path.normpath(os.path.join(folder, name))
+            yield from map(str, iterate_files([Path(path)])) if name.lower().endswith(_ARCHIVES) else [path]

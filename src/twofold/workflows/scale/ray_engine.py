@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from twofold.core.errors import TwofoldError
 from twofold.core.hints import require
+from twofold.workflows.scale.interrupts import held_interrupts
 from twofold.workflows.scale.local_engine import LocalEngine
 from twofold.workflows.scale.plan import Part
 from twofold.workflows.scale.worker import Job, PartDone
@@ -51,7 +52,8 @@ class RayEngine:
         if self._started:
             import ray
 
-            ray.shutdown()
+            with held_interrupts():  # in the middle of it Ray ends this process by a segmentation fault
+                ray.shutdown()
 
     def run(self, parts: Sequence[Part]) -> Iterator[PartDone]:
         """Computes the parts on all nodes, and yields each once it is on the disk. The part of an actor that is lost, as with its

@@ -47,7 +47,7 @@ class ScannedParts:
         """The printable paths of all rows, a pyarrow.Array."""
         import pyarrow
 
-        chunks = [chunk for table in self._tables(["path"]) for chunk in table["path"].chunks]
+        chunks = [chunk for table in self._tables(["path"], "paths") for chunk in table["path"].chunks]
         return pyarrow.chunked_array(chunks, pyarrow.string()).cast(pyarrow.large_string()).combine_chunks()
 
     def keys(self) -> ScannedKeys:
@@ -55,7 +55,7 @@ class ScannedParts:
         rows = [np.empty(0, np.int64)]
         of_bytes, of_pixels = [np.empty(0, f"S{_SHA256}")], [np.empty(0, f"S{_PIXELS}")]
         reasons: Counter[str] = Counter()
-        for start, table in zip(self._starts, self._tables(["reason", "sha256", "pixels"]), strict=False):
+        for start, table in zip(self._starts, self._tables(["reason", "sha256", "pixels"], "digests"), strict=False):
             rows.append(start + np.flatnonzero(table["sha256"].is_valid().to_numpy()))
             of_bytes.append(_digests(table["sha256"], _SHA256))
             of_pixels.append(_digests(table["pixels"], _PIXELS))
@@ -65,19 +65,22 @@ class ScannedParts:
 
     def thumbnails(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """The thumbnails of these rows, which are sorted and could be read, part after part."""
-        for start, table in zip(self._starts, self._tables(["thumbnail"]), strict=False):
-            readable = start + np.flatnonzero(table["thumbnail"].is_valid().to_numpy())
-            yield thumbnails_of(table["thumbnail"])[np.isin(readable, rows, assume_unique=True)]
+        cuts = np.searchsorted(rows, self._starts)
+        for number, table in enumerate(self._tables(["thumbnail"], "thumbnails")):
+            readable = self._starts[number] + np.flatnonzero(table["thumbnail"].is_valid().to_numpy())
+            yield thumbnails_of(table["thumbnail"])[np.searchsorted(readable, rows[cuts[number] : cuts[number + 1]])]
 
-    def _tables(self, columns: list[str]) -> Iterator[Any]:
-        from pyarrow import parquet
+    def _tables(self, columns: list[str], what: str) -> Iterator[Any]:
+        from pyarrow.parquet import ParquetFile
 
-        for part in self._progress(self._parts, len(self._parts), f"parts: {', '.join(columns)}"):
+        for part in self._progress(self._parts, len(self._parts), f"parts of {what}"):
             path = self._folder / part_name(part.digest)
             try:
-                yield parquet.read_table(path, columns=columns)
+                with ParquetFile(path) as file:
+                    table = file.read(columns)
             except (OSError, ValueError) as error:
                 raise DataError(f"The part {path} cannot be read: run it again, and it is computed anew.") from error
+            yield table
 
 
 @lru_cache(64)

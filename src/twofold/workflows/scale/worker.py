@@ -17,8 +17,9 @@ from twofold.core.errors import TwofoldError
 from twofold.core.notes import Note
 from twofold.core.parallel import prefetch
 from twofold.data import ReadError
+from twofold.workflows.scale.object_reader import ObjectReader
 from twofold.workflows.scale.part_files import write_part
-from twofold.workflows.scale.remote_files import is_remote, source_of
+from twofold.workflows.scale.remote_files import is_remote
 from twofold.workflows.scale.row_format import PartRow, RowComputer, RowFormat
 
 READY: Final = "ready"
@@ -79,11 +80,11 @@ def run_worker(connection: "Connection[Any, Any]", job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the process that started this one, which ends it
     Thread(target=_end_with_parent, daemon=True).start()
     try:
-        with job.open_computer() as computer:
+        with job.open_computer() as computer, ObjectReader() as reader:
             connection.send(READY)
             while True:
                 task: PartTask = connection.recv()
-                rows = list(_rows(computer, job.row_format, task, connection.send))
+                rows = list(_rows(computer, job.row_format, reader, task, connection.send))
                 write_part(job.folder, task.digest, rows, job.row_format, job.model)
                 connection.send(PartDone(task.digest, Counter(row.reason for row in rows), computer.notes))
     except TwofoldError as error:
@@ -93,15 +94,21 @@ def run_worker(connection: "Connection[Any, Any]", job: Job) -> None:
 
 
 def _rows(
-    computer: RowComputer[PartRow], row_format: RowFormat[Any], task: PartTask, tell: Callable[[Any], None]
+    computer: RowComputer[PartRow],
+    row_format: RowFormat[Any],
+    reader: ObjectReader,
+    task: PartTask,
+    tell: Callable[[Any], None],
 ) -> Iterator[PartRow]:
     if not task.one_at_a_time:
-        yield from _compute_rows(computer, row_format, task.paths)
+        yield from _compute_rows(computer, row_format, reader, task.paths)
+        if remote := list(filter(is_remote, task.paths)):
+            reader.check(remote[-1], len(remote))  # a part may have fewer objects than `read` waits for
         return
     for number, path in enumerate(task.paths):
         if number not in task.known:
             tell(ImageStarted(number))
-            (row,) = _compute_rows(computer, row_format, [path])
+            (row,) = _compute_rows(computer, row_format, reader, [path])
             tell(ImageDone(number, row))
             yield row
         else:
@@ -109,7 +116,7 @@ def _rows(
 
 
 def _compute_rows(
-    computer: RowComputer[PartRow], row_format: RowFormat[Any], paths: Sequence[str]
+    computer: RowComputer[PartRow], row_format: RowFormat[Any], reader: ObjectReader, paths: Sequence[str]
 ) -> Iterator[PartRow]:
     """The rows of the paths, in their order. Objects in buckets are read here, some ahead of the computer."""
     if not any(map(is_remote, paths)):
@@ -119,7 +126,7 @@ def _compute_rows(
 
     def sources() -> Iterator[Path | bytes]:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
-            for number, source in enumerate(prefetch(pool, source_of, paths, 2 * _READERS)):
+            for number, source in enumerate(prefetch(pool, reader.read, paths, 2 * _READERS)):
                 if isinstance(source, ReadError):
                     errors[number] = source
                 else:
