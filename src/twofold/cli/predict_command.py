@@ -1,6 +1,5 @@
 """twofold predict"""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from twofold.cli import terminal
+from twofold.cli.engine_environment import prepare_engine
 from twofold.cli.output import show, show_error, show_json, show_notes
 from twofold.core.errors import UsageError
 from twofold.core.options import DecisionOptions, EngineName, RuntimeOptions
@@ -136,8 +136,7 @@ def _predict_parts(
     from twofold.core.notes import count_text
     from twofold.workflows.scale.predict_parts import predict_bundle
 
-    if engine == "ray":
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before Ray starts: nothing is sent
+    prepare_engine(engine)
     if out is None:
         raise UsageError("--engine needs --out, the folder that the parts go to.")
     if force:
