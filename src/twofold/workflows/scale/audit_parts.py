@@ -13,13 +13,13 @@ from twofold.data import ReadError, find_table, open_grey
 from twofold.duplicates import FullImages, GreyImage
 from twofold.embedding import read_content
 from twofold.workflows.scale.duplicate_groups import DuplicateSummary, summarize
-from twofold.workflows.scale.object_reader import ObjectReader
 from twofold.workflows.scale.part_duplicates import find_part_duplicates, write_pairs
 from twofold.workflows.scale.part_files import PARTS
 from twofold.workflows.scale.plan import read_parts
 from twofold.workflows.scale.run_parts import PartsResult, compute_parts
 from twofold.workflows.scale.scan_rows import ImageScanner, ScanFormat
 from twofold.workflows.scale.scanned_parts import ScannedParts
+from twofold.workflows.scale.sources.object_reader import ObjectReader
 
 DUPLICATES: Final = "duplicates.parquet"
 

@@ -17,8 +17,8 @@ from twofold.workflows.scale.output_folder import RECORD, read_run
 from twofold.workflows.scale.part_files import PARTS, part_name
 from twofold.workflows.scale.plan import read_parts
 from twofold.workflows.scale.prediction_rows import printable_path
-from twofold.workflows.scale.remote_files import is_remote
 from twofold.workflows.scale.run_parts import unfinished_parts
+from twofold.workflows.scale.sources.remote_files import is_remote
 
 BUNDLE: Final = "bundle.twofold"
 _MODEL_FILES: Final = ("bundle.json", "model.onnx")

@@ -11,7 +11,7 @@ from typing import Final
 from twofold.core.errors import DataError
 from twofold.core.files import open_binary_replacement, reason
 from twofold.workflows.scale.part_files import sync, sync_folder
-from twofold.workflows.scale.path_list import to_path
+from twofold.workflows.scale.sources.path_list import to_path
 
 PART: Final = 512
 """The number of paths of a part; the last part of a plan file may have fewer."""

@@ -12,15 +12,15 @@ from twofold.core.errors import DataError
 from twofold.core.notes import Note
 from twofold.core.options import EngineName
 from twofold.core.progress import Progress
-from twofold.workflows.scale.local_engine import LocalEngine
+from twofold.workflows.scale.engines.local_engine import LocalEngine
+from twofold.workflows.scale.engines.ray_engine import RayEngine
+from twofold.workflows.scale.engines.worker import Job, PartDone
 from twofold.workflows.scale.output_folder import open_output
 from twofold.workflows.scale.part_files import finished_parts, is_whole, part_name
-from twofold.workflows.scale.path_list import check_sources, list_paths
 from twofold.workflows.scale.plan import PART, Part, new_lines, plan_files, read_parts, write_plan
-from twofold.workflows.scale.ray_engine import RayEngine
-from twofold.workflows.scale.remote_files import is_remote
 from twofold.workflows.scale.row_format import RowComputer, RowFormat
-from twofold.workflows.scale.worker import Job, PartDone
+from twofold.workflows.scale.sources.path_list import check_sources, list_paths
+from twofold.workflows.scale.sources.remote_files import is_remote
 
 
 class PartEngine(Protocol):

@@ -11,8 +11,8 @@ from twofold.core.errors import DataError, TwofoldError
 from twofold.core.privacy import public_address
 from twofold.data import ReadError
 from twofold.data.formats import MAX_BYTES
-from twofold.workflows.scale.archive_copies import ArchiveCopies, split_member
-from twofold.workflows.scale.remote_files import (
+from twofold.workflows.scale.sources.archive_copies import ArchiveCopies, split_member
+from twofold.workflows.scale.sources.remote_files import (
     bucket_of,
     first_line,
     is_remote,

@@ -12,7 +12,7 @@ from part_predictors import predict_paths, write_list
 
 from twofold.core.errors import DataError
 from twofold.data import ReadError
-from twofold.workflows.scale.object_reader import ObjectReader
+from twofold.workflows.scale.sources.object_reader import ObjectReader
 
 pytest.importorskip("pyarrow.fs")
 PAUSES = (0.01, 0.02)

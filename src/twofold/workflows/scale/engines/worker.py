@@ -17,10 +17,10 @@ from twofold.core.errors import TwofoldError
 from twofold.core.notes import Note
 from twofold.core.parallel import prefetch
 from twofold.data import ReadError
-from twofold.workflows.scale.object_reader import ObjectReader
 from twofold.workflows.scale.part_files import write_part
-from twofold.workflows.scale.remote_files import is_remote
 from twofold.workflows.scale.row_format import PartRow, RowComputer, RowFormat
+from twofold.workflows.scale.sources.object_reader import ObjectReader
+from twofold.workflows.scale.sources.remote_files import is_remote
 
 READY: Final = "ready"
 _READERS: Final = 8  # threads that wait for a bucket

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from twofold.core.errors import TwofoldError
 from twofold.core.hints import require
-from twofold.workflows.scale.interrupts import held_interrupts
-from twofold.workflows.scale.local_engine import LocalEngine
+from twofold.workflows.scale.engines.interrupts import held_interrupts
+from twofold.workflows.scale.engines.local_engine import LocalEngine
+from twofold.workflows.scale.engines.worker import Job, PartDone
 from twofold.workflows.scale.plan import Part
-from twofold.workflows.scale.worker import Job, PartDone
 
 
 class PartActor:

@@ -9,7 +9,7 @@ from part_predictors import write_list
 from pyarrow import parquet
 
 from twofold.core.errors import DataError
-from twofold.workflows.scale.path_list import check_sources, list_paths, to_line, to_path
+from twofold.workflows.scale.sources.path_list import check_sources, list_paths, to_line, to_path
 
 
 def paths(*sources: Path) -> list[str]:

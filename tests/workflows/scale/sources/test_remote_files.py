@@ -12,9 +12,9 @@ from part_predictors import predict_paths, rows, write_list
 
 from twofold.core.errors import DataError
 from twofold.data import ReadError
-from twofold.workflows.scale.archive_copies import ArchiveCopies
-from twofold.workflows.scale.object_reader import ObjectReader
-from twofold.workflows.scale.path_list import list_paths
+from twofold.workflows.scale.sources.archive_copies import ArchiveCopies
+from twofold.workflows.scale.sources.object_reader import ObjectReader
+from twofold.workflows.scale.sources.path_list import list_paths
 
 moto_server = pytest.importorskip("moto.server")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the server

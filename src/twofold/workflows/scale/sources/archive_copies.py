@@ -9,8 +9,8 @@ from typing import Any, Final, Self
 from twofold.core.files import check_free_space, write_errors
 from twofold.core.privacy import public_address
 from twofold.data import ReadError, iterate_files, read_bytes
-from twofold.workflows.scale.remote_files import open_remote
-from twofold.workflows.scale.temporary_folder import TemporaryFolder
+from twofold.workflows.scale.sources.remote_files import open_remote
+from twofold.workflows.scale.sources.temporary_folder import TemporaryFolder
 
 _MEMBER: Final = re.compile(r"(\w+://[^/]+/.*?\.(?:tar|zip))/(.+)", re.DOTALL | re.IGNORECASE)
 _LIMIT: Final = 10_000_000_000  # bytes of all copies of a process; one alone may have more

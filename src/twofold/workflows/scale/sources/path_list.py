@@ -8,9 +8,9 @@ from typing import Final
 from twofold.core.errors import DataError, TwofoldError
 from twofold.core.privacy import public_address
 from twofold.data import address_advice, is_address, is_archive, iterate_files
-from twofold.workflows.scale.archive_copies import ArchiveCopies, is_remote_archive
-from twofold.workflows.scale.list_files import is_path_table, table_paths, text_lines
-from twofold.workflows.scale.remote_files import first_line, is_remote, list_remote, settings
+from twofold.workflows.scale.sources.archive_copies import ArchiveCopies, is_remote_archive
+from twofold.workflows.scale.sources.list_files import is_path_table, table_paths, text_lines
+from twofold.workflows.scale.sources.remote_files import first_line, is_remote, list_remote, settings
 
 _TEXT_LISTS: Final = {".txt", ".list"}
 _ARCHIVES: Final = (".tar", ".zip")

@@ -12,8 +12,8 @@ from part_archives import tar_of
 
 from twofold.core.errors import DataError
 from twofold.data import ReadError
-from twofold.workflows.scale.object_reader import ObjectReader
-from twofold.workflows.scale.path_list import list_paths
+from twofold.workflows.scale.sources.object_reader import ObjectReader
+from twofold.workflows.scale.sources.path_list import list_paths
 
 fsspec = pytest.importorskip("fsspec", reason="the extra `azure` is not installed")
 pytest.importorskip("adlfs", reason="the extra `azure` is not installed")

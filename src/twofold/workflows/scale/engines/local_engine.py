@@ -11,11 +11,11 @@ from typing import Any, Final, Self
 
 from twofold.core.errors import TwofoldError
 from twofold.core.notes import count_text
-from twofold.workflows.scale.interrupts import held_interrupts
+from twofold.workflows.scale.engines.interrupts import held_interrupts
+from twofold.workflows.scale.engines.worker import READY, ImageDone, ImageStarted, Job, PartDone, PartTask, run_worker
 from twofold.workflows.scale.plan import Part
 from twofold.workflows.scale.row_format import PartRow
-from twofold.workflows.scale.temporary_folder import remove_abandoned
-from twofold.workflows.scale.worker import READY, ImageDone, ImageStarted, Job, PartDone, PartTask, run_worker
+from twofold.workflows.scale.sources.temporary_folder import remove_abandoned
 
 CRASHED: Final = "crashed"
 _DEATHS: Final = 2  # of workers at one image: then it is given up
