@@ -64,17 +64,18 @@ def is_whole(folder: Path, digest: str, count: int, row_format: RowFormat[Any]) 
 
 
 def _is_unchanged(data: bytes, sha: bytes) -> bool:
-    return len(sha) == len(_NO_SHA) and _sha(_with_sha(data, sha, _NO_SHA)) == sha
+    place = data.rfind(sha)
+    return len(sha) == len(_NO_SHA) and place >= 0 and _sha(data, place) == sha
 
 
-def _with_sha(data: bytes, before: bytes, after: bytes) -> bytes:
-    """The file with another SHA-256 in its metadata, which stand behind all rows and their statistics."""
-    start, found, end = data.rpartition(before)
-    return start + after + end if found else data
-
-
-def _sha(data: bytes) -> bytes:
-    return hashlib.sha256(data).hexdigest().encode()
+def _sha(data: bytes, place: int) -> bytes:
+    """The SHA-256 of a file with zeros in the place of its own, in the metadata, which stand behind all rows and their
+    statistics."""
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:place])
+    digest.update(_NO_SHA)
+    digest.update(view[place + len(_NO_SHA) :])
+    return digest.hexdigest().encode()
 
 
 def clear_temporary(folder: Path) -> None:
@@ -111,5 +112,6 @@ def _encode(digest: str, rows: Sequence[PartRow], row_format: RowFormat[Any], mo
     texts = [field.name for field in schema if pyarrow.types.is_string(field.type)]
     table = pyarrow.table(dict(row_format.values(rows, model)), schema)
     parquet.write_table(table, sink, compression="zstd", use_dictionary=texts)
-    data = sink.getvalue().to_pybytes()
-    return _with_sha(data, _NO_SHA, _sha(data))
+    data: bytes = sink.getvalue().to_pybytes()
+    place = data.rfind(_NO_SHA)
+    return data[:place] + _sha(data, place) + data[place + len(_NO_SHA) :]

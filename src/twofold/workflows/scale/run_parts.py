@@ -97,8 +97,9 @@ def compute_parts(
         _compute(running, unfinished, progress, reasons, notes)
         if planned_before and (new := new_lines(out, list_paths(sources))):
             write_plan(out, new)
-            parts = read_parts(out, model)
-            _compute(running, unfinished_parts(parts, folder, row_format), progress, reasons, notes)
+            further = read_parts(out, model)[len(parts) :]
+            _compute(running, further, progress, reasons, notes)
+            parts += further
     return PartsResult(out, sum(part.count for part in parts), len(parts), finished_before, reasons, tuple(notes))
 
 
