@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from twofold.workflows.train import train
 from twofold.workflows.training_result import TrainingResult
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    # A shell starts jobs in the background with Ctrl-C ignored, and the processes of tests would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 
-# The last module is loaded by the command itself, after its arguments were read.
-@pytest.mark.parametrize("module", ["twofold.core.errors", "typer.core", "twofold.cli.flags", "numpy"])
-def test_ctrl_c_while_modules_are_loaded_ends_the_command_without_a_word(module: str, tmp_path: Path) -> None:
+def interrupt_at(module: str, tmp_path: Path) -> tuple[int, list[str]]:
+    """The exit code and the words of a command that is interrupted when it has loaded a module."""
     arguments = ["-X", "importtime", "-m", "twofold", "audit", str(tmp_path), "--quick"]
     for number in range(100):
         (tmp_path / f"{number}.png").touch()
@@ -25,6 +24,24 @@ def test_ctrl_c_while_modules_are_loaded_ends_the_command_without_a_word(module:
                 process.send_signal(signal.SIGINT)
                 break
         words = [line for line in process.stderr if not line.startswith("import time:")]
+    return process.returncode, words
+
+
+# The last module is loaded by the command itself, after its arguments were read.
+@pytest.mark.parametrize("module", ["twofold.core.errors", "typer.core", "twofold.cli.flags", "numpy"])
+def test_ctrl_c_while_modules_are_loaded_ends_the_command_without_a_word(module: str, tmp_path: Path) -> None:
+    code, words = interrupt_at(module, tmp_path)
     assert words == []
     # Python ends itself by the signal where it came while a text was executed, as for a dataclass: the same 130 in a shell.
-    assert process.returncode in (130, -signal.SIGINT)
+    assert code in (130, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("module", ["typer.core", "numpy"])
+def test_a_background_job_that_ignores_ctrl_c_is_not_ended(module: str, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command inherits it
+    try:
+        code, words = interrupt_at(module, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 1
+    assert "must have two classes" in "".join(words)

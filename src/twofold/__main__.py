@@ -8,11 +8,13 @@ from types import FrameType
 
 def run() -> int:
     """The exit code of the command. Ctrl-C ends it with 130 and no traceback, from the first import on."""
-    # An exception could end anywhere in the modules that are being loaded, and some of them catch all.
-    before = signal.signal(signal.SIGINT, _leave)
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # a shell starts background jobs with Ctrl-C ignored
+        # An exception could end anywhere in the modules that are being loaded, and some of them catch all.
+        signal.signal(signal.SIGINT, _leave)
     from twofold.cli import main
 
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
     try:
         return main()
     except KeyboardInterrupt:

@@ -123,5 +123,5 @@ def _audit_parts(
     if json:
         show_json(result.as_json())
     else:
-        show(parts_audit_text(result))
+        show(parts_audit_text(result), wrap=False)
     return int(result.run.images == sum(result.read_errors.values()))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -55,8 +56,10 @@ def test_nothing_is_sent_while_ray_computes(bundle: Path, drawn: Path, tmp_path:
     if (fault := watched()).returncode:
         pytest.skip(f"there can be no network of its own: {fault.stderr[-200:]}")
     arguments = ["predict", str(bundle), str(drawn), "--no-cache", "--engine"]
-    quick_lookups = {"RES_OPTIONS": "timeout:1 attempts:1"}
-    done = watched(*arguments, "ray", "--out", str(tmp_path / "ray"), HOME=str(tmp_path), **quick_lookups)
+    # In a folder of its own Ray sees no cluster of another test. The names of its sockets must be short.
+    with TemporaryDirectory() as folder:
+        environment = {"RAY_TMPDIR": folder, "HOME": str(tmp_path), "RES_OPTIONS": "timeout:1 attempts:1"}
+        done = watched(*arguments, "ray", "--out", str(tmp_path / "ray"), **environment)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "watching"
