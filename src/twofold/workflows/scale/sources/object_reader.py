@@ -32,9 +32,8 @@ class ObjectReader:
         self._pauses = pauses
         self._limit = limit
         self._copies = ArchiveCopies()
-        self._failures: list[
-            str
-        ] = []  # since the last object that was read or is not there: why each could not be read
+        # Why each object could not be read, since the last one that was read or is not there.
+        self._failures: list[str] = []
         self._lock = Lock()
 
     def __enter__(self) -> Self:
