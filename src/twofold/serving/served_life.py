@@ -27,7 +27,7 @@ class ServedLife:
         self._due = -inf
         self._lock = Lock()
         self._unsaved = False
-        self._alarms = set[str]()  # that were told
+        self._alarms = set[str]()  # that are in the log
 
     def add(self, rows: Sequence[FeatureRow], predictions: Sequence[Prediction]) -> None:
         """Counts images with these feature rows and predictions."""

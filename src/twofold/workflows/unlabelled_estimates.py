@@ -16,7 +16,7 @@ from twofold.workflows.labelled_scores import LabelledScores
 
 @dataclass(frozen=True, slots=True)
 class UnlabelledEstimates:
-    """Prevalence and accuracy; where one cannot be told, it is None, and `unknown` says why."""
+    """Prevalence and accuracy; where one cannot be estimated, it is None, and `unknown` says why."""
 
     prevalence: PrevalenceEstimate | None = None
     accuracy: UnlabelledAccuracy | None = None

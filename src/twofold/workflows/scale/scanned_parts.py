@@ -23,7 +23,7 @@ _SHA256, _PIXELS = 32, 40  # bytes of a digest and of a pixel key
 @dataclass(frozen=True, slots=True, eq=False)
 class ScannedKeys:
     """The digests of the images that could be read: `rows` (n,) are their numbers in the plan, `of_bytes` and `of_pixels` (n,)
-    their digests. `read_errors` is the number of the others for each reason."""
+    their digests. `read_errors` is the number of images that could not be read, for each reason."""
 
     rows: NDArray[np.int64] = field(repr=False)
     of_bytes: Digests = field(repr=False)
