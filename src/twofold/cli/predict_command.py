@@ -69,11 +69,11 @@ def predict(
             runtime_options,
             out,
             engine,
-            force,
-            always_answer,
-            save_features,
-            json,
-            quiet,
+            force=force,
+            always_answer=always_answer,
+            save_features=save_features,
+            json=json,
+            quiet=quiet,
         )
     if save_features:
         raise UsageError("--save-features needs --engine, whose folder of --out has room for them.")
@@ -126,6 +126,7 @@ def _predict_parts(
     runtime_options: RuntimeOptions,
     out: Path | None,
     engine: EngineName,
+    *,
     force: bool,
     always_answer: bool,
     save_features: bool,

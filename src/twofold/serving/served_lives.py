@@ -57,7 +57,7 @@ class ServedLives:
                     life.save()
             path = None if self.folder is None else self.folder / f"{name}-{identity[:_DIGITS]}.json"
             state = new_state(identity, monitors) if path is None else read_state(path, identity, monitors)
-            life = ServedLife(WatchLife(monitors, training_digests(bundle), state), path, self._interval)
+            life = ServedLife(WatchLife(monitors, training_digests(bundle), state), path, self._interval, self._clock)
             self._lives[name] = identity, life
         return life
 
